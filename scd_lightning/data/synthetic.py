@@ -1,0 +1,158 @@
+"""The embedded data sets: generated, so that the whole method can be tried without a download.
+
+All three tasks are written about one invented world (`synthetic_world`) in English and Japanese: some names must be
+remembered, some can only be told by a cue some words away. The training labels carry a known rate of noise, so
+that even a large model is not perfect.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from scd_lightning.data.synthetic_text import Sentence, write_sentence
+from scd_lightning.data.synthetic_world import LANGUAGES, TYPES
+
+Row = dict[str, Any]
+
+TYPE_WORDS = {
+    "en": {
+        "PERSON": "person",
+        "COMPANY": "company",
+        "PLACE": "place",
+        "MEDICINE": "medicine",
+        "PRODUCT": "product",
+        "EVENT": "event",
+        "LAW": "law",
+    },
+    "ja": {
+        "PERSON": "人",
+        "COMPANY": "会社",
+        "PLACE": "場所",
+        "MEDICINE": "薬",
+        "PRODUCT": "製品",
+        "EVENT": "行事",
+        "LAW": "法律",
+    },
+}
+QUESTIONS = {"en": "Is {name} a {kind} here?", "ja": "{name}はここで{kind}か。"}
+ANSWERS = ("yes", "no", "maybe")
+DEFAULT_SIZES = {"train": 3000, "validation": 200, "test": 600}
+
+
+def generate(
+    task: str,
+    *,
+    train: int = DEFAULT_SIZES["train"],
+    validation: int = DEFAULT_SIZES["validation"],
+    test: int = DEFAULT_SIZES["test"],
+    seed: int = 0,
+    label_noise: float = 0.08,
+) -> dict[str, list[Row]]:
+    """Generate an embedded data set.
+
+    The texts of equal seeds are equal whatever the noise; every input is unique over all splits; validation and test
+    labels are always true. From 14 rows on, each split has every label in both languages.
+
+    Args:
+        task: "ner", "qa" or "classification".
+        train: Number of training rows.
+        validation: Number of validation rows.
+        test: Number of test rows.
+        seed: Draws the rows; the world they are about stays the same.
+        label_noise: Share of training labels (entities, answers, classes) that are made wrong.
+
+    Returns:
+        The rows of each split, in the columns that a JSONL file of the task has.
+
+    Raises:
+        ValueError: For an unknown task or a noise rate outside [0, 1].
+    """
+    if task not in _TASKS:
+        raise ValueError(f"task must be one of {sorted(_TASKS)}, got {task!r}")
+    if not 0 <= label_noise <= 1:
+        raise ValueError(f"label_noise must be in [0, 1], got {label_noise}")
+    write, corrupt = _TASKS[task]
+    seen: set[str] = set()
+    splits = {}
+    for split, size in (("train", train), ("validation", validation), ("test", test)):
+        rng = Random(f"{task} {split} {seed}")
+        splits[split] = [{"id": f"{split}-{index}", **_unseen(write, rng, index, seen)} for index in range(size)]
+    noise = Random(f"{task} noise {seed}")
+    splits["train"] = [corrupt(noise, row, label_noise) for row in splits["train"]]
+    return splits
+
+
+def _unseen(write: Callable[[Random, int], Row], rng: Random, index: int, seen: set[str]) -> Row:
+    """Write rows until one has an input that no row had before."""
+    while True:
+        row = write(rng, index)
+        key = repr((row.get("text"), row.get("question"), row.get("context")))
+        if key not in seen:
+            seen.add(key)
+            return row
+
+
+def _sentence(rng: Random, index: int) -> Sentence:
+    """Alternate the languages; the first rows of a split go through all types, so that each split has them."""
+    forced = TYPES[index // 2] if index < 2 * len(TYPES) else None
+    return write_sentence(rng, LANGUAGES[index % 2], forced)
+
+
+def _ner_row(rng: Random, index: int) -> Row:
+    sentence = _sentence(rng, index)
+    return {"text": sentence.text, "entities": [vars(mention).copy() for mention in sentence.mentions]}
+
+
+def _ner_noise(rng: Random, row: Row, rate: float) -> Row:
+    """Give each entity, at the rate, a wrong type or drop it (half and half)."""
+    entities = []
+    for entity in row["entities"]:
+        wrong = rng.choice([label for label in TYPES if label != entity["label"]])
+        draw = rng.random()
+        if draw >= rate:
+            entities.append(entity)
+        elif draw >= rate / 2:
+            entities.append({**entity, "label": wrong})
+    return {**row, "entities": entities}
+
+
+def _qa_row(rng: Random, index: int) -> Row:
+    """Ask whether a name is of a type in a text: yes, no, or maybe where the text does not name it."""
+    language = LANGUAGES[index % 2]
+    answer = ANSWERS[index // 2 % 3]
+    sentence = write_sentence(rng, language, rng.choice(TYPES))
+    asked = rng.choice(sentence.mentions)
+    label = asked.label
+    if answer == "no":
+        label = rng.choice([other for other in TYPES if other != label])
+    if answer == "maybe":
+        absent = write_sentence(rng, language, rng.choice(TYPES))
+        asked = next(mention for mention in absent.mentions)
+        answer = "maybe" if asked.text not in sentence.text else "yes"
+    question = QUESTIONS[language].format(name=asked.text, kind=TYPE_WORDS[language][label])
+    return {"question": question, "context": sentence.text, "answer": answer}
+
+
+def _qa_noise(rng: Random, row: Row, rate: float) -> Row:
+    wrong = rng.choice([answer for answer in ANSWERS if answer != row["answer"]])
+    return {**row, "answer": wrong if rng.random() < rate else row["answer"]}
+
+
+def _classification_row(rng: Random, index: int) -> Row:
+    """The class is the domain together with the main name's type."""
+    sentence = _sentence(rng, index)
+    label = sentence.mentions[0].label.lower() if sentence.mentions else "nothing"
+    return {"text": sentence.text, "label": f"{sentence.domain} {label}"}
+
+
+def _classification_noise(rng: Random, row: Row, rate: float) -> Row:
+    domain, label = row["label"].split()
+    wrong = rng.choice([kind for kind in ("person", "company", "place", "medicine", "product") if kind != label])
+    return {**row, "label": f"{domain} {wrong}" if rng.random() < rate else row["label"]}
+
+
+_TASKS: dict[str, tuple[Callable[[Random, int], Row], Callable[[Random, Row, float], Row]]] = {
+    "ner": (_ner_row, _ner_noise),
+    "qa": (_qa_row, _qa_noise),
+    "classification": (_classification_row, _classification_noise),
+}
