@@ -1,0 +1,1 @@
+"""Divergences, weights and the objective, as pure functions on tensors."""
