@@ -44,7 +44,7 @@ class Objective:
             raise ConfigError(
                 "Unknown reduction of the loss", where="reduction", got=reduction, expected="sample or token"
             )
-        # Tried on two tokens, so that a wrong temperature or mixture share shows here and not after the teacher's training.
+        # Tried on two tokens, so that a wrong temperature or mixture share shows before anything is trained.
         divergence(torch.zeros(1, 2), torch.zeros(1, 2), temperature)
         self.divergence, self.temperature, self.reduction = divergence, temperature, reduction
 

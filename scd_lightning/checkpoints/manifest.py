@@ -1,0 +1,108 @@
+"""Files that are either complete or not there, and digests of what is in them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from scd_lightning.errors import StoreError
+
+_CHUNK = 1 << 20
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Lets `write` fill a temporary file and puts it in its place once it is safely on the disk.
+
+    Whoever looks at `path`, at any time and after any crash, sees the old content or the new one, never a part. On
+    any error the temporary file is removed.
+
+    Args:
+        path: The file to make; its folder is created.
+        write: Writes the whole content to the path it is given.
+
+    Raises:
+        StoreError: The disk is full or the folder can't be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        _fsync(temporary)
+        os.replace(temporary, path)
+        _fsync(path.parent)
+    except OSError as error:
+        raise StoreError(
+            "A file of the store can't be written",
+            where=path,
+            got=error,
+            remedy="free some disk space or choose another folder with paths.store",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes indented UTF-8 JSON atomically, keys in their given order.
+
+    Raises:
+        StoreError: As `write_atomically`.
+        ValueError: The content holds a NaN or an infinity, which JSON does not have.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        StoreError: The file is missing, not JSON in UTF-8, or holds no object.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(content, dict):
+        raise _damaged(path, type(content).__name__)
+    return content
+
+
+def sha256_file(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_json(content: Any) -> str:
+    """Hex digest of a JSON value, the same for every order of keys.
+
+    Raises:
+        ValueError: The content holds a NaN or an infinity.
+        TypeError: The content is not made of JSON's types.
+    """
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _damaged(path: Path, got: object) -> StoreError:
+    return StoreError(
+        "A manifest can't be read",
+        where=path,
+        got=got,
+        expected="a JSON object",
+        remedy="delete its folder, so that it is made anew",
+    )
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

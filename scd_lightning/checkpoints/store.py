@@ -1,0 +1,326 @@
+"""The kept checkpoints of one training, as safetensors with a manifest."""
+
+import math
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from scd_lightning.checkpoints.manifest import read_json, sha256_file, sha256_json, write_atomically, write_json
+from scd_lightning.errors import StoreError
+
+MANIFEST = "manifest.json"
+FROZEN = "frozen.safetensors"
+
+# Path, digest, size and time of change of the files whose digest held, so that a file is hashed once in a process
+# however often a schedule comes back to it.
+_verified: set[tuple[str, str, int, int]] = set()
+
+
+@dataclass(frozen=True)
+class CheckpointEntry:
+    """One checkpoint of the manifest.
+
+    Attributes:
+        index: Place in the trajectory, from 0.
+        step: Optimizer step after which it was taken.
+        file: File name within the store's folder.
+        sha256: Hex digest of that file.
+        metrics: What was measured of it, by name.
+    """
+
+    index: int
+    step: int
+    file: str
+    sha256: str
+    metrics: dict[str, float]
+
+
+class CheckpointStore:
+    """A folder of checkpoints of one module: trained tensors in each, frozen ones once.
+
+    The manifest is written after the files that it names, so that what it names is complete. Only one process may
+    write; any number may read.
+
+    Args:
+        root: The folder; the first save makes it.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    @property
+    def entries(self) -> list[CheckpointEntry]:
+        """The checkpoints in order, read from the disk; empty before the first save.
+
+        Raises:
+            StoreError: The manifest is damaged.
+        """
+        return self._read()[1]
+
+    def save(self, module: nn.Module, step: int, metrics: Mapping[str, float], *, keep_frozen: bool = True) -> int:
+        """Stores a module's trainable tensors, and with the first save its frozen ones.
+
+        Stored checkpoints of this step and later ones are given up first: they are left from a training that was
+        interrupted and now comes past them again.
+
+        Args:
+            module: The module; tied weights are stored once.
+            step: The optimizer step.
+            metrics: What was measured of it; finite numbers.
+            keep_frozen: Store frozen parameters and persistent buffers too; without, whoever loads must have them
+                from elsewhere, as with adapters on a base model.
+
+        Returns:
+            The checkpoint's index.
+
+        Raises:
+            StoreError: No disk space, a metric that is not finite, or other trainable tensors than in the first save.
+                Earlier checkpoints stay as they were.
+        """
+        _check_finite(metrics, step)
+        trainable, frozen = _split(module)
+        manifest, entries = self._read()
+        if manifest:
+            _check_same_names(trainable, manifest["trainable"], self.root)
+            entries = self._give_up_from(step, manifest, entries)
+        else:
+            digest = self._write(FROZEN, frozen) if keep_frozen and frozen else None
+            manifest = {"trainable": sorted(trainable), "complete": keep_frozen or not frozen, "frozen": digest}
+        file = f"checkpoint-{step}.safetensors"
+        entry = CheckpointEntry(len(entries), step, file, self._write(file, trainable), dict(metrics))
+        self._write_manifest(manifest, [*entries, entry])
+        return entry.index
+
+    def annotate(self, index: int, metrics: Mapping[str, float]) -> None:
+        """Adds metrics to a stored checkpoint, replacing those of the same name.
+
+        Raises:
+            StoreError: A metric is not finite, or the disk is full.
+            IndexError: There is no such checkpoint.
+        """
+        manifest, entries = self._read()
+        entry = _pick(entries, index)
+        _check_finite(metrics, entry.step)
+        entry.metrics.update(metrics)
+        self._write_manifest(manifest, entries)
+
+    def load_into(self, module: nn.Module, index: int) -> None:
+        """Copies a checkpoint into a module's own tensors, which stay the same objects.
+
+        Everything is checked before the first copy, so that a refused module is as it was.
+
+        Raises:
+            StoreError: A file is missing or damaged, or a tensor does not fit the module.
+            IndexError: There is no such checkpoint.
+        """
+        stored: dict[str, Tensor] = {}
+        for path, digest in self._files(index):
+            _check_digest(path, digest)
+            stored |= load_file(path)
+        trainable, frozen = _split(module)
+        targets = trainable | frozen
+        _check_fit(stored, targets, self.root, complete=self._read()[0]["complete"])
+        with torch.no_grad():
+            for name, tensor in stored.items():
+                targets[name].copy_(tensor)
+
+    def verify(self) -> None:
+        """Reads every file anew and compares its digest.
+
+        Raises:
+            StoreError: A file is missing or damaged.
+        """
+        for path, digest in {file for entry in self.entries for file in self._files(entry.index)}:
+            _check_digest(path, digest, anew=True)
+
+    def digest(self, index: int) -> str:
+        """Hex digest of everything that `load_into` reads.
+
+        Raises:
+            IndexError: There is no such checkpoint.
+        """
+        return sha256_json([digest for _, digest in self._files(index)])
+
+    def _files(self, index: int) -> list[tuple[Path, str]]:
+        """The files of one checkpoint with their digests, the shared frozen one first."""
+        manifest, entries = self._read()
+        entry = _pick(entries, index)
+        frozen = [] if manifest["frozen"] is None else [(self.root / FROZEN, manifest["frozen"])]
+        return [*frozen, (self.root / entry.file, entry.sha256)]
+
+    def _read(self) -> tuple[dict[str, Any], list[CheckpointEntry]]:
+        """The manifest and its entries; both empty before the first save."""
+        path = self.root / MANIFEST
+        if not path.exists():
+            return {}, []
+        manifest = read_json(path)
+        try:
+            entries = [CheckpointEntry(**entry) for entry in manifest.pop("entries")]
+            whole = [entry.index for entry in entries] == list(range(len(entries)))
+        except (KeyError, TypeError) as error:
+            raise _damaged_manifest(path, repr(error)) from error
+        if not whole or manifest.keys() != {"trainable", "complete", "frozen"}:
+            raise _damaged_manifest(path, f"keys {sorted(manifest)} and {len(entries)} entries")
+        return manifest, entries
+
+    def _write(self, file: str, tensors: Mapping[str, Tensor]) -> str:
+        """Stores tensors and returns the file's digest."""
+        content = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+
+        def write(path: Path) -> None:
+            try:
+                save_file(content, path, metadata={"format": "pt"})
+            except SafetensorError as error:  # which is how the library reports a full disk
+                raise OSError(str(error)) from error
+
+        write_atomically(self.root / file, write)
+        return sha256_file(self.root / file)
+
+    def _write_manifest(self, manifest: Mapping[str, Any], entries: Iterable[CheckpointEntry]) -> None:
+        write_json(self.root / MANIFEST, {**manifest, "entries": [asdict(entry) for entry in entries]})
+
+    def _give_up_from(
+        self, step: int, manifest: Mapping[str, Any], entries: list[CheckpointEntry]
+    ) -> list[CheckpointEntry]:
+        """Removes the checkpoints from a step on, first from the manifest, and returns those before it."""
+        kept = [entry for entry in entries if entry.step < step]
+        if len(kept) < len(entries):
+            self._write_manifest(manifest, kept)
+            for entry in entries[len(kept) :]:
+                (self.root / entry.file).unlink(missing_ok=True)
+        return kept
+
+
+def required_bytes(module: nn.Module, count: int, *, keep_frozen: bool = True) -> int:
+    """Disk space that a store of `count` checkpoints of a module takes, but for a few kilobytes of names."""
+    trainable, frozen = (sum(tensor.nbytes for tensor in part.values()) for part in _split(module))
+    return count * trainable + (frozen if keep_frozen else 0)
+
+
+def check_free_space(root: str | Path, needed: int) -> None:
+    """Makes sure that a folder, which need not exist yet, has room.
+
+    Args:
+        root: The folder.
+        needed: Bytes.
+
+    Raises:
+        StoreError: Its disk has less free.
+    """
+    folder = Path(root).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StoreError(
+            "The disk has no room for the checkpoints",
+            where=root,
+            got=f"{free / 1e9:.1f} GB free",
+            expected=f"{needed / 1e9:.1f} GB",
+            remedy="free some space, keep fewer with teacher.checkpoints, or choose another folder with paths.store",
+        )
+
+
+def _split(module: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """A module's trainable parameters, and its frozen ones with the persistent buffers; tied ones under one name."""
+    trainable: dict[str, Tensor] = {}
+    frozen: dict[str, Tensor] = {}
+    for name, parameter in module.named_parameters():
+        (trainable if parameter.requires_grad else frozen)[name] = parameter
+    parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+    # Only the state dict leaves out buffers that are not persistent.
+    persistent = module.state_dict(keep_vars=True).keys() - parameters
+    frozen |= {name: buffer for name, buffer in module.named_buffers() if name in persistent}
+    return trainable, frozen
+
+
+def _pick(entries: list[CheckpointEntry], index: int) -> CheckpointEntry:
+    if not 0 <= index < len(entries):
+        raise IndexError(f"checkpoint {index} does not exist, the store has {len(entries)}")
+    return entries[index]
+
+
+def _check_finite(metrics: Mapping[str, float], step: int) -> None:
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise StoreError(
+                "A checkpoint's metric is not a finite number",
+                where=f"{name} at step {step}",
+                got=value,
+                remedy="the training has diverged: lower the learning rate",
+            )
+
+
+def _check_same_names(names: Iterable[str], expected: Iterable[str], root: Path) -> None:
+    if difference := set(names) ^ set(expected):
+        raise StoreError(
+            "A checkpoint has other trainable tensors than the ones stored before it",
+            where=root,
+            got=_some(difference),
+            expected="the same names in every checkpoint",
+            remedy="start the training again with an empty folder",
+        )
+
+
+def _check_digest(path: Path, expected: str, *, anew: bool = False) -> None:
+    if not path.is_file():
+        raise StoreError(
+            "A file of a checkpoint is missing", where=path, remedy="delete its folder, so that it is made anew"
+        )
+    status = path.stat()
+    key = (str(path.absolute()), expected, status.st_size, status.st_mtime_ns)
+    if key in _verified and not anew:
+        return
+    if (digest := sha256_file(path)) != expected:
+        raise StoreError(
+            "A checkpoint's digest does not match: the file is damaged or was changed",
+            where=path,
+            got=digest,
+            expected=expected,
+            remedy="delete its folder, so that it is made anew",
+        )
+    _verified.add(key)
+
+
+def _check_fit(stored: Mapping[str, Tensor], targets: Mapping[str, Tensor], root: Path, *, complete: bool) -> None:
+    unknown = stored.keys() - targets.keys()
+    missing = targets.keys() - stored.keys() if complete else set()
+    if unknown or missing:
+        raise StoreError(
+            "A checkpoint does not fit the model",
+            where=root,
+            got=f"tensors that the model lacks: {_some(unknown)}; that the checkpoint lacks: {_some(missing)}",
+            remedy="load it into the model that it was taken of",
+        )
+    for name, tensor in stored.items():
+        target = targets[name]
+        if tensor.shape != target.shape or tensor.dtype != target.dtype:
+            raise StoreError(
+                "A checkpoint's tensor does not fit the model",
+                where=f"{name} in {root}",
+                got=f"{list(tensor.shape)} {tensor.dtype}",
+                expected=f"{list(target.shape)} {target.dtype}",
+                remedy="load it into the model that it was taken of",
+            )
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first few names, for a message."""
+    ordered = sorted(names)
+    return ", ".join(ordered[:3]) + (f" and {len(ordered) - 3} more" if len(ordered) > 3 else "") or "none"
+
+
+def _damaged_manifest(path: Path, got: str) -> StoreError:
+    return StoreError(
+        "A checkpoint manifest has another format than expected",
+        where=path,
+        got=got,
+        remedy="delete its folder, so that it is made anew",
+    )

@@ -1,0 +1,99 @@
+"""Which of the teacher's checkpoints a stage uses: scores and history in, an index out."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+# Scores this near to one another are equal: rounding, or another number of processes, must not decide.
+TIE = 1e-9
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a policy may decide by.
+
+    Attributes:
+        best: Index of the best checkpoint on validation.
+        num_checkpoints: N.
+        best_kl: [N], KL(best || checkpoint) on the probe set in nats; None where not measured.
+        student_kl: [N], KL(student || checkpoint), likewise.
+    """
+
+    best: int
+    num_checkpoints: int
+    best_kl: list[float] | None = None
+    student_kl: list[float] | None = None
+
+
+class Policy(Protocol):
+    """Chooses a checkpoint for each stage; `needs_scores` tells whether the KLs must be measured for it."""
+
+    needs_scores: ClassVar[bool]
+
+    def select(self, stage: int, scores: Scores, history: Sequence[int]) -> int:
+        """The checkpoint, 0 to N - 1, for a stage counted from 0, after those that `history` names were used."""
+        ...
+
+
+class SingleBest:
+    """Traditional distillation: the best checkpoint, always."""
+
+    needs_scores: ClassVar[bool] = False
+
+    def select(self, stage: int, scores: Scores, history: Sequence[int]) -> int:
+        """The best checkpoint's index."""
+        return scores.best
+
+
+class FixedOrder:
+    """Checkpoint distillation: from young to old, spread evenly over the stages, the last checkpoint at the end.
+
+    Args:
+        num_stages: Stages of the whole distillation.
+    """
+
+    needs_scores: ClassVar[bool] = False
+
+    def __init__(self, num_stages: int) -> None:
+        if num_stages < 1:
+            raise ValueError(f"num_stages must be at least 1, got {num_stages}")
+        self.num_stages = num_stages
+
+    def select(self, stage: int, scores: Scores, history: Sequence[int]) -> int:
+        """The checkpoint at which as large a part of the trajectory is over as of the stages at this one's end.
+
+        Raises:
+            ValueError: The stage is not one of `num_stages`.
+        """
+        if not 0 <= stage < self.num_stages:
+            raise ValueError(f"stage must be in 0 to {self.num_stages - 1}, got {stage}")
+        return math.ceil((stage + 1) * scores.num_checkpoints / self.num_stages) - 1
+
+
+class ScheduledCheckpoint:
+    """Scheduled checkpoint distillation: near the best checkpoint and near to where the student is now."""
+
+    needs_scores: ClassVar[bool] = True
+
+    def select(self, stage: int, scores: Scores, history: Sequence[int]) -> int:
+        """argmin_i KL(best || checkpoint_i) + KL(student || checkpoint_i); of equal ones the latest.
+
+        Raises:
+            ValueError: A score is missing or not a finite number.
+        """
+        best_kl = _checked("best_kl", scores.best_kl, scores.num_checkpoints)
+        student_kl = _checked("student_kl", scores.student_kl, scores.num_checkpoints)
+        totals = [best + student for best, student in zip(best_kl, student_kl, strict=True)]
+        lowest = min(totals)
+        return max(index for index, total in enumerate(totals) if total <= lowest + TIE)
+
+
+def _checked(name: str, values: Sequence[float] | None, num_checkpoints: int) -> Sequence[float]:
+    if values is None or len(values) != num_checkpoints:
+        got = "none" if values is None else len(values)
+        raise ValueError(f"{name} must hold a score for each of the {num_checkpoints} checkpoints, got {got}")
+    for index, value in enumerate(values):
+        if not math.isfinite(value):
+            raise ValueError(f"{name} of checkpoint {index} must be a finite number, got {value}")
+    return values
