@@ -1,0 +1,1 @@
+"""What a run's saved tables say."""

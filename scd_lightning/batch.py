@@ -1,0 +1,75 @@
+"""What travels between data, models and teachers: samples, their places in a batch, batches."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TokenizedSample:
+    """One sample as token ids; prompt and completion were tokenized together.
+
+    Attributes:
+        index: Position in its split, 0 to S - 1.
+        prompt_ids: The rendered prompt, never empty.
+        completion_ids: The gold answer with the end-of-sequence token, never empty.
+        candidate_ids: For choice tasks, each candidate answer like `completion_ids`; else None.
+    """
+
+    index: int
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    candidate_ids: list[list[int]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.prompt_ids) + len(self.completion_ids)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One place of a batch, as a batch plan fills it.
+
+    Attributes:
+        index: The sample that stands there.
+        weight: 1.0, or 0.0 for a sample that only pads a rank's share of the batch.
+        window_samples: Samples of the whole optimizer step, over all ranks and micro-batches, padding apart.
+        window_tokens: Completion tokens of the whole optimizer step, likewise.
+    """
+
+    index: int
+    weight: float
+    window_samples: int
+    window_tokens: int
+
+
+@dataclass
+class Batch:
+    """B samples padded on the right to T positions, with K completion tokens in all.
+
+    Attributes:
+        input_ids: [B, T].
+        attention_mask: [B, T], 0 on padding.
+        positions: [K], index into the flattened [B * T] positions of the hidden state that predicts each
+            completion token, i.e. of the token *before* it.
+        targets: [K], the completion tokens, row by row.
+        rows: [K], the row of the batch that each completion token belongs to, ascending.
+        index: [B], positions of the samples in their split.
+        sample_weight: [B], 1.0, or 0.0 for rows that only pad a rank's share.
+        window_samples: Samples of the whole optimizer step (all ranks and micro-batches, padding apart).
+        window_tokens: Completion tokens of the whole optimizer step, likewise.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    positions: Tensor
+    targets: Tensor
+    rows: Tensor
+    index: Tensor
+    sample_weight: Tensor
+    window_samples: int
+    window_tokens: int
+
+    @property
+    def size(self) -> int:
+        """Number of rows B, padding rows included."""
+        return self.input_ids.shape[0]

@@ -1,0 +1,43 @@
+"""Keeps a student's best weights: highest validation metric, then lowest loss, then the later epoch."""
+
+import shutil
+from pathlib import Path
+
+from lightning import Callback, LightningModule, Trainer
+
+from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.models.module import CausalLMModule
+
+
+class BestWeights(Callback):
+    """Saves the model whenever validation finds it at least as good as before; training itself goes on from the last.
+
+    Args:
+        folder: Where the one best checkpoint is kept; process 0 writes.
+        keep_frozen: As in `CheckpointStore.save`.
+
+    Attributes:
+        best: (metric, loss, epoch) of the kept weights, once there are any.
+    """
+
+    def __init__(self, folder: Path, *, keep_frozen: bool) -> None:
+        self.folder, self.keep_frozen = folder, keep_frozen
+        self.best: tuple[float, float, int] | None = None
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compares what was just logged with the best so far; the epoch-end hook would come before the logging."""
+        if trainer.sanity_checking:
+            return
+        assert isinstance(pl_module, CausalLMModule)
+        metric, loss = (float(trainer.callback_metrics[f"validation_{name}"]) for name in ("metric", "loss"))
+        if self.best is not None and (metric, -loss) < (self.best[0], -self.best[1]):
+            return
+        self.best = (metric, loss, trainer.current_epoch)
+        if trainer.is_global_zero:
+            fresh = self.folder.with_name(f"{self.folder.name}.new")
+            shutil.rmtree(fresh, ignore_errors=True)
+            metrics = {"metric": metric, "loss": loss}
+            CheckpointStore(fresh).save(pl_module.lm, trainer.global_step, metrics, keep_frozen=self.keep_frozen)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            fresh.rename(self.folder)
+        trainer.strategy.barrier()

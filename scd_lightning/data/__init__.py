@@ -1,0 +1,1 @@
+"""Rows to prompts and completions, and those to token batches."""

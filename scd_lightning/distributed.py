@@ -1,0 +1,80 @@
+"""The few collective operations that run outside a DDP-wrapped step; every one is free on a single process."""
+
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from scd_lightning.errors import StoreError
+
+T = TypeVar("T")
+
+
+def active() -> bool:
+    """Whether several processes work together."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def rank() -> int:
+    """This process, 0 to world size - 1."""
+    return dist.get_rank() if active() else 0
+
+
+def world_size() -> int:
+    """Number of processes."""
+    return dist.get_world_size() if active() else 1
+
+
+def barrier() -> None:
+    """Waits for all processes."""
+    if active():
+        dist.barrier()
+
+
+def _device() -> torch.device:
+    on_gpu = dist.get_backend() == "nccl"
+    return torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
+
+
+def sum_over_ranks(values: Tensor) -> Tensor:
+    """The element-wise sum of all processes' values, on the CPU."""
+    if not active():
+        return values.cpu()
+    moved = values.to(_device())
+    dist.all_reduce(moved)
+    return moved.cpu()
+
+
+def from_first_rank(value: T) -> T:
+    """Process 0's value, on every process."""
+    if not active():
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def gather_lists(values: list[T]) -> list[T]:
+    """All processes' lists joined, on every process."""
+    if not active():
+        return values
+    gathered: list[list[T]] = [[] for _ in range(world_size())]
+    dist.all_gather_object(gathered, values)
+    return [value for part in gathered for value in part]
+
+
+def require_equal(value: str, what: str) -> None:
+    """Stops all processes where they hold different values, e.g. digests of what they just loaded.
+
+    Raises:
+        StoreError: They differ; the message shows each.
+    """
+    values = gather_lists([value])
+    if len(set(values)) > 1:
+        raise StoreError(
+            f"The processes see different versions of {what}",
+            got=", ".join(f"rank {i}: {v[:12]}" for i, v in enumerate(values)),
+            expected="one shared store",
+            remedy="put paths.store on a file system that all nodes share",
+        )

@@ -1,0 +1,1 @@
+"""Loading causal language models, and the Lightning modules that train them."""

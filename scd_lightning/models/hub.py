@@ -1,0 +1,73 @@
+"""The hub's failures told apart, before anything large is fetched."""
+
+import os
+from pathlib import Path
+
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from scd_lightning.errors import ModelError
+
+
+def fetch_config(path: str, revision: str | None, where: str) -> Path:
+    """The config.json of a local folder or a hub model, from the cache where it is there.
+
+    Args:
+        path: Local folder or hub id.
+        revision: Branch, tag or commit, or None.
+        where: The argument that named it, for messages.
+
+    Raises:
+        ModelError: The model is unknown, gated, or out of reach; each says so.
+    """
+    if os.path.isdir(path):
+        return _local_config(Path(path), where)
+    try:
+        return Path(hf_hub_download(path, "config.json", revision=revision))
+    except GatedRepoError as error:
+        raise ModelError(
+            "The model is gated and this account may not read it",
+            where=where,
+            got=path,
+            remedy=f"accept its licence at huggingface.co/{path} and set HF_TOKEN to a token of that account",
+        ) from error
+    except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError, HFValidationError) as error:
+        # LocalEntryNotFoundError is an EntryNotFoundError too, but says only that nothing is cached.
+        if isinstance(error, LocalEntryNotFoundError):
+            raise _out_of_reach(path, where) from error
+        raise ModelError(
+            "There is no such model",
+            where=where,
+            got=path if revision is None else f"{path} at revision {revision}",
+            expected="a hub id such as TinyLlama/TinyLlama_v1.1, or a folder with a config.json",
+            remedy="check the spelling, or set HF_TOKEN if the model is private",
+        ) from error
+    except (OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
+        raise _out_of_reach(path, where) from error
+
+
+def _local_config(folder: Path, where: str) -> Path:
+    config = folder / "config.json"
+    if not config.is_file():
+        raise ModelError(
+            "The folder holds no model", where=where, got=folder, expected="a transformers folder with a config.json"
+        )
+    return config
+
+
+def _out_of_reach(path: str, where: str) -> ModelError:
+    return ModelError(
+        "The model is not in the local cache and the hub can't be reached",
+        where=where,
+        got=path,
+        remedy="connect, unset HF_HUB_OFFLINE, or give a local folder with a transformers model instead",
+    )

@@ -1,0 +1,137 @@
+"""Building a teacher or a student: from scratch, from the hub or a folder, with or without adapters."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerBase
+
+from scd_lightning.checkpoints.manifest import sha256_file
+from scd_lightning.errors import ConfigError, ModelError
+from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.hub import fetch_config
+from scd_lightning.models.spec import LoRA, ModelSpec
+
+
+def resolve_dtype(spec: ModelSpec) -> torch.dtype:
+    """The dtype of the weights: what is trained is float32, frozen weights are bfloat16 where a GPU holds them."""
+    if spec.dtype == "auto":
+        return torch.bfloat16 if spec.lora.r and torch.cuda.is_available() else torch.float32
+    dtype = getattr(torch, spec.dtype, None)
+    if not isinstance(dtype, torch.dtype):
+        raise ConfigError(
+            "There is no such dtype", where=f"{spec.name}: dtype", got=spec.dtype, expected="auto, float32, bfloat16, ..."
+        )
+    return dtype
+
+
+def build_model(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase, seed: int) -> CausalLM:
+    """Builds the model with its starting weights: the same for the same spec and seed, whoever asks.
+
+    Args:
+        spec: The model.
+        tokenizer: The tokenizer that teacher and student share.
+        seed: Seeds fresh weights (from scratch, adapters).
+
+    Raises:
+        ModelError: It can't be had or does not fit the tokenizer.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = _from_scratch(spec, tokenizer) if spec.path is None else _pretrained(spec, tokenizer)
+        if spec.lora.r:
+            model = _with_adapters(model, spec.lora)
+    if spec.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if spec.lora.r:
+            model.enable_input_require_grads()
+    causal_lm = CausalLM(model, len(tokenizer))
+    causal_lm.check_head(spec.name)
+    return causal_lm
+
+
+def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
+    fields = dict(spec.architecture or {})
+    unknown = sorted(set(fields) - set(LlamaConfig().to_dict()))
+    if unknown:
+        raise ConfigError("The architecture has unknown fields", where=f"{spec.name}: architecture", got=unknown)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        **fields,
+    )
+    model = AutoModelForCausalLM.from_config(config, attn_implementation=spec.attention)
+    return model.to(resolve_dtype(spec))
+
+
+def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
+    assert spec.path is not None
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            spec.path,
+            revision=spec.revision,
+            dtype=resolve_dtype(spec),
+            attn_implementation=spec.attention,
+            trust_remote_code=spec.trust_remote_code,
+            use_safetensors=True,
+        )
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelError(f"The weights could not be loaded ({error})", where=spec.name, got=spec.path) from error
+    rows = model.get_input_embeddings().weight.shape[0]
+    if rows < len(tokenizer):
+        raise ModelError(
+            "The model has fewer embeddings than the tokenizer has tokens",
+            where=spec.path,
+            got=f"{rows} embeddings",
+            expected=f"{len(tokenizer)} or more",
+        )
+    return model
+
+
+def _with_adapters(model: nn.Module, lora: LoRA) -> nn.Module:
+    config = LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha or 2 * lora.r,
+        lora_dropout=lora.dropout,
+        target_modules=lora.target_modules,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def check_reachable(spec: ModelSpec, where: str) -> None:
+    """Fails early, before training, where a pretrained model can't be had or runs foreign code unasked."""
+    if spec.path is None:
+        return
+    fetch_config(spec.path, spec.revision, where)
+    try:
+        AutoConfig.from_pretrained(spec.path, revision=spec.revision, trust_remote_code=spec.trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"The model's configuration can't be used ({error})",
+            where=where,
+            got=spec.path,
+            remedy="if it needs its own code and you trust it: trust_remote_code=true",
+        ) from error
+
+
+def weights_identity(spec: ModelSpec) -> Mapping[str, Any]:
+    """What names a pretrained model's starting weights in a digest: contents or commit, never a path.
+
+    A hub snapshot is named by its commit; a local folder by the SHA-256 of its files.
+    """
+    if spec.path is None:
+        return {"scratch": True}
+    config = fetch_config(spec.path, spec.revision, spec.name)
+    folder = config.parent
+    if Path(spec.path).is_dir():
+        names = sorted(p for p in folder.iterdir() if p.suffix in {".json", ".safetensors", ".model"})
+        digest = hashlib.sha256("".join(f"{p.name}:{sha256_file(p)}\n" for p in names).encode())
+        return {"contents": digest.hexdigest()}
+    return {"hub": spec.path, "commit": folder.name}

@@ -1,0 +1,137 @@
+"""What teacher and student training share: optimizer, learning rate, validation."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MeanMetric, Metric
+from transformers import PreTrainedTokenizerBase
+
+from scd_lightning.batch import Batch
+from scd_lightning.data.base import DomainDataModule
+from scd_lightning.data.samples import Judgement
+from scd_lightning.losses.objective import Objective, ObjectiveResult
+from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
+from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.decoding import best_candidates, greedy_decode
+from scd_lightning.models.spec import ModelSpec
+
+
+def learning_rate_factor(step: int, stage_steps: int, warmup: float) -> float:
+    """Factor on the learning rate: linear warm-up, then cosine to 0, afresh at every stage.
+
+    A pure function of the step within the stage, so that the stage's restart needs no new scheduler object.
+
+    Args:
+        step: Optimizer step since the beginning of training.
+        stage_steps: Optimizer steps of a stage.
+        warmup: Share of the stage that climbs; at least one step.
+    """
+    within = step % stage_steps
+    climbing = min(max(1, math.ceil(warmup * stage_steps)), stage_steps)
+    if within < climbing:
+        return (within + 1) / climbing
+    return 0.5 * (1 + math.cos(math.pi * (within - climbing) / max(1, stage_steps - climbing)))
+
+
+def answer(
+    model: CausalLM, data: DomainDataModule, tokenizer: PreTrainedTokenizerBase, split: str, indices: Sequence[int]
+) -> list[Judgement]:
+    """Has the model answer samples of a split, by the best candidate or by greedy decoding, and judges the answers."""
+    samples = [data.tokenized[split][i] for i in indices]
+    answers: Sequence[str | int]
+    if data.answer_kind == "choice":
+        answers = best_candidates(model, samples, tokenizer.pad_token_id)
+    else:
+        answers = greedy_decode(model, tokenizer, samples, data.max_new_tokens or 1)
+    return [data.judge(split, index, text) for index, text in zip(indices, answers, strict=True)]
+
+
+class CausalLMModule(LightningModule):
+    """Trains a causal language model on completions; validates its loss and its answers.
+
+    Args:
+        model: The model.
+        spec: Its optimizer and warm-up.
+        data: The data, encoded.
+        tokenizer: The tokenizer that encoded it.
+        objective: The training loss.
+        stage_steps: Optimizer steps until the learning rate starts afresh.
+
+    Attributes:
+        curve: One point an epoch: epoch, step, train_loss, and validation_loss and validation_metric where validated.
+        last_validation: The newest of the latter two.
+    """
+
+    def __init__(
+        self,
+        model: CausalLM,
+        spec: ModelSpec,
+        data: DomainDataModule,
+        tokenizer: PreTrainedTokenizerBase,
+        objective: Objective,
+        stage_steps: int,
+    ) -> None:
+        super().__init__()
+        self.lm = model
+        self.spec = spec
+        self.data = data
+        self.tokenizer = tokenizer
+        self.objective = objective
+        self.stage_steps = stage_steps
+        self.curve: list[dict[str, Any]] = []
+        self.last_validation: dict[str, float | None] = {"validation_loss": None, "validation_metric": None}
+        self.train_loss = MeanMetric()
+        self.validation_loss = MeanMetric()
+        self.validation_metric: Metric = data.build_metric() if data.validation == "task" else MeanMetric()
+
+    def training_share(self, batch: Batch, result: ObjectiveResult) -> Tensor:
+        """Records the cross-entropy, and undoes the averages of DDP over ranks and of Lightning over micro-batches.
+
+        The objective has divided by the optimizer step's own count already, whatever the number of ranks.
+        """
+        self.train_loss.update(result.sample_cross_entropy, batch.sample_weight)
+        return result.loss * self.trainer.world_size * self.trainer.accumulate_grad_batches
+
+    def on_train_epoch_end(self) -> None:
+        """Logs `train_loss`, the mean over the epoch's samples of their cross-entropy, and adds to the curve."""
+        train_loss = self.train_loss.compute()
+        self.log("train_loss", train_loss)
+        self.train_loss.reset()
+        point = {"epoch": self.current_epoch, "step": self.global_step, "train_loss": float(train_loss)}
+        self.curve.append(point | self.last_validation)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Per-sample losses, and either exact match by one pass or the task's own metric."""
+        logits = self.lm.logits(batch)
+        loss = per_sample_mean(completion_cross_entropy(logits, batch.targets), batch.rows, batch.size)
+        self.validation_loss.update(loss, batch.sample_weight)
+        if self.data.validation == "task":
+            real = [int(i) for i, w in zip(batch.index, batch.sample_weight, strict=True) if w > 0]
+            self.validation_metric.update(answer(self.lm, self.data, self.tokenizer, "validation", real) if real else [])
+        else:
+            # Greedy decoding reproduces the gold completion exactly when the argmax is right at each position.
+            right = (logits.argmax(-1) == batch.targets).to(loss.dtype)
+            exact = per_sample_mean(right, batch.rows, batch.size) == 1
+            self.validation_metric.update(exact.to(loss.dtype), batch.sample_weight)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs `validation_loss` and `validation_metric`, exact over uneven ranks."""
+        metric = self.validation_metric.compute()
+        if isinstance(metric, dict):
+            metric = metric[self.data.primary_metric]
+        loss = self.validation_loss.compute()
+        self.log_dict({"validation_loss": loss, "validation_metric": metric})
+        self.last_validation = {"validation_loss": float(loss), "validation_metric": float(metric)}
+        self.validation_loss.reset()
+        self.validation_metric.reset()
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimizer over what is trained, with the stage-wise warm-up and cosine."""
+        optimizer = self.spec.optimizer([p for p in self.lm.parameters() if p.requires_grad])
+        scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(step, self.stage_steps, self.spec.warmup))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,0 +1,64 @@
+"""Per-sample losses and answers of a finished model, sharded over ranks."""
+
+from dataclasses import dataclass
+
+import torch
+from lightning import LightningModule
+from transformers import PreTrainedTokenizerBase
+
+from scd_lightning.batch import Batch
+from scd_lightning.data.base import DomainDataModule
+from scd_lightning.data.samples import Judgement
+from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
+from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.module import answer
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model makes of one sample.
+
+    Attributes:
+        index: Position in the split.
+        loss: Mean completion-token loss of the gold answer, in nats.
+        judgement: The model's own answer, judged; None where only the loss was asked for.
+    """
+
+    index: int
+    loss: float
+    judgement: Judgement | None
+
+
+class Predictor(LightningModule):
+    """Gives predictions for `Trainer.predict`.
+
+    Args:
+        model: The model.
+        data: The data, encoded.
+        tokenizer: The tokenizer that encoded it.
+        split: The split that the batches come from.
+        answers: Whether the model answers too, or only scores the gold answers.
+    """
+
+    def __init__(
+        self,
+        model: CausalLM,
+        data: DomainDataModule,
+        tokenizer: PreTrainedTokenizerBase,
+        split: str,
+        answers: bool,
+    ) -> None:
+        super().__init__()
+        self.lm, self.data, self.tokenizer, self.split, self.answers = model, data, tokenizer, split, answers
+
+    @torch.no_grad()
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[Prediction]:
+        """Predictions of the batch's real samples."""
+        logits = self.lm.logits(batch)
+        losses = per_sample_mean(completion_cross_entropy(logits, batch.targets), batch.rows, batch.size)
+        weights = batch.sample_weight.tolist()
+        real = [(i, loss) for i, loss, w in zip(batch.index.tolist(), losses.tolist(), weights, strict=True) if w > 0]
+        if not self.answers:
+            return [Prediction(i, loss, None) for i, loss in real]
+        judged = answer(self.lm, self.data, self.tokenizer, self.split, [i for i, _ in real]) if real else []
+        return [Prediction(i, loss, judgement) for (i, loss), judgement in zip(real, judged, strict=True)]

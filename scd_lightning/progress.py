@@ -1,0 +1,66 @@
+"""One shared live display: two at once would raise, and several bars tell more than several displays."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from scd_lightning import distributed
+
+T = TypeVar("T")
+
+console = Console(highlight=False)
+_progress = Progress(
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TextColumn("{task.fields[note]}"),
+    TimeElapsedColumn(),
+    TimeRemainingColumn(),
+    console=console,
+    transient=True,
+)
+
+
+class Bar:
+    """A row of the shared display."""
+
+    def __init__(self, description: str, total: int) -> None:
+        self._task = _progress.add_task(description, total=total, note="")
+
+    def advance(self, steps: int = 1, note: str | None = None) -> None:
+        """Moves the bar, and changes what stands beside it."""
+        fields = {} if note is None else {"note": note}
+        _progress.update(self._task, advance=steps, **fields)
+
+
+@contextmanager
+def bar(description: str, total: int) -> Iterator[Bar]:
+    """A row of the display for as long as the block runs; shown by process 0 on a terminal only."""
+    visible = console.is_terminal and distributed.rank() == 0
+    first = visible and not _progress.live.is_started
+    if first:
+        _progress.start()
+    row = Bar(description, total)
+    try:
+        yield row
+    finally:
+        _progress.remove_task(row._task)
+        if first:
+            _progress.stop()
+
+
+def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
+    """Yields the items and moves a bar along."""
+    with bar(description, total) as row:
+        for item in items:
+            yield item
+            row.advance()
+
+
+def say(message: str) -> None:
+    """Prints one line above the display, from process 0."""
+    if distributed.rank() == 0:
+        console.print(message)

@@ -1,0 +1,1 @@
+"""Which teacher checkpoint a stage uses."""

@@ -1,0 +1,63 @@
+"""The schedule's scores: how far each checkpoint is from the best one, and from the student as it is now."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from scd_lightning import distributed
+from scd_lightning.batch import Batch
+from scd_lightning.losses.divergences import forward_kl
+from scd_lightning.losses.reduction import per_sample_mean
+from scd_lightning.teachers.source import LMHead, TeacherSource
+
+
+@dataclass(frozen=True)
+class ProbeReference:
+    """A model's outputs on the probe set, kept as hidden states: logits would be V / D times larger.
+
+    Attributes:
+        hidden: One [K, D] a probe batch.
+        head: The model's LM head, its own copy.
+    """
+
+    hidden: Sequence[Tensor]
+    head: LMHead
+
+
+@torch.no_grad()
+def reference(hidden: Callable[[Batch], Tensor], head: LMHead, batches: Sequence[Batch]) -> ProbeReference:
+    """Runs a model in eval mode over this process's probe batches."""
+    return ProbeReference([hidden(batch) for batch in batches], head.clone())
+
+
+@torch.no_grad()
+def kl_to_checkpoints(
+    references: Sequence[ProbeReference], source: TeacherSource, batches: Sequence[Batch]
+) -> list[list[float]]:
+    """KL(reference || checkpoint_i) for each reference and each checkpoint, in one sweep over the trajectory.
+
+    Forward KL at temperature 1, the mean over samples of the mean over completion tokens, whatever divergence
+    trains (SCD's scores; arXiv 2601.10114). Sums and counts are reduced over ranks, then divided once.
+
+    Args:
+        references: R models' outputs on the probe set.
+        source: Answers for the probe set.
+        batches: This process's probe batches.
+
+    Returns:
+        R lists of N scores in nats, equal on all ranks.
+    """
+    sums = torch.zeros(len(references), source.num_checkpoints, dtype=torch.float64)
+    for checkpoint in range(source.num_checkpoints):
+        source.load(checkpoint)
+        for i, batch in enumerate(batches):
+            logits = source.logits(batch)
+            for r, ref in enumerate(references):
+                kl = forward_kl(ref.head(ref.hidden[i]), logits)
+                per_sample = per_sample_mean(kl, batch.rows, batch.size)
+                sums[r, checkpoint] += (per_sample * batch.sample_weight).sum().double().cpu()
+    count = torch.tensor([float(sum((batch.sample_weight > 0).sum() for batch in batches))], dtype=torch.float64)
+    total = distributed.sum_over_ranks(torch.cat([sums.flatten(), count]))
+    return (total[:-1] / total[-1]).reshape(sums.shape).tolist()

@@ -1,0 +1,80 @@
+"""Teacher outputs from cached signals: no teacher weight but the LM head is in memory while the student trains."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from scd_lightning.batch import Batch
+from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.teachers.live import LiveSource
+from scd_lightning.teachers.signals import SampleSet, Signals, SignalStore
+from scd_lightning.teachers.source import LMHead, TeacherCounts, TeacherSource
+
+
+class CachedSource(TeacherSource):
+    """Reads a checkpoint's signals for one sample set, and has them computed where they are not there yet.
+
+    Args:
+        store: The trajectory, for its digests.
+        signals: Where signals are kept.
+        samples: The samples this source can answer for.
+        live: Makes the teacher, for signals that are missing; it is kept until `release`.
+        device: Where answers go.
+    """
+
+    def __init__(
+        self,
+        store: CheckpointStore,
+        signals: SignalStore,
+        samples: SampleSet,
+        live: Callable[[], LiveSource],
+        device: torch.device,
+    ) -> None:
+        self.store, self.signals, self.samples, self.live, self.device = store, signals, samples, live, device
+        self.counts = TeacherCounts()
+        self._current: Signals | None = None
+        self._live: LiveSource | None = None
+
+    @property
+    def num_checkpoints(self) -> int:
+        """Length N of the trajectory."""
+        return len(self.store.entries)
+
+    def load(self, checkpoint: int) -> None:
+        """Opens a checkpoint's signals, after a pass over the samples where there are none."""
+        self._current = None
+        folder = self.signals.ensure(checkpoint, self.samples, self._teacher, self.digest(checkpoint))
+        self._current = Signals(folder, self.samples, self.device)
+
+    def _teacher(self) -> LiveSource:
+        if self._live is None:
+            self._live = self.live()
+            self._live.counts = self.counts
+        return self._live
+
+    def release(self) -> None:
+        """Lets go of the live teacher, if one was needed."""
+        self._live = None
+
+    def _signals(self) -> Signals:
+        if self._current is None:
+            raise RuntimeError("load a checkpoint before asking for its signals")
+        return self._current
+
+    def hidden(self, batch: Batch) -> Tensor:
+        """Stored hidden states [K, D] of the batch's completion positions."""
+        return self._signals().hidden(batch)
+
+    @property
+    def head(self) -> LMHead:
+        """The checkpoint's stored LM head."""
+        return self._signals().head
+
+    def losses(self, batch: Batch, logits: Tensor) -> Tensor:
+        """Stored per-sample losses [B]; the logits are not needed."""
+        return self._signals().losses(batch)
+
+    def digest(self, checkpoint: int) -> str:
+        """SHA-256 of the checkpoint."""
+        return self.store.digest(checkpoint)

@@ -1,0 +1,82 @@
+"""Teacher outputs from live weights, reloaded in place from the trajectory."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from scd_lightning import distributed
+from scd_lightning.batch import Batch
+from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
+from scd_lightning.teachers.source import LMHead, TeacherCounts, TeacherSource
+
+
+class Teacher(Protocol):
+    """What a teacher model must be able to do."""
+
+    def hidden(self, batch: Batch) -> Tensor:
+        """Hidden states [K, D] that predict the batch's completion tokens."""
+
+    @property
+    def head(self) -> LMHead:
+        """The LM head's live weights."""
+
+
+class LiveSource(TeacherSource):
+    """Runs the teacher's forward pass for every batch.
+
+    It is no nn.Module and its model no submodule of the student: the teacher never enters a student checkpoint,
+    and `.train()` never reaches it.
+
+    Args:
+        model: The teacher, on its device; put into eval mode and frozen here.
+        store: The trajectory.
+        context: Enters the precision that the forward pass runs under.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        store: CheckpointStore,
+        context: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self.model: nn.Module = model.eval().requires_grad_(False)
+        self.teacher = cast(Teacher, model)
+        self.store = store
+        self.context = context
+        self.counts = TeacherCounts()
+
+    @property
+    def num_checkpoints(self) -> int:
+        """Length N of the trajectory."""
+        return len(self.store.entries)
+
+    def load(self, checkpoint: int) -> None:
+        """Copies a checkpoint's weights into the model."""
+        self.store.load_into(self.model, checkpoint)
+        self.counts.loads += 1
+        distributed.require_equal(self.digest(checkpoint), f"teacher checkpoint {checkpoint}")
+
+    @torch.no_grad()
+    def hidden(self, batch: Batch) -> Tensor:
+        """Hidden states [K, D] of the batch's completion positions, by a forward pass."""
+        self.counts.forward_samples += int((batch.sample_weight > 0).sum())
+        with self.context():
+            return self.teacher.hidden(batch)
+
+    @property
+    def head(self) -> LMHead:
+        """The model's own head; the next `load` changes it."""
+        head = self.teacher.head
+        return LMHead(head.weight.detach(), None if head.bias is None else head.bias.detach())
+
+    def losses(self, batch: Batch, logits: Tensor) -> Tensor:
+        """Cross-entropy [B] of the gold completions, from the logits."""
+        return per_sample_mean(completion_cross_entropy(logits, batch.targets), batch.rows, batch.size)
+
+    def digest(self, checkpoint: int) -> str:
+        """SHA-256 of the checkpoint."""
+        return self.store.digest(checkpoint)
