@@ -1,0 +1,190 @@
+"""Samples to token ids: prompt and completion tokenized together, too long texts cut."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scd_lightning.data.collate import TokenizedSample
+from scd_lightning.data.prompts import render
+from scd_lightning.data.samples import Cut, Sample
+from scd_lightning.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+# Some chat templates write today's date into the prompt: a fixed one keeps prompts equal from day to day.
+_CHAT_DATE = "26 Jul 2024"
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A split as token ids.
+
+    Attributes:
+        samples: The S samples, in the split's order.
+        cut: How many had their text cut.
+        dropped: How many parts of gold answers left the training target because their text was cut away.
+    """
+
+    samples: list[TokenizedSample]
+    cut: int
+    dropped: int
+
+
+class Encoder:
+    """Encodes samples for one tokenizer.
+
+    Args:
+        tokenizer: A fast tokenizer with an end-of-sequence token.
+        template: The prompt's template.
+        max_length: Most tokens of prompt and completion (or longest candidate) together.
+        retarget: (sample, cut) -> the completion that the cut text still supports, and the parts dropped from it.
+
+    Raises:
+        ModelError: The tokenizer has no end-of-sequence token.
+    """
+
+    def __init__(
+        self,
+        tokenizer: "PreTrainedTokenizerFast",
+        template: str,
+        max_length: int,
+        retarget: Callable[[Sample, Cut], tuple[str, int]],
+    ) -> None:
+        if tokenizer.eos_token_id is None:
+            raise ModelError(
+                "The tokenizer has no end-of-sequence token",
+                where=tokenizer.name_or_path or type(tokenizer).__name__,
+                expected="an EOS token, which ends every answer",
+                remedy="set eos_token in the model's tokenizer_config.json",
+            )
+        self.tokenizer = tokenizer
+        self.template = template
+        self.max_length = max_length
+        self.retarget = retarget
+        self._candidates: dict[tuple[str, str], list[int] | None] = {}
+
+    def encode(self, samples: Sequence[Sample], name: str) -> Encoded:
+        """Encodes a split.
+
+        Args:
+            samples: The S samples.
+            name: The split's name, for messages.
+
+        Raises:
+            DataError: A sample is too long even without its free text.
+        """
+        prompts = [self.prompt(render(self.template, sample.fields)) for sample in samples]
+        prompt_ids = self._ids(prompts)
+        full_ids = self._ids([p + sample.completion for p, sample in zip(prompts, samples, strict=True)])
+        encoded, cut, dropped = [], 0, 0
+        for index, sample in enumerate(samples):
+            tokenized = self._join(index, sample, prompts[index], prompt_ids[index], full_ids[index])
+            if _longest(tokenized) > self.max_length:
+                tokenized, lost = self._shorten(index, sample, tokenized, name)
+                cut, dropped = cut + 1, dropped + lost
+            encoded.append(tokenized)
+        return Encoded(encoded, cut, dropped)
+
+    def prompt(self, text: str) -> str:
+        """The prompt as the model gets it: one user turn of its chat template, or BOS where it has one."""
+        if self.tokenizer.chat_template:
+            turn = [{"role": "user", "content": text}]
+            return str(
+                self.tokenizer.apply_chat_template(
+                    turn, tokenize=False, add_generation_prompt=True, date_string=_CHAT_DATE
+                )
+            )
+        return (self.tokenizer.bos_token or "") + text
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        # The rendered prompt holds its special tokens already.
+        return self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+
+    def _join(
+        self, index: int, sample: Sample, prompt: str, prompt_ids: list[int], full_ids: list[int]
+    ) -> TokenizedSample:
+        """Splits jointly tokenized ids where prompt and completion part, for the gold answer and each candidate."""
+        border = _common_prefix(prompt_ids, full_ids)
+        if sample.candidates is None:
+            return self._tokenized(index, full_ids, border, None)
+        tail = prompt[prompt.rstrip("\n").rfind("\n") + 1 :]
+        candidates = [ids for candidate in sample.candidates if (ids := self._candidate(tail, candidate)) is not None]
+        clean = border == len(prompt_ids) and full_ids[border:] == self._candidate(tail, sample.completion)
+        if clean and len(candidates) == len(sample.candidates):
+            return self._tokenized(index, full_ids, border, candidates)
+        # The completion's tokens depend on more than the prompt's last line: tokenize each candidate with the whole.
+        joint = self._ids([prompt + candidate for candidate in sample.candidates])
+        border = min(border, *(_common_prefix(prompt_ids, ids) for ids in joint))
+        return self._tokenized(index, full_ids, border, [ids[border:] for ids in joint])
+
+    def _tokenized(
+        self, index: int, full_ids: list[int], border: int, candidates: list[list[int]] | None
+    ) -> TokenizedSample:
+        eos = self.tokenizer.eos_token_id
+        with_eos = None if candidates is None else [[*ids, eos] for ids in candidates]
+        return TokenizedSample(index, full_ids[:border], [*full_ids[border:], eos], with_eos)
+
+    def _candidate(self, tail: str, candidate: str) -> list[int] | None:
+        """A candidate's ids after the prompt's last line, None where the two merge.
+
+        A tokenizer does not look further back than that line, so the ids serve all samples and are made once; the
+        caller holds the gold answer's against those of the whole text.
+        """
+        key = (tail, candidate)
+        if key not in self._candidates:
+            alone, joint = self._ids([tail, tail + candidate])
+            merged = _common_prefix(alone, joint) < len(alone)
+            self._candidates[key] = None if merged else joint[len(alone) :]
+        return self._candidates[key]
+
+    def _shorten(self, index: int, sample: Sample, tokenized: TokenizedSample, name: str) -> tuple[TokenizedSample, int]:
+        """Cuts the longest free text until the sample fits."""
+        field = max(sample.cuttable, key=lambda name: len(sample.fields[name]))
+        text = sample.fields[field]
+        ends = [end for _, end in self._offsets(text)]
+        keep = len(ends)
+        while (excess := _longest(tokenized) - self.max_length) > 0:
+            if keep == 0:
+                raise DataError(
+                    "A sample is too long even without its free text",
+                    where=f"{name}, id {sample.id}",
+                    got=f"{_longest(tokenized)} tokens",
+                    expected=f"at most task.max_length={self.max_length}",
+                    remedy="raise task.max_length or shorten the template",
+                )
+            keep = max(0, keep - excess)
+            cut = _cut(field, text, ends, keep)
+            completion, lost = self.retarget(sample, cut)
+            prompt = self.prompt(render(self.template, {**sample.fields, field: cut.apply(text)}))
+            prompt_ids, full_ids = self._ids([prompt, prompt + completion])
+            tokenized = self._join(index, sample, prompt, prompt_ids, full_ids)
+        return tokenized, lost
+
+    def _offsets(self, text: str) -> list[tuple[int, int]]:
+        return self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)[
+            "offset_mapping"
+        ]
+
+
+def _cut(field: str, text: str, ends: Sequence[int], keep: int) -> Cut:
+    """Keeps `keep` tokens: a context's first ones, of another text half from each end."""
+    if keep == 0:
+        return Cut(field, 0, 0)
+    head = keep if field == "context" else (keep + 1) // 2
+    tail = keep - head
+    return Cut(field, ends[head - 1], len(text) - ends[-tail - 1] if tail else 0)
+
+
+def _longest(sample: TokenizedSample) -> int:
+    answers: Iterable[list[int]] = [sample.completion_ids, *(sample.candidate_ids or ())]
+    return len(sample.prompt_ids) + max(map(len, answers))
+
+
+def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+    for i, (x, y) in enumerate(zip(a, b, strict=False)):
+        if x != y:
+            return i
+    return min(len(a), len(b))

@@ -1,0 +1,116 @@
+"""Prompt templates per task and language, and how they are filled.
+
+Every template ends with an answer cue and a line break, so that no tokenizer merges across the border between prompt
+and completion. They are short, because a model trained from scratch pays for every token and learns the task from its
+data.
+"""
+
+import string
+from collections.abc import Iterable, Mapping
+
+from scd_lightning.errors import ConfigError
+
+# kind -> (language -> template, fields that a template must use, fields that it may use)
+_TEMPLATES = {
+    "ner": (
+        {
+            "en": "List the entities ({labels}) line by line.\n{text}\nEntities:\n",
+            "ja": "固有表現（{labels}）を一行ずつ挙げよ。\n{text}\n固有表現:\n",
+        },
+        {"text"},
+        {"text", "labels"},
+    ),
+    "classification": (
+        {"en": "{text}\nClass:\n", "ja": "{text}\n分類:\n"},
+        {"text"},
+        {"text", "labels"},
+    ),
+    "choice": (
+        {
+            "en": "{context}\nQuestion: {question}\n{choices}\nAnswer:\n",
+            "ja": "{context}\n質問: {question}\n{choices}\n答え:\n",
+        },
+        {"question", "choices"},
+        {"context", "question", "choices"},
+    ),
+    "yes_no": (
+        {
+            "en": "{context}\nQuestion: {question}\nAnswer ({labels}):\n",
+            "ja": "{context}\n質問: {question}\n答え（{labels}）:\n",
+        },
+        {"question"},
+        {"context", "question", "labels"},
+    ),
+    "extractive": (
+        {"en": "{context}\nQuestion: {question}\nAnswer:\n", "ja": "{context}\n質問: {question}\n答え:\n"},
+        {"question", "context"},
+        {"context", "question"},
+    ),
+}
+LANGUAGES = ("en", "ja")
+_JAPANESE_SHARE = 0.2
+
+
+def choose_template(kind: str, language: str, override: str | None = None) -> str:
+    """The template of a kind of task, or the user's own if it is usable.
+
+    Args:
+        kind: "ner", "classification", "choice", "yes_no" or "extractive".
+        language: "en" or "ja".
+        override: The user's template, or None.
+
+    Raises:
+        ConfigError: The user's template lacks a required field, has an unknown one, or is not a format string.
+    """
+    templates, required, allowed = _TEMPLATES[kind]
+    if override is None:
+        return templates[language]
+    try:
+        parsed = [part[1:] for part in string.Formatter().parse(override) if part[1] is not None]
+    except ValueError as error:
+        raise _template_error(f"The template can't be read ({error})", override, required, allowed) from error
+    names = {name for name, _, _ in parsed}
+    if names - allowed or any(spec or conversion for _, spec, conversion in parsed):
+        raise _template_error("The template has unknown fields", override, required, allowed)
+    if required - names:
+        raise _template_error(f"The template lacks {sorted(required - names)}", override, required, allowed)
+    return override
+
+
+def _template_error(what: str, template: str, required: set[str], allowed: set[str]) -> ConfigError:
+    return ConfigError(
+        what,
+        where="task.template",
+        got=repr(template),
+        expected=f"fields {_braced(allowed)}, of which {_braced(required)} must be there",
+        remedy="write a literal brace twice, as {{ or }}",
+    )
+
+
+def _braced(names: Iterable[str]) -> str:
+    return ", ".join(f"{{{name}}}" for name in sorted(names))
+
+
+def render(template: str, fields: Mapping[str, str]) -> str:
+    """Fills a template; a line that holds nothing but an empty field goes, line break included."""
+    for name, value in fields.items():
+        if not value:
+            template = "".join(line for line in template.splitlines(keepends=True) if line.strip() != f"{{{name}}}")
+    return template.format_map(fields)
+
+
+def detect_language(texts: Iterable[str]) -> str:
+    """ "ja" where more than a fifth of the characters are kana or kanji and kana are among them, else "en".
+
+    Kana tell Japanese from Chinese, which has no templates of its own and gets the English ones.
+    """
+    total = japanese = kana = 0
+    for text in texts:
+        for char in text:
+            total += 1
+            if "\u3040" <= char <= "\u30ff":
+                kana += 1
+                japanese += 1
+            elif "\u4e00" <= char <= "\u9fff" or "\u3400" <= char <= "\u4dbf":
+                japanese += 1
+    return "ja" if kana and japanese > _JAPANESE_SHARE * total else "en"

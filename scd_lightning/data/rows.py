@@ -1,0 +1,124 @@
+"""Rows of a data file that know where they stand, and the checks that name that place when they fail."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scd_lightning.errors import DataError
+
+_INPUT_FIELDS = ("text", "question", "context", "choices")
+_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record of a data file.
+
+    Attributes:
+        id: Its name, given in the file or made from the split and the line.
+        values: Column -> value, as JSON has them.
+        file: The file it was read from.
+        line: Its line there, from 1 (the record's number in a Parquet file).
+    """
+
+    id: str
+    values: dict[str, Any]
+    file: str
+    line: int
+
+    @property
+    def where(self) -> str:
+        """`file:line`, for messages."""
+        return f"{self.file}:{self.line}"
+
+    def error(self, field: str, what: str, got: object, expected: str, remedy: str | None = None) -> DataError:
+        """A DataError that names this row and one of its fields."""
+        return DataError(
+            f'Field "{field}" {what}',
+            where=f"{self.where} (id {self.id})",
+            got=shorten(got),
+            expected=expected,
+            remedy=remedy or "correct or remove this row",
+        )
+
+    def require(self, field: str, expected: str) -> Any:  # noqa: ANN401 - a JSON value
+        """The value of a field.
+
+        Raises:
+            DataError: The row lacks it.
+        """
+        if self.values.get(field) is None:
+            raise self.error(field, "is missing", f"fields {sorted(self.values)}", expected)
+        return self.values[field]
+
+    def string(self, field: str) -> str:
+        """A field that must hold text; see `check_string`."""
+        return self.check_string(field, self.require(field, "a non-empty string"))
+
+    def optional_string(self, field: str) -> str:
+        """Like `string`, but "" where the row lacks the field or leaves it empty."""
+        return "" if self.values.get(field) in (None, "") else self.string(field)
+
+    def check_string(self, field: str, value: object) -> str:
+        """Returns `value` if it is a string with something to read in it that UTF-8 can carry.
+
+        Raises:
+            DataError: It is not.
+        """
+        if not isinstance(value, str):
+            raise self.error(field, "has the wrong type", f"{type(value).__name__} {value!r}", "a non-empty string")
+        if not value.strip():
+            raise self.error(field, "is empty", repr(value), "a non-empty string")
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise self.error(field, "holds half a surrogate pair", repr(value), "valid Unicode text") from error
+        return value
+
+    def integer(self, field: str, value: object) -> int:
+        """Returns `value` if it is an integer (True and False are not).
+
+        Raises:
+            DataError: It is not.
+        """
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.error(field, "has the wrong type", f"{type(value).__name__} {value!r}", "an integer")
+        return value
+
+    def strings(self, field: str, value: object) -> list[str]:
+        """Returns `value` if it is a list of non-empty strings, at least one.
+
+        Raises:
+            DataError: It is not.
+        """
+        if not isinstance(value, list) or not value:
+            raise self.error(field, "has the wrong type", repr(value), "a list of non-empty strings")
+        return [self.check_string(f"{field}[{i}]", item) for i, item in enumerate(value)]
+
+    @property
+    def input_key(self) -> str:
+        """What a model reads of this row, white space apart: equal keys are the same sample."""
+        parts = [self.values.get(name) for name in _INPUT_FIELDS]
+        return " ".join(json.dumps(parts, ensure_ascii=False).replace("\\n", " ").split())
+
+
+def shorten(value: object) -> str:
+    """The value as text, cut to what a message can carry."""
+    text = str(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def check_unique_ids(rows: Sequence[Row]) -> None:
+    """Checks that no two rows of a split share an id.
+
+    Raises:
+        DataError: Two do.
+    """
+    seen: dict[str, Row] = {}
+    for row in rows:
+        if row.id in seen:
+            raise row.error(
+                "id", "is not unique", row.id, f"another id than that of line {seen[row.id].line}", "rename one of the two"
+            )
+        seen[row.id] = row
