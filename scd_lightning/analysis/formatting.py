@@ -1,0 +1,75 @@
+"""Numbers as people read them. What was not recorded is a dash."""
+
+import math
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+MISSING = "–"
+
+
+def _or_dash(format_number: Callable[[Any], str]) -> Callable[[Any], str]:
+    @wraps(format_number)
+    def checked(value: Any) -> str:
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
+            return MISSING
+        return format_number(value)
+
+    return checked
+
+
+@_or_dash
+def number(value: Any) -> str:
+    """Formats a metric or a loss; small ones in powers of ten, so that they don't read as zero.
+
+    >>> number(0.8251), number(0.0), number(0.00002), number(None)
+    ('0.825', '0.000', '2.0e-05', '–')
+    """
+    return f"{value:.1e}" if 0 < abs(value) < 5e-4 else f"{value:.3f}"
+
+
+@_or_dash
+def signed(value: Any) -> str:
+    """Formats a difference with its sign."""
+    return ("+" if value > 0 else "") + number(value)
+
+
+@_or_dash
+def share(value: Any) -> str:
+    """Formats a share of a whole as a percentage."""
+    return f"{100 * value:.1f} %"
+
+
+@_or_dash
+def count(value: Any) -> str:
+    """Formats an integer with thousands set apart."""
+    return f"{value:,.0f}"
+
+
+@_or_dash
+def duration(seconds: Any) -> str:
+    """Formats seconds as the largest units that matter.
+
+    >>> duration(3.21), duration(75), duration(7260)
+    ('3.2 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+@_or_dash
+def size(size_bytes: Any) -> str:
+    """Formats bytes in binary units.
+
+    >>> size(512), size(3 * 2**20)
+    ('512 B', '3.0 MiB')
+    """
+    value, units = float(size_bytes), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value /= 1024
+        units.pop(0)
+    return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"

@@ -1,0 +1,241 @@
+"""Plots of a run as inline SVG that takes its colours from the page, and is readable without them.
+
+matplotlib knows no CSS: everything is drawn in stand-in colours, which then become CSS variables, so that one picture
+serves a light and a dark page. Series differ by marker and line style too.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
+
+from scd_lightning.analysis.formatting import share
+from scd_lightning.analysis.subdomains import decompose
+
+INK, GRID, TEACHER, ANCHOR, STUDENT = "#010101", "#020202", "#030303", "#040404", "#050505"
+CSS_NAMES = {INK: "ink", GRID: "grid", TEACHER: "teacher", ANCHOR: "anchor", STUDENT: "student"}
+LOOKS: dict[str, dict[str, Any]] = {
+    "teacher": {"color": TEACHER, "marker": "s"},
+    "anchor": {"color": ANCHOR, "marker": "^"},
+    "student": {"color": STUDENT, "marker": "o"},
+}
+STAGE_MARKERS, STAGE_STYLES = "osD^vP*X", ("-", "--", "-.", ":")
+# A point takes about 100 bytes of the page; more than these hide each other anyway.
+MAX_POINTS = 3000
+LOWEST_LOSS = 1e-6
+
+STYLE: Any = {
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "lines.markersize": 5,
+    "svg.fonttype": "none",
+}
+
+
+def plot(draw: Callable[..., None]) -> Callable[..., str]:
+    """Turns a function that draws on axes into one that returns an SVG element."""
+
+    @wraps(draw)
+    def render(*args: Any, **kwargs: Any) -> str:
+        # The salt names the ids inside the SVG: equal input gives an equal file, and plots of one page don't clash.
+        with matplotlib.rc_context(STYLE | {"svg.hashsalt": draw.__name__}):
+            figure = Figure(figsize=(4.6, 3.4), layout="constrained")
+            draw(figure.subplots(), *args, **kwargs)
+            return _svg(figure)
+
+    return render
+
+
+@plot
+def trajectory_plot(axes: Axes, trajectory: Sequence[dict[str, Any]], metric: str, best: int | None) -> None:
+    """Draws a validation metric of the teacher's checkpoints over their steps; a ring marks the best one."""
+    steps = [entry["step"] for entry in trajectory]
+    values = [entry["metrics"][metric] for entry in trajectory]
+    axes.plot(steps, values, **LOOKS["teacher"])
+    for entry, value in zip(trajectory, values, strict=True):
+        axes.annotate(
+            str(entry["index"]),
+            (entry["step"], value),
+            xytext=(0, 9),
+            textcoords="offset points",
+            ha="center",
+        )
+        if entry["index"] == best:
+            axes.plot(entry["step"], value, "o", markersize=13, fillstyle="none", color=INK, label="best")
+            axes.legend()
+    axes.margins(y=0.2)
+    axes.set(xlabel="optimizer step (numbers: checkpoint)", ylabel=f"validation {metric}", title="Teacher trajectory")
+
+
+@plot
+def schedule_plot(axes: Axes, stages: Sequence[dict[str, Any]], best: int | None) -> None:
+    """Draws the checkpoint that each stage of the student learned from, over its epochs."""
+    chosen = [stage["checkpoint"] for stage in stages]
+    if best is not None:
+        axes.axhline(best, color=TEACHER, linestyle="--", linewidth=1, label="best checkpoint")
+    for stage in stages:
+        first, last = stage["epochs"]
+        axes.plot([first, last + 1], [stage["checkpoint"]] * 2, color=STUDENT, linewidth=4, solid_capstyle="butt")
+        axes.annotate(
+            f"stage {stage['stage']}",
+            ((first + last + 1) / 2, stage["checkpoint"]),
+            xytext=(0, 6),
+            textcoords="offset points",
+            ha="center",
+        )
+    highest = max([*chosen, *(len(stage["score"] or ()) - 1 for stage in stages), best or 0])
+    axes.set_ylim(-0.5, highest + 0.7)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="student epoch", ylabel="teacher checkpoint", title="Schedule")
+    if best is not None:
+        axes.legend(loc="lower right")
+
+
+@plot
+def scores_plot(axes: Axes, stages: Sequence[dict[str, Any]]) -> None:
+    """Draws, for each stage, the score of each checkpoint; a ring marks the one chosen, the lowest."""
+    for stage in stages:
+        score, look = stage["score"], stage["stage"]
+        style = STAGE_MARKERS[look % len(STAGE_MARKERS)] + STAGE_STYLES[look % len(STAGE_STYLES)]
+        axes.plot(range(len(score)), score, style, color=STUDENT, linewidth=1.2, label=f"stage {look}")
+        chosen = stage["checkpoint"]
+        axes.plot(chosen, score[chosen], "o", markersize=13, fillstyle="none", color=INK)
+    values = [value for stage in stages for value in stage["score"]]
+    if min(values) > 0 and max(values) > 20 * min(values):
+        axes.set_yscale("log")
+        _plain_numbers(axes.yaxis)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="teacher checkpoint", ylabel="score in nats", title="Scores (ring: chosen)")
+    axes.legend()
+
+
+@plot
+def loss_curves_plot(axes: Axes, curves: dict[str, list[dict[str, Any]]]) -> None:
+    """Draws training and validation losses of teacher, anchor and student over their epochs."""
+    for name, look in LOOKS.items():
+        points = curves.get(name, [])
+        _line(axes, points, "train_loss", label=f"{name}, training", linestyle=":", **look)
+        _line(axes, points, "validation_loss", label=f"{name}, validation", linestyle="-", **look)
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="epoch", ylabel="loss in nats per token", title="Losses")
+    _legend_below(axes, columns=3)
+
+
+@plot
+def metric_curves_plot(axes: Axes, curves: dict[str, list[dict[str, Any]]]) -> None:
+    """Draws the validation metric of teacher, anchor and student over their epochs."""
+    for name, look in LOOKS.items():
+        _line(axes, curves.get(name, []), "validation_metric", label=name, **look)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="epoch", ylabel="validation metric", title="Validation metric")
+    axes.legend()
+
+
+@plot
+def loss_scatter_plot(axes: Axes, student: Sequence[float], teacher: Sequence[float]) -> None:
+    """Draws each test sample's loss under teacher and student, on either side of the diagonal that parts SFS and TFS.
+
+    Logarithmic axes have no zero: losses below the smallest positive one, or LOWEST_LOSS, stand on the edge.
+    """
+    parts: dict[str, list[tuple[float, float]]] = {"SFS": [], "TFS": [], "tie": []}
+    positive = [loss for loss in (*student, *teacher) if loss > 0]
+    floor = max(LOWEST_LOSS, min(positive, default=1.0))
+    for ours, theirs in list(zip(student, teacher, strict=True))[:: 1 + (len(student) - 1) // MAX_POINTS]:
+        part = "SFS" if ours < theirs else "TFS" if ours > theirs else "tie"
+        parts[part].append((max(theirs, floor), max(ours, floor)))
+    split = decompose(student, teacher)
+    shares = {"SFS": split.sfs_share, "TFS": 1 - split.sfs_share - split.tie_share, "tie": split.tie_share}
+    looks = {"SFS": ("o", STUDENT), "TFS": ("s", TEACHER), "tie": ("x", INK)}
+    labels = {"SFS": "SFS, student better", "TFS": "TFS, teacher better", "tie": "equal"}
+    for part, points in parts.items():
+        if points:
+            marker, color = looks[part]
+            label = f"{labels[part]}: {share(shares[part])}"
+            axes.plot(*zip(*points, strict=True), marker, color=color, fillstyle="none", markersize=3.5, label=label)
+    top = max([*positive, 10 * floor])
+    axes.plot([floor, top], [floor, top], color=INK, linestyle="--", linewidth=1)
+    axes.set(xscale="log", yscale="log", xlabel="teacher loss in nats", ylabel="student loss in nats")
+    axes.set_title("Test samples and the SFS/TFS diagonal")
+    _plain_numbers(axes.xaxis)
+    _plain_numbers(axes.yaxis)
+    _legend_below(axes, columns=2)
+
+
+@plot
+def comparison_plot(axes: Axes, rows: Sequence[dict[str, Any]], metric: str) -> None:
+    """Draws a metric of teacher, anchor and student for each method, with its spread where there is one.
+
+    Args:
+        axes: Where to draw.
+        rows: For each method {"method", "teacher", "anchor", "student"}, the models as (mean, spread or None) or None.
+        metric: Name of the metric.
+    """
+    for offset, (name, look) in zip((-0.18, 0.0, 0.18), LOOKS.items(), strict=True):
+        points = [(row[name], index + offset) for index, row in enumerate(rows) if row[name] is not None]
+        if points:
+            means, spreads = zip(*(value for value, _ in points), strict=True)
+            errors = [spread or 0.0 for spread in spreads]
+            positions = [position for _, position in points]
+            axes.errorbar(means, positions, xerr=errors, linestyle="none", capsize=3, label=name, **look)
+    axes.set_yticks(range(len(rows)), [row["method"] for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set(xlabel=f"test {metric}", title="Methods")
+    _legend_below(axes, columns=3)
+
+
+def _line(axes: Axes, points: Sequence[dict[str, Any]], field: str, **look: Any) -> None:
+    recorded = [(point["epoch"], point[field]) for point in points if point.get(field) is not None]
+    if recorded:
+        axes.plot(*zip(*recorded, strict=True), **look)
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """Writes powers of ten without matplotlib's mathematics, which labels from data could set off too."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _legend_below(axes: Axes, columns: int) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    assert isinstance(axes.figure, Figure)
+    place: Any = {"loc": "outside lower center", "ncols": columns}
+    axes.figure.legend(handles, labels, fontsize=8, handlelength=2.2, columnspacing=0.9, handletextpad=0.5, **place)
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with warnings.catch_warnings():
+        # Text stays text in the SVG: the browser's fonts draw it, whatever matplotlib's lack.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    # Ids such as axes_1 name nothing that is referred to, and would be the same in every plot of the page.
+    text = re.sub(r' id="[a-zA-Z0-9]+(\.[a-z]+)*_\d+"', "", text)
+    text = re.sub(r'<style type="text/css">.*?</style>', "", text, flags=re.DOTALL)
+    for stand_in, name in CSS_NAMES.items():
+        text = text.replace(stand_in, f"var(--{name})")
+    return text

@@ -1,0 +1,139 @@
+"""What a run left in its folder, read back; and the words that tables and reports share."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scd_lightning.errors import StoreError
+
+# The order in which tables list the models of a run, and how they call them.
+MODEL_NAMES = {
+    "base_teacher": "base teacher",
+    "base_student": "base student",
+    "teacher": "teacher",
+    "anchor": "anchor",
+    "student": "student",
+}
+PREDICTORS = ("teacher", "anchor", "student")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The saved files of one finished run; what its method does not make is empty.
+
+    Attributes:
+        results: results.json.
+        costs: costs.json, by pipeline stage.
+        schedule: schedule.json.
+        trajectory: The teacher's checkpoints on the validation split, in order of their steps.
+        curves: For teacher, anchor and student, one point an epoch.
+        predictions: For teacher, anchor and student, one row per test sample, in the same order.
+    """
+
+    results: dict[str, Any]
+    costs: dict[str, dict[str, Any]]
+    schedule: dict[str, Any]
+    trajectory: list[dict[str, Any]]
+    curves: dict[str, list[dict[str, Any]]]
+    predictions: dict[str, list[dict[str, Any]]]
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Reads a run folder.
+
+    Raises:
+        StoreError: results.json is missing, a file is not JSON, or predictions are not of the same samples.
+    """
+    record = RunRecord(
+        results=read_results(folder),
+        costs=read_json(folder / "costs.json", {}),
+        schedule=read_json(folder / "schedule.json", {}),
+        trajectory=read_json(folder / "trajectory.json", []),
+        curves=read_json(folder / "curves.json", {}),
+        predictions={name: rows for name in PREDICTORS if (rows := _read_predictions(folder, name))},
+    )
+    orders = {tuple(row["id"] for row in rows) for rows in record.predictions.values()}
+    if len(orders) > 1:
+        raise StoreError(
+            "The models' predictions are not of the same samples",
+            where=folder / "predictions",
+            expected="the same ids in the same order in each file",
+            remedy="run the evaluation again",
+        )
+    return record
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """Reads results.json of a finished run; StoreError where the run has none."""
+    results = read_json(folder / "results.json", None)
+    if results is None:
+        raise StoreError(
+            "This is not the folder of a finished run",
+            where=folder,
+            expected="a results.json in it",
+            remedy="name a run folder, or run again what stopped early",
+        )
+    return results
+
+
+def read_json(path: Path, default: Any) -> Any:
+    """Reads a JSON file, or gives the default where there is none; StoreError where it is damaged."""
+    if not path.exists():
+        return default
+    return _parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def verdict(results: dict[str, Any]) -> str:
+    """Says in a sentence whether the student beat its teacher, by how much, and on which metric.
+
+    >>> verdict({"primary_metric": "f1", "metrics": {"teacher": {"f1": 0.8}, "student": {"f1": 0.82}}})
+    'The student beats its teacher on the test split: f1 0.820 against 0.800 (+0.020).'
+    """
+    metric = results["primary_metric"]
+    scores = {name: values[metric] for name, values in results["metrics"].items() if metric in values}
+    if "student" not in scores or "teacher" not in scores:
+        return f"No comparison of student and teacher on {metric} was recorded."
+    student, teacher = scores["student"], scores["teacher"]
+    outcome = "matches" if student == teacher else "beats" if student > teacher else "does not beat"
+    text = (
+        f"The student {outcome} its teacher on the test split: "
+        f"{metric} {student:.3f} against {teacher:.3f} ({student - teacher:+.3f})"
+    )
+    if "anchor" in scores and results.get("method") != "sft":
+        text += f"; the anchor, fine-tuned alone, has {scores['anchor']:.3f} ({student - scores['anchor']:+.3f})"
+    return text + "."
+
+
+def metric_names(results: dict[str, Any]) -> list[str]:
+    """Lists the metrics of all models of a run, the primary one first."""
+    names = dict.fromkeys(name for values in results["metrics"].values() for name in values)
+    primary = results["primary_metric"]
+    return [primary, *(name for name in names if name != primary)]
+
+
+def decompositions(results: dict[str, Any]) -> list[tuple[str, str, dict[str, float]]]:
+    """Lists the recorded SFS/TFS decompositions as (which model, loss or error, values)."""
+    return [
+        (pair.removesuffix("_vs_teacher"), risk, values)
+        for pair, risks in results.get("subdomains", {}).items()
+        for risk, values in risks.items()
+    ]
+
+
+def _read_predictions(folder: Path, name: str) -> list[dict[str, Any]]:
+    path = folder / "predictions" / f"{name}.jsonl"
+    if not path.exists():
+        return []
+    # Not str.splitlines: an answer may hold a line separator of Unicode, which is no end of a JSON line.
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, start=1) if line]
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise StoreError(
+            "A saved file is not valid JSON", where=where, got=error.msg, remedy="delete the file and run again"
+        ) from error

@@ -1,0 +1,63 @@
+"""The table that a run ends with on the terminal."""
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from scd_lightning.analysis.formatting import number, share, signed
+from scd_lightning.analysis.records import MODEL_NAMES, decompositions, metric_names, verdict
+
+
+def run_table(results: dict[str, Any]) -> RenderableType:
+    """Shows the models' metrics, the SFS/TFS decomposition, each stage's checkpoint, and the verdict.
+
+    Args:
+        results: The content of results.json.
+    """
+    parts = [*_metrics(results)]
+    if decompositions(results):
+        parts += _decomposition(results)
+    if results.get("schedule"):
+        parts += _schedule(results["schedule"])
+    return Group(*parts, Text(verdict(results), style="bold"))
+
+
+def _metrics(results: dict[str, Any]) -> list[RenderableType]:
+    names = metric_names(results)
+    table = _table(names)
+    for key, title in MODEL_NAMES.items():
+        if values := results["metrics"].get(key):
+            table.add_row(title, *(number(values.get(name)) for name in names))
+    return [_title(f"{results['task']}, method {results['method']}, seed {results['seed']}: test split"), table]
+
+
+def _decomposition(results: dict[str, Any]) -> list[RenderableType]:
+    table = _table(["risk", "advantage", "deficit", "gap", "SFS", "ties"])
+    for model, risk, values in decompositions(results):
+        gain = [number(values["advantage"]), number(values["deficit"]), signed(values["gap"])]
+        table.add_row(model, risk, *gain, share(values["sfs_share"]), share(values["tie_share"]))
+    return [_title("Against the teacher (gap = deficit - advantage; below zero the model beats it)"), table]
+
+
+def _schedule(schedule: list[dict[str, Any]]) -> list[RenderableType]:
+    table = _table(["epochs", "checkpoint", "mean weight"])
+    for stage in schedule:
+        first, last = stage["epochs"]
+        epochs, weight = f"{first}-{last}", number(stage.get("mean_weight"))
+        table.add_row(f"stage {stage['stage']}", epochs, str(stage["checkpoint"]), weight)
+    return [_title("Which checkpoint each stage learned from"), table]
+
+
+def _title(text: str) -> Text:
+    # Text, not str: rich would read [brackets] in names as styles.
+    return Text(text, style="italic")
+
+
+def _table(columns: list[str]) -> Table:
+    table = Table("", box=SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(Text(column), justify="right")
+    return table

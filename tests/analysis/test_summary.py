@@ -1,0 +1,33 @@
+import json
+
+from rich.console import Console
+
+from scd_lightning.analysis.summary import run_table
+
+
+def shown(folder) -> str:
+    console = Console(width=120, record=True)
+    console.print(run_table(json.loads((folder / "results.json").read_text())))
+    return console.export_text()
+
+
+def test_summary_has_models_decomposition_schedule_and_verdict(make_run):
+    text = shown(make_run("run"))
+    rows = [line.split() for line in text.splitlines()]
+    assert ["student", "0.842", "0.850", "0.834", "0.004"] in rows
+    assert ["student", "error", "0.060", "0.040", "-0.020", "10.0", "%", "82.0", "%"] in rows
+    assert ["stage", "2", "4-5", "3", "0.500"] in rows
+    assert "The student beats its teacher" in text
+
+
+def test_summary_of_a_method_without_stages(make_run):
+    assert "Schedule" not in shown(make_run("run", method="sft"))
+
+
+def test_names_in_brackets_are_not_styles(make_run):
+    folder = make_run("run")
+    results = json.loads((folder / "results.json").read_text())
+    results["primary_metric"] = "f1[strict]"
+    results["metrics"] = {name: {"f1[strict]": 0.5} for name in ("teacher", "student")}
+    (folder / "results.json").write_text(json.dumps(results))
+    assert "f1[strict]" in shown(folder).splitlines()[2].split()
