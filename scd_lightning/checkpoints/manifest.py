@@ -4,12 +4,17 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from scd_lightning.errors import StoreError
 
 _CHUNK = 1 << 20
+
+# Path, digest, size and time of change of the files whose digest held, so that a file is hashed once in a process
+# however often a schedule comes back to it.
+_verified: set[tuple[str, str, int, int]] = set()
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -41,7 +46,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             remedy="free some disk space or choose another folder with paths.store",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -77,6 +83,36 @@ def sha256_file(path: Path) -> str:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def check_digest(path: Path, expected: str, *, anew: bool = False) -> None:
+    """Makes sure that a file is what it was when it was stored.
+
+    Args:
+        path: The file.
+        expected: Its hex digest then.
+        anew: Read it even if this process did so before and it has not changed since.
+
+    Raises:
+        StoreError: The file is missing, damaged or changed.
+    """
+    if not path.is_file():
+        raise StoreError(
+            "A file of a checkpoint is missing", where=path, remedy="delete its folder, so that it is made anew"
+        )
+    status = path.stat()
+    key = (str(path.absolute()), expected, status.st_size, status.st_mtime_ns)
+    if key in _verified and not anew:
+        return
+    if (digest := sha256_file(path)) != expected:
+        raise StoreError(
+            "A checkpoint's digest does not match: the file is damaged or was changed",
+            where=path,
+            got=digest,
+            expected=expected,
+            remedy="delete its folder, so that it is made anew",
+        )
+    _verified.add(key)
 
 
 def sha256_json(content: Any) -> str:

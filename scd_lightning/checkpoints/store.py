@@ -12,15 +12,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from scd_lightning.checkpoints.manifest import read_json, sha256_file, sha256_json, write_atomically, write_json
+from scd_lightning.checkpoints.fit import check_fit, check_same_names, split_tensors
+from scd_lightning.checkpoints.manifest import (
+    check_digest,
+    read_json,
+    sha256_file,
+    sha256_json,
+    write_atomically,
+    write_json,
+)
 from scd_lightning.errors import StoreError
 
 MANIFEST = "manifest.json"
 FROZEN = "frozen.safetensors"
-
-# Path, digest, size and time of change of the files whose digest held, so that a file is hashed once in a process
-# however often a schedule comes back to it.
-_verified: set[tuple[str, str, int, int]] = set()
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,10 @@ class CheckpointStore:
                 Earlier checkpoints stay as they were.
         """
         _check_finite(metrics, step)
-        trainable, frozen = _split(module)
+        trainable, frozen = split_tensors(module)
         manifest, entries = self._read()
         if manifest:
-            _check_same_names(trainable, manifest["trainable"], self.root)
+            check_same_names(trainable, manifest["trainable"], self.root)
             entries = self._give_up_from(step, manifest, entries)
         else:
             digest = self._write(FROZEN, frozen) if keep_frozen and frozen else None
@@ -122,11 +126,11 @@ class CheckpointStore:
         """
         stored: dict[str, Tensor] = {}
         for path, digest in self._files(index):
-            _check_digest(path, digest)
+            check_digest(path, digest)
             stored |= load_file(path)
-        trainable, frozen = _split(module)
+        trainable, frozen = split_tensors(module)
         targets = trainable | frozen
-        _check_fit(stored, targets, self.root, complete=self._read()[0]["complete"])
+        check_fit(stored, targets, self.root, complete=self._read()[0]["complete"])
         with torch.no_grad():
             for name, tensor in stored.items():
                 targets[name].copy_(tensor)
@@ -138,7 +142,7 @@ class CheckpointStore:
             StoreError: A file is missing or damaged.
         """
         for path, digest in {file for entry in self.entries for file in self._files(entry.index)}:
-            _check_digest(path, digest, anew=True)
+            check_digest(path, digest, anew=True)
 
     def digest(self, index: int) -> str:
         """Hex digest of everything that `load_into` reads.
@@ -200,7 +204,7 @@ class CheckpointStore:
 
 def required_bytes(module: nn.Module, count: int, *, keep_frozen: bool = True) -> int:
     """Disk space that a store of `count` checkpoints of a module takes, but for a few kilobytes of names."""
-    trainable, frozen = (sum(tensor.nbytes for tensor in part.values()) for part in _split(module))
+    trainable, frozen = (sum(tensor.nbytes for tensor in part.values()) for part in split_tensors(module))
     return count * trainable + (frozen if keep_frozen else 0)
 
 
@@ -228,19 +232,6 @@ def check_free_space(root: str | Path, needed: int) -> None:
         )
 
 
-def _split(module: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """A module's trainable parameters, and its frozen ones with the persistent buffers; tied ones under one name."""
-    trainable: dict[str, Tensor] = {}
-    frozen: dict[str, Tensor] = {}
-    for name, parameter in module.named_parameters():
-        (trainable if parameter.requires_grad else frozen)[name] = parameter
-    parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
-    # Only the state dict leaves out buffers that are not persistent.
-    persistent = module.state_dict(keep_vars=True).keys() - parameters
-    frozen |= {name: buffer for name, buffer in module.named_buffers() if name in persistent}
-    return trainable, frozen
-
-
 def _pick(entries: list[CheckpointEntry], index: int) -> CheckpointEntry:
     if not 0 <= index < len(entries):
         raise IndexError(f"checkpoint {index} does not exist, the store has {len(entries)}")
@@ -256,65 +247,6 @@ def _check_finite(metrics: Mapping[str, float], step: int) -> None:
                 got=value,
                 remedy="the training has diverged: lower the learning rate",
             )
-
-
-def _check_same_names(names: Iterable[str], expected: Iterable[str], root: Path) -> None:
-    if difference := set(names) ^ set(expected):
-        raise StoreError(
-            "A checkpoint has other trainable tensors than the ones stored before it",
-            where=root,
-            got=_some(difference),
-            expected="the same names in every checkpoint",
-            remedy="start the training again with an empty folder",
-        )
-
-
-def _check_digest(path: Path, expected: str, *, anew: bool = False) -> None:
-    if not path.is_file():
-        raise StoreError(
-            "A file of a checkpoint is missing", where=path, remedy="delete its folder, so that it is made anew"
-        )
-    status = path.stat()
-    key = (str(path.absolute()), expected, status.st_size, status.st_mtime_ns)
-    if key in _verified and not anew:
-        return
-    if (digest := sha256_file(path)) != expected:
-        raise StoreError(
-            "A checkpoint's digest does not match: the file is damaged or was changed",
-            where=path,
-            got=digest,
-            expected=expected,
-            remedy="delete its folder, so that it is made anew",
-        )
-    _verified.add(key)
-
-
-def _check_fit(stored: Mapping[str, Tensor], targets: Mapping[str, Tensor], root: Path, *, complete: bool) -> None:
-    unknown = stored.keys() - targets.keys()
-    missing = targets.keys() - stored.keys() if complete else set()
-    if unknown or missing:
-        raise StoreError(
-            "A checkpoint does not fit the model",
-            where=root,
-            got=f"tensors that the model lacks: {_some(unknown)}; that the checkpoint lacks: {_some(missing)}",
-            remedy="load it into the model that it was taken of",
-        )
-    for name, tensor in stored.items():
-        target = targets[name]
-        if tensor.shape != target.shape or tensor.dtype != target.dtype:
-            raise StoreError(
-                "A checkpoint's tensor does not fit the model",
-                where=f"{name} in {root}",
-                got=f"{list(tensor.shape)} {tensor.dtype}",
-                expected=f"{list(target.shape)} {target.dtype}",
-                remedy="load it into the model that it was taken of",
-            )
-
-
-def _some(names: Iterable[str]) -> str:
-    """The first few names, for a message."""
-    ordered = sorted(names)
-    return ", ".join(ordered[:3]) + (f" and {len(ordered) - 3} more" if len(ordered) > 3 else "") or "none"
 
 
 def _damaged_manifest(path: Path, got: str) -> StoreError:

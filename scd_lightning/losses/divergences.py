@@ -109,7 +109,10 @@ def _log_probabilities(teacher_logits: Tensor, student_logits: Tensor, temperatu
         )
     if not (temperature > 0 and math.isfinite(temperature)):
         raise ConfigError(
-            "The distillation temperature must be above 0", where="temperature", got=temperature, expected="> 0"
+            "The distillation temperature must be a positive number",
+            where="temperature",
+            got=temperature,
+            expected="> 0",
         )
     dtype = torch.promote_types(torch.promote_types(teacher_logits.dtype, student_logits.dtype), torch.float32)
     log_p = torch.log_softmax(teacher_logits.to(dtype) / temperature, dim=-1)
