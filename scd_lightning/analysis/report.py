@@ -51,10 +51,9 @@ def write_report(run_dir: Path) -> Path:
 
 
 def stages(record: RunRecord) -> list[dict[str, Any]]:
-    """Lists the stages with all their fields; schedule.json has the scores that results.json leaves out."""
-    unknown = {"score": None, "best_kl": None, "student_kl": None, "mean_weight": None}
+    """Lists the stages, each with the score of each checkpoint, or None where the policy scores none."""
     recorded = record.schedule.get("stages") or record.results.get("schedule") or []
-    return [{**unknown, **stage} for stage in recorded]
+    return [{"mean_weight": None, **stage, "score": _score(stage)} for stage in recorded]
 
 
 def figures(record: RunRecord) -> list[tuple[str, str]]:
@@ -76,6 +75,13 @@ def examples(record: RunRecord) -> list[tuple[str, list[dict[str, Any]]]]:
     behind = [row for row in rows[::-1][:EXAMPLES] if row["difference"] > 0]
     titled = [("Where the student is furthest ahead", ahead), ("Where it is furthest behind", behind)]
     return [(title, picked) for title, picked in titled if picked]
+
+
+def _score(stage: dict[str, Any]) -> list[float] | None:
+    best, student = stage.get("best_kl"), stage.get("student_kl")
+    if best is None or student is None:
+        return None
+    return [a + b for a, b in zip(best, student, strict=True)]
 
 
 def _trajectory(record: RunRecord) -> tuple[str, str] | None:

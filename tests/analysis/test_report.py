@@ -85,6 +85,16 @@ def test_report_of_a_run_with_results_alone(make_run):
     assert "Checkpoint of each stage" not in text
 
 
+def test_schedule_of_a_policy_without_scores(full_run):
+    schedule = json.loads((full_run / "schedule.json").read_text())
+    for stage in schedule["stages"]:
+        stage["best_kl"] = stage["student_kl"] = None
+    (full_run / "schedule.json").write_text(json.dumps(schedule))
+    text = write_report(full_run).read_text(encoding="utf-8")
+    assert text.count("<svg") == 5
+    assert "Checkpoint of each stage" in text
+
+
 def test_pretrained_models_stand_first(make_run):
     folder = make_run("pretrained")
     results = json.loads((folder / "results.json").read_text())
