@@ -6,17 +6,17 @@ import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from torchmetrics import Metric
 
-from scd_lightning.data.batching import BatchPlan, PlanSampler
-from scd_lightning.data.collate import Batch, Slot, TokenizedSample, collate
+from scd_lightning.data.batching import PlanSampler
+from scd_lightning.data.collate import TokenizedSample
 from scd_lightning.data.encoding import Encoder
+from scd_lightning.data.loading import fixed_batches, length_statistics, plan_lengths, slot_loader
 from scd_lightning.data.prompts import LANGUAGES, choose_template, detect_language, render
 from scd_lightning.data.rows import Row
 from scd_lightning.data.samples import Cut, Sample
@@ -74,7 +74,7 @@ class DomainDataModule(LightningDataModule, ABC):
         check_choice("validation", validation, ("teacher_forced", "task"))
         self.source = data
         self.primary_metric = primary_metric
-        self.language = language
+        self.language: str = language
         self.template = template
         self.max_length = max_length
         self.max_new_tokens = max_new_tokens
@@ -211,7 +211,7 @@ class DomainDataModule(LightningDataModule, ABC):
         self._pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self.description["cut"] = {split: part.cut for split, part in encoded.items()}
         self.description["dropped"] = {split: part.dropped for split, part in encoded.items()}
-        self.description["lengths"] = {split: _lengths(part.samples) for split, part in encoded.items()}
+        self.description["lengths"] = {split: length_statistics(part.samples) for split, part in encoded.items()}
         if self.max_new_tokens is None:
             seen = [*self.tokenized["train"], *self.tokenized["validation"]]
             self.max_new_tokens = max(len(sample.completion_ids) for sample in seen)
@@ -227,23 +227,27 @@ class DomainDataModule(LightningDataModule, ABC):
             seed: Seed of the order.
         """
         _check_numbers(global_batch=global_batch, micro_batches=micro_batches)
-        self._batching = {"global_batch": global_batch, "micro_batches": micro_batches, "seed": seed}
+        self._batching = (global_batch, micro_batches, seed)
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """This process's micro-batches of the training split, in the epoch's order."""
+    def train_dataloader(self) -> DataLoader[Any]:
+        """This process's micro-batches of the training split, in the epoch's order; yields `Batch`."""
         samples = self.tokenized["train"]
-        lengths, completions = _plan_lengths(samples)
-        sampler = PlanSampler(lengths, completions, shuffle=True, **self._place(), **self._batching)
-        return self._loader(samples, sampler)
+        lengths, completions = plan_lengths(samples)
+        global_batch, micro_batches, seed = self._batching
+        rank, world_size = self._place
+        sampler = PlanSampler(
+            lengths, completions, global_batch, seed, rank=rank, world_size=world_size, micro_batches=micro_batches
+        )
+        return slot_loader(samples, sampler, self._pad_id)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """This process's batches of the validation split."""
-        return self.evaluation_loader("validation", **self._place())
+    def val_dataloader(self) -> DataLoader[Any]:
+        """This process's batches of the validation split; yields `Batch`."""
+        return self.evaluation_loader("validation", *self._place)
 
     def evaluation_loader(
         self, split: str, rank: int = 0, world_size: int = 1, indices: Sequence[int] | None = None
-    ) -> DataLoader[Batch]:
-        """Batches of a split in a fixed order, longest first.
+    ) -> DataLoader[Any]:
+        """Batches of a split in a fixed order, longest first; yields `Batch`.
 
         Args:
             split: "train", "validation" or "test".
@@ -252,21 +256,15 @@ class DomainDataModule(LightningDataModule, ABC):
             indices: Positions in the split to go through; None for all.
         """
         samples = self.tokenized[split]
-        chosen = list(range(len(samples)) if indices is None else indices)
-        lengths, completions = _plan_lengths([samples[i] for i in chosen])
-        plan = BatchPlan(lengths, completions, self.evaluation_batch * world_size, seed=0, epoch=0, shuffle=False)
-        batches = [[replace(slot, index=chosen[slot.index]) for slot in slots] for slots in plan.shard(rank, world_size)]
-        return self._loader(samples, batches)
+        chosen = range(len(samples)) if indices is None else indices
+        return slot_loader(
+            samples, fixed_batches(samples, chosen, self.evaluation_batch, rank, world_size), self._pad_id
+        )
 
-    def _place(self) -> dict[str, int]:
-        if self.trainer is None:
-            return {"rank": 0, "world_size": 1}
-        return {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
-
-    def _loader(
-        self, samples: Sequence[TokenizedSample], batches: PlanSampler | list[list[Slot]]
-    ) -> DataLoader[Batch]:
-        return DataLoader(_Slots(samples), batch_sampler=batches, collate_fn=partial(_collate, pad_id=self._pad_id))
+    @property
+    def _place(self) -> tuple[int, int]:
+        """This process and the number of processes."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
     # Judging.
 
@@ -281,49 +279,19 @@ class DomainDataModule(LightningDataModule, ABC):
         return self._judge(self.samples[split][index], answer)
 
 
-class _Slots(Dataset[tuple[TokenizedSample, Slot]]):
-    """A split that is asked for by slot, so that a slot's weight and counts reach the batch."""
-
-    def __init__(self, samples: Sequence[TokenizedSample]) -> None:
-        self.samples = samples
-
-    def __getitem__(self, slot: Slot) -> tuple[TokenizedSample, Slot]:
-        return self.samples[slot.index], slot
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-
-def _collate(pairs: Sequence[tuple[TokenizedSample, Slot]], pad_id: int) -> Batch:
-    return collate([sample for sample, _ in pairs], [slot for _, slot in pairs], pad_id)
-
-
 def _texts(rows: Iterable[Row]) -> Iterator[str]:
     values = (row.values.get(field) for row in rows for field in _TEXT_FIELDS)
     return (value for value in values if isinstance(value, str))
 
 
-def _plan_lengths(samples: Sequence[TokenizedSample]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return tuple(len(sample) for sample in samples), tuple(len(sample.completion_ids) for sample in samples)
-
-
-def _lengths(samples: Sequence[TokenizedSample]) -> dict[str, float]:
-    lengths, completions = _plan_lengths(samples)
-    return {
-        "mean": round(sum(lengths) / len(lengths), 1),
-        "max": max(lengths),
-        "completion_mean": round(sum(completions) / len(completions), 1),
-        "completion_max": max(completions),
-    }
-
-
 def _check_numbers(**values: int | None) -> None:
     for name, value in values.items():
-        if value is not None and value < 1:
-            raise ConfigError(f"{name} is too small", where=f"task.{name}", got=value, expected="at least 1")
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise ConfigError(f"{name} can't be used", where=f"task.{name}", got=value, expected="a number from 1")
 
 
 def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
     """Raises ConfigError where an option is not one of those allowed."""
     if value not in allowed:
-        raise ConfigError(f"{name} is unknown", where=f"task.{name}", got=value, expected=f"one of {', '.join(allowed)}")
+        expected = f"one of {', '.join(allowed)}"
+        raise ConfigError(f"{name} is unknown", where=f"task.{name}", got=value, expected=expected)

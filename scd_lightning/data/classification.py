@@ -35,7 +35,7 @@ class ClassificationDataModule(DomainDataModule):
         labels: Sequence[str] | None = None,
         ordered: bool = False,
         primary_metric: str | None = None,
-        **settings: Any,  # noqa: ANN401 - the base class's own arguments
+        **settings: Any,
     ) -> None:
         super().__init__(data, primary_metric, **settings)
         if ordered and labels is None:

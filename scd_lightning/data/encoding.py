@@ -64,12 +64,12 @@ class Encoder:
         self.retarget = retarget
         self._candidates: dict[tuple[str, str], list[int] | None] = {}
 
-    def encode(self, samples: Sequence[Sample], name: str) -> Encoded:
+    def encode(self, samples: Sequence[Sample], split: str) -> Encoded:
         """Encodes a split.
 
         Args:
             samples: The S samples.
-            name: The split's name, for messages.
+            split: The split's name, for messages.
 
         Raises:
             DataError: A sample is too long even without its free text.
@@ -81,7 +81,7 @@ class Encoder:
         for index, sample in enumerate(samples):
             tokenized = self._join(index, sample, prompts[index], prompt_ids[index], full_ids[index])
             if _longest(tokenized) > self.max_length:
-                tokenized, lost = self._shorten(index, sample, tokenized, name)
+                tokenized, lost = self._shorten(index, sample, tokenized, split)
                 cut, dropped = cut + 1, dropped + lost
             encoded.append(tokenized)
         return Encoded(encoded, cut, dropped)
@@ -140,7 +140,9 @@ class Encoder:
             self._candidates[key] = None if merged else joint[len(alone) :]
         return self._candidates[key]
 
-    def _shorten(self, index: int, sample: Sample, tokenized: TokenizedSample, name: str) -> tuple[TokenizedSample, int]:
+    def _shorten(
+        self, index: int, sample: Sample, tokenized: TokenizedSample, split: str
+    ) -> tuple[TokenizedSample, int]:
         """Cuts the longest free text until the sample fits."""
         field = max(sample.cuttable, key=lambda name: len(sample.fields[name]))
         text = sample.fields[field]
@@ -150,7 +152,7 @@ class Encoder:
             if keep == 0:
                 raise DataError(
                     "A sample is too long even without its free text",
-                    where=f"{name}, id {sample.id}",
+                    where=f"{split}, id {sample.id}",
                     got=f"{_longest(tokenized)} tokens",
                     expected=f"at most task.max_length={self.max_length}",
                     remedy="raise task.max_length or shorten the template",

@@ -31,12 +31,13 @@ class NERDataModule(DomainDataModule):
         data: DataSource,
         match: Literal["spans", "strings"] = "spans",
         primary_metric: str | None = None,
-        **settings: Any,  # noqa: ANN401 - the base class's own arguments
+        **settings: Any,
     ) -> None:
         super().__init__(data, primary_metric, **settings)
         check_choice("match", match, ("spans", "strings"))
         self.match = match
         self.labels: list[str] = []
+        self.known_labels: list[str] = []
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -49,7 +50,9 @@ class NERDataModule(DomainDataModule):
         return {"match": self.match}
 
     def _prepare(self, rows: Mapping[str, Sequence[Row]]) -> None:
-        self.labels = sorted({entity.label for row in rows["train"] for entity in read_entities(row)})
+        found = {split: {entity.label for row in rows[split] for entity in read_entities(row)} for split in rows}
+        self.labels = sorted(found["train"])
+        self.known_labels = sorted(set.union(*found.values()))
 
     def _sample(self, row: Row) -> Sample:
         entities = read_entities(row)
@@ -68,7 +71,7 @@ class NERDataModule(DomainDataModule):
         return write_entities(visible, self.language), len(sample.gold) - len(visible)
 
     def _judge(self, sample: Sample, answer: str | int) -> Judgement:
-        pairs, malformed = parse_entities(str(answer), self.labels)
+        pairs, malformed = parse_entities(str(answer), self.known_labels)
         predicted = align(pairs, sample.fields["text"])
         counts = span_counts if self.match == "spans" else string_counts
         score = counts(predicted, sample.gold).f1

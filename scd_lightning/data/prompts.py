@@ -100,9 +100,10 @@ def render(template: str, fields: Mapping[str, str]) -> str:
 
 
 def detect_language(texts: Iterable[str]) -> str:
-    """ "ja" where more than a fifth of the characters are kana or kanji and kana are among them, else "en".
+    """Tells the language of the texts: "ja" where over a fifth of the characters are kana or kanji, else "en".
 
-    Kana tell Japanese from Chinese, which has no templates of its own and gets the English ones.
+    There must be kana among them: they tell Japanese from Chinese, which has no templates of its own and gets the
+    English ones.
     """
     total = japanese = kana = 0
     for text in texts:

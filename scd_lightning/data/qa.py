@@ -37,10 +37,10 @@ class QADataModule(DomainDataModule):
     def __init__(
         self,
         data: DataSource,
-        format: Literal["auto", "choice", "yes_no", "extractive"] = "auto",  # noqa: A002 - the option's natural name
+        format: Literal["auto", "choice", "yes_no", "extractive"] = "auto",
         ordered: bool = False,
         primary_metric: str | None = None,
-        **settings: Any,  # noqa: ANN401 - the base class's own arguments
+        **settings: Any,
     ) -> None:
         super().__init__(data, primary_metric, **settings)
         check_choice("format", format, ("auto", *_FORMATS))
@@ -112,19 +112,22 @@ _TEXTS = ("context", "question")
 
 
 def detect_format(rows: Sequence[Row]) -> Literal["choice", "yes_no", "extractive"]:
-    """Tells the format by what the rows hold: choices, or answers that are all yes, no or maybe, or other answers."""
+    """Tells the format by what the rows hold: choices, or answers of yes, no or maybe, or other answers.
+
+    Most rows decide, so that a row that does not fit the others is an error and not another format.
+    """
     if any(row.values.get("choices") is not None for row in rows):
         return "choice"
-    answers = (row.values.get("answer") for row in rows)
-    closed = all(isinstance(answer, str) and answer.strip().lower() in YES_NO for answer in answers)
-    return "yes_no" if closed else "extractive"
+    answers = [row.values.get("answer") for row in rows]
+    closed = sum(isinstance(answer, str) and answer.strip().lower() in YES_NO for answer in answers)
+    return "yes_no" if 2 * closed > len(answers) else "extractive"
 
 
 def read_choices(row: Row) -> list[str]:
     """A row's choices.
 
     Raises:
-        DataError: They are missing, not strings, or not 2 to 26 different ones.
+        DataError: They are missing, not strings, or not 2 to 26.
     """
     choices = row.strings("choices", row.require("choices", "a list of strings, as other rows have"))
     if not 2 <= len(choices) <= len(_LETTERS):
@@ -152,7 +155,8 @@ def read_yes_no(row: Row) -> str:
     """
     answer = row.string("answer").strip().lower()
     if answer not in YES_NO:
-        raise row.error("answer", "is not among the answers", answer, " or ".join(YES_NO))
+        remedy = "correct this row, or pass task.format=extractive"
+        raise row.error("answer", "is not among the answers", answer, " or ".join(YES_NO), remedy)
     return answer
 
 

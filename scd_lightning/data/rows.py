@@ -42,7 +42,7 @@ class Row:
             remedy=remedy or "correct or remove this row",
         )
 
-    def require(self, field: str, expected: str) -> Any:  # noqa: ANN401 - a JSON value
+    def require(self, field: str, expected: str) -> Any:
         """The value of a field.
 
         Raises:
@@ -99,7 +99,9 @@ class Row:
     @property
     def input_key(self) -> str:
         """What a model reads of this row, white space apart: equal keys are the same sample."""
-        parts = [self.values.get(name) for name in _INPUT_FIELDS]
+        parts = [self.values.get(name) or None for name in _INPUT_FIELDS]
+        if not any(parts):
+            return self.where  # an error that its validation reports, and not a copy of other empty rows
         return " ".join(json.dumps(parts, ensure_ascii=False).replace("\\n", " ").split())
 
 
@@ -118,7 +120,6 @@ def check_unique_ids(rows: Sequence[Row]) -> None:
     seen: dict[str, Row] = {}
     for row in rows:
         if row.id in seen:
-            raise row.error(
-                "id", "is not unique", row.id, f"another id than that of line {seen[row.id].line}", "rename one of the two"
-            )
+            other = f"another id than that of line {seen[row.id].line}"
+            raise row.error("id", "is not unique", row.id, other, "rename one of the two")
         seen[row.id] = row

@@ -14,6 +14,7 @@ from scd_lightning.errors import ConfigError, DataError
 
 _FILE_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 _JSON_COLUMNS = ("entities", "choices")
+_GENERATOR_ARGUMENTS = (*SPLITS, "seed", "label_noise")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class DataSource:
         split_seed: Seed of those cuts and of `max_samples`.
         group_column: Rows with the same value there stay in one split when splits are cut.
         max_samples: At most so many rows of each split, or of the splits it names; drawn by the seed.
-        synthetic: Arguments of the embedded data set's generator.
+        synthetic: train, validation, test (numbers of rows), seed and label_noise of the embedded data set; what is
+            left out or None is the generator's default.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class DataSource:
         synthetic: Mapping[str, Any] | None = None,
     ) -> None:
         for name, ratio in (("validation_ratio", validation_ratio), ("test_ratio", test_ratio)):
-            if not 0 < ratio < 0.5:
+            if not isinstance(ratio, int | float) or not 0 < ratio < 0.5:
                 raise ConfigError(f"{name} is out of range", where=f"task.data.{name}", got=ratio, expected="0 to 0.5")
         self.path = path
         self.allow_overlap = allow_overlap
@@ -66,7 +68,7 @@ class DataSource:
         self.split_seed = split_seed
         self.group_column = group_column
         self.max_samples = _limits(max_samples)
-        self.synthetic = dict(synthetic or {})
+        self.synthetic = _generator_arguments(synthetic or {})
 
     def read(self, task: str) -> SourceData:
         """Reads all rows and cuts the splits that are missing.
@@ -80,20 +82,41 @@ class DataSource:
         given = self._embedded(task) if self.path is None else _read_folder(Path(self.path))
         for rows in given.values():
             check_unique_ids(rows)
-        rows, rule = cut_missing(given, self.ratios, self.split_seed, self.group_column)
-        rows = {split: subsample(rows[split], self.max_samples.get(split), self.split_seed) for split in SPLITS}
-        return SourceData(rows, rule, check_overlap(rows, allowed=self.allow_overlap))
+        whole, rule = cut_missing(given, self.ratios, self.split_seed, self.group_column)
+        splits = {split: subsample(whole[split], self.max_samples.get(split), self.split_seed) for split in SPLITS}
+        return SourceData(splits, rule, check_overlap(splits, allowed=self.allow_overlap))
 
     def _embedded(self, task: str) -> dict[str, list[Row]]:
         from scd_lightning.data.synthetic import generate
 
-        splits = generate(task, **self.synthetic)
-        return {split: [_row(f"embedded {task} {split}", n, split, v) for n, v in enumerate(values, 1)]
-                for split, values in splits.items()}  # fmt: skip
+        try:
+            splits = generate(task, **self.synthetic)
+        except ValueError as error:
+            raise ConfigError(f"The embedded data set can't be made ({error})", where="task.data.synthetic") from error
+        return {
+            split: [_row(f"embedded {task} {split}", number, split, values) for number, values in enumerate(rows, 1)]
+            for split, rows in splits.items()
+        }
+
+
+def _generator_arguments(synthetic: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(synthetic) - set(_GENERATOR_ARGUMENTS))
+    sizes = {name: synthetic.get(name) for name in SPLITS}
+    bad = {name: n for name, n in sizes.items() if n is not None and (not isinstance(n, int) or n < 1)}
+    if unknown or bad:
+        raise ConfigError(
+            "The embedded data set can't be made",
+            where="task.data.synthetic",
+            got=", ".join([*unknown, *(f"{name}={value}" for name, value in bad.items())]),
+            expected=f"{', '.join(_GENERATOR_ARGUMENTS)}; sizes from 1",
+        )
+    return {name: value for name, value in synthetic.items() if value is not None}
 
 
 def _limits(max_samples: int | Mapping[str, int] | None) -> dict[str, int]:
-    limits = dict.fromkeys(SPLITS, max_samples) if isinstance(max_samples, int) else dict(max_samples or {})
+    if max_samples is None:
+        return {}
+    limits = dict(max_samples) if isinstance(max_samples, Mapping) else dict.fromkeys(SPLITS, max_samples)
     for split, limit in limits.items():
         if split not in SPLITS or not isinstance(limit, int) or limit < 1:
             raise ConfigError(
@@ -102,7 +125,7 @@ def _limits(max_samples: int | Mapping[str, int] | None) -> dict[str, int]:
                 got=f"{split}: {limit}",
                 expected=f"a number from 1, or one for each of {', '.join(SPLITS)}",
             )
-    return {split: int(limit) for split, limit in limits.items() if limit is not None}
+    return limits
 
 
 def _row(file: str, line: int, split: str, values: dict[str, Any]) -> Row:
@@ -136,7 +159,8 @@ def _read_folder(folder: Path) -> dict[str, list[Row]]:
 
 
 def _find(folder: Path, split: str) -> Path | None:
-    found = [file for name in _FILE_NAMES[split] for suffix in _READERS if (file := folder / f"{name}{suffix}").exists()]
+    names = [f"{name}{suffix}" for name in _FILE_NAMES[split] for suffix in _READERS]
+    found = [folder / name for name in names if (folder / name).exists()]
     if len(found) > 1:
         raise DataError(
             f"The data folder has several files for the {split} split",

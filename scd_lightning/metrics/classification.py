@@ -60,7 +60,7 @@ class ChoiceMetric(Metric):
         self.add_state("confusion", torch.zeros(size, size + 1, dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, judgements: Sequence[Judgement]) -> None:
-        """Counts judgements whose `predicted` is a label, or None for an answer that is none, and `expected` a label."""
+        """Counts judgements whose `expected` is a label, and `predicted` one or None for an answer that is none."""
         if not judgements:
             return
         size = len(self.place)

@@ -1,0 +1,73 @@
+"""DataLoaders over batch plans: what a plan's slots name becomes one padded batch."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset
+
+from scd_lightning.data.batching import BatchPlan
+from scd_lightning.data.collate import Batch, Slot, TokenizedSample, collate
+
+
+class _Slots(Dataset[tuple[TokenizedSample, Slot]]):
+    """A split that is asked for by slot, so that a slot's weight and counts reach the batch."""
+
+    def __init__(self, samples: Sequence[TokenizedSample]) -> None:
+        self.samples = samples
+
+    def __getitem__(self, slot: Slot) -> tuple[TokenizedSample, Slot]:
+        return self.samples[slot.index], slot
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+def _collate(pairs: Sequence[tuple[TokenizedSample, Slot]], pad_id: int) -> Batch:
+    return collate([sample for sample, _ in pairs], [slot for _, slot in pairs], pad_id)
+
+
+def slot_loader(samples: Sequence[TokenizedSample], batches: Iterable[list[Slot]], pad_id: int) -> DataLoader[Any]:
+    """A loader of one `Batch` per list of slots.
+
+    Args:
+        samples: The split.
+        batches: A sampler or list of slot lists, each slot's index a position in the split.
+        pad_id: Token id that fills the padding.
+    """
+    return DataLoader(_Slots(samples), batch_sampler=batches, collate_fn=partial(_collate, pad_id=pad_id))
+
+
+def plan_lengths(samples: Sequence[TokenizedSample]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Tokens and completion tokens of each sample, as a batch plan wants them."""
+    return tuple(len(sample) for sample in samples), tuple(len(sample.completion_ids) for sample in samples)
+
+
+def fixed_batches(
+    samples: Sequence[TokenizedSample], indices: Iterable[int], size: int, rank: int, world_size: int
+) -> list[list[Slot]]:
+    """One process's batches of some samples, longest first; each sample once over all processes, weight 0 apart.
+
+    Args:
+        samples: The split.
+        indices: Positions in it.
+        size: Samples of one batch of one process.
+        rank: This process.
+        world_size: Number of processes.
+    """
+    chosen = list(indices)
+    lengths, completions = plan_lengths([samples[index] for index in chosen])
+    plan = BatchPlan(lengths, completions, size * world_size, seed=0, epoch=0, shuffle=False)
+    return [[replace(slot, index=chosen[slot.index]) for slot in slots] for slots in plan.shard(rank, world_size)]
+
+
+def length_statistics(samples: Sequence[TokenizedSample]) -> dict[str, float]:
+    """Mean and largest number of tokens of samples and of their completions."""
+    lengths, completions = plan_lengths(samples)
+    return {
+        "mean": round(sum(lengths) / len(lengths), 1),
+        "max": max(lengths),
+        "completion_mean": round(sum(completions) / len(completions), 1),
+        "completion_max": max(completions),
+    }
