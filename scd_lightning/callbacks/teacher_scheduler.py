@@ -65,6 +65,7 @@ class TeacherScheduler(Callback):
         self.choices: list[StageChoice] = []
         self._batches: list[Batch] | None = None
         self._best_kl: list[float] | None = None
+        self._loaded: int | None = None
 
     @property
     def state_key(self) -> str:
@@ -82,8 +83,8 @@ class TeacherScheduler(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Chooses and loads where a stage begins."""
-        stage, within = divmod(trainer.current_epoch, self.stage_epochs)
-        if within and stage < len(self.choices):
+        stage = trainer.current_epoch // self.stage_epochs
+        if stage == self._loaded:
             return
         assert isinstance(pl_module, CausalLMModule)
         if stage == len(self.choices):
@@ -91,6 +92,7 @@ class TeacherScheduler(Callback):
         # All processes have the same scores, but one decides: equal is not the same as agreed.
         checkpoint = distributed.from_first_rank(self.choices[stage].checkpoint)
         self.source.load(checkpoint)
+        self._loaded = stage
         self.source.release()
         self.probe_source.release()
         say(f"  stage {stage}: taught by checkpoint {checkpoint} of 0 to {self.source.num_checkpoints - 1}")

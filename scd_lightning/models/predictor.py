@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from scd_lightning.batch import Batch
 from scd_lightning.data.base import DomainDataModule
-from scd_lightning.data.samples import Judgement
+from scd_lightning.metrics.judgement import Judgement
 from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.module import answer
@@ -30,7 +30,7 @@ class Prediction:
 
 
 class Predictor(LightningModule):
-    """Gives predictions for `Trainer.predict`.
+    """Collects predictions under `Trainer.predict`.
 
     Args:
         model: The model.
@@ -38,6 +38,9 @@ class Predictor(LightningModule):
         tokenizer: The tokenizer that encoded it.
         split: The split that the batches come from.
         answers: Whether the model answers too, or only scores the gold answers.
+
+    Attributes:
+        predictions: This process's, in the order of the batches.
     """
 
     def __init__(
@@ -50,15 +53,16 @@ class Predictor(LightningModule):
     ) -> None:
         super().__init__()
         self.lm, self.data, self.tokenizer, self.split, self.answers = model, data, tokenizer, split, answers
+        self.predictions: list[Prediction] = []
 
     @torch.no_grad()
-    def predict_step(self, batch: Batch, batch_idx: int) -> list[Prediction]:
-        """Predictions of the batch's real samples."""
+    def predict_step(self, batch: Batch, batch_idx: int) -> None:
+        """Predicts the batch's real samples."""
         logits = self.lm.logits(batch)
         losses = per_sample_mean(completion_cross_entropy(logits, batch.targets), batch.rows, batch.size)
         weights = batch.sample_weight.tolist()
         real = [(i, loss) for i, loss, w in zip(batch.index.tolist(), losses.tolist(), weights, strict=True) if w > 0]
-        if not self.answers:
-            return [Prediction(i, loss, None) for i, loss in real]
-        judged = answer(self.lm, self.data, self.tokenizer, self.split, [i for i, _ in real]) if real else []
-        return [Prediction(i, loss, judgement) for (i, loss), judgement in zip(real, judged, strict=True)]
+        judged: list[Judgement | None] = [None] * len(real)
+        if self.answers and real:
+            judged = [*answer(self.lm, self.data, self.tokenizer, self.split, [i for i, _ in real])]
+        self.predictions += [Prediction(i, loss, judgement) for (i, loss), judgement in zip(real, judged, strict=True)]

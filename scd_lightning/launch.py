@@ -1,0 +1,221 @@
+"""From a composed configuration to a finished job: in this process, or in one process for each device."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from scd_lightning.errors import ScdError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+    from scd_lightning.pipeline.job import Job
+    from scd_lightning.pipeline.runner import Step
+
+# Set in the processes of a distributed job: they make what their parent planned, and lock and report nothing.
+WORKER = "SCD_WORKER"
+FAILURE = "failure.json"
+
+# The process's exit code, set by `launch` and by `SweepComparison`: Hydra itself knows success and 1 only.
+exit_code = 0
+
+
+class WorkersFailed(RuntimeError):
+    """The processes of a distributed job ended with an error, which they have shown."""
+
+
+def launch(cfg: DictConfig) -> None:
+    """Runs one job. A mistake in its input is printed as a paragraph and recorded; a sweep goes on with its next job.
+
+    Args:
+        cfg: The composed configuration.
+    """
+    run_dir = Path(HydraConfig.get().runtime.output_dir)
+    (run_dir / FAILURE).unlink(missing_ok=True)
+    try:
+        _run(cfg, run_dir)
+    except Exception as error:
+        _record_failure(run_dir, error)
+        if isinstance(error, ScdError):
+            _fail(error)
+        elif _in_sweep():
+            import traceback
+
+            traceback.print_exc()
+            _set_exit_code(1)
+        else:
+            raise
+
+
+def _fail(error: ScdError) -> None:
+    if os.environ.get("RANK", "0") == "0":
+        print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
+    _set_exit_code(error.exit_code)
+
+
+def _set_exit_code(code: int) -> None:
+    global exit_code
+    exit_code = code
+
+
+def _in_sweep() -> bool:
+    return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def _record_failure(run_dir: Path, error: Exception) -> None:
+    from scd_lightning.checkpoints.manifest import write_json
+
+    write_json(run_dir / FAILURE, {"type": type(error).__name__, "message": str(error)})
+
+
+def _run(cfg: DictConfig, run_dir: Path) -> None:
+    from scd_lightning.config import build_job
+    from scd_lightning.pipeline.prepare import prepare
+    from scd_lightning.pipeline.report import report
+    from scd_lightning.pipeline.runner import execute, plan
+    from scd_lightning.quiet import quiet
+
+    quiet()
+    worker = WORKER in os.environ
+    job = build_job(cfg, run_dir, locking=not worker)
+    if worker:
+        _join_workers(job)
+    prepare(job)
+    steps = plan(job)
+    if not worker:
+        OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
+        if job.trainer.devices > 1:
+            _run_workers(job, steps)
+    made = execute(job, steps)
+    if not worker and "report" in job.stages:
+        results = report(job, steps, made)
+        _show(results, run_dir)
+
+
+def _show(results: dict[str, Any], run_dir: Path) -> None:
+    from scd_lightning.analysis.summary import run_table
+    from scd_lightning.progress import console, say
+
+    console.print(run_table(results))
+    say(f"report: {run_dir / 'report.html'}")
+    say(f"student: {run_dir / 'student'}")
+
+
+# Distributed jobs.
+
+
+def _join_workers(job: "Job") -> None:
+    """Joins the process group at once, so that the store's decisions are common ones before any trainer exists."""
+    import torch
+    import torch.distributed as dist
+
+    on_gpu = job.trainer.options.get("accelerator") != "cpu" and torch.cuda.is_available()
+    if on_gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if on_gpu else "gloo")
+
+
+def _run_workers(job: "Job", steps: "Sequence[Step]") -> None:
+    """Locks what has to be made, and starts one process a device to make it.
+
+    The locks are this parent's, taken in the order of the steps, which is the same for all jobs: no two can wait for
+    each other, and no rank ever waits for a lock. Each is given back as soon as its artifact is there.
+    """
+    locks: dict[str, FileLock] = {}
+    wanted = [step for step in steps if step.stage in job.stages and job.store.find(step.key) is None]
+    try:
+        for step in wanted:
+            if step.key.folder in locks:
+                continue
+            lock = job.store.acquire(step.key)
+            if job.store.find(step.key) is None:
+                locks[step.key.folder] = lock
+            else:
+                lock.release()
+        if locks:
+            _wait(job, wanted, locks, subprocess.Popen(_command(job), env=_environment(job)))
+    finally:
+        for lock in locks.values():
+            lock.release()
+
+
+def _wait(
+    job: "Job", wanted: "Sequence[Step]", locks: "dict[str, FileLock]", workers: "subprocess.Popen[bytes]"
+) -> None:
+    try:
+        while workers.poll() is None:
+            time.sleep(0.2)
+            for step in wanted:
+                if step.key.folder in locks and job.store.find(step.key) is not None:
+                    locks.pop(step.key.folder).release()
+    except BaseException:
+        workers.terminate()
+        workers.wait()
+        raise
+    if workers.returncode != 0:
+        _raise_workers_error(job.run_dir)
+
+
+def _raise_workers_error(run_dir: Path) -> None:
+    from scd_lightning import errors
+    from scd_lightning.checkpoints.manifest import read_json
+
+    if (run_dir / FAILURE).is_file():
+        failure = read_json(run_dir / FAILURE)
+        kind = getattr(errors, failure["type"], None)
+        if isinstance(kind, type) and issubclass(kind, ScdError):
+            raise kind(failure["message"].rstrip("."))
+    raise WorkersFailed("a process of the distributed job failed; its error is above")
+
+
+def _command(job: "Job") -> list[str]:
+    """The job's own overrides, as a single run under torch's launcher: the same for `-m`, joblib and one job alone."""
+    hydra = HydraConfig.get()
+    overrides = [o for o in hydra.overrides.hydra if not o.startswith(("hydra.mode", "hydra.run.dir", "hydra.sweep"))]
+    return [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={job.trainer.devices}",
+        os.path.abspath(sys.argv[0]),
+        f"--config-name={hydra.job.config_name}",
+        *hydra.overrides.task,
+        *overrides,
+        "hydra.mode=RUN",
+        "hydra.output_subdir=null",
+        "hydra.run.dir='{}'".format(str(job.run_dir).replace("'", "\\'")),
+    ]
+
+
+def _environment(job: "Job") -> dict[str, str]:
+    threads = max(1, (os.cpu_count() or 1) // job.trainer.devices)
+    return {"OMP_NUM_THREADS": str(threads), **os.environ, WORKER: "1"}
+
+
+class SweepComparison(Callback):
+    """After a multirun: a table over its methods and seeds, and the jobs that failed."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Compares what finished; a sweep with a failed job ends with that job's exit code."""
+        from scd_lightning.analysis.comparison import compare
+        from scd_lightning.progress import console, say
+
+        folder = Path(config.hydra.sweep.dir)
+        runs = sorted(path for path in folder.iterdir() if path.is_dir())
+        comparison = compare(runs)
+        comparison.write(folder)
+        console.print(comparison.to_table())
+        say(f"comparison: {folder / 'comparison.html'}")
+        failures = [path for path in runs if (path / FAILURE).is_file()]
+        if failures and exit_code == 0:
+            _set_exit_code(1)

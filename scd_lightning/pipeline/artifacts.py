@@ -1,0 +1,158 @@
+"""The store of finished work: a folder for each artifact, named by the digest of all that its numbers depend on."""
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from scd_lightning import distributed
+from scd_lightning.checkpoints.manifest import read_json, sha256_json, write_json
+from scd_lightning.progress import say
+
+MANIFEST = "artifact.json"
+
+
+@dataclass(frozen=True)
+class ArtifactKey:
+    """What an artifact is, before it exists.
+
+    Attributes:
+        kind: "tokenizer", "teacher", "anchor", "student" or "evaluation".
+        fields: Everything that its numbers depend on, and nothing else: no paths, loggers, devices, world size.
+    """
+
+    kind: str
+    fields: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Hex digest of the fields."""
+        return sha256_json({"kind": self.kind, **self.fields})[:24]
+
+    @property
+    def folder(self) -> str:
+        """Name of the artifact's folder in the store."""
+        return f"{self.kind}-{self.digest}"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished artifact.
+
+    Attributes:
+        key: What it is.
+        folder: Where its files are.
+        result: What its stage returned.
+        costs: What making it took.
+        reused: Whether it was there before this run.
+    """
+
+    key: ArtifactKey
+    folder: Path
+    result: Mapping[str, Any]
+    costs: Mapping[str, Any]
+    reused: bool
+
+
+class ArtifactStore:
+    """Finds artifacts and has them made, once, however many runs want them at the same time.
+
+    An artifact is made in a folder beside its final one and renamed when it is whole; its manifest is written last.
+
+    Args:
+        root: The store's folder.
+        run: Name of this run, which others that wait are told.
+        locking: Whether to lock; off in the processes of a distributed job, whose parent holds the locks.
+    """
+
+    def __init__(self, root: Path, run: str, *, locking: bool = True) -> None:
+        self.root, self.run, self.locking = Path(root), run, locking
+
+    def find(self, key: ArtifactKey, *, reused: bool = True) -> Artifact | None:
+        """The artifact, if it is finished."""
+        folder = self.root / key.folder
+        if not (folder / MANIFEST).is_file():
+            return None
+        manifest = read_json(folder / MANIFEST)
+        return Artifact(key, folder, manifest["result"], manifest["costs"], reused)
+
+    def make(
+        self, key: ArtifactKey, build: Callable[[Path], tuple[Mapping[str, Any], Mapping[str, Any]]]
+    ) -> Artifact:
+        """Returns the artifact, building it where it is not there. All processes of a job call it together.
+
+        Args:
+            key: What is wanted.
+            build: Fills a folder and returns (result, costs), both JSON values.
+        """
+        found = self.find(key)
+        if distributed.from_first_rank(found is not None):
+            assert found is not None
+            return found
+        with self.lock(key) if self.locking else _unlocked():
+            found = self.find(key)
+            if found is not None:
+                return found
+            return self._build(key, build)
+
+    def _build(
+        self, key: ArtifactKey, build: Callable[[Path], tuple[Mapping[str, Any], Mapping[str, Any]]]
+    ) -> Artifact:
+        partial = self.root / f"{key.folder}.partial"
+        if distributed.rank() == 0:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+        distributed.barrier()
+        result, costs = build(partial)
+        distributed.barrier()
+        if distributed.rank() == 0:
+            manifest = {"kind": key.kind, "key": dict(key.fields), "result": result, "costs": costs}
+            write_json(partial / MANIFEST, manifest)
+            partial.rename(self.root / key.folder)
+        distributed.barrier()
+        made = self.find(key, reused=False)
+        assert made is not None
+        return made
+
+    @contextmanager
+    def lock(self, key: ArtifactKey) -> Iterator[None]:
+        """Holds the right to make an artifact; says for whom it waits. The system frees it when a process dies."""
+        lock = self.acquire(key)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def acquire(self, key: ArtifactKey) -> FileLock:
+        """Like `lock`, for callers that release it themselves."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.root / f"{key.folder}.lock")
+        owner = self.root / f"{key.folder}.lock.json"
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"Waiting for {_owner(owner)}, which makes the same {key.kind} ({key.folder})")
+            lock.acquire()
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        write_json(owner, {"run": self.run, "host": socket.gethostname(), "pid": os.getpid(), "since": now})
+        return lock
+
+
+@contextmanager
+def _unlocked() -> Iterator[None]:
+    yield
+
+
+def _owner(path: Path) -> str:
+    try:
+        owner = read_json(path)
+        return f"{owner['run']} (process {owner['pid']} on {owner['host']}, since {owner['since']})"
+    except Exception:  # The file is for people only: a lock without it is still a lock.
+        return "another run"

@@ -1,0 +1,68 @@
+"""What a stage costs: time, memory, samples, tokens, padding."""
+
+import resource
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scd_lightning.data.base import DomainDataModule
+
+
+class Meter:
+    """Measures from its making to `read`."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), _cpu_seconds()
+        _reset_peak()
+
+    def read(self) -> dict[str, Any]:
+        """Seconds, CPU-seconds of all threads, and peak memory in bytes of the GPU or else of the process."""
+        return {
+            "seconds": round(time.perf_counter() - self._wall, 3),
+            "cpu_seconds": round(_cpu_seconds() - self._cpu, 3),
+            "peak_memory_bytes": _peak(),
+        }
+
+
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _reset_peak() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    # ru_maxrss never falls within a process; Linux forgets VmHWM when 5 is written here.
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        try:
+            clear.write_text("5")
+        except OSError:
+            return
+
+
+def _peak() -> int:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def training_volume(data: DomainDataModule, epochs: int) -> dict[str, Any]:
+    """Samples, tokens and share of padding of a training, told by the batch plan of a single process."""
+    sampler = data.train_dataloader().batch_sampler
+    lengths: Sequence[int] = sampler.lengths  # type: ignore[union-attr]
+    padded = 0
+    for epoch in range(epochs):
+        sampler.set_epoch(epoch)  # type: ignore[union-attr]
+        batches = sampler.plan.batches  # type: ignore[union-attr]
+        padded += sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
+    tokens = epochs * sum(lengths)
+    return {"samples": epochs * len(lengths), "tokens": tokens, "padding_share": round(1 - tokens / padded, 4)}

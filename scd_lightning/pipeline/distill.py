@@ -1,0 +1,116 @@
+"""Stage 3: distil the student in stages, each from the checkpoint that the policy picks."""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from scd_lightning import distributed
+from scd_lightning.batch import Batch
+from scd_lightning.callbacks.teacher_scheduler import StageChoice, TeacherScheduler
+from scd_lightning.checkpoints.manifest import sha256_json
+from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.models.loading import build_model
+from scd_lightning.models.student import StudentModule
+from scd_lightning.pipeline.artifacts import Artifact
+from scd_lightning.pipeline.costs import Meter
+from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.teacher_sft import TRAJECTORY
+from scd_lightning.pipeline.training import TRAIN_LOSSES, train_student
+from scd_lightning.teachers.cached import CachedSource
+from scd_lightning.teachers.live import LiveSource
+from scd_lightning.teachers.signals import SampleSet, SignalStore
+from scd_lightning.teachers.source import TeacherCounts, TeacherSource
+
+
+def distill(
+    job: Job, folder: Path, trajectory: Artifact, anchor: Artifact
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Distils the student and keeps its best weights.
+
+    Args:
+        job: The run, with a method that distils.
+        folder: Where they go.
+        trajectory: The teacher's checkpoints.
+        anchor: The fine-tuned student, whose losses the adaptive weight needs.
+
+    Returns:
+        The result of `train_student` with "schedule", one record a stage; and the costs.
+    """
+    assert job.method.policy is not None
+    meter = Meter()
+    store = CheckpointStore(trajectory.folder / TRAJECTORY)
+    store.verify()
+    counts = TeacherCounts()
+    probe = draw_probe(len(job.data.samples["train"]), job.budget.probe_samples, job.seed)
+    sources = _sources(job, store, probe, counts)
+    scheduler = TeacherScheduler(
+        job.method.policy,
+        sources[0],
+        trajectory.result["best"],
+        job.budget.stage_epochs,
+        sources[1],
+        lambda: list(_loader(job, probe)),
+    )
+    anchor_loss = None
+    if job.method.needs_anchor:
+        anchor_loss = torch.from_numpy(np.load(anchor.folder / TRAIN_LOSSES))
+    make = partial(StudentModule, sources[0], job.method.weighting, anchor_loss)
+    module, result, volume = train_student(job, folder, "distill", make, [scheduler])
+    schedule = [_record(choice, module.curve) for choice in scheduler.choices]
+    costs = meter.read() | volume
+    costs |= {"teacher_loads": counts.loads, "teacher_forward_samples": counts.forward_samples}
+    return result | {"schedule": schedule}, costs
+
+
+def draw_probe(samples: int, size: int, seed: int) -> list[int]:
+    """Positions of the probe set in the training split: drawn by the seed, all where there are fewer."""
+    if samples <= size:
+        return list(range(samples))
+    return sorted(random.Random(f"probe {seed}").sample(range(samples), size))
+
+
+def _sources(
+    job: Job, store: CheckpointStore, probe: Sequence[int], counts: TeacherCounts
+) -> tuple[TeacherSource, TeacherSource]:
+    """The sources for the training samples and for the probe set; both add to the same counts."""
+    trainer = job.trainer()
+    device = trainer.strategy.root_device
+
+    def live() -> LiveSource:
+        model = build_model(job.teacher, job.tokenizer, job.seed).to(device)
+        return LiveSource(trainer.precision_plugin.convert_module(model), store, trainer.precision_plugin.forward_context)
+
+    sources: tuple[TeacherSource, TeacherSource]
+    if job.method.teacher == "live":
+        sources = (source := live(), source)
+    else:
+        signals = SignalStore(job.store.root / "signals", str(trainer.precision_plugin.precision))
+        everything = range(len(job.data.samples["train"]))
+        sets = (_sample_set(job, "training signals", everything), _sample_set(job, "probe signals", probe))
+        sources = tuple(CachedSource(store, signals, samples, live, device) for samples in sets)
+    for each in sources:
+        each.counts = counts
+    return sources
+
+
+def _sample_set(job: Job, name: str, indices: Sequence[int]) -> SampleSet:
+    lengths = [len(job.data.tokenized["train"][i].completion_ids) for i in indices]
+    digest = sha256_json({"data": job.data.digest, "tokenizer": job.tokenizer_identity, "indices": list(indices)})
+    batches = -(-len(indices) // (job.data.evaluation_batch * distributed.world_size()))
+    return SampleSet(name, indices, lengths, digest, partial(_loader, job, indices), batches)
+
+
+def _loader(job: Job, indices: Sequence[int]) -> Iterable[Batch]:
+    return job.data.evaluation_loader("train", distributed.rank(), distributed.world_size(), indices)
+
+
+def _record(choice: StageChoice, curve: list[dict[str, Any]]) -> dict[str, Any]:
+    first, last = choice.epochs
+    weights = [curve[epoch]["mean_weight"] for epoch in range(first, last + 1)]
+    return asdict(choice) | {"epochs": [first, last], "mean_weight": sum(weights) / len(weights)}

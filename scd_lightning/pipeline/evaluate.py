@@ -1,0 +1,73 @@
+"""Stage 4: every model answers the test split, once."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scd_lightning import distributed
+from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.models.loading import build_model
+from scd_lightning.models.predictor import Prediction
+from scd_lightning.models.spec import ModelSpec
+from scd_lightning.pipeline.costs import Meter
+from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.training import predict
+
+PREDICTIONS = "predictions.jsonl"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Which weights are evaluated.
+
+    Attributes:
+        spec: The model.
+        store: Folder of the checkpoint store, or None for the model as it comes.
+        index: Checkpoint in it.
+    """
+
+    spec: ModelSpec
+    store: Path | None = None
+    index: int = 0
+
+
+def evaluate(job: Job, folder: Path, weights: Weights) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Has a model answer the test split and writes predictions.jsonl.
+
+    Args:
+        job: The run.
+        folder: Where the predictions go.
+        weights: The model.
+
+    Returns:
+        {"metrics": {name: value}, "parameters": count} and the costs.
+    """
+    meter = Meter()
+    model = build_model(weights.spec, job.tokenizer, job.seed)
+    if weights.store is not None:
+        CheckpointStore(weights.store).load_into(model, weights.index)
+    predictions = predict(job, model, "test", answers=True)
+    metric = job.data.build_metric()
+    metric.update([prediction.judgement for prediction in predictions])
+    # Every process has all predictions: summing over processes would count them several times.
+    metric.sync_on_compute = False
+    metrics = {name: float(value) for name, value in metric.compute().items()}
+    if distributed.rank() == 0:
+        lines = [json.dumps(_row(prediction), ensure_ascii=False) for prediction in predictions]
+        (folder / PREDICTIONS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    parameters = sum(p.numel() for p in model.parameters())
+    return {"metrics": metrics, "parameters": parameters}, meter.read() | {"samples": len(predictions)}
+
+
+def _row(prediction: Prediction) -> dict[str, Any]:
+    judgement = prediction.judgement
+    assert judgement is not None
+    return {
+        "id": judgement.id,
+        "answer": judgement.answer,
+        "gold": judgement.gold,
+        "correct": judgement.score,
+        "loss": prediction.loss,
+        "malformed": judgement.malformed,
+    }

@@ -1,0 +1,142 @@
+"""Everything a run is made of, as typed objects; the stages take it from here, never from a configuration."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch.loggers import Logger
+from transformers import PreTrainedTokenizerBase
+
+from scd_lightning.data.base import DomainDataModule
+from scd_lightning.errors import ConfigError
+from scd_lightning.losses.objective import Objective
+from scd_lightning.models.spec import StudentSpec, TeacherSpec, require_at_least
+from scd_lightning.models.student import Weighting
+from scd_lightning.pipeline.artifacts import ArtifactStore
+from scd_lightning.pipeline.trainer import TrainerFactory
+from scd_lightning.schedules.policies import Policy
+
+STAGES = ("teacher_sft", "student_sft", "distill", "evaluate", "report")
+
+# Raised by whoever changes the numbers that a stage computes from the same inputs: stored artifacts are then made anew.
+NUMERIC_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long every student trains, the anchor included.
+
+    Attributes:
+        stages: Number of stages.
+        stage_epochs: Epochs of a stage, T.
+        global_batch: Samples of an optimizer step, over all devices.
+        probe_samples: Training samples that a schedule scores checkpoints on.
+    """
+
+    stages: int = 4
+    stage_epochs: int = 2
+    global_batch: int = 8
+    probe_samples: int = 256
+
+    def __post_init__(self) -> None:
+        require_at_least(1, **{f"budget.{name}": value for name, value in vars(self).items()})
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all."""
+        return self.stages * self.stage_epochs
+
+
+@dataclass(frozen=True)
+class Method:
+    """How the student is distilled.
+
+    Attributes:
+        name: What tables call it.
+        policy: Which checkpoint teaches in which stage; None for no distillation at all (plain fine-tuning).
+        weighting: The weight of the distillation term of each sample.
+        teacher: "cached" reads the teacher's signals from the store, "live" runs its weights.
+    """
+
+    name: str
+    policy: Policy | None
+    weighting: Weighting | None
+    teacher: Literal["cached", "live"] = "cached"
+
+    def __post_init__(self) -> None:
+        if self.teacher not in ("cached", "live"):
+            raise ConfigError(
+                "There is no such teacher source", where="method.teacher", got=self.teacher, expected="cached or live"
+            )
+        if (self.policy is None) != (self.weighting is None):
+            raise ConfigError(
+                "A method needs a policy and a weighting, or neither",
+                where=f"method {self.name}",
+                got=f"policy {self.policy}, weighting {self.weighting}",
+            )
+
+    @property
+    def needs_anchor(self) -> bool:
+        """Whether the weighting uses the anchor's losses."""
+        return bool(getattr(self.weighting, "needs_anchor", False))
+
+
+@dataclass
+class Job:
+    """One run.
+
+    Attributes:
+        data: The task's data.
+        teacher: The teacher and its fine-tuning.
+        student: The student.
+        method: How it is distilled.
+        objective: The distillation loss; its reduction holds for fine-tuning too.
+        budget: How long students train.
+        trainer: Makes Lightning trainers.
+        loggers: Makes loggers; each takes a `name`.
+        callbacks: The user's own callbacks, added to every training; makers, since a callback belongs to one fit.
+        seed: Seed of weights, order and probe set.
+        stages: Which pipeline stages to run.
+        store: Where artifacts are.
+        run_dir: This run's folder.
+        settings: The resolved sub-configurations as plain values, for digests and for config.yaml.
+    """
+
+    data: DomainDataModule
+    teacher: TeacherSpec
+    student: StudentSpec
+    method: Method
+    objective: Objective
+    budget: Budget
+    trainer: TrainerFactory
+    loggers: Sequence[Callable[..., Logger]]
+    callbacks: Sequence[Callable[..., Any]]
+    seed: int
+    stages: Sequence[str]
+    store: ArtifactStore
+    run_dir: Path
+    settings: Mapping[str, Any]
+    tokenizer: PreTrainedTokenizerBase = field(init=False)
+    tokenizer_identity: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        unknown = [stage for stage in self.stages if stage not in STAGES]
+        if unknown:
+            raise ConfigError("There is no such stage", where="stages", got=unknown, expected=", ".join(STAGES))
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """Versions that numbers depend on."""
+        names = ("torch", "transformers", "lightning", "peft", "tokenizers")
+        return {name: version(name) for name in names} | {"scd_lightning": version("scd-lightning")}
+
+    def new_loggers(self, stage: str) -> list[Logger]:
+        """Loggers of one pipeline stage."""
+        return [make(name=stage) for make in self.loggers]
+
+    def new_callbacks(self) -> list[Any]:
+        """The user's own callbacks for one fit."""
+        return [make() for make in self.callbacks]

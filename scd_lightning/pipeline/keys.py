@@ -1,0 +1,88 @@
+"""What each artifact's numbers depend on; the digest of these names it in the store.
+
+Everything is known before anything is made, so that a parent process can plan a whole job. Paths, loggers, devices
+and the number of processes are not part of any key.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from scd_lightning.models.loading import resolve_dtype, weights_identity
+from scd_lightning.models.spec import ModelSpec
+from scd_lightning.pipeline.artifacts import ArtifactKey
+from scd_lightning.pipeline.job import NUMERIC_FORMAT, Job
+
+# Fields of a model's configuration that say where or how, not what.
+_NOT_NUMBERS = {"_target_", "name", "path", "revision", "trust_remote_code", "gradient_checkpointing", "dtype"}
+_TRAINING = {"optimizer", "warmup", "checkpoints", "epochs", "global_batch"}
+
+
+def _common(job: Job) -> dict[str, Any]:
+    return {
+        "format": NUMERIC_FORMAT,
+        "versions": job.versions,
+        "data": job.data.digest,
+        "tokenizer": job.tokenizer_identity,
+        "precision": job.trainer.options.get("precision", "32-true"),
+    }
+
+
+def _model(spec: ModelSpec, settings: Mapping[str, Any], *, training: bool) -> dict[str, Any]:
+    dropped = _NOT_NUMBERS | (set() if training else _TRAINING)
+    values = {name: value for name, value in settings.items() if name not in dropped}
+    return values | {"weights": dict(weights_identity(spec)), "dtype": str(resolve_dtype(spec))}
+
+
+def _clip(job: Job) -> dict[str, Any]:
+    names = ("gradient_clip_val", "gradient_clip_algorithm")
+    return {name: job.trainer.options.get(name) for name in names}
+
+
+def teacher_key(job: Job) -> ArtifactKey:
+    """The teacher's trajectory."""
+    fields = {"model": _model(job.teacher, job.settings["teacher"], training=True)}
+    fields |= {"seed": job.seed, "reduction": job.objective.reduction} | _clip(job) | _common(job)
+    return ArtifactKey("teacher", fields)
+
+
+def _student_fields(job: Job) -> dict[str, Any]:
+    budget = {name: value for name, value in asdict(job.budget).items() if name != "probe_samples"}
+    fields = {"model": _model(job.student, job.settings["student"], training=True), "budget": budget}
+    return fields | {"seed": job.seed, "reduction": job.objective.reduction} | _clip(job) | _common(job)
+
+
+def anchor_key(job: Job) -> ArtifactKey:
+    """The student fine-tuned alone."""
+    return ArtifactKey("anchor", _student_fields(job))
+
+
+def student_key(job: Job) -> ArtifactKey:
+    """The distilled student; the anchor itself where the method does not distil."""
+    if job.method.policy is None:
+        return anchor_key(job)
+    method = {name: value for name, value in job.settings["method"].items() if name != "name"}
+    fields = _student_fields(job) | {
+        "method": method,
+        "objective": job.settings["objective"],
+        "trajectory": teacher_key(job).digest,
+        "anchor": anchor_key(job).digest if job.method.needs_anchor else None,
+    }
+    if job.method.policy.needs_scores:
+        fields["probe_samples"] = job.budget.probe_samples
+    return ArtifactKey("student", fields)
+
+
+def evaluation_key(job: Job, spec: ModelSpec, settings: Mapping[str, Any], model: str) -> ArtifactKey:
+    """A model's answers on the test split.
+
+    Args:
+        job: The run.
+        spec: The model's kind.
+        settings: Its configuration as plain values.
+        model: Digest of the artifact that holds its weights, or "base" for a pretrained model untuned.
+    """
+    fields = _common(job) | {"weights": model}
+    if model == "base":
+        fields |= {"model": _model(spec, settings, training=False)}
+    return ArtifactKey("evaluation", fields)

@@ -1,0 +1,126 @@
+"""Stage 5: the run folder, from finished artifacts."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scd_lightning.analysis.report import write_report
+from scd_lightning.analysis.subdomains import decompose
+from scd_lightning.checkpoints.manifest import write_json
+from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.export import export
+from scd_lightning.models.loading import build_model
+from scd_lightning.pipeline.artifacts import Artifact
+from scd_lightning.pipeline.evaluate import PREDICTIONS
+from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.runner import Artifacts, Step, tuned_weights
+
+MODELS = ("teacher", "anchor", "student")
+_ADDED_COSTS = ("seconds", "cpu_seconds", "samples")
+
+
+def report(job: Job, steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
+    """Writes everything a reader of the run looks at, and returns the content of results.json.
+
+    Args:
+        job: The run.
+        steps: Its steps.
+        made: Their artifacts, evaluations included.
+    """
+    folder = job.run_dir
+    _copy_predictions(folder, made)
+    results = _results(job, made)
+    write_json(folder / "results.json", results)
+    write_json(folder / "costs.json", _costs(steps, made))
+    write_json(folder / "trajectory.json", made["teacher"].result["trajectory"])
+    write_json(folder / "curves.json", {name: made[name].result["curve"] for name in MODELS if name in made})
+    if "student" in made:
+        write_json(folder / "schedule.json", _schedule(job, made))
+    _export_student(job, made, folder / "student")
+    write_report(folder)
+    return results
+
+
+def _copy_predictions(folder: Path, made: Artifacts) -> None:
+    (folder / "predictions").mkdir(parents=True, exist_ok=True)
+    for name in MODELS:
+        source = made[f"evaluation of {name}"].folder / PREDICTIONS
+        shutil.copyfile(source, folder / "predictions" / f"{name}.jsonl")
+
+
+def _results(job: Job, made: Artifacts) -> dict[str, Any]:
+    evaluations = {name.removeprefix("evaluation of "): a for name, a in made.items() if name.startswith("evaluation")}
+    return {
+        "task": job.data.task,
+        "data": job.data.description,
+        "method": job.method.name,
+        "seed": job.seed,
+        "versions": job.versions,
+        "primary_metric": job.data.primary_metric,
+        "models": {name: _model(job, name, made) for name in ("teacher", "student")},
+        "metrics": {name: artifact.result["metrics"] for name, artifact in evaluations.items()},
+        "subdomains": {f"{name}_vs_teacher": _against_teacher(made, name) for name in ("student", "anchor")},
+        "schedule": made["student"].result["schedule"] if "student" in made else [],
+    }
+
+
+def _model(job: Job, name: str, made: Artifacts) -> dict[str, Any]:
+    evaluation = made[f"evaluation of {name}"]
+    parameters = evaluation.result["parameters"]
+    return {"name": getattr(job, name).name, "parameters": parameters, "tokenizer": job.tokenizer_identity}
+
+
+def _read_predictions(artifact: Artifact) -> list[dict[str, Any]]:
+    lines = (artifact.folder / PREDICTIONS).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def _against_teacher(made: Artifacts, name: str) -> dict[str, Any]:
+    """The decomposition on the test split, in nats and in task error."""
+    student, teacher = (_read_predictions(made[f"evaluation of {who}"]) for who in (name, "teacher"))
+    losses = [[row["loss"] for row in rows] for rows in (student, teacher)]
+    errors = [[1 - row["correct"] for row in rows] for rows in (student, teacher)]
+    return {"loss": decompose(*losses).as_dict(), "error": decompose(*errors).as_dict()}
+
+
+def _costs(steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
+    """Costs by pipeline stage; evaluations are added up, and count as reused only where all of them were."""
+    stages: dict[str, dict[str, Any]] = {}
+    for step in steps:
+        artifact = made[step.name]
+        cost = {**artifact.costs, "reused": artifact.reused}
+        if step.stage not in stages:
+            stages[step.stage] = cost
+            continue
+        total = stages[step.stage]
+        total |= {name: round(total[name] + cost[name], 3) for name in _ADDED_COSTS}
+        total["peak_memory_bytes"] = max(total["peak_memory_bytes"], cost["peak_memory_bytes"])
+        total["reused"] = total["reused"] and artifact.reused
+    return stages
+
+
+def _schedule(job: Job, made: Artifacts) -> dict[str, Any]:
+    stages = []
+    for record in made["student"].result["schedule"]:
+        parts = (record["best_kl"], record["student_kl"])
+        score = [best + student for best, student in zip(*parts, strict=True)] if all(parts) else None
+        stages.append(record | {"score": score})
+    trajectory = made["teacher"].result
+    return {
+        "method": job.method.name,
+        "policy": type(job.method.policy).__name__,
+        "num_checkpoints": len(trajectory["trajectory"]),
+        "best_checkpoint": trajectory["best"],
+        "stages": stages,
+    }
+
+
+def _export_student(job: Job, made: Artifacts, folder: Path) -> None:
+    weights = tuned_weights(job, "student", made)
+    model = build_model(job.student, job.tokenizer, job.seed)
+    assert weights.store is not None
+    CheckpointStore(weights.store).load_into(model, weights.index)
+    shutil.rmtree(folder, ignore_errors=True)
+    export(model, job.tokenizer, folder)

@@ -1,0 +1,109 @@
+"""The order of the stages: what a job needs, what is there already, and what has to be made."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from scd_lightning.errors import ConfigError
+from scd_lightning.pipeline.artifacts import Artifact, ArtifactKey
+from scd_lightning.pipeline.distill import distill
+from scd_lightning.pipeline.evaluate import Weights, evaluate
+from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.keys import anchor_key, evaluation_key, student_key, teacher_key
+from scd_lightning.pipeline.student_sft import student_sft
+from scd_lightning.pipeline.summary import summarize
+from scd_lightning.pipeline.teacher_sft import TRAJECTORY, teacher_sft
+from scd_lightning.pipeline.training import WEIGHTS
+from scd_lightning.progress import say
+
+Artifacts = dict[str, Artifact]
+Outcome = tuple[Mapping[str, Any], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One artifact of a job.
+
+    Attributes:
+        name: The artifact's name within the job: teacher, anchor, student, or evaluation of one of them.
+        stage: The pipeline stage that makes it.
+        key: What it is.
+        build: Fills a folder from the artifacts before it, and returns its result and costs.
+    """
+
+    name: str
+    stage: str
+    key: ArtifactKey
+    build: Callable[[Path, Artifacts], Outcome]
+
+
+def plan(job: Job) -> list[Step]:
+    """The steps of a prepared job, in order; those of stages that were not asked for are left out."""
+    steps = [
+        Step("teacher", "teacher_sft", teacher_key(job), lambda folder, _: teacher_sft(job, folder)),
+        Step("anchor", "student_sft", anchor_key(job), lambda folder, _: student_sft(job, folder)),
+    ]
+    if job.method.policy is not None:
+        distilled = student_key(job)
+        steps.append(
+            Step("student", "distill", distilled, lambda folder, made: distill(job, folder, made["teacher"], made["anchor"]))
+        )
+    return [*steps, *_evaluations(job)]
+
+
+def _evaluations(job: Job) -> list[Step]:
+    keys = {"teacher": teacher_key(job), "anchor": anchor_key(job), "student": student_key(job)}
+    steps = []
+    for name in ("teacher", "student"):
+        spec = getattr(job, name)
+        if spec.pretrained:
+            key = evaluation_key(job, spec, job.settings[name], "base")
+            steps.append(Step(f"evaluation of base_{name}", "evaluate", key, partial(_evaluate_base, job, name)))
+    for name, weights in keys.items():
+        spec_name = "teacher" if name == "teacher" else "student"
+        key = evaluation_key(job, getattr(job, spec_name), job.settings[spec_name], weights.digest)
+        steps.append(Step(f"evaluation of {name}", "evaluate", key, partial(_evaluate_tuned, job, name)))
+    return steps
+
+
+def _evaluate_base(job: Job, name: str, folder: Path, made: Artifacts) -> Outcome:
+    return evaluate(job, folder, Weights(getattr(job, name)))
+
+
+def _evaluate_tuned(job: Job, name: str, folder: Path, made: Artifacts) -> Outcome:
+    return evaluate(job, folder, tuned_weights(job, name, made))
+
+
+def tuned_weights(job: Job, name: str, made: Artifacts) -> Weights:
+    """The weights that are reported for the teacher, the anchor or the student; without distillation the anchor's."""
+    if name == "teacher":
+        return Weights(job.teacher, made["teacher"].folder / TRAJECTORY, made["teacher"].result["best"])
+    holder = made["student"] if name == "student" and "student" in made else made["anchor"]
+    return Weights(job.student, holder.folder / WEIGHTS)
+
+
+def execute(job: Job, steps: Sequence[Step]) -> Artifacts:
+    """Makes each artifact, or finds it in the store, and says so in a line.
+
+    Raises:
+        ConfigError: A stage that is not in `stages` has nothing in the store that later ones could use.
+    """
+    made: Artifacts = {}
+    last = max((i for i, step in enumerate(steps) if step.stage in job.stages), default=-1)
+    for step in steps[: last + 1]:
+        if step.stage in job.stages:
+            made[step.name] = job.store.make(step.key, lambda folder, step=step: step.build(folder, made))
+        elif found := job.store.find(step.key):
+            made[step.name] = found
+        elif step.stage != "evaluate":
+            raise ConfigError(
+                f"The stage {step.stage} is left out and its result is not in the store",
+                where="stages",
+                got=list(job.stages),
+                expected=f"{step.stage} among the stages, or an earlier run with the same settings",
+            )
+        if step.name in made:
+            say(summarize(step.name, step.stage, made[step.name], job))
+    return made

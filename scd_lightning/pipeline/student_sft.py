@@ -1,0 +1,32 @@
+"""Stage 2: fine-tune the student alone under the students' budget. It is the baseline, and the anchor of AW."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from scd_lightning import distributed
+from scd_lightning.models.teacher import TeacherModule
+from scd_lightning.pipeline.costs import Meter
+from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.training import TRAIN_LOSSES, predict, train_student
+
+
+def student_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Trains the anchor and keeps its best weights and its per-sample losses Ls(x) on the training split.
+
+    Args:
+        job: The run.
+        folder: Where they go.
+
+    Returns:
+        The result of `train_student` and the costs.
+    """
+    meter = Meter()
+    module, result, volume = train_student(job, folder, "student_sft", TeacherModule)
+    losses = [prediction.loss for prediction in predict(job, module.lm, "train", answers=False)]
+    if distributed.rank() == 0:
+        dtype = np.float64 if next(module.parameters()).dtype == torch.float64 else np.float32
+        np.save(folder / TRAIN_LOSSES, np.asarray(losses, dtype))
+    return result, meter.read() | volume

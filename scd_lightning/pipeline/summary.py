@@ -1,0 +1,26 @@
+"""One line at the end of each step: what it was, what it reached, what it cost."""
+
+from scd_lightning.pipeline.artifacts import Artifact
+from scd_lightning.pipeline.job import Job
+
+
+def summarize(name: str, stage: str, artifact: Artifact, job: Job) -> str:
+    """The line for one artifact."""
+    costs = artifact.costs
+    if artifact.reused:
+        effort = f"reused from {artifact.folder}"
+    else:
+        effort = f"{costs['seconds']:.1f} s, {costs['peak_memory_bytes'] / 2**30:.2f} GiB"
+    return f"{stage}: {name}, {_reached(name, artifact, job)} ({effort})"
+
+
+def _reached(name: str, artifact: Artifact, job: Job) -> str:
+    result = artifact.result
+    metric = job.data.primary_metric if job.data.validation == "task" else "exact match"
+    if name == "teacher":
+        trajectory, best = result["trajectory"], result["best"]
+        value = trajectory[best]["metrics"]["metric"]
+        return f"{len(trajectory)} checkpoints kept, best {best} with validation {metric} {value:.3f}"
+    if "metrics" in result:
+        return f"test {job.data.primary_metric} {result['metrics'][job.data.primary_metric]:.3f}"
+    return f"best epoch {result['best_epoch']} with validation {metric} {result['validation_metric']:.3f}"

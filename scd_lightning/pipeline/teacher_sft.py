@@ -1,0 +1,70 @@
+"""Stage 1: fine-tune the teacher and keep its trajectory."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning import seed_everything
+
+from scd_lightning.callbacks.stage_progress import StageProgress
+from scd_lightning.callbacks.trajectory import Trajectory, kept_steps
+from scd_lightning.checkpoints.store import CheckpointEntry, CheckpointStore, check_free_space, required_bytes
+from scd_lightning.models.loading import build_model
+from scd_lightning.models.teacher import TeacherModule
+from scd_lightning.pipeline.costs import Meter, training_volume
+from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.training import steps_per_epoch
+from scd_lightning.progress import track
+
+TRAJECTORY = "trajectory"
+
+
+def best_checkpoint(entries: list[CheckpointEntry]) -> int:
+    """Index of the best checkpoint: highest validation metric, then lowest loss, then the later one."""
+    return max(entries, key=lambda e: (e.metrics["metric"], -e.metrics["loss"], e.index)).index
+
+
+def teacher_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fine-tunes the teacher, keeps N checkpoints and validates each.
+
+    Args:
+        job: The run.
+        folder: Where the trajectory goes.
+
+    Returns:
+        {"best", "trajectory": [{index, step, metrics}], "curve"} and the costs.
+    """
+    meter, spec = Meter(), job.teacher
+    seed_everything(job.seed, workers=True, verbose=False)
+    total = spec.epochs * steps_per_epoch(len(job.data.samples["train"]), spec.global_batch)
+    steps = kept_steps(total, spec.checkpoints)
+    model = build_model(spec, job.tokenizer, job.seed)
+    store = CheckpointStore(folder / TRAJECTORY)
+    check_free_space(job.store.root, required_bytes(model, spec.checkpoints, keep_frozen=not spec.lora.r))
+    job.data.set_batching(spec.global_batch, job.trainer.micro_batches, job.seed)
+    module = TeacherModule(model, spec, job.data, job.tokenizer, job.objective, stage_steps=total)
+    keep = Trajectory(store, steps, keep_frozen=not spec.lora.r)
+    trainer = job.trainer(
+        max_epochs=spec.epochs,
+        callbacks=[keep, StageProgress("teacher_sft", total), *job.new_callbacks()],
+        loggers=job.new_loggers("teacher_sft"),
+        # The checkpoints are validated afterwards, at their own steps.
+        limit_val_batches=0,
+    )
+    trainer.fit(module, datamodule=job.data)
+    _validate_trajectory(job, module, store)
+    volume = training_volume(job.data, spec.epochs)
+    trajectory = [{"index": e.index, "step": e.step, "metrics": e.metrics} for e in store.entries]
+    result = {"best": best_checkpoint(store.entries), "trajectory": trajectory, "curve": module.curve}
+    return result, meter.read() | volume
+
+
+def _validate_trajectory(job: Job, module: TeacherModule, store: CheckpointStore) -> None:
+    for index in track(range(len(store.entries)), "validating the trajectory", len(store.entries)):
+        store.load_into(module.lm, index)
+        trainer = job.trainer()
+        trainer.validate(module, datamodule=job.data, verbose=False)
+        logged = trainer.callback_metrics
+        metrics = {"metric": float(logged["validation_metric"]), "loss": float(logged["validation_loss"])}
+        if trainer.is_global_zero:
+            store.annotate(index, metrics)
+        trainer.strategy.barrier()

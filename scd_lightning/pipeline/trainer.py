@@ -1,0 +1,68 @@
+"""Lightning trainers for the stages: what users set once, and what the method fixes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lightning import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import Strategy
+
+from scd_lightning.models.spec import require_at_least
+
+
+class TrainerFactory:
+    """Makes one trainer for each fit, validation or prediction of a job.
+
+    Args:
+        devices: Number of processes on this machine.
+        micro_batches: Forward passes that each process makes for one optimizer step (gradient accumulation).
+        strategy: "auto", or a maker of a Lightning strategy: a strategy object serves one trainer only.
+        num_nodes: Number of machines.
+        **options: Any further argument of `lightning.Trainer`.
+    """
+
+    def __init__(
+        self,
+        devices: int = 1,
+        micro_batches: int = 1,
+        strategy: str | Callable[[], Strategy] = "auto",
+        num_nodes: int = 1,
+        **options: Any,
+    ) -> None:
+        require_at_least(1, **{"trainer.devices": devices, "trainer.micro_batches": micro_batches})
+        self.devices, self.micro_batches, self.strategy = devices, micro_batches, strategy
+        self.num_nodes, self.options = num_nodes, options
+
+    def __call__(
+        self,
+        *,
+        max_epochs: int = 1,
+        callbacks: Sequence[Callback] = (),
+        loggers: Sequence[Logger] = (),
+        **fixed: Any,
+    ) -> Trainer:
+        """A trainer whose sampler, checkpoints and display are this package's own matter.
+
+        Args:
+            max_epochs: Epochs of a fit.
+            callbacks: Callbacks of this fit.
+            loggers: Loggers; none logs nothing.
+            **fixed: Further arguments that win over the user's.
+        """
+        strategy = self.strategy if isinstance(self.strategy, str) else self.strategy()
+        own = {
+            "devices": self.devices,
+            "num_nodes": self.num_nodes,
+            "strategy": strategy,
+            "accumulate_grad_batches": self.micro_batches,
+            "max_epochs": max_epochs,
+            "callbacks": list(callbacks),
+            "logger": list(loggers) or False,
+            # The batch plan shards; a sampler of Lightning's would shard again.
+            "use_distributed_sampler": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "num_sanity_val_steps": 0,
+        }
+        return Trainer(**{**self.options, **own, **fixed})

@@ -1,0 +1,96 @@
+"""Training a student for its budget: what the anchor and the distilled student have in common."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, seed_everything
+
+from scd_lightning import distributed
+from scd_lightning.callbacks.best_weights import BestWeights
+from scd_lightning.callbacks.stage_progress import StageProgress
+from scd_lightning.callbacks.stage_reset import StageReset
+from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.loading import build_model
+from scd_lightning.models.module import CausalLMModule
+from scd_lightning.models.predictor import Prediction, Predictor
+from scd_lightning.pipeline.costs import training_volume
+from scd_lightning.pipeline.job import Job
+from scd_lightning.progress import track
+
+WEIGHTS = "weights"
+TRAIN_LOSSES = "train_losses.npy"
+
+
+def steps_per_epoch(samples: int, global_batch: int) -> int:
+    """Optimizer steps of an epoch; the last batch may be smaller."""
+    return -(-samples // global_batch)
+
+
+def train_student(
+    job: Job,
+    folder: Path,
+    stage: str,
+    make_module: Callable[..., CausalLMModule],
+    callbacks: Sequence[Callback] = (),
+) -> tuple[CausalLMModule, dict[str, Any], dict[str, Any]]:
+    """Trains from the base weights on the common batches, and keeps the best weights.
+
+    Args:
+        job: The run.
+        folder: Where to keep them.
+        stage: Name of the pipeline stage.
+        make_module: Makes the module from the arguments that all students share.
+        callbacks: What this training adds.
+
+    Returns:
+        The module with its best weights, the result (best epoch and metrics, curve), and the volume of the work.
+    """
+    seed_everything(job.seed, workers=True, verbose=False)
+    job.data.set_batching(job.budget.global_batch, job.trainer.micro_batches, job.seed)
+    epoch_steps = steps_per_epoch(len(job.data.samples["train"]), job.budget.global_batch)
+    model = build_model(job.student, job.tokenizer, job.seed)
+    module = make_module(
+        model=model,
+        spec=job.student,
+        data=job.data,
+        tokenizer=job.tokenizer,
+        objective=job.objective,
+        stage_steps=epoch_steps * job.budget.stage_epochs,
+    )
+    best = BestWeights(folder / WEIGHTS, keep_frozen=not job.student.lora.r)
+    progress = StageProgress(stage, epoch_steps * job.budget.epochs)
+    trainer = job.trainer(
+        max_epochs=job.budget.epochs,
+        callbacks=[StageReset(job.budget.stage_epochs), *callbacks, best, progress, *job.new_callbacks()],
+        loggers=job.new_loggers(stage),
+    )
+    trainer.fit(module, datamodule=job.data)
+    CheckpointStore(folder / WEIGHTS).load_into(model, 0)
+    assert best.best is not None
+    metric, loss, epoch = best.best
+    result = {"best_epoch": epoch, "validation_metric": metric, "validation_loss": loss, "curve": module.curve}
+    return module, result, training_volume(job.data, job.budget.epochs)
+
+
+def predict(
+    job: Job, model: CausalLM, split: str, *, answers: bool
+) -> list[Prediction]:
+    """A model's predictions on a split, in order, on every process.
+
+    Args:
+        job: The run.
+        model: The model.
+        split: "train", "validation" or "test".
+        answers: Whether it answers too, or only scores the gold answers.
+    """
+    trainer = job.trainer()
+    predictor = Predictor(model, job.data, job.tokenizer, split, answers)
+    place = {"rank": distributed.rank(), "world_size": distributed.world_size()}
+    loader = job.data.evaluation_loader(split, **place)
+    # Not the loader itself: Lightning would rebuild it around a batch sampler of its own.
+    trainer.predict(predictor, track(loader, f"{split} split", len(loader)), return_predictions=False)
+    return sorted(distributed.gather_lists(predictor.predictions), key=lambda prediction: prediction.index)
+
+

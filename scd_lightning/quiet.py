@@ -1,0 +1,24 @@
+"""Silences what libraries say on every run and no user can act on; warnings of this package stay."""
+
+import logging
+import os
+import warnings
+
+
+def quiet() -> None:
+    """Sets the libraries' log levels and filters their standing warnings."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning", "pytorch_lightning", "transformers"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for pattern in (
+        ".*does not have many workers.*",
+        ".*isinstance.treespec, LeafSpec.*",
+        ".*The number of training batches.*",
+        ".*Trying to infer the `batch_size`.*",
+        ".*barrier\\(\\).*",
+        ".*lr_scheduler.step\\(\\).*before.*",
+        ".*`val_dataloader`.*",
+        ".*Checkpoint directory.*exists and is not empty.*",
+        ".*Experiment logs directory.*exists and is not empty.*",
+    ):
+        warnings.filterwarnings("ignore", pattern)
