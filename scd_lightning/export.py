@@ -1,8 +1,10 @@
 """A tuned model as a transformers folder that `AutoModelForCausalLM.from_pretrained` loads."""
 
 from pathlib import Path
+from typing import cast
 
-from transformers import GenerationConfig, PreTrainedTokenizerBase
+from peft import PeftModel
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from scd_lightning.models.causal_lm import CausalLM
 
@@ -15,7 +17,9 @@ def export(model: CausalLM, tokenizer: PreTrainedTokenizerBase, folder: Path) ->
         tokenizer: Its tokenizer.
         folder: Where to; made anew.
     """
-    merged = model.model.merge_and_unload() if hasattr(model.model, "merge_and_unload") else model.model
+    merged = cast(
+        PreTrainedModel, model.model.merge_and_unload() if isinstance(model.model, PeftModel) else model.model
+    )
     merged.generation_config = GenerationConfig(
         do_sample=False,
         eos_token_id=tokenizer.eos_token_id,

@@ -95,7 +95,8 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
         OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
         if job.trainer.devices > 1:
             _run_workers(job, steps)
-    made = execute(job, steps)
+    # In a distributed job, the workers tell of what they make, and this parent of what was there.
+    made = execute(job, steps, lambda artifact: artifact.reused != worker or job.trainer.devices == 1)
     if not worker and "report" in job.stages:
         results = report(job, steps, made)
         _show(results, run_dir)
@@ -142,6 +143,7 @@ def _run_workers(job: "Job", steps: "Sequence[Step]") -> None:
             else:
                 lock.release()
         if locks:
+            job.store.made |= set(locks)
             _wait(job, wanted, locks, subprocess.Popen(_command(job), env=_environment(job)))
     finally:
         for lock in locks.values():

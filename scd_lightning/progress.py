@@ -32,8 +32,9 @@ class Bar:
 
     def advance(self, steps: int = 1, note: str | None = None) -> None:
         """Moves the bar, and changes what stands beside it."""
-        fields = {} if note is None else {"note": note}
-        _progress.update(self._task, advance=steps, **fields)
+        _progress.advance(self._task, steps)
+        if note is not None:
+            _progress.update(self._task, note=note)
 
 
 @contextmanager
@@ -63,4 +64,4 @@ def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
 def say(message: str) -> None:
     """Prints one line above the display, from process 0."""
     if distributed.rank() == 0:
-        console.print(message)
+        console.print(message, soft_wrap=True)

@@ -4,10 +4,13 @@ import logging
 import os
 import warnings
 
+from transformers.utils.logging import disable_progress_bar
+
 
 def quiet() -> None:
     """Sets the libraries' log levels and filters their standing warnings."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    disable_progress_bar()
     for name in ("lightning.pytorch", "lightning.fabric", "lightning", "pytorch_lightning", "transformers"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for pattern in (
@@ -15,6 +18,9 @@ def quiet() -> None:
         ".*isinstance.treespec, LeafSpec.*",
         ".*The number of training batches.*",
         ".*Trying to infer the `batch_size`.*",
+        # Metrics are torchmetrics that reduce over ranks themselves before they are logged.
+        ".*`self.log\\(.*sync_dist=True.*",
+        ".*predict returned None.*",
         ".*barrier\\(\\).*",
         ".*lr_scheduler.step\\(\\).*before.*",
         ".*`val_dataloader`.*",

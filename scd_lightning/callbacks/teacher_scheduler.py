@@ -78,7 +78,9 @@ class TeacherScheduler(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the choices back."""
-        self.choices = [StageChoice(**{**choice, "epochs": tuple(choice["epochs"])}) for choice in state_dict["choices"]]
+        self.choices = [
+            StageChoice(**{**choice, "epochs": tuple(choice["epochs"])}) for choice in state_dict["choices"]
+        ]
         self._best_kl = state_dict["best_kl"]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

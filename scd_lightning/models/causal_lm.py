@@ -1,6 +1,9 @@
 """One view of every causal language model: hidden states first, then the completion positions, then the head."""
 
+from typing import cast
+
 import torch
+from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -28,7 +31,7 @@ class CausalLM(nn.Module):
     @property
     def base(self) -> PreTrainedModel:
         """The transformers model, without the peft wrapper."""
-        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+        return cast(PreTrainedModel, self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model)
 
     @property
     def body(self) -> nn.Module:
@@ -38,7 +41,7 @@ class CausalLM(nn.Module):
     @property
     def head(self) -> LMHead:
         """The head's live weights, cut to the tokenizer's length."""
-        layer = self.base.get_output_embeddings()
+        layer = cast(nn.Linear, self.base.get_output_embeddings())
         bias = getattr(layer, "bias", None)
         return LMHead(layer.weight[: self.vocab_size], None if bias is None else bias[: self.vocab_size])
 

@@ -1,6 +1,7 @@
 """A model's answers: the best of given candidates, or greedily decoded text."""
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ def greedy_decode(
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
     )
-    output = model.model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+    output = model.base.generate(input_ids=ids, attention_mask=mask, generation_config=config)
     return tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
 
 
@@ -109,7 +110,8 @@ def _score_chunk(
     real = targets >= 0
     chunk = DynamicCache(config=model.base.config)
     for layer, state in enumerate(cache.layers):
-        chunk.update(state.keys[rows], state.values[rows], layer)
+        keys, values = cast(tuple[Tensor, Tensor], (state.keys, state.values))
+        chunk.update(keys[rows], values[rows], layer)
     output = model.body(
         input_ids=inputs,
         attention_mask=torch.cat([mask[rows], real.long()], dim=1),

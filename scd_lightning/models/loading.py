@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from scd_lightning.checkpoints.manifest import sha256_file
 from scd_lightning.errors import ConfigError, ModelError
@@ -24,7 +24,10 @@ def resolve_dtype(spec: ModelSpec) -> torch.dtype:
     dtype = getattr(torch, spec.dtype, None)
     if not isinstance(dtype, torch.dtype):
         raise ConfigError(
-            "There is no such dtype", where=f"{spec.name}: dtype", got=spec.dtype, expected="auto, float32, bfloat16, ..."
+            "There is no such dtype",
+            where=f"{spec.name}: dtype",
+            got=spec.dtype,
+            expected="auto, float32, bfloat16, ...",
         )
     return dtype
 
@@ -42,19 +45,18 @@ def build_model(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase, seed: int) 
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = _from_scratch(spec, tokenizer) if spec.path is None else _pretrained(spec, tokenizer)
-        if spec.lora.r:
-            model = _with_adapters(model, spec.lora)
+        base = _from_scratch(spec, tokenizer) if spec.path is None else _pretrained(spec, tokenizer)
+        model = _with_adapters(base, spec.lora) if spec.lora.r else base
     if spec.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         if spec.lora.r:
-            model.enable_input_require_grads()
+            base.enable_input_require_grads()
     causal_lm = CausalLM(model, len(tokenizer))
     causal_lm.check_head(spec.name)
     return causal_lm
 
 
-def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
+def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     fields = dict(spec.architecture or {})
     unknown = sorted(set(fields) - set(LlamaConfig().to_dict()))
     if unknown:
@@ -70,7 +72,7 @@ def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> nn.Mod
     return model.to(resolve_dtype(spec))
 
 
-def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
+def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     assert spec.path is not None
     try:
         model = AutoModelForCausalLM.from_pretrained(
@@ -94,7 +96,7 @@ def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> nn.Modul
     return model
 
 
-def _with_adapters(model: nn.Module, lora: LoRA) -> nn.Module:
+def _with_adapters(model: PreTrainedModel, lora: LoRA) -> nn.Module:
     config = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha or 2 * lora.r,

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric, Metric
@@ -13,9 +13,9 @@ from transformers import PreTrainedTokenizerBase
 
 from scd_lightning.batch import Batch
 from scd_lightning.data.base import DomainDataModule
-from scd_lightning.metrics.judgement import Judgement
 from scd_lightning.losses.objective import Objective, ObjectiveResult
 from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
+from scd_lightning.metrics.judgement import Judgement
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.decoding import best_candidates, greedy_decode
 from scd_lightning.models.spec import ModelSpec
@@ -43,7 +43,7 @@ def answer(
 ) -> list[Judgement]:
     """Has the model answer samples of a split, by the best candidate or by greedy decoding, and judges the answers."""
     samples = [data.tokenized[split][i] for i in indices]
-    answers: Sequence[str | int]
+    answers: list[str] | list[int]
     if data.answer_kind == "choice":
         answers = best_candidates(model, samples, tokenizer.pad_token_id)
     else:
@@ -112,7 +112,9 @@ class CausalLMModule(LightningModule):
         self.validation_loss.update(loss, batch.sample_weight)
         if self.data.validation == "task":
             real = [int(i) for i, w in zip(batch.index, batch.sample_weight, strict=True) if w > 0]
-            self.validation_metric.update(answer(self.lm, self.data, self.tokenizer, "validation", real) if real else [])
+            self.validation_metric.update(
+                answer(self.lm, self.data, self.tokenizer, "validation", real) if real else []
+            )
         else:
             # Greedy decoding reproduces the gold completion exactly when the argmax is right at each position.
             right = (logits.argmax(-1) == batch.targets).to(loss.dtype)
@@ -130,7 +132,7 @@ class CausalLMModule(LightningModule):
         self.validation_loss.reset()
         self.validation_metric.reset()
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer over what is trained, with the stage-wise warm-up and cosine."""
         optimizer = self.spec.optimizer([p for p in self.lm.parameters() if p.requires_grad])
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(step, self.stage_steps, self.spec.warmup))

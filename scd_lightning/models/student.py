@@ -28,6 +28,7 @@ class StudentModule(CausalLMModule):
         super().__init__(**common)
         self.source = source
         self.weighting = weighting
+        self.anchor_loss: Tensor | None
         self.register_buffer("anchor_loss", anchor_loss, persistent=False)
         self.weight = MeanMetric()
 

@@ -70,22 +70,24 @@ class ArtifactStore:
         root: The store's folder.
         run: Name of this run, which others that wait are told.
         locking: Whether to lock; off in the processes of a distributed job, whose parent holds the locks.
+
+    Attributes:
+        made: Folders of the artifacts that this run made, itself or by its processes.
     """
 
     def __init__(self, root: Path, run: str, *, locking: bool = True) -> None:
         self.root, self.run, self.locking = Path(root), run, locking
+        self.made: set[str] = set()
 
-    def find(self, key: ArtifactKey, *, reused: bool = True) -> Artifact | None:
+    def find(self, key: ArtifactKey) -> Artifact | None:
         """The artifact, if it is finished."""
         folder = self.root / key.folder
         if not (folder / MANIFEST).is_file():
             return None
         manifest = read_json(folder / MANIFEST)
-        return Artifact(key, folder, manifest["result"], manifest["costs"], reused)
+        return Artifact(key, folder, manifest["result"], manifest["costs"], reused=key.folder not in self.made)
 
-    def make(
-        self, key: ArtifactKey, build: Callable[[Path], tuple[Mapping[str, Any], Mapping[str, Any]]]
-    ) -> Artifact:
+    def make(self, key: ArtifactKey, build: Callable[[Path], tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Artifact:
         """Returns the artifact, building it where it is not there. All processes of a job call it together.
 
         Args:
@@ -117,7 +119,8 @@ class ArtifactStore:
             write_json(partial / MANIFEST, manifest)
             partial.rename(self.root / key.folder)
         distributed.barrier()
-        made = self.find(key, reused=False)
+        self.made.add(key.folder)
+        made = self.find(key)
         assert made is not None
         return made
 
@@ -133,8 +136,10 @@ class ArtifactStore:
     def acquire(self, key: ArtifactKey) -> FileLock:
         """Like `lock`, for callers that release it themselves."""
         self.root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.root / f"{key.folder}.lock")
-        owner = self.root / f"{key.folder}.lock.json"
+        locks = self.root / "locks"
+        locks.mkdir(exist_ok=True)
+        lock = FileLock(locks / f"{key.folder}.lock")
+        owner = locks / f"{key.folder}.json"
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -28,9 +28,7 @@ from scd_lightning.teachers.signals import SampleSet, SignalStore
 from scd_lightning.teachers.source import TeacherCounts, TeacherSource
 
 
-def distill(
-    job: Job, folder: Path, trajectory: Artifact, anchor: Artifact
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def distill(job: Job, folder: Path, trajectory: Artifact, anchor: Artifact) -> tuple[dict[str, Any], dict[str, Any]]:
     """Distils the student and keeps its best weights.
 
     Args:
@@ -43,6 +41,7 @@ def distill(
         The result of `train_student` with "schedule", one record a stage; and the costs.
     """
     assert job.method.policy is not None
+    assert job.method.weighting is not None
     meter = Meter()
     store = CheckpointStore(trajectory.folder / TRAJECTORY)
     store.verify()
@@ -64,7 +63,8 @@ def distill(
     module, result, volume = train_student(job, folder, "distill", make, [scheduler])
     schedule = [_record(choice, module.curve) for choice in scheduler.choices]
     costs = meter.read() | volume
-    costs |= {"teacher_loads": counts.loads, "teacher_forward_samples": counts.forward_samples}
+    forwarded = int(distributed.sum_over_ranks(torch.tensor([counts.forward_samples]))[0])
+    costs |= {"teacher_loads": counts.loads, "teacher_forward_samples": forwarded}
     return result | {"schedule": schedule}, costs
 
 
@@ -80,23 +80,25 @@ def _sources(
 ) -> tuple[TeacherSource, TeacherSource]:
     """The sources for the training samples and for the probe set; both add to the same counts."""
     trainer = job.trainer()
-    device = trainer.strategy.root_device
+    device, precision = trainer.strategy.root_device, trainer.precision_plugin
 
     def live() -> LiveSource:
         model = build_model(job.teacher, job.tokenizer, job.seed).to(device)
-        return LiveSource(trainer.precision_plugin.convert_module(model), store, trainer.precision_plugin.forward_context)
+        return LiveSource(
+            trainer.precision_plugin.convert_module(model), store, trainer.precision_plugin.forward_context
+        )
 
-    sources: tuple[TeacherSource, TeacherSource]
+    sources: list[TeacherSource]
     if job.method.teacher == "live":
-        sources = (source := live(), source)
+        sources = [live()] * 2
     else:
-        signals = SignalStore(job.store.root / "signals", str(trainer.precision_plugin.precision))
+        signals = SignalStore(job.store.root / "signals", str(precision.precision))
         everything = range(len(job.data.samples["train"]))
         sets = (_sample_set(job, "training signals", everything), _sample_set(job, "probe signals", probe))
-        sources = tuple(CachedSource(store, signals, samples, live, device) for samples in sets)
+        sources = [CachedSource(store, signals, samples, live, device) for samples in sets]
     for each in sources:
         each.counts = counts
-    return sources
+    return sources[0], sources[1]
 
 
 def _sample_set(job: Job, name: str, indices: Sequence[int]) -> SampleSet:

@@ -41,7 +41,7 @@ def _clip(job: Job) -> dict[str, Any]:
 
 def teacher_key(job: Job) -> ArtifactKey:
     """The teacher's trajectory."""
-    fields = {"model": _model(job.teacher, job.settings["teacher"], training=True)}
+    fields: dict[str, Any] = {"model": _model(job.teacher, job.settings["teacher"], training=True)}
     fields |= {"seed": job.seed, "reduction": job.objective.reduction} | _clip(job) | _common(job)
     return ArtifactKey("teacher", fields)
 

@@ -46,11 +46,13 @@ def plan(job: Job) -> list[Step]:
         Step("anchor", "student_sft", anchor_key(job), lambda folder, _: student_sft(job, folder)),
     ]
     if job.method.policy is not None:
-        distilled = student_key(job)
-        steps.append(
-            Step("student", "distill", distilled, lambda folder, made: distill(job, folder, made["teacher"], made["anchor"]))
+        steps.append(Step("student", "distill", student_key(job), partial(_distill, job)))
         )
     return [*steps, *_evaluations(job)]
+
+
+def _distill(job: Job, folder: Path, made: Artifacts) -> Outcome:
+    return distill(job, folder, made["teacher"], made["anchor"])
 
 
 def _evaluations(job: Job) -> list[Step]:
@@ -84,8 +86,17 @@ def tuned_weights(job: Job, name: str, made: Artifacts) -> Weights:
     return Weights(job.student, holder.folder / WEIGHTS)
 
 
-def execute(job: Job, steps: Sequence[Step]) -> Artifacts:
+def _build(step: Step, made: Artifacts, folder: Path) -> Outcome:
+    return step.build(folder, made)
+
+
+def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool] = lambda artifact: True) -> Artifacts:
     """Makes each artifact, or finds it in the store, and says so in a line.
+
+    Args:
+        job: The run.
+        steps: Its steps.
+        announce: Whether an artifact is worth a line here; processes of one job share the work of telling.
 
     Raises:
         ConfigError: A stage that is not in `stages` has nothing in the store that later ones could use.
@@ -94,7 +105,7 @@ def execute(job: Job, steps: Sequence[Step]) -> Artifacts:
     last = max((i for i, step in enumerate(steps) if step.stage in job.stages), default=-1)
     for step in steps[: last + 1]:
         if step.stage in job.stages:
-            made[step.name] = job.store.make(step.key, lambda folder, step=step: step.build(folder, made))
+            made[step.name] = job.store.make(step.key, partial(_build, step, made))
         elif found := job.store.find(step.key):
             made[step.name] = found
         elif step.stage != "evaluate":
@@ -104,6 +115,6 @@ def execute(job: Job, steps: Sequence[Step]) -> Artifacts:
                 got=list(job.stages),
                 expected=f"{step.stage} among the stages, or an earlier run with the same settings",
             )
-        if step.name in made:
+        if step.name in made and announce(made[step.name]):
             say(summarize(step.name, step.stage, made[step.name], job))
     return made

@@ -74,9 +74,7 @@ def train_student(
     return module, result, training_volume(job.data, job.budget.epochs)
 
 
-def predict(
-    job: Job, model: CausalLM, split: str, *, answers: bool
-) -> list[Prediction]:
+def predict(job: Job, model: CausalLM, split: str, *, answers: bool) -> list[Prediction]:
     """A model's predictions on a split, in order, on every process.
 
     Args:
@@ -87,10 +85,7 @@ def predict(
     """
     trainer = job.trainer()
     predictor = Predictor(model, job.data, job.tokenizer, split, answers)
-    place = {"rank": distributed.rank(), "world_size": distributed.world_size()}
-    loader = job.data.evaluation_loader(split, **place)
+    loader = job.data.evaluation_loader(split, distributed.rank(), distributed.world_size())
     # Not the loader itself: Lightning would rebuild it around a batch sampler of its own.
     trainer.predict(predictor, track(loader, f"{split} split", len(loader)), return_predictions=False)
     return sorted(distributed.gather_lists(predictor.predictions), key=lambda prediction: prediction.index)
-
-

@@ -173,7 +173,9 @@ def _compute(folder: Path, checkpoint: int, samples: SampleSet, source: TeacherS
     distributed.barrier()
 
 
-def _open_files(folder: Path, tokens: int, samples: int, hidden: Tensor, losses: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def _open_files(
+    folder: Path, tokens: int, samples: int, hidden: Tensor, losses: Tensor
+) -> tuple[np.ndarray, np.ndarray]:
     """Process 0 lays out the files, the others open them."""
     bits = hidden.new_empty(0).view(_BITS.get(hidden.dtype, hidden.dtype)).cpu().numpy().dtype
     if distributed.rank() == 0:
@@ -181,9 +183,7 @@ def _open_files(folder: Path, tokens: int, samples: int, hidden: Tensor, losses:
         (folder / "manifest.json").unlink(missing_ok=True)
         try:
             np.lib.format.open_memmap(folder / "hidden.npy", "w+", bits, (tokens, hidden.shape[1])).flush()
-            np.lib.format.open_memmap(
-                folder / "losses.npy", "w+", losses.cpu().numpy().dtype, (samples,)
-            ).flush()
+            np.lib.format.open_memmap(folder / "losses.npy", "w+", losses.cpu().numpy().dtype, (samples,)).flush()
         except OSError as error:
             raise StoreError("The teacher's signals can't be written", where=folder, got=error) from error
     distributed.barrier()
