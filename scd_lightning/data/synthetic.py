@@ -10,29 +10,13 @@ from random import Random
 from typing import Any
 
 from scd_lightning.data.synthetic_text import Sentence, write_sentence
-from scd_lightning.data.synthetic_world import LANGUAGES, TYPES
+from scd_lightning.data.synthetic_world import COMMON_TYPES, DOMAINS, LANGUAGES, NAMES, TYPES
 
 Row = dict[str, Any]
 
-TYPE_WORDS = {
-    "en": {
-        "PERSON": "person",
-        "COMPANY": "company",
-        "PLACE": "place",
-        "MEDICINE": "medicine",
-        "PRODUCT": "product",
-        "EVENT": "event",
-        "LAW": "law",
-    },
-    "ja": {
-        "PERSON": "人",
-        "COMPANY": "会社",
-        "PLACE": "場所",
-        "MEDICINE": "薬",
-        "PRODUCT": "製品",
-        "EVENT": "行事",
-        "LAW": "法律",
-    },
+KINDS = {
+    "en": {"PERSON": "person", "COMPANY": "company", "PLACE": "place", "MEDICINE": "medicine", "PRODUCT": "product"},
+    "ja": {"PERSON": "人", "COMPANY": "会社", "PLACE": "場所", "MEDICINE": "薬", "PRODUCT": "製品"},
 }
 QUESTIONS = {"en": "Is {name} a {kind} here?", "ja": "{name}はここで{kind}か。"}
 ANSWERS = ("yes", "no", "maybe")
@@ -51,7 +35,7 @@ def generate(
     """Generate an embedded data set.
 
     The texts of equal seeds are equal whatever the noise; every input is unique over all splits; validation and test
-    labels are always true. From 14 rows on, each split has every label in both languages.
+    labels are always true. A split of 30 rows or more has every label, and every language.
 
     Args:
         task: "ner", "qa" or "classification".
@@ -93,7 +77,7 @@ def _unseen(write: Callable[[Random, int], Row], rng: Random, index: int, seen: 
 
 
 def _sentence(rng: Random, index: int) -> Sentence:
-    """Alternate the languages; the first rows of a split go through all types, so that each split has them."""
+    """Alternate the languages; a split's first rows go through all types, so that it has them all."""
     forced = TYPES[index // 2] if index < 2 * len(TYPES) else None
     return write_sentence(rng, LANGUAGES[index % 2], forced)
 
@@ -117,19 +101,21 @@ def _ner_noise(rng: Random, row: Row, rate: float) -> Row:
 
 
 def _qa_row(rng: Random, index: int) -> Row:
-    """Ask whether a name is of a type in a text: yes, no, or maybe where the text does not name it."""
+    """Ask whether a name is of a type in a text; the answers take turns, maybe is for a name that is not there."""
     language = LANGUAGES[index % 2]
-    answer = ANSWERS[index // 2 % 3]
-    sentence = write_sentence(rng, language, rng.choice(TYPES))
-    asked = rng.choice(sentence.mentions)
-    label = asked.label
+    answer = ANSWERS[index // 2 % len(ANSWERS)]
+    sentence = write_sentence(rng, language, rng.choice(COMMON_TYPES))
+    asked = rng.choice([mention for mention in sentence.mentions if mention.label in COMMON_TYPES])
+    kind = asked.label
     if answer == "no":
-        label = rng.choice([other for other in TYPES if other != label])
+        kind = rng.choice([other for other in COMMON_TYPES if other != kind])
     if answer == "maybe":
-        absent = write_sentence(rng, language, rng.choice(TYPES))
-        asked = next(mention for mention in absent.mentions)
-        answer = "maybe" if asked.text not in sentence.text else "yes"
-    question = QUESTIONS[language].format(name=asked.text, kind=TYPE_WORDS[language][label])
+        present = {mention.text for mention in sentence.mentions}
+        absent = NAMES[language][rng.choice(COMMON_TYPES)]
+        name = rng.choice([other for other in absent if other not in present])
+    else:
+        name = asked.text
+    question = QUESTIONS[language].format(name=name, kind=KINDS[language][kind])
     return {"question": question, "context": sentence.text, "answer": answer}
 
 
@@ -139,16 +125,18 @@ def _qa_noise(rng: Random, row: Row, rate: float) -> Row:
 
 
 def _classification_row(rng: Random, index: int) -> Row:
-    """The class is the domain together with the main name's type."""
-    sentence = _sentence(rng, index)
-    label = sentence.mentions[0].label.lower() if sentence.mentions else "nothing"
-    return {"text": sentence.text, "label": f"{sentence.domain} {label}"}
+    """The class is the domain together with the main name's type; both take turns."""
+    turn, language = divmod(index, len(LANGUAGES))
+    turn, kind = divmod(turn, len(COMMON_TYPES))
+    sentence = write_sentence(rng, LANGUAGES[language], COMMON_TYPES[kind], DOMAINS[turn % len(DOMAINS)])
+    return {"text": sentence.text, "label": f"{sentence.domain}: {COMMON_TYPES[kind].lower()}"}
 
 
 def _classification_noise(rng: Random, row: Row, rate: float) -> Row:
-    domain, label = row["label"].split()
-    wrong = rng.choice([kind for kind in ("person", "company", "place", "medicine", "product") if kind != label])
-    return {**row, "label": f"{domain} {wrong}" if rng.random() < rate else row["label"]}
+    """Keep the domain and get the type wrong."""
+    domain, kind = row["label"].split(": ")
+    wrong = rng.choice([other.lower() for other in COMMON_TYPES if other.lower() != kind])
+    return {**row, "label": f"{domain}: {wrong}" if rng.random() < rate else row["label"]}
 
 
 _TASKS: dict[str, tuple[Callable[[Random, int], Row], Callable[[Random, Row, float], Row]]] = {

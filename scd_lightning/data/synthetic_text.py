@@ -42,31 +42,29 @@ class Sentence:
     domain: str
 
 
-def write_sentence(rng: Random, language: str, label: str | None = None) -> Sentence:
+def write_sentence(rng: Random, language: str, label: str | None = None, domain: str | None = None) -> Sentence:
     """Write a random sentence.
 
     Args:
         rng: The source of all choices.
-        language: "en" or "ja".
-        label: The type that the main name must have; None draws one, or now and then no name at all.
-
-    Returns:
-        The sentence.
+        language: One of `LANGUAGES`.
+        label: The type of the main name, which stands first; None draws one, or now and then no name at all.
+        domain: One of `DOMAINS`; None draws one.
     """
     phrases = PHRASES[language]
-    domain = rng.choice(DOMAINS)
-    opener = rng.choice(phrases.openers[domain])
+    domain = domain or rng.choice(DOMAINS)
     space, stop = (" ", ".") if language == "en" else ("", "。")
+    filler = rng.choice(phrases.fillers)
     if label is None and rng.random() < EMPTY_SHARE:
-        filler = rng.choice(phrases.fillers)
-        return Sentence(opener + space + filler + space + rng.choice(phrases.empty) + stop, (), language, domain)
-    focus, cue = _focus(rng, language, domain, label)
-    names = [focus, _coined(rng, language), _coined(rng, language)]
-    frame = rng.choice(phrases.focus_frames)
-    frame = frame.replace("{filler}", rng.choice(phrases.fillers)).replace("{cue}", cue)
-    if rng.random() < COMPANION_SHARE:
-        frame += space + rng.choice(phrases.companions)
-    text, mentions = _fill(opener + space + frame + stop, names)
+        names = []
+        body = filler + space + rng.choice(phrases.empty)
+    else:
+        focus, cue = _focus(rng, language, domain, label)
+        names = [focus, _coined(rng, language), _coined(rng, language)]
+        body = rng.choice(phrases.focus_frames).replace("{filler}", filler).replace("{cue}", cue)
+        if rng.random() < COMPANION_SHARE:
+            body += space + rng.choice(phrases.companions)
+    text, mentions = _fill(rng.choice(phrases.openers[domain]) + space + body + stop, names)
     return Sentence(text, mentions, language, domain)
 
 

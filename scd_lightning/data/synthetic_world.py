@@ -15,7 +15,7 @@ AMBIGUOUS_TYPES = ("PERSON", "COMPANY", "PLACE")
 DOMAINS = ("clinic", "market", "travel")
 LANGUAGES = ("en", "ja")
 
-NAMES_PER_COMMON_TYPE = 40
+NAMES_PER_COMMON_TYPE = 20
 NAMES_PER_RARE_TYPE = 8
 
 
@@ -50,6 +50,10 @@ class Phrases:
     ambiguous: tuple[str, ...]
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 ENGLISH = Phrases(
     openers={
         "clinic": ("On the ward", "The nurse says", "From the clinic", "The surgeon wrote that"),
@@ -69,9 +73,6 @@ ENGLISH = Phrases(
         "did well": ("PERSON", "COMPANY", "PLACE"),
         "was quiet": ("PLACE", "PERSON", "COMPANY"),
         "looked new": ("COMPANY", "PLACE", "PERSON"),
-        "had trouble": ("PERSON", "PLACE", "COMPANY"),
-        "drew a crowd": ("COMPANY", "PERSON", "PLACE"),
-        "was late": ("PLACE", "COMPANY", "PERSON"),
     },
     neutral_cues=("came up again", "is on the list", "was in the news"),
     fillers=(
@@ -85,11 +86,11 @@ ENGLISH = Phrases(
     focus_frames=("{0} {filler} {cue}", "{filler} {0} {cue}", "what {cue} {filler} was {0}"),
     companions=("with {1}", "as did {1}", "next to {1} and {2}", "unlike {1} or {2}"),
     empty=("nothing new was said", "all stayed as it was", "no one had any news"),
-    starts=tuple("Bel Cor Dan Fal Gar Hel Jas Kel Lor Mar Nor Pel Ral Sel Tam Vel Wes Yor Zan Bri".split()),
-    ends=tuple("ano dex eth fin gor ika lan mor nix ora pex qua ris sta tor uma vin wick xon yra".split()),
-    ambiguous=tuple(
+    starts=_words("Bel Cor Dan Fal Gar Hel Jas Kel Lor Mar Nor Pel Ral Sel Tam Vel Wes Yor Zan Bri"),
+    ends=_words("ano dex eth fin gor ika lan mor nix ora pex qua ris sta tor uma vin wick xon yra"),
+    ambiguous=_words(
         "Jordan Florence Lincoln Ford Austin Chelsea Sydney Madison Houston Dallas Morgan Hamilton Carter Bentley "
-        "Wells Charlotte Georgia Virginia Devon Chester".split()
+        "Wells Charlotte Georgia Virginia Devon Chester"
     ),
 )
 
@@ -112,18 +113,21 @@ JAPANESE = Phrases(
         "好調だった": ("PERSON", "COMPANY", "PLACE"),
         "静かだった": ("PLACE", "PERSON", "COMPANY"),
         "新しく見えた": ("COMPANY", "PLACE", "PERSON"),
-        "困っていた": ("PERSON", "PLACE", "COMPANY"),
-        "人を集めた": ("COMPANY", "PERSON", "PLACE"),
-        "遅れていた": ("PLACE", "COMPANY", "PERSON"),
     },
     neutral_cues=("また話に出た", "一覧にある", "話題になった"),
     fillers=("またしても", "知るかぎり", "今年二度目に", "悪天候でも", "意外なことに", "手紙によれば"),
     focus_frames=("{0}は{filler}{cue}", "{filler}{0}は{cue}", "{filler}{cue}のは{0}だ"),
     companions=("、{1}も同じだ", "、{1}とともに", "、{1}と{2}もある", "、{1}や{2}とちがう"),
     empty=("何も新しいことはない", "すべて元のままだ", "だれも知らせを持たない"),
-    starts=tuple("ベル コル ダン ファル ガル ヘル ジャス ケル ロル マル ノル ペル ラル セル タム ヴェル ウェス ヨル ザン ブリ".split()),
-    ends=tuple("アノ デク エス フィン ゴル イカ ラン モル ニク オラ ペク クア リス スタ トル ウマ ビン ウィク ソン イラ".split()),
-    ambiguous=tuple("本田 松本 豊田 川崎 長野 石川 福島 宮崎 山口 秋田 千葉 森永 大塚 小林 松下 日野 鈴木 島津 武田 白石".split()),
+    starts=_words(
+        "ベル コル ダン ファル ガル ヘル ジャス ケル ロル マル ノル ペル ラル セル タム ヴェル ウェス ヨル ザン ブリ"
+    ),
+    ends=_words(
+        "アノ デク エス フィン ゴル イカ ラン モル ニク オラ ペク クア リス スタ トル ウマ ビン ウィク ソン イラ"
+    ),
+    ambiguous=_words(
+        "本田 松本 豊田 川崎 長野 石川 福島 宮崎 山口 秋田 千葉 森永 大塚 小林 松下 日野 鈴木 島津 武田 白石"
+    ),
 )
 
 PHRASES = {"en": ENGLISH, "ja": JAPANESE}
