@@ -107,38 +107,37 @@ class Encoder:
         self, index: int, sample: Sample, prompt: str, prompt_ids: list[int], full_ids: list[int]
     ) -> TokenizedSample:
         """Splits jointly tokenized ids where prompt and completion part, for the gold answer and each candidate."""
+        full_ids = [*full_ids, self.tokenizer.eos_token_id]
         border = _common_prefix(prompt_ids, full_ids)
         if sample.candidates is None:
-            return self._tokenized(index, full_ids, border, None)
+            return TokenizedSample(index, full_ids[:border], full_ids[border:])
         tail = prompt[prompt.rstrip("\n").rfind("\n") + 1 :]
         candidates = [ids for candidate in sample.candidates if (ids := self._candidate(tail, candidate)) is not None]
         clean = border == len(prompt_ids) and full_ids[border:] == self._candidate(tail, sample.completion)
-        if clean and len(candidates) == len(sample.candidates):
-            return self._tokenized(index, full_ids, border, candidates)
-        # The completion's tokens depend on more than the prompt's last line: tokenize each candidate with the whole.
-        joint = self._ids([prompt + candidate for candidate in sample.candidates])
-        border = min(border, *(_common_prefix(prompt_ids, ids) for ids in joint))
-        return self._tokenized(index, full_ids, border, [ids[border:] for ids in joint])
-
-    def _tokenized(
-        self, index: int, full_ids: list[int], border: int, candidates: list[list[int]] | None
-    ) -> TokenizedSample:
-        eos = self.tokenizer.eos_token_id
-        with_eos = None if candidates is None else [[*ids, eos] for ids in candidates]
-        return TokenizedSample(index, full_ids[:border], [*full_ids[border:], eos], with_eos)
+        if not clean or len(candidates) < len(sample.candidates):
+            # The answers' tokens depend on more than the prompt's last line: tokenize each with the whole of it.
+            joint = self._answers(prompt, sample.candidates)
+            border = min(border, *(_common_prefix(prompt_ids, ids) for ids in joint))
+            candidates = [ids[border:] for ids in joint]
+        return TokenizedSample(index, full_ids[:border], full_ids[border:], candidates)
 
     def _candidate(self, tail: str, candidate: str) -> list[int] | None:
         """A candidate's ids after the prompt's last line, None where the two merge.
 
-        A tokenizer does not look further back than that line, so the ids serve all samples and are made once; the
-        caller holds the gold answer's against those of the whole text.
+        A tokenizer does not look further back than that line, so all samples share one list; the caller holds the
+        gold answer's against those of the whole text.
         """
         key = (tail, candidate)
         if key not in self._candidates:
-            alone, joint = self._ids([tail, tail + candidate])
+            [alone], [joint] = self._ids([tail]), self._answers(tail, [candidate])
             merged = _common_prefix(alone, joint) < len(alone)
             self._candidates[key] = None if merged else joint[len(alone) :]
         return self._candidates[key]
+
+    def _answers(self, prompt: str, answers: Sequence[str]) -> list[list[int]]:
+        """Each answer tokenized together with the prompt, EOS at its end."""
+        eos = self.tokenizer.eos_token_id
+        return [[*ids, eos] for ids in self._ids([prompt + answer for answer in answers])]
 
     def _shorten(
         self, index: int, sample: Sample, tokenized: TokenizedSample, split: str

@@ -1,0 +1,125 @@
+from types import SimpleNamespace
+
+import pytest
+
+from scd_lightning.data.classification import ClassificationDataModule
+from scd_lightning.data.sources import DataSource
+from scd_lightning.errors import ConfigError
+
+
+def rows(split, count):
+    return [{"text": f"{split} {'word ' * (i % 7)}{i}", "label": "ab"[i % 2]} for i in range(count)]
+
+
+SPLITS = {split: rows(split, count) for split, count in (("train", 23), ("validation", 5), ("test", 7))}
+
+
+@pytest.fixture
+def module(write_folder, byte_tokenizer):
+    module = ClassificationDataModule(DataSource(write_folder(**SPLITS)), evaluation_batch=2)
+    module.read()
+    module.encode(byte_tokenizer)
+    return module
+
+
+def real(batches):
+    pairs = [pair for batch in batches for pair in zip(batch.index.tolist(), batch.sample_weight.tolist(), strict=True)]
+    return sorted(index for index, weight in pairs if weight)
+
+
+def test_description(module):
+    about = module.description
+    assert about["sizes"] == {"train": 23, "validation": 5, "test": 7}
+    assert about["split"] == "as given"
+    assert about["cut"] == about["dropped"] == {"train": 0, "validation": 0, "test": 0}
+    assert about["digest"] == module.digest
+    assert about["lengths"]["train"]["completion_max"] == 2
+    assert module.max_new_tokens == 2
+
+
+def test_reading_twice_changes_nothing(module):
+    before = (module.digest, module.samples)
+    module.read()
+    assert (module.digest, module.samples) == before
+
+
+def digest(folder, **settings):
+    module = ClassificationDataModule(DataSource(folder), **settings)
+    module.read()
+    return module.digest
+
+
+def test_digest_follows_content_and_settings_but_not_the_path(write_folder):
+    base = digest(write_folder("one", **SPLITS))
+    assert digest(write_folder("two", **SPLITS)) == base
+    changed = {**SPLITS, "test": [{**SPLITS["test"][0], "label": "b"}, *SPLITS["test"][1:]]}
+    assert digest(write_folder("three", **changed)) != base
+    folder = write_folder("one")
+    others = [
+        digest(folder, max_length=100),
+        digest(folder, language="ja"),
+        digest(folder, template="{text}:\n"),
+        digest(folder, primary_metric="kappa"),
+        digest(folder, validation="task"),
+    ]
+    assert len({base, *others}) == 6
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_training_batches_hold_every_sample_once_over_all_ranks(module, world_size):
+    module.set_batching(global_batch=6, micro_batches=2, seed=1)
+    loaders = []
+    for rank in range(world_size):
+        module.trainer = SimpleNamespace(global_rank=rank, world_size=world_size)
+        loaders.append(list(module.train_dataloader()))
+    assert [len(batches) for batches in loaders] == [8] * world_size
+    assert real(batch for batches in loaders for batch in batches) == list(range(23))
+    assert {batch.window_samples for batches in loaders for batch in batches} == {6, 5}
+
+
+def test_batches_hold_the_tokens_of_their_samples(module):
+    module.set_batching(global_batch=4, micro_batches=1, seed=0)
+    for batch in module.train_dataloader():
+        for row, index in enumerate(batch.index.tolist()):
+            sample = module.tokenized["train"][index]
+            assert (
+                batch.input_ids[row, batch.attention_mask[row] > 0].tolist()
+                == sample.prompt_ids + sample.completion_ids
+            )
+            assert batch.targets[batch.rows == row].tolist() == sample.completion_ids
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+@pytest.mark.parametrize("indices", [None, [6, 0, 3], []])
+def test_evaluation_goes_through_the_chosen_samples_once(module, world_size, indices):
+    loaders = [list(module.evaluation_loader("test", rank, world_size, indices)) for rank in range(world_size)]
+    assert real(batch for batches in loaders for batch in batches) == sorted(range(7) if indices is None else indices)
+    assert len({len(batches) for batches in loaders}) == 1
+    assert all(batch.size <= 2 for batches in loaders for batch in batches)
+
+
+def test_validation_loader(module):
+    assert real(module.val_dataloader()) == list(range(5))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_length": 0},
+        {"max_new_tokens": 0},
+        {"evaluation_batch": -1},
+        {"max_length": "long"},
+        {"language": "fr"},
+        {"validation": "sometimes"},
+    ],
+)
+def test_settings_out_of_range(settings):
+    [name] = settings
+    with pytest.raises(ConfigError, match=rf"task\.{name}"):
+        ClassificationDataModule(DataSource(), **settings)
+
+
+@pytest.mark.parametrize("batching", [{"global_batch": 0}, {"micro_batches": 0}])
+def test_batching_out_of_range(module, batching):
+    with pytest.raises(ConfigError):
+        module.set_batching(**{"global_batch": 4, "micro_batches": 1, "seed": 0, **batching})

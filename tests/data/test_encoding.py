@@ -1,0 +1,136 @@
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from scd_lightning.data.encoding import Encoder
+from scd_lightning.data.samples import Cut, Sample
+from scd_lightning.errors import DataError, ModelError
+
+TEMPLATE = "{text}\nAnswer:\n"
+
+
+def keep_target(sample, cut):
+    return sample.completion, 0
+
+
+def make_sample(text="some text", completion="answer", candidates=None, **fields):
+    return Sample("s1", {"text": text, **fields}, ("text",), completion, completion, (), candidates)
+
+
+def encode(tokenizer, sample, template=TEMPLATE, max_length=512, retarget=keep_target):
+    return Encoder(tokenizer, template, max_length, retarget).encode([sample], "train")
+
+
+def merging_tokenizer():
+    """Character tokens, but "xy" and "xz" become one token each, across the border of prompt and completion too."""
+    vocab = {token: i for i, token in enumerate(["</s>", *"abcxyz", "xy", "xz"])}
+    tokenizer = Tokenizer(models.BPE(vocab, [("x", "y"), ("x", "z")]))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>")
+
+
+def test_prompt_and_completion_part_at_the_border_and_eos_ends_the_answer(byte_tokenizer):
+    [sample] = encode(byte_tokenizer, make_sample("日本語 text")).samples
+    assert byte_tokenizer.decode(sample.prompt_ids) == "<s>日本語 text\nAnswer:\n"
+    assert byte_tokenizer.decode(sample.completion_ids) == "answer</s>"
+    assert sample.candidate_ids is None
+
+
+def test_candidates_are_tokenized_like_the_gold_answer_among_them(byte_tokenizer):
+    candidates = ("answer", "the end", "text")
+    [sample] = encode(byte_tokenizer, make_sample(candidates=candidates)).samples
+    assert [byte_tokenizer.decode(ids) for ids in sample.candidate_ids] == ["answer</s>", "the end</s>", "text</s>"]
+    assert sample.candidate_ids[0] == sample.completion_ids
+
+
+@pytest.mark.parametrize("gold", ["yb", "zb", "bb"])
+def test_where_tokens_merge_across_the_border_all_answers_part_at_the_same_place(gold):
+    tokenizer = merging_tokenizer()
+    candidates = ("yb", "zb", "bb")
+    [sample] = encode(tokenizer, make_sample("abx", gold, candidates), template="{text}").samples
+    joint = [tokenizer(f"abx{answer}", add_special_tokens=False)["input_ids"] + [0] for answer in candidates]
+    assert [sample.prompt_ids + ids for ids in sample.candidate_ids] == joint
+    assert sample.prompt_ids + sample.completion_ids == joint[candidates.index(gold)]
+    assert tokenizer.convert_ids_to_tokens(sample.prompt_ids) == ["a", "b"]
+
+
+def test_a_generated_answer_that_merges_with_the_prompt():
+    [sample] = encode(merging_tokenizer(), make_sample("abx", "yb"), template="{text}").samples
+    assert (sample.prompt_ids, sample.completion_ids) == ([1, 2], [7, 2, 0])
+
+
+def test_chat_template_makes_one_user_turn_without_a_second_bos(byte_tokenizer):
+    chat = PreTrainedTokenizerFast(tokenizer_object=byte_tokenizer._tokenizer, bos_token="<s>", eos_token="</s>")
+    chat.chat_template = (
+        "{{ bos_token }}{{ date_string }}|{% for message in messages %}{{ message.role }}: {{ message.content }}"
+        "{% endfor %}{% if add_generation_prompt %}assistant:\n{% endif %}"
+    )
+    [sample] = encode(chat, make_sample(candidates=("answer", "text"))).samples
+    assert chat.decode(sample.prompt_ids) == "<s>26 Jul 2024|user: some text\nAnswer:\nassistant:\n"
+    assert sample.prompt_ids.count(chat.bos_token_id) == 1
+    assert sample.candidate_ids[0] == sample.completion_ids
+
+
+def test_a_tokenizer_without_eos_is_refused():
+    tokenizer = Tokenizer(models.WordLevel({"a": 0}, unk_token="a"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    with pytest.raises(ModelError, match="no end-of-sequence token"):
+        encode(PreTrainedTokenizerFast(tokenizer_object=tokenizer), make_sample())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("word " * 200, id="english"),
+        pytest.param("日本語の長い文。" * 60, id="japanese"),
+        pytest.param("🙂" * 100, id="four-byte"),
+    ],
+)
+@pytest.mark.parametrize("max_length", [50, 64, 65, 100])
+def test_too_long_texts_lose_their_middle_and_nothing_else(byte_tokenizer, text, max_length):
+    candidates = ("answer", "a much longer answer")
+    encoded = encode(byte_tokenizer, make_sample(text, candidates=candidates), "Do: {text}\nAnswer:\n", max_length)
+    [sample] = encoded.samples
+    longest = len(sample.prompt_ids) + max(map(len, sample.candidate_ids))
+    assert max_length - 8 <= longest <= max_length
+    assert encoded.cut == 1
+    assert byte_tokenizer.decode(sample.completion_ids) == "answer</s>"
+    prompt = byte_tokenizer.decode(sample.prompt_ids)
+    assert prompt.startswith("<s>Do: ")
+    assert prompt.endswith("\nAnswer:\n")
+    head, tail = prompt.removeprefix("<s>Do: ").removesuffix("\nAnswer:\n").split("…")
+    assert text.startswith(head)
+    assert text.endswith(tail)
+
+
+def test_a_context_loses_its_end(byte_tokenizer):
+    sample = Sample(
+        "s", {"context": "start " * 100, "question": "why?"}, ("context", "question"), "answer", "answer", ()
+    )
+    [cut] = encode(byte_tokenizer, sample, "{context}\n{question}\n", 40).samples
+    prompt = byte_tokenizer.decode(cut.prompt_ids)
+    assert prompt.startswith("<s>start start")
+    assert prompt.endswith("…\nwhy?\n")
+
+
+def test_no_room_even_without_the_text(byte_tokenizer):
+    with pytest.raises(DataError, match=r"too long even without its free text.*train, id s1.*max_length=8"):
+        encode(byte_tokenizer, make_sample("word " * 20), max_length=8)
+
+
+def test_what_is_cut_away_leaves_the_target_and_is_counted(byte_tokenizer):
+    def retarget(sample, cut):
+        assert cut.field == "text"
+        return "none", 3
+
+    encoded = encode(byte_tokenizer, make_sample("word " * 100), max_length=50, retarget=retarget)
+    assert (encoded.cut, encoded.dropped) == (1, 3)
+    assert byte_tokenizer.decode(encoded.samples[0].completion_ids) == "none</s>"
+
+
+def test_cut_shows_what_is_left():
+    cut = Cut("text", 3, 2)
+    assert cut.apply("abcdefgh") == "abc…gh"
+    visible = [(start, end) for start in range(8) for end in range(start + 1, 9) if cut.shows(start, end, 8)]
+    assert visible == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3), (6, 7), (6, 8), (7, 8)]
+    assert Cut("text", 0, 0).apply("abc") == ""
+    assert not Cut("text", 0, 0).shows(0, 1, 3)
