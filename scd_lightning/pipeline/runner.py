@@ -47,7 +47,6 @@ def plan(job: Job) -> list[Step]:
     ]
     if job.method.policy is not None:
         steps.append(Step("student", "distill", student_key(job), partial(_distill, job)))
-        )
     return [*steps, *_evaluations(job)]
 
 
