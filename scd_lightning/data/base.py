@@ -151,6 +151,7 @@ class DomainDataModule(LightningDataModule, ABC):
             "sizes": {split: len(samples) for split, samples in self.samples.items()},
             "split": source.split,
             "overlap": source.overlap,
+            "kind": self.kind,
             "language": self.language,
             "unseen_labels": self._unseen_labels(),
         }

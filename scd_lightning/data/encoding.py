@@ -62,7 +62,7 @@ class Encoder:
         self.template = template
         self.max_length = max_length
         self.retarget = retarget
-        self._candidates: dict[tuple[str, str], list[int] | None] = {}
+        self._candidates: dict[tuple[str, tuple[str, ...]], list[list[int]] | None] = {}
 
     def encode(self, samples: Sequence[Sample], split: str) -> Encoded:
         """Encodes a split.
@@ -111,28 +111,27 @@ class Encoder:
         border = _common_prefix(prompt_ids, full_ids)
         if sample.candidates is None:
             return TokenizedSample(index, full_ids[:border], full_ids[border:])
-        tail = prompt[prompt.rstrip("\n").rfind("\n") + 1 :]
-        candidates = [ids for candidate in sample.candidates if (ids := self._candidate(tail, candidate)) is not None]
-        clean = border == len(prompt_ids) and full_ids[border:] == self._candidate(tail, sample.completion)
-        if not clean or len(candidates) < len(sample.candidates):
+        candidates = self._shared_candidates(prompt, sample.candidates)
+        clean = candidates is not None and border == len(prompt_ids) and full_ids[border:] in candidates
+        if candidates is None or not clean:
             # The answers' tokens depend on more than the prompt's last line: tokenize each with the whole of it.
             joint = self._answers(prompt, sample.candidates)
             border = min(border, *(_common_prefix(prompt_ids, ids) for ids in joint))
             candidates = [ids[border:] for ids in joint]
         return TokenizedSample(index, full_ids[:border], full_ids[border:], candidates)
 
-    def _candidate(self, tail: str, candidate: str) -> list[int] | None:
-        """A candidate's ids after the prompt's last line, None where the two merge.
+    def _shared_candidates(self, prompt: str, candidates: tuple[str, ...]) -> list[list[int]] | None:
+        """The candidates' ids after the prompt's last line, None where one merges with it or the line has none.
 
-        A tokenizer does not look further back than that line, so all samples share one list; the caller holds the
-        gold answer's against those of the whole text.
+        A tokenizer does not look further back than that line, so all samples with equal last lines share one list;
+        the caller holds the gold answer's ids in the whole text against it.
         """
-        key = (tail, candidate)
-        if key not in self._candidates:
-            [alone], [joint] = self._ids([tail]), self._answers(tail, [candidate])
-            merged = _common_prefix(alone, joint) < len(alone)
-            self._candidates[key] = None if merged else joint[len(alone) :]
-        return self._candidates[key]
+        tail = prompt[prompt.rstrip("\n").rfind("\n") + 1 :]
+        if (tail, candidates) not in self._candidates:
+            [alone], joint = self._ids([tail]), self._answers(tail, candidates)
+            merged = not alone or any(_common_prefix(alone, ids) < len(alone) for ids in joint)
+            self._candidates[tail, candidates] = None if merged else [ids[len(alone) :] for ids in joint]
+        return self._candidates[tail, candidates]
 
     def _answers(self, prompt: str, answers: Sequence[str]) -> list[list[int]]:
         """Each answer tokenized together with the prompt, EOS at its end."""

@@ -1,5 +1,5 @@
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.data.encoding import Encoder
@@ -51,6 +51,35 @@ def test_where_tokens_merge_across_the_border_all_answers_part_at_the_same_place
     assert [sample.prompt_ids + ids for ids in sample.candidate_ids] == joint
     assert sample.prompt_ids + sample.completion_ids == joint[candidates.index(gold)]
     assert tokenizer.convert_ids_to_tokens(sample.prompt_ids) == ["a", "b"]
+
+
+def sentencepiece_like():
+    """No pre-tokenizer, blanks as "▁" with one put in front, bytes as a last resort: as Llama 2 has it."""
+    pieces = [*"▁abcdefghijklmnopqrstuvwxyz", "he", "th", "the", "▁the", "er", "an", "▁an", "\n" + "t"]
+    vocab = {piece: i for i, piece in enumerate(["</s>", "<s>", *(f"<0x{i:02X}>" for i in range(256)), *pieces])}
+    merges = [("h", "e"), ("t", "he"), ("▁", "the"), ("e", "r"), ("a", "n"), ("▁", "an"), ("t", "h")]
+    tokenizer = Tokenizer(models.BPE(vocab, merges, byte_fallback=True, fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
+
+
+@pytest.mark.parametrize("template", ["{text}\nClass:\n", "{text} the", "{text}\n\nit is ", "{text}", "{text}:\n\n"])
+@pytest.mark.parametrize("kind", ["byte-level", "sentencepiece", "merging"])
+def test_every_answer_has_the_ids_of_prompt_and_answer_tokenized_together(byte_tokenizer, kind, template):
+    makers = {"byte-level": lambda: byte_tokenizer, "sentencepiece": sentencepiece_like, "merging": merging_tokenizer}
+    tokenizer = makers[kind]()
+    candidates = ("the", "there", " an answer", "\nanother", "yb", "z")
+    texts = ["some text", "the\nother the", "日本 x", "x", "ends with a blank "]
+    samples = [make_sample(text, candidates[i % 6], candidates) for i, text in enumerate(texts)]
+    for sample, ids in zip(
+        samples, Encoder(tokenizer, template, 512, keep_target).encode(samples, "t").samples, strict=True
+    ):
+        prompt = (tokenizer.bos_token or "") + template.format(**sample.fields)
+        joint = [tokenizer(prompt + answer, add_special_tokens=False)["input_ids"] for answer in candidates]
+        eos = tokenizer.eos_token_id
+        assert ids.candidate_ids is not None
+        assert [ids.prompt_ids + answer for answer in ids.candidate_ids] == [[*answer, eos] for answer in joint]
+        assert ids.prompt_ids + ids.completion_ids == [*joint[candidates.index(sample.completion)], eos]
 
 
 def test_a_generated_answer_that_merges_with_the_prompt():
