@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import cast
 
 from peft import PeftModel
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from scd_lightning.models.causal_lm import CausalLM
 
 
-def export(model: CausalLM, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+def export(model: CausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Writes weights (safetensors; adapters merged), configuration, generation settings and tokenizer.
 
     Args:

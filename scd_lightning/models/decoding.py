@@ -1,11 +1,11 @@
 """A model's answers: the best of given candidates, or greedily decoded text."""
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, GenerationConfig, PreTrainedTokenizerBase
+from transformers import DynamicCache, GenerationConfig, PreTrainedTokenizerFast
 
 from scd_lightning.batch import TokenizedSample
 from scd_lightning.models.causal_lm import CausalLM
@@ -27,7 +27,7 @@ def pad_left(sequences: Sequence[Sequence[int]], pad_id: int, device: torch.devi
 
 @torch.no_grad()
 def greedy_decode(
-    model: CausalLM, tokenizer: PreTrainedTokenizerBase, samples: Sequence[TokenizedSample], max_new_tokens: int
+    model: CausalLM, tokenizer: PreTrainedTokenizerFast, samples: Sequence[TokenizedSample], max_new_tokens: int
 ) -> list[str]:
     """Decodes an answer for each sample by argmax, batched, with a key-value cache.
 
@@ -47,7 +47,7 @@ def greedy_decode(
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
     )
-    output = model.base.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+    output = cast(Any, model.base).generate(input_ids=ids, attention_mask=mask, generation_config=config)
     return tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
 
 
@@ -109,9 +109,9 @@ def _score_chunk(
     inputs, targets = inputs.to(device), targets.to(device)
     real = targets >= 0
     chunk = DynamicCache(config=model.base.config)
-    for layer, state in enumerate(cache.layers):
-        keys, values = cast(tuple[Tensor, Tensor], (state.keys, state.values))
-        chunk.update(keys[rows], values[rows], layer)
+    layer: Any
+    for i, layer in enumerate(cache.layers):
+        chunk.update(layer.keys[rows], layer.values[rows], i)
     output = model.body(
         input_ids=inputs,
         attention_mask=torch.cat([mask[rows], real.long()], dim=1),

@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from scd_lightning.checkpoints.manifest import sha256_file
 from scd_lightning.errors import ConfigError, ModelError
@@ -32,7 +32,7 @@ def resolve_dtype(spec: ModelSpec) -> torch.dtype:
     return dtype
 
 
-def build_model(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase, seed: int) -> CausalLM:
+def build_model(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, seed: int) -> CausalLM:
     """Builds the model with its starting weights: the same for the same spec and seed, whoever asks.
 
     Args:
@@ -56,7 +56,7 @@ def build_model(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase, seed: int) 
     return causal_lm
 
 
-def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     fields = dict(spec.architecture or {})
     unknown = sorted(set(fields) - set(LlamaConfig().to_dict()))
     if unknown:
@@ -72,7 +72,7 @@ def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> PreTra
     return model.to(resolve_dtype(spec))
 
 
-def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     assert spec.path is not None
     try:
         model = AutoModelForCausalLM.from_pretrained(
@@ -85,7 +85,7 @@ def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerBase) -> PreTrain
         )
     except (OSError, ValueError, ImportError) as error:
         raise ModelError(f"The weights could not be loaded ({error})", where=spec.name, got=spec.path) from error
-    rows = model.get_input_embeddings().weight.shape[0]
+    rows = cast(nn.Embedding, model.get_input_embeddings()).num_embeddings
     if rows < len(tokenizer):
         raise ModelError(
             "The model has fewer embeddings than the tokenizer has tokens",

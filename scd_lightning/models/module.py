@@ -9,7 +9,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric, Metric
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.batch import Batch
 from scd_lightning.data.base import DomainDataModule
@@ -39,16 +39,16 @@ def learning_rate_factor(step: int, stage_steps: int, warmup: float) -> float:
 
 
 def answer(
-    model: CausalLM, data: DomainDataModule, tokenizer: PreTrainedTokenizerBase, split: str, indices: Sequence[int]
+    model: CausalLM, data: DomainDataModule, tokenizer: PreTrainedTokenizerFast, split: str, indices: Sequence[int]
 ) -> list[Judgement]:
     """Has the model answer samples of a split, by the best candidate or by greedy decoding, and judges the answers."""
     samples = [data.tokenized[split][i] for i in indices]
-    answers: list[str] | list[int]
+    answers: list[str | int]
     if data.answer_kind == "choice":
-        answers = best_candidates(model, samples, tokenizer.pad_token_id)
+        answers = [*best_candidates(model, samples, tokenizer.pad_token_id)]
     else:
-        answers = greedy_decode(model, tokenizer, samples, data.max_new_tokens or 1)
-    return [data.judge(split, index, text) for index, text in zip(indices, answers, strict=True)]
+        answers = [*greedy_decode(model, tokenizer, samples, data.max_new_tokens or 1)]
+    return [data.judge(split, index, each) for index, each in zip(indices, answers, strict=True)]
 
 
 class CausalLMModule(LightningModule):
@@ -72,7 +72,7 @@ class CausalLMModule(LightningModule):
         model: CausalLM,
         spec: ModelSpec,
         data: DomainDataModule,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: PreTrainedTokenizerFast,
         objective: Objective,
         stage_steps: int,
     ) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from lightning import LightningModule
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.batch import Batch
 from scd_lightning.data.base import DomainDataModule
@@ -47,7 +47,7 @@ class Predictor(LightningModule):
         self,
         model: CausalLM,
         data: DomainDataModule,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: PreTrainedTokenizerFast,
         split: str,
         answers: bool,
     ) -> None:

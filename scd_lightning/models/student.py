@@ -1,6 +1,5 @@
 """Distillation: gold labels and a teacher's distribution, weighted sample by sample."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,10 +7,9 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from scd_lightning.batch import Batch
+from scd_lightning.losses.weighting import Weighting
 from scd_lightning.models.module import CausalLMModule
 from scd_lightning.teachers.source import TeacherSource
-
-Weighting = Callable[[Tensor | None, Tensor], Tensor]
 
 
 class StudentModule(CausalLMModule):

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, cast
 
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from scd_lightning.errors import ModelError
 
@@ -33,7 +33,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=PAD)
 
 
-def identity(tokenizer: PreTrainedTokenizerBase, pads: Collection[str | None] = ()) -> dict[str, Any]:
+def identity(tokenizer: PreTrainedTokenizerFast, pads: Collection[str | None] = ()) -> dict[str, Any]:
     """What makes two tokenizers the same: id map, merges, normaliser, pre-tokenizer, BOS and EOS.
 
     Chat template and pad token may differ: one rendered prompt serves both models, and padding is masked.
@@ -54,7 +54,7 @@ def identity(tokenizer: PreTrainedTokenizerBase, pads: Collection[str | None] = 
     }
 
 
-def check_pair(teacher: PreTrainedTokenizerBase, student: PreTrainedTokenizerBase) -> None:
+def check_pair(teacher: PreTrainedTokenizerFast, student: PreTrainedTokenizerFast) -> None:
     """Raises a ModelError where teacher and student do not share one tokenizer."""
     pads = {teacher.pad_token, student.pad_token}
     left, right = identity(teacher, pads), identity(student, pads)
@@ -70,7 +70,7 @@ def check_pair(teacher: PreTrainedTokenizerBase, student: PreTrainedTokenizerBas
         )
 
 
-def load_tokenizer(path: str, revision: str | None, *, trust_remote_code: bool, where: str) -> PreTrainedTokenizerBase:
+def load_tokenizer(path: str, revision: str | None, *, trust_remote_code: bool, where: str) -> PreTrainedTokenizerFast:
     """Loads a model's fast tokenizer; a missing pad token becomes EOS, which the attention mask makes harmless.
 
     Raises:
@@ -89,4 +89,4 @@ def load_tokenizer(path: str, revision: str | None, *, trust_remote_code: bool, 
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
+    return cast(PreTrainedTokenizerFast, tokenizer)

@@ -83,10 +83,8 @@ def _sources(
     device, precision = trainer.strategy.root_device, trainer.precision_plugin
 
     def live() -> LiveSource:
-        model = build_model(job.teacher, job.tokenizer, job.seed).to(device)
-        return LiveSource(
-            trainer.precision_plugin.convert_module(model), store, trainer.precision_plugin.forward_context
-        )
+        model = precision.convert_module(build_model(job.teacher, job.tokenizer, job.seed).to(device))
+        return LiveSource(model, store, precision.forward_context)
 
     sources: list[TeacherSource]
     if job.method.teacher == "live":

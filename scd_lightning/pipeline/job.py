@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch.loggers import Logger
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.data.base import DomainDataModule
 from scd_lightning.errors import ConfigError
 from scd_lightning.losses.objective import Objective
+from scd_lightning.losses.weighting import Weighting
 from scd_lightning.models.spec import StudentSpec, TeacherSpec, require_at_least
-from scd_lightning.models.student import Weighting
 from scd_lightning.pipeline.artifacts import ArtifactStore
 from scd_lightning.pipeline.trainer import TrainerFactory
 from scd_lightning.schedules.policies import Policy
@@ -81,7 +81,7 @@ class Method:
     @property
     def needs_anchor(self) -> bool:
         """Whether the weighting uses the anchor's losses."""
-        return bool(getattr(self.weighting, "needs_anchor", False))
+        return self.weighting is not None and self.weighting.needs_anchor
 
 
 @dataclass
@@ -119,7 +119,7 @@ class Job:
     store: ArtifactStore
     run_dir: Path
     settings: Mapping[str, Any]
-    tokenizer: PreTrainedTokenizerBase = field(init=False)
+    tokenizer: PreTrainedTokenizerFast = field(init=False)
     tokenizer_identity: str = field(init=False)
 
     def __post_init__(self) -> None:

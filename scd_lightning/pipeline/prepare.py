@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.checkpoints.manifest import sha256_json
 from scd_lightning.errors import ConfigError
@@ -29,7 +29,7 @@ def prepare(job: Job) -> None:
     job.data.encode(job.tokenizer)
 
 
-def shared_tokenizer(job: Job) -> PreTrainedTokenizerBase:
+def shared_tokenizer(job: Job) -> PreTrainedTokenizerFast:
     """The one tokenizer of teacher and student: the pretrained one's, or one trained on the task's texts."""
     if job.student.path is None and job.teacher.path is None:
         return _trained_tokenizer(job)
@@ -43,12 +43,12 @@ def shared_tokenizer(job: Job) -> PreTrainedTokenizerBase:
     return loaded.get("student.path") or loaded["teacher.path"]
 
 
-def _load(spec: ModelSpec, where: str) -> PreTrainedTokenizerBase:
+def _load(spec: ModelSpec, where: str) -> PreTrainedTokenizerFast:
     assert spec.path is not None
     return load_tokenizer(spec.path, spec.revision, trust_remote_code=spec.trust_remote_code, where=where)
 
 
-def _trained_tokenizer(job: Job) -> PreTrainedTokenizerBase:
+def _trained_tokenizer(job: Job) -> PreTrainedTokenizerFast:
     size = job.student.vocab_size
     if size is None or size != job.teacher.vocab_size:
         raise ConfigError(
