@@ -15,7 +15,6 @@ from scd_lightning.batch import Batch
 from scd_lightning.callbacks.teacher_scheduler import StageChoice, TeacherScheduler
 from scd_lightning.checkpoints.manifest import sha256_json
 from scd_lightning.checkpoints.store import CheckpointStore
-from scd_lightning.models.loading import build_model
 from scd_lightning.models.student import StudentModule
 from scd_lightning.pipeline.artifacts import Artifact
 from scd_lightning.pipeline.costs import Meter
@@ -83,8 +82,7 @@ def _sources(
     device, precision = trainer.strategy.root_device, trainer.precision_plugin
 
     def live() -> LiveSource:
-        model = precision.convert_module(build_model(job.teacher, job.tokenizer, job.seed).to(device))
-        return LiveSource(model, store, precision.forward_context)
+        return LiveSource(job.build(job.teacher).to(device), store, precision.forward_context)
 
     sources: list[TeacherSource]
     if job.method.teacher == "live":

@@ -7,7 +7,6 @@ from typing import Any
 
 from scd_lightning import distributed
 from scd_lightning.checkpoints.store import CheckpointStore
-from scd_lightning.models.loading import build_model
 from scd_lightning.models.predictor import Prediction
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.costs import Meter
@@ -44,7 +43,7 @@ def evaluate(job: Job, folder: Path, weights: Weights) -> tuple[dict[str, Any], 
         {"metrics": {name: value}, "parameters": count} and the costs.
     """
     meter = Meter()
-    model = build_model(weights.spec, job.tokenizer, job.seed)
+    model = job.build(weights.spec)
     if weights.store is not None:
         CheckpointStore(weights.store).load_into(model, weights.index)
     predictions = predict(job, model, "test", answers=True)

@@ -14,7 +14,9 @@ from scd_lightning.data.base import DomainDataModule
 from scd_lightning.errors import ConfigError
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.weighting import Weighting
-from scd_lightning.models.spec import StudentSpec, TeacherSpec, require_at_least
+from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.loading import build_model
+from scd_lightning.models.spec import ModelSpec, StudentSpec, TeacherSpec, require_at_least
 from scd_lightning.pipeline.artifacts import ArtifactStore
 from scd_lightning.pipeline.trainer import TrainerFactory
 from scd_lightning.schedules.policies import Policy
@@ -132,6 +134,10 @@ class Job:
         """Versions that numbers depend on."""
         names = ("torch", "transformers", "lightning", "peft", "tokenizers")
         return {name: version(name) for name in names} | {"scd_lightning": version("scd-lightning")}
+
+    def build(self, spec: ModelSpec) -> CausalLM:
+        """A model with its starting weights, in the precision of this job."""
+        return self.trainer.convert(build_model(spec, self.tokenizer, self.seed))
 
     def new_loggers(self, stage: str) -> list[Logger]:
         """Loggers of one pipeline stage."""

@@ -11,7 +11,6 @@ from scd_lightning.analysis.subdomains import decompose
 from scd_lightning.checkpoints.manifest import write_json
 from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.export import export
-from scd_lightning.models.loading import build_model
 from scd_lightning.pipeline.artifacts import Artifact
 from scd_lightning.pipeline.evaluate import PREDICTIONS
 from scd_lightning.pipeline.job import Job
@@ -119,7 +118,7 @@ def _schedule(job: Job, made: Artifacts) -> dict[str, Any]:
 
 def _export_student(job: Job, made: Artifacts, folder: Path) -> None:
     weights = tuned_weights(job, "student", made)
-    model = build_model(job.student, job.tokenizer, job.seed)
+    model = job.build(job.student)
     assert weights.store is not None
     CheckpointStore(weights.store).load_into(model, weights.index)
     shutil.rmtree(folder, ignore_errors=True)

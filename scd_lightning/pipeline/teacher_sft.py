@@ -8,7 +8,6 @@ from lightning import seed_everything
 from scd_lightning.callbacks.stage_progress import StageProgress
 from scd_lightning.callbacks.trajectory import Trajectory, kept_steps
 from scd_lightning.checkpoints.store import CheckpointEntry, CheckpointStore, check_free_space, required_bytes
-from scd_lightning.models.loading import build_model
 from scd_lightning.models.teacher import TeacherModule
 from scd_lightning.pipeline.costs import Meter, training_volume
 from scd_lightning.pipeline.job import Job
@@ -37,7 +36,7 @@ def teacher_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
     seed_everything(job.seed, workers=True, verbose=False)
     total = spec.epochs * steps_per_epoch(len(job.data.samples["train"]), spec.global_batch)
     steps = kept_steps(total, spec.checkpoints)
-    model = build_model(spec, job.tokenizer, job.seed)
+    model = job.build(spec)
     store = CheckpointStore(folder / TRAJECTORY)
     check_free_space(job.store.root, required_bytes(model, spec.checkpoints, keep_frozen=not spec.lora.r))
     job.data.set_batching(spec.global_batch, job.trainer.micro_batches, job.seed)

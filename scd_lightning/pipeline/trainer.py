@@ -1,13 +1,19 @@
 """Lightning trainers for the stages: what users set once, and what the method fixes."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import Strategy
+from torch import nn
 
 from scd_lightning.models.spec import require_at_least
+
+# Precisions of Lightning that hold the weights themselves in another dtype than the model's own.
+_WEIGHTS = {"64": torch.float64, "64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
+M = TypeVar("M", bound=nn.Module)
 
 
 class TrainerFactory:
@@ -66,3 +72,8 @@ class TrainerFactory:
             "num_sanity_val_steps": 0,
         }
         return Trainer(**{**self.options, **own, **fixed})
+
+    def convert(self, model: M) -> M:
+        """The model in the dtype that training leaves its weights in, so that they fit it wherever they are loaded."""
+        dtype = _WEIGHTS.get(str(self.options.get("precision")))
+        return model if dtype is None else model.to(dtype)

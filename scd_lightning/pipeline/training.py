@@ -12,7 +12,6 @@ from scd_lightning.callbacks.stage_progress import StageProgress
 from scd_lightning.callbacks.stage_reset import StageReset
 from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.models.loading import build_model
 from scd_lightning.models.module import CausalLMModule
 from scd_lightning.models.predictor import Prediction, Predictor
 from scd_lightning.pipeline.costs import training_volume
@@ -50,7 +49,7 @@ def train_student(
     seed_everything(job.seed, workers=True, verbose=False)
     job.data.set_batching(job.budget.global_batch, job.trainer.micro_batches, job.seed)
     epoch_steps = steps_per_epoch(len(job.data.samples["train"]), job.budget.global_batch)
-    model = build_model(job.student, job.tokenizer, job.seed)
+    model = job.build(job.student)
     module = make_module(
         model=model,
         spec=job.student,
