@@ -130,6 +130,11 @@ class PlanSampler(Sampler[list[Slot]]):
         self.epoch = epoch
 
     @property
+    def sampler(self) -> "PlanSampler":
+        """Itself: Lightning tells the epoch to `batch_sampler.sampler` only, never to the batch sampler."""
+        return self
+
+    @property
     def plan(self) -> BatchPlan:
         """The plan of the current epoch."""
         return BatchPlan(self.lengths, self.completion_lengths, self.global_batch, self.seed, self.epoch, self.shuffle)
