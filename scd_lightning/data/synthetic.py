@@ -20,7 +20,7 @@ KINDS = {
 }
 QUESTIONS = {"en": "Is {name} a {kind} here?", "ja": "{name}はここで{kind}か。"}
 ANSWERS = ("yes", "no", "maybe")
-DEFAULT_SIZES = {"train": 3000, "validation": 200, "test": 600}
+DEFAULT_SIZES = {"train": 3600, "validation": 200, "test": 600}
 
 
 def generate(

@@ -17,7 +17,7 @@ from scd_lightning.data.synthetic_world import (
 AMBIGUOUS_SHARE = 0.4
 RARE_SHARE = 0.05
 EMPTY_SHARE = 0.04
-DOMAIN_CUE_SHARE = 0.5
+DOMAIN_CUE_SHARE = 0.4
 NEUTRAL_CUE_SHARE = 0.6
 COMPANION_SHARE = 0.75
 

@@ -15,7 +15,7 @@ AMBIGUOUS_TYPES = ("PERSON", "COMPANY", "PLACE")
 DOMAINS = ("clinic", "market", "travel")
 LANGUAGES = ("en", "ja")
 
-NAMES_PER_COMMON_TYPE = 20
+NAMES_PER_COMMON_TYPE = 16
 NAMES_PER_RARE_TYPE = 8
 
 
