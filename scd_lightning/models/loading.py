@@ -81,7 +81,6 @@ def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> PreTrain
             dtype=resolve_dtype(spec),
             attn_implementation=spec.attention,
             trust_remote_code=spec.trust_remote_code,
-            use_safetensors=True,
         )
     except (OSError, ValueError, ImportError) as error:
         raise ModelError(f"The weights could not be loaded ({error})", where=spec.name, got=spec.path) from error
@@ -133,7 +132,7 @@ def weights_identity(spec: ModelSpec) -> Mapping[str, Any]:
     config = fetch_config(spec.path, spec.revision, spec.name)
     folder = config.parent
     if Path(spec.path).is_dir():
-        names = sorted(p for p in folder.iterdir() if p.suffix in {".json", ".safetensors", ".model"})
+        names = sorted(p for p in folder.iterdir() if p.suffix in {".json", ".safetensors", ".bin", ".model"})
         digest = hashlib.sha256("".join(f"{p.name}:{sha256_file(p)}\n" for p in names).encode())
         return {"contents": digest.hexdigest()}
     return {"hub": spec.path, "commit": folder.name}
