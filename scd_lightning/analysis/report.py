@@ -111,7 +111,7 @@ def _curves(record: RunRecord) -> list[tuple[str, str]]:
     points = [point for curve in record.curves.values() for point in curve]
     drawn = []
     if points:
-        text = "In distillation the training loss mixes gold labels and teacher: compare the validation losses."
+        text = "Cross-entropy with the gold answers, for every model and method alike."
         drawn.append((text, plots.loss_curves_plot(record.curves)))
     if any(point.get("validation_metric") is not None for point in points):
         drawn.append(("On the validation split, after each epoch.", plots.metric_curves_plot(record.curves)))

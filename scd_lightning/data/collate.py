@@ -18,7 +18,9 @@ def collate(samples: Sequence[TokenizedSample], slots: Sequence[Slot], pad_id: i
     width = max(len(sample) for sample in samples)
     input_ids = torch.full((len(samples), width), pad_id, dtype=torch.long)
     attention_mask = torch.zeros((len(samples), width), dtype=torch.long)
-    positions, targets, rows = [], [], []
+    positions: list[int] = []
+    targets: list[int] = []
+    rows: list[int] = []
     for row, sample in enumerate(samples):
         ids = sample.prompt_ids + sample.completion_ids
         input_ids[row, : len(ids)] = torch.tensor(ids)

@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
 from scd_lightning.batch import Batch
 from scd_lightning.errors import ModelError
@@ -59,24 +59,89 @@ class CausalLM(nn.Module):
         """Logits [K, V] of the batch's completion tokens."""
         return self.head(self.hidden(batch))
 
+    def extend(self, input_ids: Tensor, attention_mask: Tensor, cache: DynamicCache) -> Tensor:
+        """Hidden states [B, T, D] of tokens that follow what a key-value cache holds; they are added to it.
+
+        Args:
+            input_ids: [B, T], the new tokens.
+            attention_mask: [B, P + T], over the cache's P positions too; 0 on padding, on either side.
+            cache: A plain `DynamicCache()`, which keeps every key. One made for a sliding-window configuration drops
+                keys by their place, and padding takes places.
+        """
+        positions = (attention_mask.cumsum(1) - 1).clamp(min=0)[:, -input_ids.shape[1] :]
+        output = self.body(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        return output.last_hidden_state
+
     @torch.no_grad()
     def check_head(self, name: str) -> None:
-        """Refuses a model whose logits are more than its head on its last hidden states (soft-capping, scaling).
+        """Refuses a model that this view of it would get wrong.
 
         Raises:
-            ModelError: The two differ on a short input.
+            ModelError: Its logits are more than its head on its last hidden states (soft-capping, scaling), its head
+                is adapted, or a key-value cache changes its hidden states.
         """
         ids = torch.arange(8, device=self.device).remainder(self.vocab_size).unsqueeze(0)
         was_training = self.training
         self.eval()
-        expected = self.base(input_ids=ids, use_cache=False).logits[0, :, : self.vocab_size].float()
-        found = self.head(self.body(input_ids=ids, use_cache=False).last_hidden_state[0]).float()
-        self.train(was_training)
-        if not torch.allclose(found, expected, rtol=1e-3, atol=1e-3):
+        try:
+            self._check_cache(ids, name)
+            self._check_logits(ids, name)
+        finally:
+            self.train(was_training)
+
+    def _check_logits(self, ids: Tensor, name: str) -> None:
+        layer = self.base.get_output_embeddings()
+        if not isinstance(layer, nn.Linear):
+            raise ModelError(
+                "The LM head is not a plain linear layer, so that hidden states can't stand for logits",
+                where=name,
+                got=type(layer).__name__ if layer is not None else "no LM head",
+                remedy="choose a causal language model, and leave its head out of lora.target_modules",
+            )
+        # Fresh weights make logits so small that soft-capping hides in the rounding: a hook puts large ones in.
+        logits = torch.linspace(-100, 100, layer.out_features, device=self.device, dtype=layer.weight.dtype)
+        heads_own = self.base(input_ids=ids, use_cache=False).logits[..., : self.vocab_size]
+        with layer.register_forward_hook(lambda *_: logits.expand(*ids.shape, -1)):
+            after = self.base(input_ids=ids, use_cache=False).logits[0, 0]
+        found = self.head(self.body(input_ids=ids, use_cache=False).last_hidden_state)
+        if not (_close(found, heads_own) and _close(after, logits)):
+            difference = max(float((found - heads_own).abs().max()), float((after - logits).abs().max()))
             raise ModelError(
                 f"The logits of {name} are not its LM head on its hidden states",
                 where=name,
-                got=f"a largest difference of {(found - expected).abs().max():.3g}",
+                got=f"a largest difference of {difference:.3g}",
                 expected="equal logits (no soft-capping or scaling after the head)",
                 remedy="choose a model of another family (Llama, Qwen, SmolLM, Mistral, ...)",
             )
+
+    def _check_cache(self, ids: Tensor, name: str) -> None:
+        mask, cache = torch.ones_like(ids), DynamicCache()
+        try:
+            parts = [self.extend(ids[:, :5], mask[:, :5], cache), self.extend(ids[:, 5:], mask, cache)]
+            same = _close(torch.cat(parts, dim=1), self.body(input_ids=ids, use_cache=False).last_hidden_state)
+        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise _no_cache(name, error) from error
+        if not same:
+            raise _no_cache(name, "other hidden states with a cache than without")
+
+
+def _close(found: Tensor, expected: Tensor) -> bool:
+    """Whether two tensors are equal up to what reordered sums may change in their precision."""
+    tolerance = torch.finfo(found.dtype).eps ** 0.5 * expected.abs().max()
+    return bool((found - expected).abs().max() <= tolerance)
+
+
+def _no_cache(name: str, got: object) -> ModelError:
+    return ModelError(
+        "The model can't be run with a plain key-value cache, which answers are made with",
+        where=name,
+        got=got,
+        expected="attention layers only, with position ids",
+        remedy="choose a model of another family (Llama, Qwen, SmolLM, Mistral, ...)",
+    )

@@ -1,17 +1,21 @@
 """A model's answers: the best of given candidates, or greedily decoded text."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, GenerationConfig, PreTrainedTokenizerFast
+from transformers import DynamicCache, PreTrainedTokenizerFast
 
 from scd_lightning.batch import TokenizedSample
 from scd_lightning.models.causal_lm import CausalLM
 
-# Rows of the expanded key-value cache that are scored at once; bounds the memory of many-label tasks.
+# Bounds on the (sample, candidate) pairs that are scored at once: pairs, and bytes of their key-value cache and
+# logits. Without the second, 512 prompts of 512 tokens would take a 7B model 130 GB.
 CANDIDATE_ROWS = 512
+CANDIDATE_BYTES = 1 << 30
+
+Pair = tuple[int, list[int]]
 
 
 def pad_left(sequences: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -29,26 +33,32 @@ def pad_left(sequences: Sequence[Sequence[int]], pad_id: int, device: torch.devi
 def greedy_decode(
     model: CausalLM, tokenizer: PreTrainedTokenizerFast, samples: Sequence[TokenizedSample], max_new_tokens: int
 ) -> list[str]:
-    """Decodes an answer for each sample by argmax, batched, with a key-value cache.
+    """Decodes an answer for each sample by argmax over the tokenizer's tokens, batched, with a key-value cache.
+
+    transformers' `generate` would fill in whatever the model's own generation settings name (a repetition penalty,
+    suppressed tokens), and could choose tokens of a padded vocabulary.
 
     Args:
         model: The model.
         tokenizer: Its tokenizer.
-        samples: Samples whose prompts are answered; similar lengths waste least.
+        samples: B samples whose prompts are answered; similar lengths waste least.
         max_new_tokens: Answers are cut after this many tokens.
     """
-    ids, mask = pad_left([s.prompt_ids for s in samples], tokenizer.pad_token_id, model.device)
-    # A model's own generation settings (sampling, penalties) must not colour an evaluation: only these count.
-    config = GenerationConfig(
-        do_sample=False,
-        max_new_tokens=max_new_tokens,
-        use_cache=True,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-    )
-    output = cast(Any, model.base).generate(input_ids=ids, attention_mask=mask, generation_config=config)
-    return tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
+    end = tokenizer.eos_token_id
+    ids, mask = pad_left([sample.prompt_ids for sample in samples], end, model.device)
+    cache, steps = DynamicCache(), []
+    done = torch.zeros_like(ids[:, :1], dtype=torch.bool)
+    for _ in range(max_new_tokens):
+        hidden = model.extend(ids, mask, cache)
+        ids = model.head(hidden[:, -1:]).argmax(-1).masked_fill(done, end)
+        steps.append(ids)
+        done |= ids == end
+        if done.all():
+            break
+        mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
+    answers = torch.cat(steps, dim=1).tolist()
+    # Cleaning up spaces would change text that must be found in the input again.
+    return tokenizer.batch_decode(answers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
 @torch.no_grad()
@@ -66,62 +76,51 @@ def best_candidates(model: CausalLM, samples: Sequence[TokenizedSample], pad_id:
     # All but the prompt's last token go into the shared cache: that token is fed with each candidate, so that
     # one place computes every candidate token's log-probability.
     ids, mask = pad_left([sample.prompt_ids[:-1] for sample in samples], pad_id, model.device)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    cache = model.body(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True).past_key_values
+    cache = DynamicCache()
+    model.extend(ids, mask, cache)
+    # The last token of the prompt goes before the candidate; equal candidates of a sample are scored once, so that
+    # rounding can't tell them apart.
+    candidates = [[tuple(sample.prompt_ids[-1:] + ids) for ids in sample.candidate_ids or []] for sample in samples]
+    pairs = [(row, list(ids)) for row, each in enumerate(candidates) for ids in dict.fromkeys(each)]
+    scores: dict[tuple[int, tuple[int, ...]], float] = {}
+    size = _chunk_size(model, cache, max(len(ids) for _, ids in pairs))
+    for start in range(0, len(pairs), size):
+        chunk = pairs[start : start + size]
+        keys = [(row, tuple(ids)) for row, ids in chunk]
+        scores |= zip(keys, _score_chunk(model, chunk, cache, mask, pad_id), strict=True)
     return [
-        int(max(range(len(scores)), key=lambda i: (scores[i], -i)))
-        for scores in _candidate_scores(model, samples, cache, mask, pad_id)
+        max(range(len(each)), key=lambda i, row=row, each=each: (scores[row, each[i]], -i))
+        for row, each in enumerate(candidates)
     ]
 
 
-def _candidate_scores(
-    model: CausalLM, samples: Sequence[TokenizedSample], cache: DynamicCache, mask: Tensor, pad_id: int
-) -> Iterator[list[float]]:
-    """Each sample's candidate scores; chunks of (sample, candidate) pairs keep the expanded cache bounded."""
-    pairs = [(row, ids) for row, s in enumerate(samples) for ids in s.candidate_ids or []]
-    scores: list[float] = []
-    for start in range(0, len(pairs), CANDIDATE_ROWS):
-        scores += _score_chunk(model, samples, pairs[start : start + CANDIDATE_ROWS], cache, mask, pad_id)
-    position = 0
-    for sample in samples:
-        count = len(sample.candidate_ids or [])
-        yield scores[position : position + count]
-        position += count
+def _chunk_size(model: CausalLM, cache: DynamicCache, width: int) -> int:
+    """How many pairs fit into the bounds, at least one."""
+    layers: list[Any] = cache.layers
+    kept = sum(layer.keys[:1].nbytes + layer.values[:1].nbytes for layer in layers)
+    # The logits, and their log-softmax in float32.
+    return max(1, min(CANDIDATE_ROWS, CANDIDATE_BYTES // (kept + 8 * width * model.vocab_size)))
 
 
 def _score_chunk(
-    model: CausalLM,
-    samples: Sequence[TokenizedSample],
-    pairs: Sequence[tuple[int, list[int]]],
-    cache: DynamicCache,
-    mask: Tensor,
-    pad_id: int,
+    model: CausalLM, pairs: Sequence[Pair], cache: DynamicCache, mask: Tensor, pad_id: int
 ) -> list[float]:
-    device = mask.device
-    rows = torch.tensor([row for row, _ in pairs], device=device)
+    """Log-probabilities of candidates, each given as (row of the cache, prompt's last token and candidate)."""
+    rows = torch.tensor([row for row, _ in pairs], device=mask.device)
     width = max(len(ids) for _, ids in pairs)
-    # Input is the prompt's last token and the candidate but for its last token; targets are the candidate.
-    inputs = torch.full((len(pairs), width), pad_id, dtype=torch.long)
-    targets = torch.full((len(pairs), width), -1, dtype=torch.long)
-    for i, (row, ids) in enumerate(pairs):
-        inputs[i, : len(ids)] = torch.tensor([samples[row].prompt_ids[-1], *ids[:-1]])
-        targets[i, : len(ids)] = torch.tensor(ids)
-    inputs, targets = inputs.to(device), targets.to(device)
-    real = targets >= 0
-    chunk = DynamicCache(config=model.base.config)
+    tokens = torch.full((len(pairs), width), pad_id, dtype=torch.long)
+    for i, (_, ids) in enumerate(pairs):
+        tokens[i, : len(ids)] = torch.tensor(ids)
+    tokens = tokens.to(mask.device)
+    lengths = torch.tensor([len(ids) - 1 for _, ids in pairs], device=mask.device)
+    real = torch.arange(width - 1, device=mask.device) < lengths[:, None]
+    chunk = DynamicCache()
     layer: Any
     for i, layer in enumerate(cache.layers):
         chunk.update(layer.keys[rows], layer.values[rows], i)
-    output = model.body(
-        input_ids=inputs,
-        attention_mask=torch.cat([mask[rows], real.long()], dim=1),
-        position_ids=mask.sum(1)[rows, None] + torch.arange(width, device=device),
-        past_key_values=chunk,
-        use_cache=True,
-    )
-    logits = model.head(output.last_hidden_state[real])
+    hidden = model.extend(tokens[:, :-1], torch.cat([mask[rows], real.long()], dim=1), chunk)
+    logits = model.head(hidden[real])
     at_least_float32 = torch.promote_types(logits.dtype, torch.float32)
-    log_probs = logits.log_softmax(-1, dtype=at_least_float32).gather(1, targets[real, None]).squeeze(1)
-    sums = torch.zeros(len(pairs), device=device, dtype=log_probs.dtype)
-    sums.index_add_(0, real.nonzero()[:, 0], log_probs)
-    return sums.tolist()
+    log_probs = logits.log_softmax(-1, dtype=at_least_float32).gather(1, tokens[:, 1:][real][:, None]).squeeze(1)
+    sums = torch.zeros(len(pairs), device=mask.device, dtype=log_probs.dtype)
+    return sums.index_add_(0, real.nonzero()[:, 0], log_probs).tolist()

@@ -7,8 +7,8 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
-    HfHubHTTPError,
     HFValidationError,
+    HTTPError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -51,7 +51,8 @@ def fetch_config(path: str, revision: str | None, where: str) -> Path:
             expected="a hub id such as TinyLlama/TinyLlama_v1.1, or a folder with a config.json",
             remedy="check the spelling, or set HF_TOKEN if the model is private",
         ) from error
-    except (OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
+    except (OfflineModeIsEnabled, HTTPError, OSError) as error:
+        # HTTPError is the base of the hub's own errors and of the HTTP library's, whichever that is.
         raise _out_of_reach(path, where) from error
 
 
@@ -60,6 +61,17 @@ def _local_config(folder: Path, where: str) -> Path:
     if not config.is_file():
         raise ModelError(
             "The folder holds no model", where=where, got=folder, expected="a transformers folder with a config.json"
+        )
+    if not any(folder.glob("*.safetensors")):
+        pickled = sorted(path.name for path in folder.iterdir() if path.suffix in {".bin", ".pt", ".pth"})
+        raise ModelError(
+            "The folder holds pickled weights only, which can run foreign code when they are read"
+            if pickled
+            else "The folder holds no weights",
+            where=where,
+            got=f"{', '.join(pickled)} in {folder}" if pickled else folder,
+            expected="*.safetensors",
+            remedy="load it with transformers, if you trust it, and save it with save_pretrained",
         )
     return config
 

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from peft import LoraConfig, get_peft_model
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedModel, PreTrainedTokenizerFast
 
@@ -15,6 +18,7 @@ from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.hub import fetch_config
 from scd_lightning.models.spec import LoRA, ModelSpec
+from scd_lightning.models.tokenizers import vocabulary_size
 
 
 def resolve_dtype(spec: ModelSpec) -> torch.dtype:
@@ -22,7 +26,7 @@ def resolve_dtype(spec: ModelSpec) -> torch.dtype:
     if spec.dtype == "auto":
         return torch.bfloat16 if spec.lora.r and torch.cuda.is_available() else torch.float32
     dtype = getattr(torch, spec.dtype, None)
-    if not isinstance(dtype, torch.dtype):
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise ConfigError(
             "There is no such dtype",
             where=f"{spec.name}: dtype",
@@ -51,24 +55,32 @@ def build_model(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, seed: int) 
         base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         if spec.lora.r:
             base.enable_input_require_grads()
-    causal_lm = CausalLM(model, len(tokenizer))
+    causal_lm = CausalLM(model, vocabulary_size(tokenizer))
     causal_lm.check_head(spec.name)
     return causal_lm
 
 
 def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     fields = dict(spec.architecture or {})
-    unknown = sorted(set(fields) - set(LlamaConfig().to_dict()))
+    of_tokenizer = {
+        "vocab_size": len(tokenizer),
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    unknown = sorted(set(fields) - (set(LlamaConfig().to_dict()) - set(of_tokenizer)))
     if unknown:
-        raise ConfigError("The architecture has unknown fields", where=f"{spec.name}: architecture", got=unknown)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        **fields,
-    )
-    model = AutoModelForCausalLM.from_config(config, attn_implementation=spec.attention)
+        raise ConfigError(
+            "The architecture has unknown fields, or ones that the tokenizer decides",
+            where=f"{spec.name}: architecture",
+            got=", ".join(unknown),
+            expected="fields of a transformers LlamaConfig",
+        )
+    try:
+        config = LlamaConfig(**of_tokenizer, **fields)
+        model = AutoModelForCausalLM.from_config(config, attn_implementation=spec.attention)
+    except (ImportError, StrictDataclassError, TypeError, ValueError) as error:
+        raise ConfigError(f"The architecture can't be built ({error})", where=f"{spec.name}: architecture") from error
     return model.to(resolve_dtype(spec))
 
 
@@ -90,7 +102,7 @@ def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> PreTrain
             "The model has fewer embeddings than the tokenizer has tokens",
             where=spec.path,
             got=f"{rows} embeddings",
-            expected=f"{len(tokenizer)} or more",
+            expected=f"{vocabulary_size(tokenizer)} or more",
         )
     return model
 

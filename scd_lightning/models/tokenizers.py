@@ -54,6 +54,16 @@ def identity(tokenizer: PreTrainedTokenizerFast, pads: Collection[str | None] = 
     }
 
 
+def vocabulary_size(tokenizer: PreTrainedTokenizerFast) -> int:
+    """Length V of the logits: the tokenizer's, without a pad token at its end.
+
+    Such a token was added for padding alone: a model of the same family may have no row for it, and no answer holds it.
+    """
+    last = len(tokenizer) - 1
+    pad_only = tokenizer.pad_token_id not in (tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id)
+    return last if pad_only and tokenizer.pad_token_id == last else last + 1
+
+
 def check_pair(teacher: PreTrainedTokenizerFast, student: PreTrainedTokenizerFast) -> None:
     """Raises a ModelError where teacher and student do not share one tokenizer."""
     pads = {teacher.pad_token, student.pad_token}
