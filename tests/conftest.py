@@ -1,0 +1,125 @@
+"""Small jobs, in this process and as commands."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from scd_lightning.config import build_job
+from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.prepare import prepare
+from scd_lightning.pipeline.report import report
+from scd_lightning.pipeline.runner import Artifacts, execute, plan
+from scd_lightning.quiet import quiet
+
+ROOT = Path(__file__).parent.parent
+
+_BODY = "num_hidden_layers: {}, num_attention_heads: 2, num_key_value_heads: 2, tie_word_embeddings: true"
+# A whole run of these sizes takes three seconds.
+SMALL = (
+    "task.data.synthetic.train=48",
+    "task.data.synthetic.validation=12",
+    "task.data.synthetic.test=14",
+    "teacher.architecture={hidden_size: 48, intermediate_size: 96, " + _BODY.format(2) + "}",
+    "student.architecture={hidden_size: 32, intermediate_size: 64, " + _BODY.format(1) + "}",
+    "teacher.vocab_size=400",
+    "student.vocab_size=400",
+    "teacher.optimizer.lr=0.002",
+    "student.optimizer.lr=0.002",
+    "teacher.epochs=2",
+    "teacher.checkpoints=3",
+    "teacher.global_batch=8",
+    "budget.stages=2",
+    "budget.stage_epochs=1",
+    "budget.global_batch=8",
+    "budget.probe_samples=20",
+    "logger=none",
+    "trainer=cpu",
+)
+
+MakeJob = Callable[..., Job]
+RunJob = Callable[..., Artifacts]
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """Hydra's and torch's global state as the test found them."""
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_default_dtype(dtype)
+    GlobalHydra.instance().clear()
+
+
+@pytest.fixture(scope="session")
+def make_job_in() -> Callable[[Path], MakeJob]:
+    """Makes the `make_job` of a folder; module fixtures use it, tests use `make_job`."""
+
+    def in_folder(folder: Path) -> MakeJob:
+        def make(*overrides: str, run: str = "run", store: str = "store", prepared: bool = True) -> Job:
+            quiet()
+            run_dir = folder / run
+            run_dir.mkdir(parents=True, exist_ok=True)
+            paths = (f"paths.store='{folder / store}'", f"paths.run='{run_dir}'")
+            with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+                job = build_job(compose("config", [*SMALL, *paths, *overrides]), run_dir)
+            if prepared:
+                prepare(job)
+            return job
+
+        return make
+
+    return in_folder
+
+
+@pytest.fixture
+def make_job(make_job_in: Callable[[Path], MakeJob], tmp_path: Path) -> MakeJob:
+    """Makes a small job from overrides; `run` and `store` name folders within the test's own."""
+    return make_job_in(tmp_path)
+
+
+def run(job: Job) -> Artifacts:
+    """Makes all of a prepared job's artifacts, and its run folder where the stages include the report."""
+    steps = plan(job)
+    made = execute(job, steps)
+    if "report" in job.stages:
+        report(job, steps, made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def run_job() -> RunJob:
+    """Runs a prepared job in this process."""
+    return run
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """Runs run.py with small sizes in a process of its own; the store is the test's own."""
+
+    def call(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {
+            "OMP_NUM_THREADS": "1",
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "SCD_STORE": str(tmp_path / "store"),
+        }
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "run.py"), *SMALL, *arguments],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return call
