@@ -88,10 +88,8 @@ def best_candidates(model: CausalLM, samples: Sequence[TokenizedSample], pad_id:
         chunk = pairs[start : start + size]
         keys = [(row, tuple(ids)) for row, ids in chunk]
         scores |= zip(keys, _score_chunk(model, chunk, cache, mask, pad_id), strict=True)
-    return [
-        max(range(len(each)), key=lambda i, row=row, each=each: (scores[row, each[i]], -i))
-        for row, each in enumerate(candidates)
-    ]
+    by_sample = [[scores[row, ids] for ids in each] for row, each in enumerate(candidates)]
+    return [each.index(max(each)) for each in by_sample]
 
 
 def _chunk_size(model: CausalLM, cache: DynamicCache, width: int) -> int:
@@ -102,9 +100,7 @@ def _chunk_size(model: CausalLM, cache: DynamicCache, width: int) -> int:
     return max(1, min(CANDIDATE_ROWS, CANDIDATE_BYTES // (kept + 8 * width * model.vocab_size)))
 
 
-def _score_chunk(
-    model: CausalLM, pairs: Sequence[Pair], cache: DynamicCache, mask: Tensor, pad_id: int
-) -> list[float]:
+def _score_chunk(model: CausalLM, pairs: Sequence[Pair], cache: DynamicCache, mask: Tensor, pad_id: int) -> list[float]:
     """Log-probabilities of candidates, each given as (row of the cache, prompt's last token and candidate)."""
     rows = torch.tensor([row for row, _ in pairs], device=mask.device)
     width = max(len(ids) for _, ids in pairs)

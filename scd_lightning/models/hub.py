@@ -62,16 +62,9 @@ def _local_config(folder: Path, where: str) -> Path:
         raise ModelError(
             "The folder holds no model", where=where, got=folder, expected="a transformers folder with a config.json"
         )
-    if not any(folder.glob("*.safetensors")):
-        pickled = sorted(path.name for path in folder.iterdir() if path.suffix in {".bin", ".pt", ".pth"})
+    if not any(path.suffix in {".safetensors", ".bin"} for path in folder.iterdir()):
         raise ModelError(
-            "The folder holds pickled weights only, which can run foreign code when they are read"
-            if pickled
-            else "The folder holds no weights",
-            where=where,
-            got=f"{', '.join(pickled)} in {folder}" if pickled else folder,
-            expected="*.safetensors",
-            remedy="load it with transformers, if you trust it, and save it with save_pretrained",
+            "The folder holds no weights", where=where, got=folder, expected="*.safetensors, or else pytorch_model*.bin"
         )
     return config
 

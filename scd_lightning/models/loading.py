@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, cast
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from peft import LoraConfig, get_peft_model
-from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedModel, PreTrainedTokenizerFast
@@ -79,7 +79,7 @@ def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> PreTra
     try:
         config = LlamaConfig(**of_tokenizer, **fields)
         model = AutoModelForCausalLM.from_config(config, attn_implementation=spec.attention)
-    except (ImportError, StrictDataclassError, TypeError, ValueError) as error:
+    except (ArithmeticError, ImportError, LookupError, StrictDataclassError, TypeError, ValueError) as error:
         raise ConfigError(f"The architecture can't be built ({error})", where=f"{spec.name}: architecture") from error
     return model.to(resolve_dtype(spec))
 
@@ -87,17 +87,27 @@ def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> PreTra
 def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     assert spec.path is not None
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        # Pickled weights are read too, by torch's restricted unpickler: some of the families have no others.
+        model, info = cast(Any, AutoModelForCausalLM).from_pretrained(
             spec.path,
             revision=spec.revision,
             dtype=resolve_dtype(spec),
             attn_implementation=spec.attention,
             trust_remote_code=spec.trust_remote_code,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError, UnpicklingError) as error:
         raise ModelError(f"The weights could not be loaded ({error})", where=spec.name, got=spec.path) from error
+    if missing := sorted(info["missing_keys"]):
+        # transformers only warns, and fills them with random numbers.
+        raise ModelError(
+            "The weights lack tensors of the causal language model",
+            where=spec.name,
+            got=f"{len(missing)} missing in {spec.path}, such as {missing[0]}",
+            remedy="choose a complete causal language model",
+        )
     rows = cast(nn.Embedding, model.get_input_embeddings()).num_embeddings
-    if rows < len(tokenizer):
+    if rows < vocabulary_size(tokenizer):
         raise ModelError(
             "The model has fewer embeddings than the tokenizer has tokens",
             where=spec.path,
@@ -144,7 +154,7 @@ def weights_identity(spec: ModelSpec) -> Mapping[str, Any]:
     config = fetch_config(spec.path, spec.revision, spec.name)
     folder = config.parent
     if Path(spec.path).is_dir():
-        names = sorted(p for p in folder.iterdir() if p.suffix in {".json", ".safetensors", ".bin", ".model"})
+        names = sorted(p for p in folder.iterdir() if p.suffix in {".json", ".safetensors", ".bin", ".model", ".py"})
         digest = hashlib.sha256("".join(f"{p.name}:{sha256_file(p)}\n" for p in names).encode())
         return {"contents": digest.hexdigest()}
     return {"hub": spec.path, "commit": folder.name}
