@@ -26,11 +26,11 @@ def run_table(results: dict[str, Any]) -> RenderableType:
 
 
 def _metrics(results: dict[str, Any]) -> list[RenderableType]:
-    names = metric_names(results)
-    table = _table(names)
-    for key, title in MODEL_NAMES.items():
-        if values := results["metrics"].get(key):
-            table.add_row(title, *(number(values.get(name)) for name in names))
+    # A metric a row: names of metrics are longer than those of models, and there are more of them.
+    models = [(key, title) for key, title in MODEL_NAMES.items() if results["metrics"].get(key)]
+    table = _table([title for _, title in models])
+    for name in metric_names(results):
+        table.add_row(name, *(number(results["metrics"][key].get(name)) for key, _ in models))
     return [_title(f"{results['task']}, method {results['method']}, seed {results['seed']}: test split"), table]
 
 
