@@ -30,7 +30,7 @@ def _metrics(results: dict[str, Any]) -> list[RenderableType]:
     models = [(key, title) for key, title in MODEL_NAMES.items() if results["metrics"].get(key)]
     table = _table([title for _, title in models])
     for name in metric_names(results):
-        table.add_row(name, *(number(results["metrics"][key].get(name)) for key, _ in models))
+        table.add_row(Text(name), *(number(results["metrics"][key].get(name)) for key, _ in models))
     return [_title(f"{results['task']}, method {results['method']}, seed {results['seed']}: test split"), table]
 
 
