@@ -45,7 +45,8 @@ def answer(
     samples = [data.tokenized[split][i] for i in indices]
     answers: list[str | int]
     if data.answer_kind == "choice":
-        answers = [*best_candidates(model, samples, tokenizer.pad_token_id)]
+        # Any id that every model of the family has will do for padding; the pad token may lie past this one's rows.
+        answers = [*best_candidates(model, samples, tokenizer.eos_token_id)]
     else:
         answers = [*greedy_decode(model, tokenizer, samples, data.max_new_tokens or 1)]
     return [data.judge(split, index, each) for index, each in zip(indices, answers, strict=True)]

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from scd_lightning.errors import ConfigError
@@ -33,8 +35,8 @@ class LoRA:
     target_modules: str | list[str] = "all-linear"
 
     def __post_init__(self) -> None:
-        require_at_least(0, r=self.r, dropout=self.dropout)
-        require_at_least(1, alpha=self.alpha)
+        require_at_least(0, **{"lora.r": self.r, "lora.dropout": self.dropout})
+        require_at_least(1, **{"lora.alpha": self.alpha})
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,15 @@ class ModelSpec:
                 f"The model {self.name!r} has neither a path nor an architecture with a vocab_size",
                 expected="path=<hub id or folder>, or architecture={...} and vocab_size=<n>",
             )
-        require_at_least(1, vocab_size=self.vocab_size)
+        require_at_least(1, **{f"{self.name}: vocab_size": self.vocab_size})
         if not 0 <= self.warmup <= 1:
-            raise ConfigError("A share is out of range", where="warmup", got=self.warmup, expected="0 to 1")
+            raise ConfigError(
+                "A share is out of range", where=f"{self.name}: warmup", got=self.warmup, expected="0 to 1"
+            )
+        try:
+            self.optimizer([Parameter(torch.zeros(1))])
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ConfigError(f"The optimizer can't be made ({error})", where=f"{self.name}: optimizer") from error
 
     @property
     def pretrained(self) -> bool:

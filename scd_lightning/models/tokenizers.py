@@ -34,7 +34,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
 
 
 def identity(tokenizer: PreTrainedTokenizerFast, pads: Collection[str | None] = ()) -> dict[str, Any]:
-    """What makes two tokenizers the same: id map, merges, normaliser, pre-tokenizer, BOS and EOS.
+    """What makes two tokenizers the same: id map, kind, merges or scores, normaliser, pre-tokenizer, BOS and EOS.
 
     Chat template and pad token may differ: one rendered prompt serves both models, and padding is masked.
 
@@ -46,7 +46,9 @@ def identity(tokenizer: PreTrainedTokenizerFast, pads: Collection[str | None] = 
     model = backend["model"]
     return {
         "vocabulary": {token: i for token, i in sorted(tokenizer.get_vocab().items()) if token not in pads},
+        "kind": model["type"],
         "merges": model.get("merges"),
+        "scores": model["vocab"] if model["type"] == "Unigram" else None,
         "normaliser": backend.get("normalizer"),
         "pre_tokenizer": backend.get("pre_tokenizer"),
         "bos": tokenizer.bos_token_id,
