@@ -15,6 +15,8 @@ from scd_lightning.pipeline.job import NUMERIC_FORMAT, Job
 
 # Fields of a model's configuration that say where or how, not what.
 _NOT_NUMBERS = {"_target_", "name", "path", "revision", "trust_remote_code", "gradient_checkpointing", "dtype"}
+# Options of Lightning's trainer that only say where, or what is shown. Precision is part of every key by itself.
+_TRAINER_HOW = {"accelerator", "precision", "log_every_n_steps", "profiler", "default_root_dir", "detect_anomaly"}
 _TRAINING = {"optimizer", "warmup", "checkpoints", "epochs", "global_batch"}
 
 
@@ -34,22 +36,22 @@ def _model(spec: ModelSpec, settings: Mapping[str, Any], *, training: bool) -> d
     return values | {"weights": dict(weights_identity(spec)), "dtype": str(resolve_dtype(spec))}
 
 
-def _clip(job: Job) -> dict[str, Any]:
-    names = ("gradient_clip_val", "gradient_clip_algorithm")
-    return {name: job.trainer.options.get(name) for name in names}
+def _trainer(job: Job) -> dict[str, Any]:
+    """What Lightning's trainer is told that may change numbers: clipping, or a training cut short to try it out."""
+    return {"trainer": {name: value for name, value in job.trainer.options.items() if name not in _TRAINER_HOW}}
 
 
 def teacher_key(job: Job) -> ArtifactKey:
     """The teacher's trajectory."""
     fields: dict[str, Any] = {"model": _model(job.teacher, job.settings["teacher"], training=True)}
-    fields |= {"seed": job.seed, "reduction": job.objective.reduction} | _clip(job) | _common(job)
+    fields |= {"seed": job.seed, "reduction": job.objective.reduction} | _trainer(job) | _common(job)
     return ArtifactKey("teacher", fields)
 
 
 def _student_fields(job: Job) -> dict[str, Any]:
     budget = {name: value for name, value in asdict(job.budget).items() if name != "probe_samples"}
     fields = {"model": _model(job.student, job.settings["student"], training=True), "budget": budget}
-    return fields | {"seed": job.seed, "reduction": job.objective.reduction} | _clip(job) | _common(job)
+    return fields | {"seed": job.seed, "reduction": job.objective.reduction} | _trainer(job) | _common(job)
 
 
 def anchor_key(job: Job) -> ArtifactKey:

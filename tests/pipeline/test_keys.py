@@ -1,0 +1,140 @@
+"""What changes an artifact's digest, and what does not; nothing is trained."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scd_lightning.data.synthetic import generate
+from scd_lightning.pipeline.runner import plan
+
+Digests = dict[str, str]
+TEACHER = frozenset({"teacher", "evaluation of teacher"})
+ANCHOR = frozenset({"anchor", "evaluation of anchor"})
+STUDENT = frozenset({"student", "evaluation of student"})
+EVERYTHING = TEACHER | ANCHOR | STUDENT
+
+
+@pytest.fixture(scope="module")
+def digests(make_job_in, tmp_path_factory) -> Callable[..., Digests]:
+    """Digests of a job's artifacts, by name."""
+    make = make_job_in(tmp_path_factory.mktemp("keys"))
+
+    def of(*overrides: str, **folders: str) -> Digests:
+        return {step.name: step.key.digest for step in plan(make(*overrides, **folders))}
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def plain(digests) -> Digests:
+    return digests("method=scd_aw")
+
+
+def changed(before: Digests, after: Digests) -> set[str]:
+    assert before.keys() == after.keys()
+    return {name for name in before if before[name] != after[name]}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["logger=csv"],
+        ["logger=tensorboard"],
+        ["trainer=ddp_cpu"],
+        ["trainer.devices=4"],
+        ["trainer.micro_batches=2"],
+        ["trainer.log_every_n_steps=1", "+trainer.profiler=simple"],
+        ["teacher.name=another", "student.name=another", "method.name=another"],
+        ["teacher.gradient_checkpointing=true"],
+        ["stages=[evaluate,report]"],
+        ["+callbacks.timer={_target_: lightning.pytorch.callbacks.Timer, _partial_: true}"],
+    ],
+    ids=lambda overrides: overrides[0].split("=")[0] + "=" + overrides[0].split("=")[1][:12],
+)
+def test_where_and_how_change_nothing(digests, plain, overrides):
+    assert changed(plain, digests("method=scd_aw", *overrides)) == set()
+
+
+def test_folders_change_nothing(digests, plain):
+    assert changed(plain, digests("method=scd_aw", run="elsewhere", store="another")) == set()
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("seed=1", EVERYTHING),
+        ("objective.reduction=token", EVERYTHING),
+        ("trainer.gradient_clip_val=0.5", EVERYTHING),
+        ("trainer.precision=64-true", EVERYTHING),
+        ("+trainer.limit_train_batches=2", EVERYTHING),
+        ("task.max_length=300", EVERYTHING),
+        ("task.evaluation_batch=4", EVERYTHING),
+        ("task.data.synthetic.seed=1", EVERYTHING),
+        ("task.data.synthetic.train=47", EVERYTHING),
+        ("task.data.synthetic.label_noise=0.5", EVERYTHING),
+        ("task.template='{text}: {labels}\n'", EVERYTHING),
+        ("teacher.optimizer.lr=0.1", TEACHER | STUDENT),
+        ("teacher.global_batch=6", TEACHER | STUDENT),
+        ("teacher.checkpoints=2", TEACHER | STUDENT),
+        ("teacher.epochs=3", TEACHER | STUDENT),
+        ("teacher.warmup=0.3", TEACHER | STUDENT),
+        ("teacher.architecture.hidden_size=64", TEACHER | STUDENT),
+        ("teacher.attention=eager", TEACHER | STUDENT),
+        ("teacher.dtype=float64", TEACHER | STUDENT),
+        ("teacher.lora.r=2", TEACHER | STUDENT),
+        ("student.optimizer.lr=0.1", ANCHOR | STUDENT),
+        ("student.optimizer.weight_decay=0", ANCHOR | STUDENT),
+        ("student.architecture.num_hidden_layers=2", ANCHOR | STUDENT),
+        ("budget.global_batch=6", ANCHOR | STUDENT),
+        ("budget.stages=3", ANCHOR | STUDENT),
+        ("budget.stage_epochs=2", ANCHOR | STUDENT),
+        ("objective.temperature=2", STUDENT),
+        ("objective=reverse_kl", STUDENT),
+        ("method.teacher=live", STUDENT),
+        ("budget.probe_samples=7", STUDENT),
+    ],
+)
+def test_what_changes_numbers_changes_the_digest_of_just_these(digests, plain, override, expected):
+    assert changed(plain, digests("method=scd_aw", override)) == expected
+
+
+def test_methods_share_teacher_and_anchor(digests, plain):
+    found = {method: digests(f"method={method}") for method in ("td", "cd", "scd", "td_aw", "cd_aw")}
+    assert all(changed(plain, each) == STUDENT for each in found.values())
+    assert len({each["student"] for each in found.values()}) == len(found)
+
+
+def test_a_constant_weight_is_part_of_the_method(digests):
+    assert changed(digests("method=td"), digests("method=td", "method.weighting.weight=0.25")) == STUDENT
+
+
+@pytest.mark.parametrize("method", ["td", "cd", "td_aw", "cd_aw"])
+def test_probe_set_is_the_schedule_s_alone(digests, method):
+    assert changed(digests(f"method={method}"), digests(f"method={method}", "budget.probe_samples=7")) == set()
+
+
+def test_plain_fine_tuning_reports_the_anchor(digests, plain):
+    found = digests("method=sft")
+    assert "student" not in found
+    assert found["evaluation of student"] == found["evaluation of anchor"] == plain["evaluation of anchor"]
+
+
+def test_content_of_the_data_counts_and_not_its_place(digests, tmp_path):
+    splits = generate("classification", train=20, validation=6, test=6)
+    first, second = _write(tmp_path / "first", splits), _write(tmp_path / "second", splits)
+    splits["train"][3]["text"] += "!"
+    third = _write(tmp_path / "third", splits)
+    before, moved, edited = (
+        digests("task=classification", f"task.data.path={folder}") for folder in (first, second, third)
+    )
+    assert changed(before, moved) == set()
+    assert changed(before, edited) == EVERYTHING
+
+
+def _write(folder: Path, splits: dict[str, list[dict]]) -> Path:
+    folder.mkdir()
+    for split, rows in splits.items():
+        (folder / f"{split}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return folder
