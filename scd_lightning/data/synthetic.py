@@ -6,11 +6,12 @@ that even a large model is not perfect.
 """
 
 from collections.abc import Callable
+from functools import cache
 from random import Random
 from typing import Any
 
-from scd_lightning.data.synthetic_text import Sentence, write_sentence
-from scd_lightning.data.synthetic_world import COMMON_TYPES, DOMAINS, LANGUAGES, NAMES, TYPES
+from scd_lightning.data.synthetic_text import write_sentence
+from scd_lightning.data.synthetic_world import COMMON_TYPES, DOMAINS, LANGUAGES, NAMES, PHRASES, TYPES
 
 Row = dict[str, Any]
 
@@ -18,8 +19,7 @@ KINDS = {
     "en": {"PERSON": "person", "COMPANY": "company", "PLACE": "place", "MEDICINE": "medicine", "PRODUCT": "product"},
     "ja": {"PERSON": "人", "COMPANY": "会社", "PLACE": "場所", "MEDICINE": "薬", "PRODUCT": "製品"},
 }
-QUESTIONS = {"en": "Is {name} a {kind} here?", "ja": "{name}はここで{kind}か。"}
-ANSWERS = ("yes", "no", "maybe")
+QUESTIONS = {"en": "Which {kind} is named?", "ja": "{kind}はどれか。"}
 DEFAULT_SIZES = {"train": 3600, "validation": 200, "test": 600}
 
 
@@ -35,7 +35,8 @@ def generate(
     """Generate an embedded data set.
 
     The texts of equal seeds are equal whatever the noise; every input is unique over all splits; validation and test
-    labels are always true. A split of 30 rows or more has every label, and every language.
+    labels are always true. A split of 30 rows or more has every label (every kind of
+    question, in QA) and both languages.
 
     Args:
         task: "ner", "qa" or "classification".
@@ -76,14 +77,10 @@ def _unseen(write: Callable[[Random, int], Row], rng: Random, index: int, seen: 
             return row
 
 
-def _sentence(rng: Random, index: int) -> Sentence:
+def _ner_row(rng: Random, index: int) -> Row:
     """Alternate the languages; a split's first rows go through all types, so that it has them all."""
     forced = TYPES[index // 2] if index < 2 * len(TYPES) else None
-    return write_sentence(rng, LANGUAGES[index % 2], forced)
-
-
-def _ner_row(rng: Random, index: int) -> Row:
-    sentence = _sentence(rng, index)
+    sentence = write_sentence(rng, LANGUAGES[index % 2], forced)
     return {"text": sentence.text, "entities": [vars(mention).copy() for mention in sentence.mentions]}
 
 
@@ -101,27 +98,28 @@ def _ner_noise(rng: Random, row: Row, rate: float) -> Row:
 
 
 def _qa_row(rng: Random, index: int) -> Row:
-    """Ask whether a name is of a type in a text; the answers take turns, maybe is for a name that is not there."""
+    """Ask for the one name of a common type, in a text that names something else besides; the answer is the name."""
     language = LANGUAGES[index % 2]
-    answer = ANSWERS[index // 2 % len(ANSWERS)]
-    sentence = write_sentence(rng, language, rng.choice(COMMON_TYPES))
-    asked = rng.choice([mention for mention in sentence.mentions if mention.label in COMMON_TYPES])
-    kind = asked.label
-    if answer == "no":
-        kind = rng.choice([other for other in COMMON_TYPES if other != kind])
-    if answer == "maybe":
-        present = {mention.text for mention in sentence.mentions}
-        absent = NAMES[language][rng.choice(COMMON_TYPES)]
-        name = rng.choice([other for other in absent if other not in present])
-    else:
-        name = asked.text
-    question = QUESTIONS[language].format(name=name, kind=KINDS[language][kind])
-    return {"question": question, "context": sentence.text, "answer": answer}
+    kind = COMMON_TYPES[index // 2 % len(COMMON_TYPES)]
+    while True:
+        mentions = (sentence := write_sentence(rng, language)).mentions
+        answers = [mention.text for mention in mentions if mention.label == kind]
+        if len(answers) == 1 < len(mentions):
+            question = QUESTIONS[language].format(kind=KINDS[language][kind])
+            return {"question": question, "context": sentence.text, "answer": answers[0]}
 
 
 def _qa_noise(rng: Random, row: Row, rate: float) -> Row:
-    wrong = rng.choice([answer for answer in ANSWERS if answer != row["answer"]])
+    """Answer with another name of the text."""
+    others = [name for name in _all_names() if name in row["context"] and name != row["answer"]]
+    wrong = rng.choice(others)
     return {**row, "answer": wrong if rng.random() < rate else row["answer"]}
+
+
+@cache
+def _all_names() -> tuple[str, ...]:
+    coined = (name for language in LANGUAGES for names in NAMES[language].values() for name in names)
+    return (*coined, *(name for language in LANGUAGES for name in PHRASES[language].ambiguous))
 
 
 def _classification_row(rng: Random, index: int) -> Row:

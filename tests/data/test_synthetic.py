@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from scd_lightning.data.synthetic import generate
+from scd_lightning.data.synthetic import KINDS, QUESTIONS, generate
 from scd_lightning.data.synthetic_world import (
     AMBIGUOUS_TYPES,
     COMMON_TYPES,
@@ -32,7 +32,7 @@ def inputs(rows):
 def labels(task, rows):
     if task == "ner":
         return {entity["label"] for row in rows for entity in row["entities"]}
-    return {row["answer" if task == "qa" else "label"] for row in rows}
+    return {row["question" if task == "qa" else "label"] for row in rows}
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -69,7 +69,7 @@ def test_small_splits_have_all_labels_and_both_languages(task, seed):
     data = generate(task, train=30, validation=30, test=30, seed=seed, label_noise=0.0)
     expected = {
         "ner": set(TYPES),
-        "qa": {"yes", "no", "maybe"},
+        "qa": {QUESTIONS[language].format(kind=kind) for language in LANGUAGES for kind in KINDS[language].values()},
         "classification": {f"{domain}: {kind.lower()}" for domain in DOMAINS for kind in COMMON_TYPES},
     }[task]
     for rows in data.values():
@@ -149,12 +149,24 @@ def test_some_texts_have_no_entity():
     assert any(not row["entities"] for row in generate("ner", label_noise=0.0)["test"])
 
 
-def test_a_maybe_asks_for_a_name_that_the_context_lacks():
-    for row in generate("qa", label_noise=0.0)["test"]:
-        names = [name for language in LANGUAGES for group in NAMES[language].values() for name in group]
-        names += [name for language in LANGUAGES for name in PHRASES[language].ambiguous]
-        asked = next(name for name in sorted(names, key=len, reverse=True) if name in row["question"])
-        assert (asked not in row["context"]) == (row["answer"] == "maybe")
+def test_the_answer_is_the_only_name_of_the_type_that_is_asked_for():
+    types = {name: kind for language in LANGUAGES for kind in TYPES for name in NAMES[language][kind]}
+    ambiguous = {name for language in LANGUAGES for name in PHRASES[language].ambiguous}
+    for row in generate("qa")["test"]:
+        language = "ja" if has_japanese(row["context"]) else "en"
+        asked = next(
+            kind for kind, word in KINDS[language].items() if QUESTIONS[language].format(kind=word) == row["question"]
+        )
+        assert row["answer"] in row["context"]
+        assert types.get(row["answer"], asked) == asked
+        assert row["answer"] in types or (row["answer"] in ambiguous and asked in AMBIGUOUS_TYPES)
+        others = [name for name in types if name in row["context"] and name != row["answer"]]
+        assert asked not in {types[name] for name in others}
+
+
+def test_wrong_answers_are_names_of_the_context():
+    for row in generate("qa", label_noise=1.0)["train"]:
+        assert row["answer"] in row["context"]
 
 
 def test_arguments_are_checked():
