@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scd_lightning.pipeline.job import Job
     from scd_lightning.pipeline.runner import Step
 
-# Set in the processes of a distributed job: they make what their parent planned, and lock and report nothing.
+# Set in the ranks that a parent started: they make what it planned, and report nothing.
 WORKER = "SCD_WORKER"
 FAILURE = "failure.json"
 
@@ -85,19 +85,23 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
     from scd_lightning.quiet import quiet
 
     quiet()
-    worker = WORKER in os.environ
-    job = build_job(cfg, run_dir, locking=not worker)
-    if worker:
-        _join_workers(job)
+    # A rank was started by the parent below, or by the user's own torchrun, as on several machines.
+    rank = "TORCHELASTIC_RUN_ID" in os.environ
+    job = build_job(cfg, run_dir, locking=not rank)
+    job.trainer.check_devices(launched=rank)
+    if rank:
+        _join_ranks(job)
     prepare(job)
     steps = plan(job)
-    if not worker:
-        OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
-        if job.trainer.devices > 1:
-            _run_workers(job, steps)
-    # In a distributed job, the workers tell of what they make, and this parent of what was there.
-    made = execute(job, steps, lambda artifact: artifact.reused != worker or job.trainer.devices == 1)
-    if not worker and "report" in job.stages:
+    parent = job.trainer.devices > 1 and not rank
+    if parent:
+        _run_ranks(job, steps)
+    # In a distributed job, the ranks tell of what they make, and their parent of what was there.
+    made = execute(job, steps, lambda artifact: not parent or artifact.reused)
+    if WORKER in os.environ or os.environ.get("RANK", "0") != "0":
+        return
+    OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
+    if "report" in job.stages:
         results = report(job, steps, made)
         _show(results, run_dir)
 
@@ -114,7 +118,7 @@ def _show(results: dict[str, Any], run_dir: Path) -> None:
 # Distributed jobs.
 
 
-def _join_workers(job: "Job") -> None:
+def _join_ranks(job: "Job") -> None:
     """Joins the process group at once, so that the store's decisions are common ones before any trainer exists."""
     import torch
     import torch.distributed as dist
@@ -125,7 +129,7 @@ def _join_workers(job: "Job") -> None:
     dist.init_process_group("nccl" if on_gpu else "gloo")
 
 
-def _run_workers(job: "Job", steps: "Sequence[Step]") -> None:
+def _run_ranks(job: "Job", steps: "Sequence[Step]") -> None:
     """Locks what has to be made, and starts one process a device to make it.
 
     The locks are this parent's, taken in the order of the steps, which is the same for all jobs: no two can wait for

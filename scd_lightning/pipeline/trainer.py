@@ -9,6 +9,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import Strategy
 from torch import nn
 
+from scd_lightning.errors import ConfigError
 from scd_lightning.models.spec import require_at_least
 
 # Precisions of Lightning that hold the weights themselves in another dtype than the model's own.
@@ -38,6 +39,50 @@ class TrainerFactory:
         require_at_least(1, **{"trainer.devices": devices, "trainer.micro_batches": micro_batches})
         self.devices, self.micro_batches, self.strategy = devices, micro_batches, strategy
         self.num_nodes, self.options = num_nodes, options
+
+    def check_devices(self, *, launched: bool) -> None:
+        """Fails early where the devices are not there, or this process can't start the others.
+
+        Args:
+            launched: Whether this is one of several processes already, started by torchrun.
+
+        Raises:
+            ConfigError: There are fewer GPUs than devices, or several machines and no torchrun.
+        """
+        gpus = torch.cuda.device_count()
+        if self.options.get("accelerator") == "gpu" and gpus < self.devices:
+            raise ConfigError(
+                "There are fewer GPUs than the job wants",
+                where="trainer.devices",
+                got=f"{self.devices} devices, {gpus} GPUs",
+                remedy="lower trainer.devices, or take trainer=cpu or trainer=ddp_cpu",
+            )
+        if self.num_nodes > 1 and not launched:
+            raise ConfigError(
+                "A job on several machines has to be started on each of them",
+                where="trainer.num_nodes",
+                got=self.num_nodes,
+                remedy="start it by torchrun --nnodes=... --nproc-per-node=... run.py ... on each machine",
+            )
+
+    def check(self) -> None:
+        """Fails before anything is trained where there can't be such a trainer on this machine.
+
+        Raises:
+            ConfigError: An option is unknown or wrong, or there are too few GPUs.
+        """
+        if self.options.get("accelerator") in ("gpu", "cuda") and CUDAAccelerator.auto_device_count() < self.devices:
+            raise ConfigError(
+                "There are too few GPUs",
+                where="trainer.devices",
+                got=f"{self.devices} wanted, {CUDAAccelerator.auto_device_count()} found",
+                remedy="lower trainer.devices, or pass trainer=cpu or trainer=ddp_cpu",
+            )
+        try:
+            # The strategy of several processes would look for them; a single process shows what is wrong elsewhere.
+            self(devices=1, num_nodes=1, strategy="auto")
+        except (MisconfigurationException, TypeError, ValueError) as error:
+            raise ConfigError(f"Lightning can't make such a trainer ({error})", where="trainer") from error
 
     def __call__(
         self,
