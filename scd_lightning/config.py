@@ -4,14 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from scd_lightning.errors import ScdError
+from scd_lightning.arguments import check_arguments
+from scd_lightning.errors import ConfigError, ScdError
 from scd_lightning.pipeline.artifacts import ArtifactStore
 from scd_lightning.pipeline.job import Job
 
 GROUPS = ("task", "teacher", "student", "method", "objective", "budget", "trainer", "logger", "callbacks")
+KEYS = {*GROUPS, "paths", "seed", "stages"}
 
 
 def build_job(cfg: DictConfig, run_dir: Path, *, locking: bool = True) -> Job:
@@ -27,7 +29,12 @@ def build_job(cfg: DictConfig, run_dir: Path, *, locking: bool = True) -> Job:
     """
     settings = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(settings, dict)
-    parts = {name: _build(settings[name]) for name in GROUPS}
+    if set(settings) != KEYS:
+        odd = sorted(map(str, set(settings) ^ KEYS))
+        raise ConfigError(
+            "The configuration has unknown keys, or lacks some", got=", ".join(odd), expected=", ".join(sorted(KEYS))
+        )
+    parts = {name: _build(settings[name], name) for name in GROUPS}
     return Job(
         data=parts["task"],
         teacher=parts["teacher"],
@@ -46,7 +53,8 @@ def build_job(cfg: DictConfig, run_dir: Path, *, locking: bool = True) -> Job:
     )
 
 
-def _build(values: dict[str, Any]) -> Any:
+def _build(values: dict[str, Any], where: str) -> Any:
+    check_calls(values, where)
     try:
         return instantiate(values, _convert_="all")
     except InstantiationException as error:
@@ -54,4 +62,27 @@ def _build(values: dict[str, Any]) -> Any:
         cause = error.__cause__
         if isinstance(cause, ScdError):
             raise cause from None
-        raise
+        raise ConfigError(f"The part {where} of the configuration can't be made ({error})", where=where) from error
+
+
+def check_calls(values: Any, where: str) -> None:
+    """Checks the constructor calls in a part of the configuration, the nested ones first.
+
+    Raises:
+        ConfigError: A target does not exist, or its arguments do not fit.
+    """
+    if isinstance(values, list):
+        for i, value in enumerate(values):
+            check_calls(value, f"{where}[{i}]")
+    if not isinstance(values, dict):
+        return
+    for name, value in values.items():
+        check_calls(value, f"{where}.{name}")
+    if "_target_" not in values:
+        return
+    try:
+        target = get_object(values["_target_"])
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError("There is no such class or function", where=where, got=values["_target_"]) from error
+    arguments = {name: value for name, value in values.items() if not name.startswith("_")}
+    check_arguments(target, arguments, where, partial=values.get("_partial_", False))

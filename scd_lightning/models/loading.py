@@ -11,7 +11,14 @@ from huggingface_hub.errors import StrictDataclassError
 from peft import LoraConfig, get_peft_model
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    LlamaConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from scd_lightning.checkpoints.manifest import sha256_file
 from scd_lightning.errors import ConfigError, ModelError
@@ -58,6 +65,33 @@ def build_model(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, seed: int) 
     causal_lm = CausalLM(model, vocabulary_size(tokenizer))
     causal_lm.check_head(spec.name)
     return causal_lm
+
+
+def check_buildable(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Builds the model without memory for its weights, so that what can't be built shows before anything is trained.
+
+    Raises:
+        ConfigError: The architecture, the attention kernel or the adapters can't be made.
+    """
+    try:
+        with torch.device("meta"):
+            model = _from_scratch(spec, tokenizer) if spec.path is None else _without_weights(spec)
+            if spec.lora.r:
+                _with_adapters(model, spec.lora)
+    except (ImportError, LookupError, TypeError, ValueError) as error:
+        raise ConfigError(f"The model can't be built ({error})", where=spec.name) from error
+
+
+def _without_weights(spec: ModelSpec) -> PreTrainedModel:
+    trust = spec.trust_remote_code
+    return AutoModelForCausalLM.from_config(
+        _hub_config(spec), attn_implementation=spec.attention, trust_remote_code=trust
+    )
+
+
+def _hub_config(spec: ModelSpec) -> PretrainedConfig:
+    assert spec.path is not None
+    return AutoConfig.from_pretrained(spec.path, revision=spec.revision, trust_remote_code=spec.trust_remote_code)
 
 
 def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
@@ -134,7 +168,7 @@ def check_reachable(spec: ModelSpec, where: str) -> None:
         return
     fetch_config(spec.path, spec.revision, where)
     try:
-        AutoConfig.from_pretrained(spec.path, revision=spec.revision, trust_remote_code=spec.trust_remote_code)
+        _hub_config(spec)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"The model's configuration can't be used ({error})",

@@ -125,9 +125,12 @@ class Job:
     tokenizer_identity: str = field(init=False)
 
     def __post_init__(self) -> None:
-        unknown = [stage for stage in self.stages if stage not in STAGES]
-        if unknown:
-            raise ConfigError("There is no such stage", where="stages", got=unknown, expected=", ".join(STAGES))
+        if isinstance(self.stages, str) or not self.stages or not set(self.stages) <= set(STAGES):
+            raise ConfigError(
+                "There is no such list of stages", where="stages", got=self.stages, expected=f"some of {list(STAGES)}"
+            )
+        if type(self.seed) is not int or not 0 <= self.seed < 2**32:
+            raise ConfigError("The seed can't be used", where="seed", got=self.seed, expected="0 to 4294967295")
 
     @cached_property
     def versions(self) -> dict[str, str]:

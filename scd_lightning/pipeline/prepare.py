@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.checkpoints.manifest import sha256_json
 from scd_lightning.errors import ConfigError
-from scd_lightning.models.loading import check_reachable
+from scd_lightning.models.loading import check_buildable, check_reachable
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.models.tokenizers import check_pair, identity, load_tokenizer, train_tokenizer
 from scd_lightning.pipeline.artifacts import ArtifactKey
@@ -21,10 +21,13 @@ def prepare(job: Job) -> None:
     Raises:
         ScdError: The data, the models or their combination can't work.
     """
+    job.trainer.check_options()
     check_reachable(job.teacher, "teacher.path")
     check_reachable(job.student, "student.path")
     job.data.read()
     job.tokenizer = shared_tokenizer(job)
+    check_buildable(job.teacher, job.tokenizer)
+    check_buildable(job.student, job.tokenizer)
     job.tokenizer_identity = sha256_json([identity(job.tokenizer), job.tokenizer.chat_template])
     job.data.encode(job.tokenizer)
 

@@ -7,6 +7,7 @@ import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import Strategy
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from scd_lightning.errors import ConfigError
@@ -65,19 +66,12 @@ class TrainerFactory:
                 remedy="start it by torchrun --nnodes=... --nproc-per-node=... run.py ... on each machine",
             )
 
-    def check(self) -> None:
-        """Fails before anything is trained where there can't be such a trainer on this machine.
+    def check_options(self) -> None:
+        """Fails before anything is trained where Lightning can't make such a trainer.
 
         Raises:
-            ConfigError: An option is unknown or wrong, or there are too few GPUs.
+            ConfigError: An option is unknown or wrong.
         """
-        if self.options.get("accelerator") in ("gpu", "cuda") and CUDAAccelerator.auto_device_count() < self.devices:
-            raise ConfigError(
-                "There are too few GPUs",
-                where="trainer.devices",
-                got=f"{self.devices} wanted, {CUDAAccelerator.auto_device_count()} found",
-                remedy="lower trainer.devices, or pass trainer=cpu or trainer=ddp_cpu",
-            )
         try:
             # The strategy of several processes would look for them; a single process shows what is wrong elsewhere.
             self(devices=1, num_nodes=1, strategy="auto")

@@ -1,0 +1,94 @@
+"""Whether plain values fit the constructor that they are meant for: the annotations are the schema."""
+
+import inspect
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from scd_lightning.errors import ConfigError
+
+_SCALARS = (bool, int, float, str, type(None))
+
+
+def check_arguments(target: Callable[..., Any], arguments: Mapping[str, Any], where: str, *, partial: bool) -> None:
+    """Checks names and types of a call's arguments before the call.
+
+    Args:
+        target: What will be called.
+        arguments: Its arguments as a configuration has them: scalars, lists and dictionaries.
+        where: The place in the configuration, for messages.
+        partial: Whether the rest of the arguments comes later.
+
+    Raises:
+        ConfigError: An argument is unknown, missing, or of another type than its annotation says.
+    """
+    signature = inspect.signature(target)
+    try:
+        (signature.bind_partial if partial else signature.bind)(**arguments)
+    except TypeError as error:
+        names = [name for name in signature.parameters if name != "self"]
+        raise ConfigError(
+            f"The arguments do not fit ({error})", where=where, got=", ".join(arguments), expected=", ".join(names)
+        ) from error
+    hints = _hints(target)
+    for name, value in arguments.items():
+        if name in hints and not fits(value, hints[name]):
+            raise ConfigError(
+                "A value has the wrong type", where=f"{where}.{name}", got=repr(value), expected=_describe(hints[name])
+            )
+
+
+def fits(value: object, hint: Any) -> bool:
+    """Whether a plain value may stand for an annotation. What plain values can't be is not judged.
+
+    >>> fits(1, float), fits(1.5, int), fits(True, int), fits("4", int | None), fits([1, 2], tuple[float, float])
+    (True, False, False, False, True)
+    """
+    if hint is Any or isinstance(hint, TypeVar):
+        return True
+    arguments = get_args(hint)
+    origin = get_origin(hint) or hint
+    if origin in (Union, types.UnionType):
+        return any(fits(value, each) for each in arguments)
+    if origin is Literal:
+        return any(value == each and type(value) is type(each) for each in arguments)
+    if origin in _SCALARS or hint is None:
+        return _fits_scalar(value, origin)
+    # An object of any other class is made by a call or read from a list; a scalar can't stand for it.
+    if isinstance(value, list):
+        return _fits_list(value, origin, arguments)
+    return isinstance(value, dict) or not isinstance(value, _SCALARS)
+
+
+def _fits_scalar(value: object, kind: Any) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is None:
+        return value is None
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _fits_list(value: list[Any], kind: Any, arguments: tuple[Any, ...]) -> bool:
+    if not isinstance(kind, type) or not issubclass(kind, Iterable) or issubclass(kind, Mapping):
+        return False
+    elements = [each for each in arguments if each is not Ellipsis]
+    if kind is tuple and len(elements) > 1:
+        return len(elements) == len(value) and all(map(fits, value, elements))
+    return all(fits(each, elements[0]) for each in value) if elements else True
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(target.__init__ if isinstance(target, type) else target)  # type: ignore[misc]
+    except (NameError, TypeError):  # Annotations of a library that are there for type checkers alone.
+        return {}
+
+
+def _describe(hint: Any) -> str:
+    if get_origin(hint) is Callable:
+        return "a call (_target_: ...)"
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(_describe(each) for each in get_args(hint))
+    if get_origin(hint) is Literal:
+        return " or ".join(map(str, get_args(hint)))
+    return "null" if hint is type(None) else getattr(hint, "__name__", str(hint)) if not get_args(hint) else str(hint)
