@@ -23,7 +23,7 @@ _TRAINING = {"optimizer", "warmup", "checkpoints", "epochs", "global_batch"}
 def _common(job: Job) -> dict[str, Any]:
     return {
         "format": NUMERIC_FORMAT,
-        "versions": job.versions,
+        "versions": {name: job.versions[name] for name in ("torch", "transformers")},
         "data": job.data.digest,
         "tokenizer": job.tokenizer_identity,
         "precision": job.trainer.options.get("precision", "32-true"),

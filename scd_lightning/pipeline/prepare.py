@@ -60,7 +60,7 @@ def _trained_tokenizer(job: Job) -> PreTrainedTokenizerFast:
             got=f"{job.teacher.vocab_size} and {size}",
         )
     texts = job.data.texts()
-    key = ArtifactKey("tokenizer", {"texts": sha256_json(texts), "size": size, "versions": job.versions})
+    key = ArtifactKey("tokenizer", {"texts": sha256_json(texts), "size": size, "version": job.versions["tokenizers"]})
 
     def build(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         meter = Meter()
