@@ -209,7 +209,7 @@ class DomainDataModule(LightningDataModule, ABC):
         encoder = Encoder(tokenizer, self._template, self.max_length, self._retarget)
         encoded = {split: encoder.encode(self.samples[split], split) for split in SPLITS}
         self.tokenized = {split: part.samples for split, part in encoded.items()}
-        # Padding is masked, so any id will do; a pad token that the student's family added may be none of the teacher's.
+        # Padding is masked, so any id will do; a pad token that the student's side added may be none of the teacher's.
         self._pad_id = tokenizer.eos_token_id
         self.description["cut"] = {split: part.cut for split, part in encoded.items()}
         self.description["dropped"] = {split: part.dropped for split, part in encoded.items()}

@@ -1,0 +1,299 @@
+"""Building models: the same weights for the same spec and seed, adapters, folders, and what is refused."""
+
+import os
+import pickle
+import shutil
+
+import pytest
+import torch
+from torch.optim import AdamW
+from transformers import AutoModel, AutoModelForCausalLM
+
+from scd_lightning.batch import Slot, TokenizedSample
+from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.data.collate import collate
+from scd_lightning.errors import ConfigError, ModelError
+from scd_lightning.models.loading import build_model, check_reachable, resolve_dtype, weights_identity
+from scd_lightning.models.spec import LoRA, StudentSpec
+from scd_lightning.models.tokenizers import train_tokenizer
+
+ARCHITECTURE = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "tie_word_embeddings": True,
+}
+
+
+def spec(**arguments):
+    scratch = {} if "path" in arguments else {"architecture": ARCHITECTURE, "vocab_size": 300}
+    return StudentSpec(**({"name": "tiny", "optimizer": AdamW} | scratch | arguments))
+
+
+@pytest.fixture
+def batch():
+    samples = [TokenizedSample(0, [5, 6, 7], [8, 9, 0]), TokenizedSample(1, [10], [11, 0])]
+    return collate(samples, [Slot(i, 1.0, 2, 5) for i in range(2)], pad_id=0)
+
+
+@pytest.fixture
+def saved(tmp_path, make_model, tokenizer):
+    """A pretrained model's folder, in bfloat16, with a padded vocabulary."""
+    folder = tmp_path / "pretrained"
+    make_model("llama", dtype=torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def weights(model):
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def equal(left, right):
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.parametrize("lora", [LoRA(), LoRA(r=2)])
+def test_equal_seeds_give_equal_weights(tokenizer, lora):
+    torch.manual_seed(1)
+    first = weights(build_model(spec(lora=lora), tokenizer, seed=7))
+    torch.manual_seed(2)
+    torch.rand(3)
+    assert equal(first, weights(build_model(spec(lora=lora), tokenizer, seed=7)))
+    assert not equal(first, weights(build_model(spec(lora=lora), tokenizer, seed=8)))
+
+
+def test_building_leaves_the_random_state_alone(tokenizer):
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    build_model(spec(), tokenizer, seed=7)
+    torch.testing.assert_close(torch.rand(4), expected, rtol=0, atol=0)
+
+
+def test_how_it_trains_does_not_change_where_it_starts(tokenizer):
+    plain = weights(build_model(spec(), tokenizer, 7))
+    other = spec(gradient_checkpointing=True, attention="eager", warmup=0.5)
+    assert equal(plain, weights(build_model(other, tokenizer, 7)))
+
+
+def test_from_scratch_fits_the_tokenizer(tokenizer):
+    model = build_model(spec(), tokenizer, 0)
+    config = model.base.config
+    assert config.vocab_size == model.vocab_size == len(tokenizer)
+    assert (config.eos_token_id, config.pad_token_id) == (0, 1)
+    assert model.base.get_input_embeddings().weight is model.base.get_output_embeddings().weight
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hiden_size": 3, "layers": 2}, "Got: hiden_size, layers"),
+        ({"vocab_size": 10}, "Got: vocab_size"),
+        ({"hidden_size": 30}, "can't be built .*hidden size"),
+        ({"hidden_size": "wide"}, "can't be built .*hidden_size"),
+        ({"hidden_act": "nothing"}, "can't be built .*nothing"),
+        ({"num_attention_heads": 0}, "can't be built"),
+    ],
+)
+def test_a_bad_architecture_is_refused(tokenizer, change, message):
+    with pytest.raises(ConfigError, match=f"(?s){message}") as raised:
+        build_model(spec(architecture=ARCHITECTURE | change), tokenizer, 0)
+    assert raised.value.where == "tiny: architecture"
+
+
+# dtypes
+
+
+@pytest.mark.parametrize(
+    ("cuda", "r", "dtype", "expected"),
+    [
+        (False, 0, "auto", torch.float32),
+        (False, 4, "auto", torch.float32),
+        (True, 0, "auto", torch.float32),
+        (True, 4, "auto", torch.bfloat16),
+        (True, 0, "bfloat16", torch.bfloat16),
+        (False, 4, "float64", torch.float64),
+    ],
+)
+def test_what_auto_means(monkeypatch, cuda, r, dtype, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    assert resolve_dtype(spec(dtype=dtype, lora=LoRA(r=r))) is expected
+
+
+@pytest.mark.parametrize("dtype", ["float31", "int8", "nn", "bool"])
+def test_what_is_no_dtype_of_weights_is_refused(dtype):
+    with pytest.raises(ConfigError, match=f"There is no such dtype.*Got: {dtype}"):
+        resolve_dtype(spec(dtype=dtype))
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [("auto", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_the_files_dtype_does_not_count(saved, tokenizer, dtype, expected):
+    model = build_model(spec(path=str(saved), dtype=dtype), tokenizer, 0)
+    assert {parameter.dtype for parameter in model.parameters()} == {expected}
+
+
+def test_trained_adapters_are_float32_on_bfloat16_weights(saved, tokenizer):
+    model = build_model(spec(path=str(saved), dtype="bfloat16", lora=LoRA(r=2)), tokenizer, 0)
+    assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
+    assert {p.dtype for p in model.parameters() if not p.requires_grad} == {torch.bfloat16}
+
+
+# Adapters
+
+
+def train_a_step(model, batch):
+    model.train()
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0)
+    for _ in range(2):  # The first moves the upper adapter matrices alone: they start at zero.
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model.logits(batch), batch.targets).backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_only_adapters_train(saved, tokenizer, batch, checkpointing):
+    model = build_model(spec(path=str(saved), lora=LoRA(r=2), gradient_checkpointing=checkpointing), tokenizer, 0)
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert trained
+    assert all("lora_" in name for name in trained)
+    before = weights(model)
+    train_a_step(model, batch)
+    after = weights(model)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == trained
+
+
+@pytest.mark.parametrize("lora", [LoRA(), LoRA(r=2)])
+def test_gradient_checkpointing_changes_memory_only(saved, tokenizer, batch, lora):
+    gradients = []
+    for checkpointing in (False, True):
+        # float64 weights; the adapters are made trainable in it too.
+        wanted = spec(path=str(saved), lora=lora, gradient_checkpointing=checkpointing)
+        model = build_model(wanted, tokenizer, 0).double()
+        train_a_step(model, batch)
+        assert model.base.is_gradient_checkpointing == checkpointing
+        gradients.append({n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad})
+    assert all(gradient.abs().max() > 0 for gradient in gradients[0].values())
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_stored_adapters_come_back_on_a_fresh_base(saved, tokenizer, batch, tmp_path):
+    wanted = spec(path=str(saved), lora=LoRA(r=2))
+    model = build_model(wanted, tokenizer, seed=1)
+    train_a_step(model, batch)
+    CheckpointStore(tmp_path / "store").save(model, 1, {}, keep_frozen=False)
+    other = build_model(wanted, tokenizer, seed=2)
+    with torch.no_grad():
+        expected = model.eval().logits(batch)
+        assert (other.eval().logits(batch) - expected).abs().max() > 1e-3
+        CheckpointStore(tmp_path / "store").load_into(other, 0)
+        torch.testing.assert_close(other.logits(batch), expected, rtol=0, atol=0)
+    assert sum(file.stat().st_size for file in (tmp_path / "store").iterdir()) < 100_000
+
+
+# Folders
+
+
+def test_a_folder_gives_its_weights(saved, tokenizer):
+    model = build_model(spec(path=str(saved)), tokenizer, 0)
+    stored = AutoModelForCausalLM.from_pretrained(saved, dtype=torch.float32).state_dict()
+    assert equal(weights(model.base), stored)
+    assert model.vocab_size == len(tokenizer) < model.base.config.vocab_size
+
+
+def test_weights_of_before_safetensors_are_read(saved, tokenizer):
+    expected = weights(build_model(spec(path=str(saved)), tokenizer, 0))
+    stored = AutoModelForCausalLM.from_pretrained(saved, dtype=torch.bfloat16).state_dict()
+    torch.save(stored, saved / "pytorch_model.bin")
+    (saved / "model.safetensors").unlink()
+    check_reachable(spec(path=str(saved)), "student.path")
+    assert equal(weights(build_model(spec(path=str(saved)), tokenizer, 0)), expected)
+
+
+class Harmful:
+    def __reduce__(self):
+        return os.mkdir, ("harm",)
+
+
+def test_pickles_do_not_run_code(saved, tokenizer, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"weight": Harmful()}, saved / "pytorch_model.bin")
+    (saved / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="The weights could not be loaded"):
+        build_model(spec(path=str(saved)), tokenizer, 0)
+    (saved / "pytorch_model.bin").write_bytes(pickle.dumps({"weight": Harmful()}))
+    with pytest.raises(ModelError, match="The weights could not be loaded"):
+        build_model(spec(path=str(saved)), tokenizer, 0)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_damaged_weights_are_refused(saved, tokenizer):
+    file = saved / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match="The weights could not be loaded"):
+        build_model(spec(path=str(saved)), tokenizer, 0)
+
+
+def test_missing_tensors_are_refused(saved, tokenizer):
+    AutoModel.from_pretrained(saved).save_pretrained(saved)
+    with pytest.raises(ModelError, match=r"lack tensors of the causal language model.*1 missing.*lm_head\.weight"):
+        build_model(spec(path=str(saved)), tokenizer, 0)
+
+
+def test_tied_weights_are_not_missing(tmp_path, make_model, tokenizer):
+    make_model("qwen3", dtype=torch.float32).save_pretrained(tmp_path)
+    build_model(spec(path=str(tmp_path)), tokenizer, 0)
+
+
+def test_more_tokens_than_embeddings_is_refused(saved):
+    texts = [f"{a}{b}{c}" for a in "abcdefgh" for b in "ijklmnop" for c in "qrstuvwx"]
+    with pytest.raises(ModelError, match=r"fewer embeddings.*320 embeddings.*400 or more"):
+        build_model(spec(path=str(saved)), train_tokenizer(texts, 400), 0)
+
+
+def test_a_pad_token_beyond_the_embeddings_is_not_needed(tmp_path, make_model, tokenizer):
+    make_model("llama", vocab_size=len(tokenizer)).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    longer = type(tokenizer).from_pretrained(tmp_path)
+    longer.add_special_tokens({"pad_token": "[PAD]"})
+    assert build_model(spec(path=str(tmp_path)), longer, 0).vocab_size == len(tokenizer) == len(longer) - 1
+
+
+@pytest.mark.parametrize(
+    ("config", "message"), [("{}", "configuration can't be used"), ("{", "configuration can't be")]
+)
+def test_an_unreadable_configuration_is_refused(saved, config, message):
+    (saved / "config.json").write_text(config)
+    with pytest.raises(ModelError, match=message) as raised:
+        check_reachable(spec(path=str(saved)), "student.path")
+    assert raised.value.where == "student.path"
+
+
+def test_a_model_from_scratch_needs_nothing():
+    check_reachable(spec(), "student.path")
+    assert weights_identity(spec()) == {"scratch": True}
+
+
+def test_the_identity_is_the_contents_not_the_path(saved, tmp_path):
+    identity = weights_identity(spec(path=str(saved)))
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(saved, copy)
+    (copy / "README.md").write_text("a note")
+    assert weights_identity(spec(path=f"{copy}/", name="other")) == identity
+    file = copy / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    assert weights_identity(spec(path=str(copy))) != identity
+
+
+@pytest.mark.parametrize("file", ["config.json", "modeling_own.py", "model-00002-of-00002.safetensors", "adapter.bin"])
+def test_every_file_that_makes_the_model_is_in_its_identity(saved, file):
+    identity = weights_identity(spec(path=str(saved)))
+    with (saved / file).open("a") as stream:
+        stream.write(" ")
+    assert weights_identity(spec(path=str(saved))) != identity
