@@ -1,17 +1,22 @@
 """Small jobs, in this process and as commands."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from lightning import Callback, LightningModule, Trainer
 
+from scd_lightning.batch import Batch
 from scd_lightning.config import build_job
+from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.report import report
@@ -45,7 +50,48 @@ SMALL = (
 
 MakeJob = Callable[..., Job]
 RunJob = Callable[..., Artifacts]
+# (kind of training, optimizer step, sample) -> loss before that step.
+Losses = dict[tuple[str, int, int], float]
 Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class LossRecorder(Callback):
+    """Writes the loss of each sample just before the optimizer step that it takes part in, for every training.
+
+    A command takes it as `+callbacks.record={_target_: conftest.LossRecorder, _partial_: true, folder: ...}`.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    @torch.no_grad()
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
+        model: Any = pl_module.lm
+        losses = per_sample_mean(completion_cross_entropy(model.logits(batch), batch.targets), batch.rows, batch.size)
+        kind = f"{type(pl_module).__name__} of {pl_module.spec.name}"
+        with (self.folder / f"losses-{trainer.global_rank}.jsonl").open("a") as file:
+            for index, loss, weight in zip(batch.index.tolist(), losses.tolist(), batch.sample_weight, strict=True):
+                if weight > 0:
+                    file.write(json.dumps([kind, trainer.global_step, index, loss]) + "\n")
+
+
+@pytest.fixture(scope="session")
+def recorder() -> type[LossRecorder]:
+    """The class, for tests that hand it to a job themselves."""
+    return LossRecorder
+
+
+@pytest.fixture(scope="session")
+def read_losses() -> Callable[[Path], Losses]:
+    """What the `LossRecorder`s of all of a run's processes wrote; each sample of each step once."""
+
+    def read(folder: Path) -> Losses:
+        lines = [line for path in folder.glob("losses-*.jsonl") for line in path.read_text().splitlines()]
+        found = {(kind, step, index): loss for kind, step, index, loss in map(json.loads, lines)}
+        assert len(found) == len(lines)
+        return found
+
+    return read
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +155,7 @@ def command(tmp_path: Path) -> Command:
             "OMP_NUM_THREADS": "1",
             "OMP_WAIT_POLICY": "PASSIVE",
             "SCD_STORE": str(tmp_path / "store"),
+            "PYTHONPATH": str(Path(__file__).parent),
         }
         done = subprocess.run(
             [sys.executable, str(ROOT / "run.py"), *SMALL, *arguments],
