@@ -1,7 +1,8 @@
 """What travels between data, models and teachers: samples, their places in a batch, batches."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 
@@ -73,3 +74,8 @@ class Batch:
     def size(self) -> int:
         """Number of rows B, padding rows included."""
         return self.input_ids.shape[0]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **moved)

@@ -49,17 +49,23 @@ def fixed_batches(
 ) -> list[list[Slot]]:
     """One process's batches of some samples, longest first; each sample once over all processes, weight 0 apart.
 
+    Whole batches are dealt out, so that what a model makes of a sample is the same to the bit for every number of
+    processes.
+
     Args:
         samples: The split.
         indices: Positions in it.
-        size: Samples of one batch of one process.
+        size: Samples of a batch.
         rank: This process.
         world_size: Number of processes.
     """
     chosen = list(indices)
     lengths, completions = plan_lengths([samples[index] for index in chosen])
-    plan = BatchPlan(lengths, completions, size * world_size, seed=0, epoch=0, shuffle=False)
-    return [[replace(slot, index=chosen[slot.index]) for slot in slots] for slots in plan.shard(rank, world_size)]
+    plan = BatchPlan(lengths, completions, size, seed=0, epoch=0, shuffle=False)
+    batches = [[replace(slot, index=chosen[slot.index]) for slot in slots] for slots in plan.shard(0, 1)]
+    while len(batches) % world_size:
+        batches.append([replace(batches[0][-1], weight=0.0)])
+    return batches[rank::world_size]
 
 
 def length_statistics(samples: Sequence[TokenizedSample]) -> dict[str, float]:

@@ -5,6 +5,7 @@ exact, and far smaller than its logits.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ from scd_lightning.batch import Batch
 from scd_lightning.checkpoints.manifest import read_json, sha256_json, write_atomically, write_json
 from scd_lightning.errors import StoreError
 from scd_lightning.progress import say, track
-from scd_lightning.teachers.source import LMHead, TeacherSource
+from scd_lightning.teachers.live import LiveSource
+from scd_lightning.teachers.source import LMHead
 
 FORMAT = 1
 # bfloat16 is no NumPy type: its bits are stored, and read back under this name.
@@ -105,7 +107,7 @@ class SignalStore:
         paths = {name: folder / name if name.endswith(".npy") else self.root / name for name in sizes}
         return all(path.is_file() and path.stat().st_size == sizes[name] for name, path in paths.items())
 
-    def ensure(self, checkpoint: int, samples: SampleSet, source: Callable[[], TeacherSource], digest: str) -> Path:
+    def ensure(self, checkpoint: int, samples: SampleSet, source: Callable[[], LiveSource], digest: str) -> Path:
         """Returns the folder of a checkpoint's signals, made by a pass over the samples where it is not there.
 
         All processes call it together. Of two runs side by side one computes, the other waits; only process 0 holds
@@ -144,7 +146,7 @@ class SignalStore:
         return "ready" if self.complete(folder) else "compute"
 
 
-def _compute(folder: Path, checkpoint: int, samples: SampleSet, source: TeacherSource) -> None:
+def _compute(folder: Path, checkpoint: int, samples: SampleSet, source: LiveSource) -> None:
     """One pass over the samples, each process writing its own rows of the common files."""
     source.load(checkpoint)
     offsets = np.concatenate([[0], np.cumsum(samples.completion_lengths)])
@@ -152,18 +154,22 @@ def _compute(folder: Path, checkpoint: int, samples: SampleSet, source: TeacherS
     files: tuple[np.ndarray, np.ndarray] | None = None
     dtype = torch.float32
     for batch in track(samples.batches(), f"{samples.name} of checkpoint {checkpoint}", samples.num_batches):
+        batch = batch.to(source.head.weight.device)
         hidden = source.hidden(batch)
-        losses = source.losses(batch, source.head(hidden))
+        # A live teacher's losses are taken inside a training step, which runs in this precision too.
+        with torch.no_grad(), source.context():
+            losses = source.losses(batch, source.head(hidden))
         if files is None:
             dtype = hidden.dtype
             files = _open_files(folder, int(offsets[-1]), len(samples.indices), hidden, losses)
         bits = hidden.view(_BITS.get(dtype, dtype)).cpu().numpy()
         ends = torch.bincount(batch.rows, minlength=batch.size).cumsum(0).tolist()
-        for row, (index, weight) in enumerate(zip(batch.index.tolist(), batch.sample_weight.tolist(), strict=True)):
+        rows = zip(ends, losses.tolist(), batch.index.tolist(), batch.sample_weight.tolist(), strict=True)
+        for end, loss, index, weight in rows:
             if weight > 0:
-                start = ends[row] - samples.completion_lengths[place[index]]
-                files[0][offsets[place[index]] : offsets[place[index] + 1]] = bits[start : ends[row]]
-                files[1][place[index]] = float(losses[row])
+                start = end - samples.completion_lengths[place[index]]
+                files[0][offsets[place[index]] : offsets[place[index] + 1]] = bits[start:end]
+                files[1][place[index]] = loss
     assert files is not None
     for array in files:
         array.flush()  # type: ignore[attr-defined]
@@ -184,10 +190,25 @@ def _open_files(
         try:
             np.lib.format.open_memmap(folder / "hidden.npy", "w+", bits, (tokens, hidden.shape[1])).flush()
             np.lib.format.open_memmap(folder / "losses.npy", "w+", losses.cpu().numpy().dtype, (samples,)).flush()
+            for name in ("hidden.npy", "losses.npy"):
+                _reserve(folder / name)
         except OSError as error:
-            raise StoreError("The teacher's signals can't be written", where=folder, got=error) from error
+            raise StoreError(
+                "The teacher's signals can't be written",
+                where=folder,
+                got=error,
+                expected=f"room for {tokens * hidden.shape[1] * bits.itemsize / 1e9:.2f} GB",
+                remedy="free some disk space, choose another folder with paths.store, or take method.teacher=live",
+            ) from error
     distributed.barrier()
     return np.load(folder / "hidden.npy", mmap_mode="r+"), np.load(folder / "losses.npy", mmap_mode="r+")
+
+
+def _reserve(path: Path) -> None:
+    """Has the disk set a mapped file's room aside: where it lacks it later, the process dies of a bus error."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
 
 
 def _finish(folder: Path, head: LMHead, dtype: torch.dtype) -> None:
