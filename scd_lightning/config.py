@@ -6,6 +6,7 @@ from typing import Any
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from scd_lightning.arguments import check_arguments
 from scd_lightning.errors import ConfigError, ScdError
@@ -27,7 +28,11 @@ def build_job(cfg: DictConfig, run_dir: Path, *, locking: bool = True) -> Job:
     Raises:
         ScdError: A value is refused by the object that it is for.
     """
-    settings = OmegaConf.to_container(cfg, resolve=True)
+    try:
+        settings = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        what = str(error).splitlines()[0]
+        raise ConfigError(f"A value of the configuration can't be had ({what})", where=error.full_key) from error
     assert isinstance(settings, dict)
     if set(settings) != KEYS:
         odd = sorted(map(str, set(settings) ^ KEYS))
