@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -31,9 +32,13 @@ def make_student(tokenizer):
     """A student whose every trained weight has moved."""
 
     def make(**arguments):
-        spec = StudentSpec(
-            **({"name": "s", "optimizer": AdamW, "architecture": ARCHITECTURE, "vocab_size": 300} | arguments)
-        )
+        fields: dict[str, Any] = {
+            "name": "s",
+            "optimizer": AdamW,
+            "architecture": ARCHITECTURE,
+            "vocab_size": 300,
+        } | arguments
+        spec = StudentSpec(**fields)
         model = build_model(spec, tokenizer, 0)
         torch.manual_seed(1)
         for parameter in model.parameters():
@@ -65,7 +70,8 @@ def test_it_loads_with_transformers_alone(make_student, tokenizer, tmp_path, arg
     model = make_student(**arguments)
     expected, sample = logits_of(model, tokenizer)
     export(model, tokenizer, tmp_path)
-    loaded, info = AutoModelForCausalLM.from_pretrained(tmp_path, output_loading_info=True)
+    loader: Any = AutoModelForCausalLM
+    loaded, info = loader.from_pretrained(tmp_path, output_loading_info=True)
     assert not any(info.values())
     assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
     with torch.no_grad():
@@ -87,7 +93,7 @@ def test_generation_is_greedy_and_ends(make_student, tokenizer, tmp_path):
     model = make_student()
     model.base.generation_config.update(do_sample=True, temperature=3.0)
     export(model, tokenizer, tmp_path)
-    loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(tmp_path)
     settings = loaded.generation_config
     assert not settings.do_sample
     assert (settings.eos_token_id, settings.pad_token_id) == (0, 1)

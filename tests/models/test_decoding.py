@@ -112,9 +112,12 @@ def test_memory_bounds_the_chunk(make_model, length, monkeypatch):
     model = CausalLM(make_model("llama", dtype=torch.float32), length)
     sizes = []
     score_chunk = decoding._score_chunk
-    monkeypatch.setattr(
-        decoding, "_score_chunk", lambda m, pairs, *r: sizes.append(len(pairs)) or score_chunk(m, pairs, *r)
-    )
+
+    def spy(model, pairs, *rest):
+        sizes.append(len(pairs))
+        return score_chunk(model, pairs, *rest)
+
+    monkeypatch.setattr(decoding, "_score_chunk", spy)
     # 2 layers, keys and values, 2 heads of 8, 3 cached tokens, 4 bytes; 3 positions of logits, 8 bytes.
     monkeypatch.setattr(decoding, "CANDIDATE_BYTES", 4 * (2 * 2 * 2 * 8 * 3 * 4 + 3 * length * 8))
     sample = TokenizedSample(0, [5, 6, 7, 8], [EOS], [[token, EOS] for token in range(10, 20)])
@@ -183,7 +186,12 @@ def test_rows_stop_at_their_own_end(counting_model, length, tokenizer):
 def test_decoding_stops_when_all_rows_have_ended(counting_model, length, tokenizer, monkeypatch):
     model, calls = CausalLM(counting_model, length), []
     extend = model.extend
-    monkeypatch.setattr(model, "extend", lambda *args: calls.append(1) or extend(*args))
+
+    def spy(*args):
+        calls.append(args)
+        return extend(*args)
+
+    monkeypatch.setattr(model, "extend", spy)
     greedy_decode(model, tokenizer, [TokenizedSample(0, [4], [EOS]), TokenizedSample(1, [2], [EOS])], 100)
     # 3, 2 and EOS.
     assert len(calls) == 3

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +33,8 @@ def make_model(dtype: torch.dtype = torch.float32, *, lora: bool = False, seed: 
         num_attention_heads=2,
         attention_dropout=0.3,
     )
-    base = LlamaForCausalLM(config).to(dtype)
+    base = LlamaForCausalLM(config)
+    nn.Module.to(base, dtype)
     for parameter in base.parameters():
         if parameter.dim() > 1:
             parameter.data.mul_(8)
@@ -95,7 +97,7 @@ class Made:
 def make_teacher(tmp_path: Path) -> Callable[..., Made]:
     """Makes a trajectory of a dtype, of adapters or of all weights."""
 
-    def make(dtype: torch.dtype = torch.float32, *, lora: bool = False, **context: object) -> Made:
+    def make(dtype: torch.dtype = torch.float32, *, lora: bool = False, **context: Any) -> Made:
         store = trajectory(tmp_path / f"trajectory-{lora}", make_model(dtype, lora=lora), keep_frozen=not lora)
         return Made(store, lambda: LiveSource(make_model(dtype, lora=lora), store, **context), tmp_path / "signals")
 
