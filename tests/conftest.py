@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,8 +13,10 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from lightning import Callback, LightningModule, Trainer
 
+from scd_lightning import launch
 from scd_lightning.batch import Batch
 from scd_lightning.config import build_job
 from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
@@ -170,3 +173,25 @@ def command(tmp_path: Path) -> Command:
         return done
 
     return call
+
+
+RunPy = Callable[..., tuple[int | str | None, str, str]]
+
+
+@pytest.fixture
+def run_py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[RunPy]:
+    """Runs run.py as a command would, but in this process: exit code, standard output, standard error."""
+
+    def call(*arguments: str) -> tuple[int | str | None, str, str]:
+        monkeypatch.setattr(sys, "argv", ["run.py", *SMALL, *arguments])
+        monkeypatch.setattr(launch, "exit_code", 0)
+        GlobalHydra.instance().clear()
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(ROOT / "run.py"), run_name="__main__")
+        return (ended.value.code, *capsys.readouterr())
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCD_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # run.py sets it; so it is taken back afterwards.
+    yield call
+    HydraConfig.instance().cfg = None

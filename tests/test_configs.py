@@ -137,7 +137,7 @@ def test_pairs_of_a_family(config, teacher, student):
 
 @pytest.mark.parametrize("group", ["teacher", "student"])
 def test_hub_needs_a_path(make_job, group):
-    with pytest.raises(ConfigError, match=f"Missing mandatory value: {group}.path"):
+    with pytest.raises(ConfigError, match=f"Missing mandatory value.* Where: {group}.path"):
         make_job(f"{group}=hub", prepared=False)
 
 

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from scd_lightning import distributed
 from scd_lightning.checkpoints.manifest import read_json, sha256_json, write_json
+from scd_lightning.errors import StoreError
 from scd_lightning.progress import say
 
 MANIFEST = "artifact.json"
@@ -135,9 +136,11 @@ class ArtifactStore:
 
     def acquire(self, key: ArtifactKey) -> FileLock:
         """Like `lock`, for callers that release it themselves."""
-        self.root.mkdir(parents=True, exist_ok=True)
         locks = self.root / "locks"
-        locks.mkdir(exist_ok=True)
+        try:
+            locks.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"The store can't be written ({error})", where="paths.store", got=self.root) from error
         lock = FileLock(locks / f"{key.folder}.lock")
         owner = locks / f"{key.folder}.json"
         try:

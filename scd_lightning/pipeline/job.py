@@ -127,7 +127,10 @@ class Job:
     def __post_init__(self) -> None:
         if isinstance(self.stages, str) or not self.stages or not set(self.stages) <= set(STAGES):
             raise ConfigError(
-                "There is no such list of stages", where="stages", got=self.stages, expected=f"some of {list(STAGES)}"
+                "The list of stages is empty or has unknown ones",
+                where="stages",
+                got=self.stages,
+                expected=", ".join(STAGES),
             )
         if type(self.seed) is not int or not 0 <= self.seed < 2**32:
             raise ConfigError("The seed can't be used", where="seed", got=self.seed, expected="0 to 4294967295")

@@ -1,0 +1,262 @@
+"""Mistakes of the user end the run before training, in one paragraph and with exit code 2; finished work stays."""
+
+import hashlib
+import json
+import re
+import sys
+from collections import namedtuple
+
+import pytest
+from huggingface_hub import errors
+
+from scd_lightning.models import hub
+from scd_lightning.models.tokenizers import train_tokenizer
+
+# The HTTP library that huggingface_hub itself uses.
+http = sys.modules[errors.HTTPError.__module__.split(".")[0]]
+
+TEXT = "Dr Who saw Ann in Bonn"
+ROWS = {
+    "ner": {"text": TEXT, "entities": [{"start": 11, "end": 14, "label": "PERSON", "text": "Ann"}]},
+    "classification": {"text": TEXT, "label": "travel"},
+    "qa": {"question": "Where was it?", "choices": ["Bonn", "Rome", "Oslo"], "answer": 0},
+}
+FREE_TEXT = {"ner": "text", "classification": "text", "qa": "question"}
+
+
+@pytest.fixture
+def refused(run_py):
+    """Runs run.py on bad input and returns its message: one paragraph, exit code 2, no traceback."""
+
+    def call(*arguments):
+        code, _, error = run_py("hydra.run.dir=run", *arguments)
+        assert code == 2, error
+        return paragraph(error)
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Writes a good data folder of a task; `spoilt` names a split and what stands in its third line."""
+
+    def write(task, split="train", line=None):
+        folder = tmp_path / "data"
+        folder.mkdir()
+        for name, count in (("train", 24), ("validation", 6), ("test", 6)):
+            rows = [ROWS[task] | {FREE_TEXT[task]: f"{ROWS[task][FREE_TEXT[task]]} {name} {i}"} for i in range(count)]
+            lines = [json.dumps(row).encode() for row in rows]
+            if line is not None and name == split:
+                lines[2] = line if isinstance(line, bytes) else json.dumps(line).encode()
+            (folder / f"{name}.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+        return folder
+
+    return write
+
+
+def paragraph(error):
+    """Standard error, if it is one message of ours alone."""
+    assert "Traceback" not in error
+    assert "executing job" not in error
+    assert len(re.findall(r"^\w+Error: ", error, re.MULTILINE)) == 1, error
+    return error
+
+
+def has(error, *parts):
+    for part in parts:
+        assert part in error, error
+
+
+def contents(folder):
+    """Path -> digest of every file, locks apart."""
+    files = [file for file in folder.rglob("*") if file.is_file() and "locks" not in file.parts]
+    return {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def without(task, field):
+    return {name: value for name, value in ROWS[task].items() if name != field}
+
+
+def entity(**changes):
+    return {"text": TEXT, "entities": [ROWS["ner"]["entities"][0] | changes]}
+
+
+@pytest.mark.parametrize(
+    ("task", "line", "parts"),
+    [
+        ("ner", b'{"text": "Caf\xe9", "entities": []}', ["not UTF-8", "train.jsonl:3", "0xe9"]),
+        ("ner", b'{"text": "Ann", "entities": [', ["not JSON", "train.jsonl:3"]),
+        ("ner", b'["Ann"]', ["not an object", "train.jsonl:3"]),
+        ("ner", without("ner", "text"), ['"text" is missing', "train.jsonl:3"]),
+        ("ner", without("ner", "entities"), ['"entities" is missing', "train.jsonl:3"]),
+        ("ner", entity(end=99), ["train.jsonl:3", "99", "22"]),
+        ("ner", entity(start=-1), ["train.jsonl:3", "-1"]),
+        ("ner", entity(text="Bob"), ["train.jsonl:3", "Bob", "Ann"]),
+        ("ner", {"text": "  ", "entities": []}, ['"text" is empty', "train.jsonl:3"]),
+        ("classification", without("classification", "label"), ['"label" is missing', "train.jsonl:3"]),
+        ("classification", {"text": "", "label": "travel"}, ['"text" is empty', "train.jsonl:3"]),
+        ("qa", ROWS["qa"] | {"answer": 3}, ["answer", "train.jsonl:3", "Got: 3"]),
+        ("qa", ROWS["qa"] | {"answer": -1}, ["answer", "train.jsonl:3", "Got: -1"]),
+        ("qa", without("qa", "answer"), ['"answer" is missing', "train.jsonl:3"]),
+        ("qa", ROWS["qa"] | {"question": ""}, ["question", "train.jsonl:3"]),
+    ],
+)
+def test_a_bad_row_is_named(refused, folder, task, line, parts):
+    has(refused(f"task={task}", f"task.data.path={folder(task, line=line)}"), "DataError", "Expected:", *parts)
+
+
+def test_missing_data(refused, tmp_path, folder):
+    has(
+        refused(f"task.data.path={tmp_path / 'nowhere'}"),
+        "DataError: The data folder is missing",
+        "nowhere",
+        "task.data.path",
+    )
+    (folder("ner") / "train.jsonl").unlink()
+    has(refused(f"task.data.path={tmp_path / 'data'}"), "DataError", "no training file", "test.jsonl")
+
+
+def test_overlap_is_refused_or_counted(run_py, refused, folder, tmp_path):
+    path = folder("ner", "test", ROWS["ner"] | {"text": f"{TEXT} train 7"})
+    has(
+        refused(f"task.data.path={path}"),
+        "DataError",
+        "train/test: 1",
+        "train.jsonl:8",
+        "test.jsonl:3",
+        "task.data.allow_overlap=true",
+    )
+    code, _, _ = run_py("hydra.run.dir=run", f"task.data.path={path}", "task.data.allow_overlap=true", "method=sft")
+    assert code == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["data"]["overlap"] == {"train/test": 1}
+
+
+def test_a_label_that_train_lacks_is_a_warning(run_py, folder):
+    path = folder("classification", "test", {"text": "Something else", "label": "cooking"})
+    with pytest.warns(UserWarning, match=r"cooking.*1") as warned:
+        code, _, _ = run_py(
+            "hydra.run.dir=run", "task=classification", f"task.data.path={path}", "stages=[teacher_sft]"
+        )
+    assert code == 0
+    assert len([each for each in warned if "cooking" in str(each.message)]) == 1
+
+
+def test_the_hubs_refusals_are_told_apart(refused, monkeypatch):
+    response = http.Response(403, request=http.Request("GET", "https://huggingface.co"))
+    for refusal, parts in (
+        (errors.GatedRepoError("gated", response=response), ["gated", "licence", "HF_TOKEN"]),
+        (errors.RepositoryNotFoundError("none", response=response), ["no such model", "spelling"]),
+        (errors.LocalEntryNotFoundError("away"), ["can't be reached", "local folder"]),
+        (http.ConnectError("away"), ["can't be reached", "local folder"]),
+    ):
+
+        def refuse(*args, error=refusal, **kwargs):
+            raise error
+
+        monkeypatch.setattr(hub, "hf_hub_download", refuse)
+        has(
+            refused("teacher=llama", "student=tinyllama"),
+            "ModelError",
+            "teacher.path",
+            "meta-llama/Llama-2-7b-hf",
+            *parts,
+        )
+
+
+def test_different_tokenizers(refused, tmp_path):
+    for name, size in (("one", 260), ("two", 270)):
+        train_tokenizer([TEXT, "An entirely other text, for merges"], size).save_pretrained(tmp_path / name)
+        (tmp_path / name / "config.json").write_text(json.dumps({"model_type": "llama", "vocab_size": 320}))
+        (tmp_path / name / "model.safetensors").touch()
+    has(
+        refused(f"teacher.path={tmp_path / 'one'}", f"student.path={tmp_path / 'two'}"),
+        "ModelError",
+        "different tokenizers",
+        "teacher.path, student.path",
+        "one family",
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("teacher.checkpoints=0", ["teacher.checkpoints", "Got: 0", "1 or more"]),
+        ("teacher.checkpoints=1000", ["teacher.checkpoints", "1000"]),
+        ("teacher.checkpoints=two", ["teacher.checkpoints", "'two'", "Expected: int"]),
+        ("teacher.epochs=0", ["teacher.epochs", "1 or more"]),
+        ("teacher.global_batch=0", ["teacher.global_batch", "1 or more"]),
+        ("budget.stages=0", ["budget.stages", "1 or more"]),
+        ("budget.stages=1.5", ["budget.stages", "1.5", "Expected: int"]),
+        ("budget.stage_epochs=-2", ["budget.stage_epochs", "Got: -2"]),
+        ("budget.global_batch=0", ["budget.global_batch", "1 or more"]),
+        ("budget.probe_samples=0", ["budget.probe_samples", "1 or more"]),
+        ("task.max_length=0", ["task.max_length", "Got: 0"]),
+        ("task.max_length=12", ["task.max_length=12", "too long", "raise task.max_length"]),
+        ("task.max_new_tokens=0", ["task.max_new_tokens", "Got: 0"]),
+        ("task.evaluation_batch=0", ["task.evaluation_batch", "Got: 0"]),
+        ("task.data.max_samples=0", ["task.data.max_samples"]),
+        ("task.data.allow_overlap=maybe", ["task.data.allow_overlap", "Expected: bool"]),
+        ("trainer.devices=0", ["trainer.devices", "1 or more"]),
+        ("trainer.micro_batches=0", ["trainer.micro_batches", "1 or more"]),
+        ("trainer.accelerator=quantum", ["trainer", "quantum"]),
+        ("+trainer.nonsense=1", ["trainer", "nonsense"]),
+        ("student.optimizer.lr=abc", ["student.optimizer.lr", "'abc'", "float"]),
+        ("student.optimizer.lr=-1", ["optimizer", "-1"]),
+        ("student.warmup=2", ["warmup", "0 to 1"]),
+        ("student.architecture.num_attention_heads=5", ["architecture", "tiny student"]),
+        ("student.vocab_size=500", ["teacher.vocab_size, student.vocab_size", "500"]),
+        ("teacher.attention=magic", ["magic"]),
+        ("seed=-1", ["seed", "-1"]),
+        ("seed=abc", ["seed", "abc"]),
+        ("stages=[teacher]", ["stages", "Expected: teacher_sft, student_sft"]),
+        ("stages=teacher_sft", ["stages", "teacher_sft"]),
+        ("stages=[distill]", ["stages", "teacher_sft", "not in the store"]),
+        ("nonsense=1", ["nonsense"]),
+        ("+nonsense=1", ["unknown keys", "nonsense"]),
+        ("budget.rounds=1", ["budget.rounds"]),
+        ("+budget.rounds=1", ["budget", "unexpected keyword argument 'rounds'", "stage_epochs"]),
+        ("method=nonsense", ["method/nonsense", "scd_aw"]),
+        ("method.policy._target_=os.nothing", ["method.policy", "os.nothing"]),
+        ("teacher.epochs=${nothing}", ["teacher.epochs", "nothing"]),
+        ("seed=[", ["command line"]),
+    ],
+)
+def test_bad_options(refused, tmp_path, override, parts):
+    has(refused(override), *parts)
+    finished = {path.parent.name.split("-")[0] for path in (tmp_path / "store").glob("*/artifact.json")}
+    assert finished <= {"tokenizer"}
+
+
+def test_no_room_for_the_checkpoints(refused, monkeypatch, tmp_path):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**6, 10**6 - 1000, 1000))
+    has(refused(), "StoreError", "space", "Remedy")
+    assert not list((tmp_path / "store").glob("teacher-*/artifact.json"))
+
+
+def test_a_store_that_cannot_be_written(refused, tmp_path):
+    (tmp_path / "file").touch()
+    has(refused(f"paths.store={tmp_path / 'file' / 'store'}"), "StoreError", str(tmp_path / "file"))
+
+
+def test_finished_work_survives_bad_input_and_damage_is_seen(command, folder, tmp_path):
+    """As commands: what one process has checked, the next one checks again."""
+    command("method=scd", f"hydra.run.dir={tmp_path / 'first'}")
+    store = tmp_path / "store"
+    before = contents(store)
+
+    done = command(f"task.data.path={folder('ner', line=b'{')}", "hydra.run.dir=second", check=False)
+    assert done.returncode == 2
+    has(paragraph(done.stderr), "DataError", "train.jsonl:3")
+    assert contents(store) == before
+
+    checkpoint = sorted(store.glob("teacher-*/trajectory/checkpoint-*.safetensors"))[0]
+    damaged = bytearray(checkpoint.read_bytes())
+    damaged[-1] ^= 1
+    checkpoint.write_bytes(damaged)
+    before = contents(store)
+    done = command("method=td", "hydra.run.dir=third", check=False)
+    assert done.returncode == 2
+    has(paragraph(done.stderr), "StoreError", str(checkpoint.name))
+    assert {file: digest for file, digest in contents(store).items() if file in before} == before
