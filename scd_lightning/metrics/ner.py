@@ -91,7 +91,7 @@ class EntityMetric(Metric):
 
 
 def _micro(counts: Tensor) -> dict[str, Tensor]:
-    """Precision, recall and F1 from [hits, answered, expected]; each 0 where undefined, all 1 where nothing was to do."""
+    """Precision, recall and F1 from [hits, answered, expected]: 0 where undefined, 1 where nothing was to do."""
     hits, answered, expected = counts.double()
     if answered + expected == 0:
         return {name: torch.ones((), device=counts.device) for name in ("precision", "recall", "f1")}

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
@@ -188,7 +189,14 @@ def weights_identity(spec: ModelSpec) -> Mapping[str, Any]:
     config = fetch_config(spec.path, spec.revision, spec.name)
     folder = config.parent
     if Path(spec.path).is_dir():
-        names = sorted(p for p in folder.iterdir() if p.suffix in {".json", ".safetensors", ".bin", ".model", ".py"})
-        digest = hashlib.sha256("".join(f"{p.name}:{sha256_file(p)}\n" for p in names).encode())
-        return {"contents": digest.hexdigest()}
+        suffixes = {".json", ".safetensors", ".bin", ".model", ".py"}
+        files = sorted(path for path in folder.iterdir() if path.suffix in suffixes)
+        return {"contents": _contents(tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files))}
     return {"hub": spec.path, "commit": folder.name}
+
+
+@lru_cache
+def _contents(files: tuple[tuple[str, int, int], ...]) -> str:
+    """Digest of (path, size, time of change) files: gigabytes that a plan asks for several times in a process."""
+    lines = (f"{Path(path).name}:{sha256_file(Path(path))}\n" for path, _, _ in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.teachers.live import LiveSource
@@ -44,7 +45,9 @@ class CachedSource(TeacherSource):
     def load(self, checkpoint: int) -> None:
         """Opens a checkpoint's signals, after a pass over the samples where there are none."""
         self._current = None
-        folder = self.signals.ensure(checkpoint, self.samples, self._teacher, self.digest(checkpoint))
+        digest = self.digest(checkpoint)
+        distributed.require_equal(digest, f"teacher checkpoint {checkpoint}")
+        folder = self.signals.ensure(checkpoint, self.samples, self._teacher, digest)
         self._current = Signals(folder, self.samples, self.device)
 
     def _teacher(self) -> LiveSource:
