@@ -41,7 +41,7 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     """The element-wise sum of all processes' values, on the CPU."""
     if not active():
         return values.cpu()
-    moved = values.to(_device())
+    moved = values.to(_device(), copy=True)
     dist.all_reduce(moved)
     return moved.cpu()
 

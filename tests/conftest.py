@@ -27,6 +27,8 @@ from scd_lightning.pipeline.runner import Artifacts, execute, plan
 from scd_lightning.quiet import quiet
 
 ROOT = Path(__file__).parent.parent
+# Models this small gain nothing from a second thread, and forked processes could not use it.
+torch.set_num_threads(1)
 
 _BODY = "num_hidden_layers: {}, num_attention_heads: 2, num_key_value_heads: 2, tie_word_embeddings: true"
 # A whole run of these sizes takes three seconds.
