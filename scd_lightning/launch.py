@@ -42,7 +42,10 @@ def launch(cfg: DictConfig) -> None:
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     (run_dir / FAILURE).unlink(missing_ok=True)
     try:
-        _run(cfg, run_dir)
+        from scd_lightning.loggers import own_run
+
+        with own_run():
+            _run(cfg, run_dir)
     except Exception as error:
         _record_failure(run_dir, error)
         if isinstance(error, ScdError):

@@ -1,6 +1,9 @@
 """Loggers that need a decision of their own."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from netrc import NetrcParseError, netrc
 from pathlib import Path
 
@@ -30,3 +33,17 @@ def wandb_logger(name: str, save_dir: str, project: str, group: str | None = Non
     return WandbLogger(
         save_dir=save_dir, project=project, group=group, prefix=name, offline=not has_wandb_key(), log_model=False
     )
+
+
+@contextmanager
+def own_run() -> Iterator[None]:
+    """Ends the W&B run that the block started, with the block's outcome: jobs of a sweep would merge into one run."""
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        # Not imported for its own sake: it takes a second, and only `wandb_logger` needs it.
+        wandb = sys.modules.get("wandb")
+        if wandb is not None and wandb.run is not None:
+            wandb.finish(exit_code=int(failed))

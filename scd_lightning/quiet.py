@@ -26,5 +26,7 @@ def quiet() -> None:
         ".*`val_dataloader`.*",
         ".*Checkpoint directory.*exists and is not empty.*",
         ".*Experiment logs directory.*exists and is not empty.*",
+        # All stages of a job log to one W&B run.
+        ".*There is a wandb run already in progress.*",
     ):
         warnings.filterwarnings("ignore", pattern)

@@ -1,0 +1,85 @@
+"""Exit codes, sweeps with failing jobs, and a command line that answers at once."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scd_lightning import launch
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_help_is_quick_and_imports_no_torch():
+    """The shortest of three: the machine may be busy with other tests."""
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "run.py", "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 2
+    assert "teacher" in done.stdout
+    imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert "hydra" in imported
+    assert not imported & {"torch", "lightning", "transformers", "wandb", "numpy"}
+
+
+def test_a_failing_job_does_not_stop_a_sweep(run_py, tmp_path, monkeypatch):
+    code, out, error = run_py("method=sft", "teacher.checkpoints=2,1000,3", "hydra.sweep.dir=sweep", "-m")
+    assert code == 2
+    assert "Traceback" not in error
+    assert error.count("fewer optimizer steps than checkpoints") == 1
+    for job in ("0", "2"):
+        assert (tmp_path / "sweep" / job / "results.json").is_file()
+        assert not (tmp_path / "sweep" / job / launch.FAILURE).exists()
+    failure = json.loads((tmp_path / "sweep" / "1" / launch.FAILURE).read_text())
+    assert failure["type"] == "ConfigError"
+    assert (tmp_path / "sweep" / "comparison.html").is_file()
+    last = out.splitlines()[-12:]
+    assert any("failed" in line.lower() for line in last), out
+    assert any("1000" in line for line in last), out
+
+
+def test_a_defect_in_a_sweep_shows_its_traceback_and_the_sweep_goes_on(run_py, tmp_path, monkeypatch):
+    run_once = launch._run
+
+    def fail(cfg, run_dir):
+        if run_dir.name == "0":
+            raise RuntimeError("a defect")
+        run_once(cfg, run_dir)
+
+    monkeypatch.setattr(launch, "_run", fail)
+    code, _, error = run_py("method=sft", "seed=0,1", "hydra.sweep.dir=sweep", "-m")
+    assert code == 1
+    assert "Traceback" in error
+    assert "a defect" in error
+    assert (tmp_path / "sweep" / "1" / "results.json").is_file()
+
+
+def test_a_defect_in_a_single_run_is_raised(run_py, monkeypatch):
+    def fail(cfg, run_dir):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(launch, "_run", fail)
+    with pytest.raises(RuntimeError, match="a defect"):
+        run_py("hydra.run.dir=run")
+
+
+def test_a_good_run_exits_with_0_and_forgets_an_earlier_failure(run_py, tmp_path):
+    code, _, _ = run_py("seed=-1", "hydra.run.dir=run")
+    assert code == 2
+    assert (tmp_path / "run" / launch.FAILURE).is_file()
+    code, out, _ = run_py("method=sft", "hydra.run.dir=run")
+    assert code == 0
+    assert not (tmp_path / "run" / launch.FAILURE).exists()
+    assert "report: run/report.html" in out.replace(os.fspath(tmp_path) + "/", "")
