@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from collections import namedtuple
+from typing import Any
 
 import pytest
 from huggingface_hub import errors
@@ -16,7 +17,7 @@ from scd_lightning.models.tokenizers import train_tokenizer
 http = sys.modules[errors.HTTPError.__module__.split(".")[0]]
 
 TEXT = "Dr Who saw Ann in Bonn"
-ROWS = {
+ROWS: dict[str, dict[str, Any]] = {
     "ner": {"text": TEXT, "entities": [{"start": 11, "end": 14, "label": "PERSON", "text": "Ann"}]},
     "classification": {"text": TEXT, "label": "travel"},
     "qa": {"question": "Where was it?", "choices": ["Bonn", "Rome", "Oslo"], "answer": 0},
