@@ -241,9 +241,10 @@ def test_a_store_that_cannot_be_written(refused, tmp_path):
     has(refused(f"paths.store={tmp_path / 'file' / 'store'}"), "StoreError", str(tmp_path / "file"))
 
 
-def test_finished_work_survives_bad_input_and_damage_is_seen(command, folder, tmp_path):
+def test_finished_work_survives_bad_input_and_damage_is_seen(run_py, command, folder, tmp_path):
     """As commands: what one process has checked, the next one checks again."""
-    command("method=scd", f"hydra.run.dir={tmp_path / 'first'}")
+    code, _, _ = run_py("method=scd", "hydra.run.dir=first")
+    assert code == 0
     store = tmp_path / "store"
     before = contents(store)
 
