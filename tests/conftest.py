@@ -162,8 +162,11 @@ def command(tmp_path: Path) -> Command:
             "SCD_STORE": str(tmp_path / "store"),
             "PYTHONPATH": str(Path(__file__).parent),
         }
+        # Hydra takes overrides in one piece only, so flags come first.
+        flags = [argument for argument in arguments if argument.startswith("-")]
+        overrides = [argument for argument in arguments if argument not in flags]
         done = subprocess.run(
-            [sys.executable, str(ROOT / "run.py"), *SMALL, *arguments],
+            [sys.executable, str(ROOT / "run.py"), *flags, *SMALL, *overrides],
             env=environment,
             cwd=tmp_path,
             capture_output=True,
