@@ -1,10 +1,13 @@
 """From a composed configuration to a finished job: in this process, or in one process for each device."""
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +154,8 @@ def _run_ranks(job: "Job", steps: "Sequence[Step]") -> None:
                 lock.release()
         if locks:
             job.store.made |= set(locks)
-            _wait(job, wanted, locks, subprocess.Popen(_command(job), env=_environment(job)))
+            ranks = subprocess.Popen(_command(job), env=_environment(job), preexec_fn=_end_with_parent)
+            _wait(job, wanted, locks, ranks)
     finally:
         for lock in locks.values():
             lock.release()
@@ -209,6 +213,12 @@ def _command(job: "Job") -> list[str]:
 def _environment(job: "Job") -> dict[str, str]:
     threads = max(1, (os.cpu_count() or 1) // job.trainer.devices)
     return {"OMP_NUM_THREADS": str(threads), **os.environ, WORKER: "1"}
+
+
+def _end_with_parent() -> None:
+    """Has Linux end the ranks when this parent is killed: the locks of what they make die with it."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 class SweepComparison(Callback):
