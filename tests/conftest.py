@@ -3,6 +3,7 @@
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from lightning import Callback, LightningModule, Trainer
+from lightning import Callback, Trainer
 
 from scd_lightning import launch
 from scd_lightning.batch import Batch
@@ -58,6 +59,7 @@ RunJob = Callable[..., Artifacts]
 # (kind of training, optimizer step, sample) -> loss before that step.
 Losses = dict[tuple[str, int, int], float]
 Command = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., subprocess.Popen[str]]
 
 
 class LossRecorder(Callback):
@@ -70,14 +72,23 @@ class LossRecorder(Callback):
         self.folder = Path(folder)
 
     @torch.no_grad()
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
-        model: Any = pl_module.lm
-        losses = per_sample_mean(completion_cross_entropy(model.logits(batch), batch.targets), batch.rows, batch.size)
+    def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Batch, batch_idx: int) -> None:
+        losses = per_sample_mean(
+            completion_cross_entropy(pl_module.lm.logits(batch), batch.targets), batch.rows, batch.size
+        )
         kind = f"{type(pl_module).__name__} of {pl_module.spec.name}"
         with (self.folder / f"losses-{trainer.global_rank}.jsonl").open("a") as file:
             for index, loss, weight in zip(batch.index.tolist(), losses.tolist(), batch.sample_weight, strict=True):
                 if weight > 0:
                     file.write(json.dumps([kind, trainer.global_step, index, loss]) + "\n")
+
+
+class DyingRank(Callback):
+    """Ends process 1 of a student's training as a crash of the machine would."""
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
+        if trainer.global_rank == 1 and trainer.global_step == 3 and "student" in pl_module.spec.name:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")
@@ -152,10 +163,11 @@ def run_job() -> RunJob:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
-    """Runs run.py with small sizes in a process of its own; the store is the test's own."""
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts run.py with small sizes as a process of its own; the store is the test's own."""
+    started = []
 
-    def call(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def call(*arguments: str) -> subprocess.Popen[str]:
         environment = os.environ | {
             "OMP_NUM_THREADS": "1",
             "OMP_WAIT_POLICY": "PASSIVE",
@@ -165,14 +177,25 @@ def command(tmp_path: Path) -> Command:
         # Hydra takes overrides in one piece only, so flags come first.
         flags = [argument for argument in arguments if argument.startswith("-")]
         overrides = [argument for argument in arguments if argument not in flags]
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "run.py"), *flags, *SMALL, *overrides],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        line = [sys.executable, str(ROOT / "run.py"), *flags, *SMALL, *overrides]
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(line, env=environment, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True))
+        return started[-1]
+
+    yield call
+    for process in started:
+        process.terminate()
+        process.communicate()
+
+
+@pytest.fixture
+def command(start: Start) -> Command:
+    """Runs run.py like `start`, waits for its end, and expects success unless told otherwise."""
+
+    def call(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        process = start(*arguments)
+        out, err = process.communicate(timeout=300)
+        done = subprocess.CompletedProcess(arguments, process.returncode, out, err)
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done

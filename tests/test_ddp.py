@@ -1,6 +1,10 @@
 """The command line as users type it, on one process and on two; tests/pipeline compares them in one process, faster."""
 
 import json
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,8 +87,6 @@ def test_a_sweep_trains_teacher_and_anchor_once(command, tmp_path, trainer):
 
 
 def test_two_runs_side_by_side_share_the_work(command, tmp_path):
-    from concurrent.futures import ThreadPoolExecutor
-
     runs = [tmp_path / "one", tmp_path / "two"]
     with ThreadPoolExecutor(2) as pool:
         outputs = list(pool.map(lambda run: command(f"hydra.run.dir='{run}'", "method=td").stdout, runs))
@@ -93,3 +95,48 @@ def test_two_runs_side_by_side_share_the_work(command, tmp_path):
     for kind in ("teacher_sft", "student_sft", "distill"):
         assert sorted(read(run / "costs.json")[kind]["reused"] for run in runs) == [False, True]
     assert any("Waiting for" in output and str(tmp_path) in output for output in outputs)
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def processes(run: Path) -> list[str]:
+    """Command lines of the living processes of a run."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:  # It has just ended.
+            continue
+    return [line for line in lines if str(run) in line]
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks into /proc")
+def test_a_killed_parent_takes_its_ranks_along(start, command, tmp_path):
+    run = tmp_path / "run"
+    arguments = ("trainer=ddp_cpu", "method=td", f"hydra.run.dir={run}", "teacher.epochs=30")
+    parent = start(*arguments)
+    wait_for(lambda: bool(list((tmp_path / "store").glob("teacher-*.partial/trajectory/checkpoint-*"))))
+    assert len(processes(run)) >= 4
+    parent.send_signal(signal.SIGKILL)
+    wait_for(lambda: not processes(run))
+    assert "teacher" not in artifacts(tmp_path / "store")
+
+    command(*arguments)
+    assert artifacts(tmp_path / "store")["teacher"] == 1
+    assert not list((tmp_path / "store").glob("*.partial"))
+
+
+def test_a_dead_rank_ends_the_job(command, tmp_path):
+    dying = "+callbacks.dying={_target_: conftest.DyingRank, _partial_: true}"
+    done = command("trainer=ddp_cpu", "method=td", f"hydra.run.dir={tmp_path / 'run'}", dying, check=False)
+    assert done.returncode == 1
+    assert artifacts(tmp_path / "store") == {"teacher": 1, "tokenizer": 1}
+    # The teacher was whole, and is found; the rest is made now.
+    command("trainer=ddp_cpu", "method=td", f"hydra.run.dir={tmp_path / 'run'}")
+    costs = read(tmp_path / "run" / "costs.json")
+    assert [costs[stage]["reused"] for stage in ("teacher_sft", "student_sft", "distill")] == [True, False, False]

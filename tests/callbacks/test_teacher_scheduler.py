@@ -104,6 +104,8 @@ def test_scores_are_the_ones_computed_by_hand(module, trainer, sources, probe):
         choice = scheduler.choices[stage]
         assert choice.student_kl == pytest.approx(student_kl, rel=1e-5)
         assert choice.best_kl == pytest.approx([mean_kl(logits[1], each, probe) for each in logits], rel=1e-5, abs=1e-6)
+        assert choice.best_kl is not None
+        assert choice.student_kl is not None
         assert choice.checkpoint == np.argmin(np.add(choice.best_kl, choice.student_kl))
     assert scheduler.choices[0].student_kl != scheduler.choices[1].student_kl
 

@@ -71,7 +71,13 @@ def _work(make, recorder) -> None:
 
 def _rank(rank: int, port: int, make, recorder) -> None:
     """A process as torch's launcher would start it."""
-    where = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0}
+    where: dict[str, object] = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": 2,
+        "LOCAL_WORLD_SIZE": 2,
+        "GROUP_RANK": 0,
+    }
     where |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test"}
     os.environ.update({name: str(value) for name, value in where.items()})
     # A forked process has none of its parent's OpenMP threads, and must not wait for them.

@@ -104,7 +104,8 @@ def test_scores_and_weights_are_the_ones_computed_by_hand(job, run_job):
         assert stage["mean_weight"] == pytest.approx(np.mean(anchor / (anchor + teacher)), abs=1e-6)
 
 
-def test_anchor_losses_are_its_best_weights_losses(job, run_job):
+def test_anchor_losses_are_its_best_weights_losses(make_job, run_job):
+    job = make_job("stages=[teacher_sft,student_sft]", "trainer.precision=64-true")
     anchor = run_job(job)["anchor"]
     model: LlamaForCausalLM = job.build(job.student).base
     (path,) = (anchor.folder / "weights").glob("checkpoint-*.safetensors")
