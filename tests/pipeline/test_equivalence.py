@@ -113,7 +113,9 @@ def reference(request, train) -> tuple[str, Trained]:
     return request.param, train(f"trainer.precision={request.param}")
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant", [pytest.param(name, marks=pytest.mark.slow if "," in name else ()) for name in VARIANTS]
+)
 def test_same_losses_and_schedule(variant, reference, train):
     precision, expected = reference
     tolerance, steps = PRECISIONS[precision]
@@ -125,7 +127,6 @@ def test_same_losses_and_schedule(variant, reference, train):
     }  # fmt: skip
     early = [key for key in expected.losses if key[1] < steps]
     apart = {key: abs(found.losses[key] - expected.losses[key]) for key in early}
-    print("apart", precision, variant, max(apart.values()), np.abs(found.test - expected.test).max())
     assert max(apart.values()) <= tolerance
     np.testing.assert_allclose(found.test, expected.test, rtol=0, atol=tolerance if steps > 20 else 1e-3)
 

@@ -3,7 +3,7 @@
 import pytest
 
 
-@pytest.mark.parametrize("task", ["ner", "qa", "classification"])
+@pytest.mark.parametrize("task", ["ner", *(pytest.param(t, marks=pytest.mark.slow) for t in ("qa", "classification"))])
 def test_same_seed_same_bytes(make_job, run_job, task):
     runs = [make_job(f"task={task}", run=f"run/{name}", store=f"store_{name}") for name in ("first", "second")]
     for job in runs:
