@@ -6,7 +6,7 @@ from pathlib import Path
 from lightning import Callback, LightningModule, Trainer
 
 from scd_lightning.checkpoints.store import CheckpointStore
-from scd_lightning.models.module import CausalLMModule
+from scd_lightning.models.fine_tuning import FineTuning
 
 
 class BestWeights(Callback):
@@ -28,7 +28,7 @@ class BestWeights(Callback):
         """Compares what was just logged with the best so far; the epoch-end hook would come before the logging."""
         if trainer.sanity_checking:
             return
-        assert isinstance(pl_module, CausalLMModule)
+        assert isinstance(pl_module, FineTuning)
         metric, loss = (float(trainer.callback_metrics[f"validation_{name}"]) for name in ("metric", "loss"))
         if self.best is not None and (metric, -loss) < (self.best[0], -self.best[1]):
             return

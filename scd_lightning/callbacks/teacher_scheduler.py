@@ -10,7 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
-from scd_lightning.models.module import CausalLMModule
+from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.progress import say
 from scd_lightning.schedules.policies import Policy, Scores
 from scd_lightning.schedules.scoring import ProbeReference, kl_to_checkpoints, reference
@@ -88,7 +88,7 @@ class TeacherScheduler(Callback):
         stage = trainer.current_epoch // self.stage_epochs
         if stage == self._loaded:
             return
-        assert isinstance(pl_module, CausalLMModule)
+        assert isinstance(pl_module, FineTuning)
         if stage == len(self.choices):
             self.choices.append(self._choose(stage, trainer, pl_module))
         # All processes have the same scores, but one decides: equal is not the same as agreed.
@@ -99,7 +99,7 @@ class TeacherScheduler(Callback):
         self.probe_source.release()
         say(f"  stage {stage}: taught by checkpoint {checkpoint} of 0 to {self.source.num_checkpoints - 1}")
 
-    def _choose(self, stage: int, trainer: Trainer, module: CausalLMModule) -> StageChoice:
+    def _choose(self, stage: int, trainer: Trainer, module: FineTuning) -> StageChoice:
         student_kl = self._student_kl(trainer, module) if self.policy.needs_scores else None
         scores = Scores(self.best, self.source.num_checkpoints, self._best_kl, student_kl)
         chosen = self.policy.select(stage, scores, [choice.checkpoint for choice in self.choices])
@@ -107,7 +107,7 @@ class TeacherScheduler(Callback):
         epochs = (first, first + self.stage_epochs - 1)
         return StageChoice(stage, epochs, distributed.from_first_rank(chosen), self._best_kl, student_kl)
 
-    def _student_kl(self, trainer: Trainer, module: CausalLMModule) -> list[float]:
+    def _student_kl(self, trainer: Trainer, module: FineTuning) -> list[float]:
         """KL(student || checkpoint_i), and with the first call KL(best || checkpoint_i), which never changes."""
         context = trainer.precision_plugin.forward_context
         if self._batches is None:
@@ -124,7 +124,7 @@ class TeacherScheduler(Callback):
 
 
 def _student_reference(
-    module: CausalLMModule, batches: list[Batch], context: Callable[[], AbstractContextManager[Any]]
+    module: FineTuning, batches: list[Batch], context: Callable[[], AbstractContextManager[Any]]
 ) -> ProbeReference:
     """The student as it is now, in eval mode for as long as it is probed."""
     was_training = module.lm.training

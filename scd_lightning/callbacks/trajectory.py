@@ -7,7 +7,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.errors import ConfigError
-from scd_lightning.models.module import CausalLMModule
+from scd_lightning.models.fine_tuning import FineTuning
 
 
 def kept_steps(total_steps: int, checkpoints: int) -> list[int]:
@@ -51,7 +51,7 @@ class Trajectory(Callback):
         if step not in self.steps or step == self._saved:
             return
         self._saved = step
-        assert isinstance(pl_module, CausalLMModule)
+        assert isinstance(pl_module, FineTuning)
         if trainer.is_global_zero:
             with torch.no_grad():
                 self.store.save(pl_module.lm, step, {}, keep_frozen=self.keep_frozen)

@@ -10,8 +10,8 @@ from scd_lightning.batch import Batch
 from scd_lightning.data.base import DomainDataModule
 from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
 from scd_lightning.metrics.judgement import Judgement
+from scd_lightning.models.answers import answer
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.models.module import answer
 
 
 @dataclass(frozen=True)

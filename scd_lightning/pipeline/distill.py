@@ -15,7 +15,7 @@ from scd_lightning.batch import Batch
 from scd_lightning.callbacks.teacher_scheduler import StageChoice, TeacherScheduler
 from scd_lightning.checkpoints.manifest import sha256_json
 from scd_lightning.checkpoints.store import CheckpointStore
-from scd_lightning.models.student import StudentModule
+from scd_lightning.models.distillation import Distillation
 from scd_lightning.pipeline.artifacts import Artifact
 from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.job import Job
@@ -58,7 +58,7 @@ def distill(job: Job, folder: Path, trajectory: Artifact, anchor: Artifact) -> t
     anchor_loss = None
     if job.method.needs_anchor:
         anchor_loss = torch.from_numpy(np.load(anchor.folder / TRAIN_LOSSES))
-    make = partial(StudentModule, sources[0], job.method.weighting, anchor_loss)
+    make = partial(Distillation, sources[0], job.method.weighting, anchor_loss)
     module, result, volume = train_student(job, folder, "distill", make, [scheduler])
     schedule = [_record(choice, module.curve) for choice in scheduler.choices]
     costs = meter.read() | volume

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from scd_lightning import distributed
-from scd_lightning.models.teacher import TeacherModule
+from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.training import TRAIN_LOSSES, predict, train_student
@@ -24,7 +24,7 @@ def student_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
         The result of `train_student` and the costs.
     """
     meter = Meter()
-    module, result, volume = train_student(job, folder, "student_sft", TeacherModule)
+    module, result, volume = train_student(job, folder, "student_sft", FineTuning)
     losses = [prediction.loss for prediction in predict(job, module.lm, "train", answers=False)]
     if distributed.rank() == 0:
         dtype = np.float64 if next(module.parameters()).dtype == torch.float64 else np.float32

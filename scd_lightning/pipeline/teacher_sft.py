@@ -8,7 +8,7 @@ from lightning import seed_everything
 from scd_lightning.callbacks.stage_progress import StageProgress
 from scd_lightning.callbacks.trajectory import Trajectory, kept_steps
 from scd_lightning.checkpoints.store import CheckpointEntry, CheckpointStore, check_free_space, required_bytes
-from scd_lightning.models.teacher import TeacherModule
+from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.pipeline.costs import Meter, training_volume
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.training import steps_per_epoch
@@ -40,7 +40,7 @@ def teacher_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
     store = CheckpointStore(folder / TRAJECTORY)
     check_free_space(job.store.root, required_bytes(model, spec.checkpoints, keep_frozen=not spec.lora.r))
     job.data.set_batching(spec.global_batch, job.trainer.micro_batches, job.seed)
-    module = TeacherModule(model, spec, job.data, job.tokenizer, job.objective, stage_steps=total)
+    module = FineTuning(model, spec, job.data, job.tokenizer, job.objective, stage_steps=total)
     keep = Trajectory(store, steps, keep_frozen=not spec.lora.r)
     trainer = job.trainer(
         max_epochs=spec.epochs,
@@ -57,7 +57,7 @@ def teacher_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
     return result, meter.read() | volume
 
 
-def _validate_trajectory(job: Job, module: TeacherModule, store: CheckpointStore) -> None:
+def _validate_trajectory(job: Job, module: FineTuning, store: CheckpointStore) -> None:
     for index in track(range(len(store.entries)), "validating the trajectory", len(store.entries)):
         store.load_into(module.lm, index)
         trainer = job.trainer()

@@ -12,7 +12,7 @@ from scd_lightning.callbacks.stage_progress import StageProgress
 from scd_lightning.callbacks.stage_reset import StageReset
 from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.models.module import CausalLMModule
+from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.models.predictor import Prediction, Predictor
 from scd_lightning.pipeline.costs import training_volume
 from scd_lightning.pipeline.job import Job
@@ -31,9 +31,9 @@ def train_student(
     job: Job,
     folder: Path,
     stage: str,
-    make_module: Callable[..., CausalLMModule],
+    make_module: Callable[..., FineTuning],
     callbacks: Sequence[Callback] = (),
-) -> tuple[CausalLMModule, dict[str, Any], dict[str, Any]]:
+) -> tuple[FineTuning, dict[str, Any], dict[str, Any]]:
     """Trains from the base weights on the common batches, and keeps the best weights.
 
     Args:

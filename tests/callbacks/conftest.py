@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from scd_lightning.models.teacher import TeacherModule
+from scd_lightning.models.fine_tuning import FineTuning
 
 
-class StepRecorder(TeacherModule):
+class StepRecorder(FineTuning):
     """Notes, after each optimizer step, the weights, the learning rate and the age of the optimizer's state."""
 
     def configure_optimizers(self):

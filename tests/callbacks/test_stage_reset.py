@@ -3,7 +3,7 @@ import math
 import pytest
 
 from scd_lightning.callbacks.stage_reset import StageReset
-from scd_lightning.models.module import learning_rate_factor
+from scd_lightning.models.fine_tuning import learning_rate_factor
 
 # Ten steps a stage, ceil(10 %) = 1 of them warm-up: then the cosine of the other nine, written out.
 TEN = [1.0, 1.0, 0.9698463, 0.8830222, 0.75, 0.5868241, 0.4131759, 0.25, 0.1169778, 0.0301537]

@@ -123,7 +123,7 @@ def test_same_losses_and_schedule(variant, reference, train):
 
     assert found.losses.keys() == expected.losses.keys()
     assert {kind for kind, _, _ in found.losses} == {
-        "TeacherModule of tiny teacher", "TeacherModule of tiny student", "StudentModule of tiny student",
+        "FineTuning of tiny teacher", "FineTuning of tiny student", "Distillation of tiny student",
     }  # fmt: skip
     early = [key for key in expected.losses if key[1] < steps]
     apart = {key: abs(found.losses[key] - expected.losses[key]) for key in early}
@@ -144,5 +144,5 @@ def test_the_comparison_would_show_another_teacher(reference, train):
         "method.weighting._target_=scd_lightning.losses.weighting.ConstantWeight",
         "+method.weighting.weight=0.5",
     )
-    last = max(key for key in expected.losses if key[0].startswith("StudentModule"))
+    last = max(key for key in expected.losses if key[0].startswith("Distillation"))
     assert abs(found.losses[last] - expected.losses[last]) > 1e-4

@@ -22,7 +22,7 @@ class StageStarts(Callback):
         self.kept = kept
 
     def on_train_epoch_start(self, trainer, pl_module) -> None:
-        if type(pl_module).__name__ == "StudentModule":
+        if type(pl_module).__name__ == "Distillation":
             self.kept.append({name: p.detach().clone() for name, p in pl_module.lm.base.state_dict().items()})
 
 

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from scd_lightning.batch import Batch
 from scd_lightning.errors import StoreError
 from scd_lightning.losses.weighting import AdaptiveWeight
-from scd_lightning.models.student import StudentModule
+from scd_lightning.models.distillation import Distillation
 from scd_lightning.teachers import signals as signals_module
 from scd_lightning.teachers.cached import CachedSource
 from scd_lightning.teachers.live import LiveSource
@@ -304,7 +304,7 @@ def test_no_teacher_weight_enters_the_student(helpers, make_teacher, kind):
     source.load(0)
     student = helpers.make_model(seed=5)
     data = SimpleNamespace(validation="teacher_forced")
-    module = StudentModule(
+    module = Distillation(
         source,
         AdaptiveWeight(),
         torch.zeros(11),

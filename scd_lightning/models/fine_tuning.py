@@ -1,7 +1,6 @@
-"""What teacher and student training share: optimizer, learning rate, validation."""
+"""Fine-tuning on gold completions: the teacher's and the anchor's, and what distillation builds on."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from lightning import LightningModule
@@ -13,11 +12,10 @@ from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.batch import Batch
 from scd_lightning.data.base import DomainDataModule
-from scd_lightning.losses.objective import Objective, ObjectiveResult
+from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
-from scd_lightning.metrics.judgement import Judgement
+from scd_lightning.models.answers import answer
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.models.decoding import best_candidates, greedy_decode
 from scd_lightning.models.spec import ModelSpec
 
 
@@ -38,22 +36,8 @@ def learning_rate_factor(step: int, stage_steps: int, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (within - climbing) / max(1, stage_steps - climbing)))
 
 
-def answer(
-    model: CausalLM, data: DomainDataModule, tokenizer: PreTrainedTokenizerFast, split: str, indices: Sequence[int]
-) -> list[Judgement]:
-    """Has the model answer samples of a split, by the best candidate or by greedy decoding, and judges the answers."""
-    samples = [data.tokenized[split][i] for i in indices]
-    answers: list[str | int]
-    if data.answer_kind == "choice":
-        # Any id that every model of the family has will do for padding; the pad token may lie past this one's rows.
-        answers = [*best_candidates(model, samples, tokenizer.eos_token_id)]
-    else:
-        answers = [*greedy_decode(model, tokenizer, samples, data.max_new_tokens or 1)]
-    return [data.judge(split, index, each) for index, each in zip(indices, answers, strict=True)]
-
-
-class CausalLMModule(LightningModule):
-    """Trains a causal language model on completions; validates its loss and its answers.
+class FineTuning(LightningModule):
+    """Trains a causal language model on its completions' cross-entropy; validates its loss and its answers.
 
     Args:
         model: The model.
@@ -90,11 +74,30 @@ class CausalLMModule(LightningModule):
         self.validation_loss = MeanMetric()
         self.validation_metric: Metric = data.build_metric() if data.validation == "task" else MeanMetric()
 
-    def training_share(self, batch: Batch, result: ObjectiveResult) -> Tensor:
-        """Records the cross-entropy, and undoes the averages of DDP over ranks and of Lightning over micro-batches.
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """This micro-batch's share of the optimizer step's loss."""
+        return self.share(batch)
+
+    def share(self, batch: Batch, teacher_logits: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
+        """A micro-batch's share of the loss, with the averages of DDP and of gradient accumulation undone.
 
         The objective has divided by the optimizer step's own count already, whatever the number of ranks.
+
+        Args:
+            batch: The micro-batch.
+            teacher_logits: [K V], or None for the cross-entropy alone.
+            weight: [B], the distillation term's weight; given exactly where teacher_logits are.
         """
+        result = self.objective(
+            self.lm.logits(batch),
+            batch.targets,
+            batch.rows,
+            batch.sample_weight,
+            window_samples=batch.window_samples,
+            window_tokens=batch.window_tokens,
+            teacher_logits=teacher_logits,
+            weight=weight,
+        )
         self.train_loss.update(result.sample_cross_entropy, batch.sample_weight)
         return result.loss * self.trainer.world_size * self.trainer.accumulate_grad_batches
 

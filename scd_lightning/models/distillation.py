@@ -8,18 +8,18 @@ from torchmetrics import MeanMetric
 
 from scd_lightning.batch import Batch
 from scd_lightning.losses.weighting import Weighting
-from scd_lightning.models.module import CausalLMModule
+from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.teachers.source import TeacherSource
 
 
-class StudentModule(CausalLMModule):
+class Distillation(FineTuning):
     """Distils from whichever checkpoint its teacher source answers for (arXiv 2601.10114, adaptive weighting).
 
     Args:
         source: The teacher's outputs; no submodule, so that no teacher weight enters a student checkpoint.
         weighting: (anchor_loss [B] or None, teacher_loss [B]) -> w [B].
         anchor_loss: [S], the anchor's per-sample losses on the training split, or None.
-        **common: Arguments of `CausalLMModule`.
+        **common: Arguments of `FineTuning`.
     """
 
     def __init__(self, source: TeacherSource, weighting: Weighting, anchor_loss: Tensor | None, **common: Any) -> None:
@@ -38,17 +38,7 @@ class StudentModule(CausalLMModule):
             anchor_loss = None if self.anchor_loss is None else self.anchor_loss[batch.index]
             weight = self.weighting(anchor_loss, teacher_loss)
         self.weight.update(weight, batch.sample_weight)
-        result = self.objective(
-            self.lm.logits(batch),
-            batch.targets,
-            batch.rows,
-            batch.sample_weight,
-            window_samples=batch.window_samples,
-            window_tokens=batch.window_tokens,
-            teacher_logits=teacher_logits,
-            weight=weight,
-        )
-        return self.training_share(batch, result)
+        return self.share(batch, teacher_logits, weight)
 
     def on_train_epoch_end(self) -> None:
         """Adds the epoch's `mean_weight` to what is logged."""
