@@ -104,6 +104,8 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
         _run_ranks(job, steps)
     # In a distributed job, the ranks tell of what they make, and their parent of what was there.
     made = execute(job, steps, lambda artifact: not parent or artifact.reused)
+    if rank:
+        _leave_ranks()
     if WORKER in os.environ or os.environ.get("RANK", "0") != "0":
         return
     OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
@@ -133,6 +135,13 @@ def _join_ranks(job: "Job") -> None:
     if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if on_gpu else "gloo")
+
+
+def _leave_ranks() -> None:
+    """Ends the process group's threads: one that still wants the interpreter's lock at exit aborts the process."""
+    import torch.distributed as dist
+
+    dist.destroy_process_group()
 
 
 def _run_ranks(job: "Job", steps: "Sequence[Step]") -> None:
