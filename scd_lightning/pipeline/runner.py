@@ -30,13 +30,15 @@ class Step:
         name: The artifact's name within the job: teacher, anchor, student, or evaluation of one of them.
         stage: The pipeline stage that makes it.
         key: What it is.
-        build: Fills a folder from the artifacts before it, and returns its result and costs.
+        build: Fills a folder from the artifacts that it needs, and returns its result and costs.
+        needs: Names of those artifacts.
     """
 
     name: str
     stage: str
     key: ArtifactKey
     build: Callable[[Path, Artifacts], Outcome]
+    needs: tuple[str, ...] = ()
 
 
 def plan(job: Job) -> list[Step]:
@@ -46,7 +48,7 @@ def plan(job: Job) -> list[Step]:
         Step("anchor", "student_sft", anchor_key(job), lambda folder, _: student_sft(job, folder)),
     ]
     if job.method.policy is not None:
-        steps.append(Step("student", "distill", student_key(job), partial(_distill, job)))
+        steps.append(Step("student", "distill", student_key(job), partial(_distill, job), ("teacher", "anchor")))
     return [*steps, *_evaluations(job)]
 
 
@@ -65,7 +67,8 @@ def _evaluations(job: Job) -> list[Step]:
     for name, weights in keys.items():
         spec_name = "teacher" if name == "teacher" else "student"
         key = evaluation_key(job, getattr(job, spec_name), job.settings[spec_name], weights.digest)
-        steps.append(Step(f"evaluation of {name}", "evaluate", key, partial(_evaluate_tuned, job, name)))
+        holder = "anchor" if name == "student" and job.method.policy is None else name
+        steps.append(Step(f"evaluation of {name}", "evaluate", key, partial(_evaluate_tuned, job, name), (holder,)))
     return steps
 
 
@@ -85,6 +88,17 @@ def tuned_weights(job: Job, name: str, made: Artifacts) -> Weights:
     return Weights(job.student, holder.folder / WEIGHTS)
 
 
+def _wanted(steps: Sequence[Step], stages: Sequence[str]) -> list[Step]:
+    """The steps of the stages asked for and those that they need; the report needs all."""
+    if "report" in stages:
+        return list(steps)
+    names: set[str] = set()
+    for step in reversed(steps):
+        if step.stage in stages or step.name in names:
+            names |= {step.name, *step.needs}
+    return [step for step in steps if step.name in names]
+
+
 def _build(step: Step, made: Artifacts, folder: Path) -> Outcome:
     return step.build(folder, made)
 
@@ -101,9 +115,7 @@ def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool
         ConfigError: A stage that is not in `stages` has nothing in the store that later ones could use.
     """
     made: Artifacts = {}
-    last = max((i for i, step in enumerate(steps) if step.stage in job.stages), default=-1)
-    needed = steps if "report" in job.stages else steps[: last + 1]
-    for step in needed:
+    for step in _wanted(steps, job.stages):
         if step.stage in job.stages:
             made[step.name] = job.store.make(step.key, partial(_build, step, made))
         elif found := job.store.find(step.key):
