@@ -14,8 +14,8 @@ from scd_lightning.errors import ConfigError
 _TEMPLATES = {
     "ner": (
         {
-            "en": "List the entities ({labels}) line by line.\n{text}\nEntities:\n",
-            "ja": "固有表現（{labels}）を一行ずつ挙げよ。\n{text}\n固有表現:\n",
+            "en": "{text}\nEntities:\n",
+            "ja": "{text}\n固有表現:\n",
         },
         {"text"},
         {"text", "labels"},
