@@ -61,9 +61,12 @@ def test_sample(write_folder):
     assert sample.completion == "P: Ann\nP: Bob\nL: Rome"
     assert sample.fields["labels"] == "L, P"
     assert (module.answer_kind, module.primary_metric, module.language) == ("generate", "f1", "en")
-    assert sorted(module.texts()) == [
-        "List the entities (L, P) line by line.\nAnn met Bob in Rome.\nEntities:\n" + sample.completion
-    ]
+    assert module.texts() == ["Ann met Bob in Rome.\nEntities:\n" + sample.completion]
+
+
+def test_labels_in_a_template_of_the_users_own(write_folder):
+    module = read(write_folder(**splits([GOOD])), template="Find {labels}.\n{text}\n")
+    assert module.texts()[0].startswith("Find L, P.\nAnn met")
 
 
 def test_spans_lose_their_outer_white_space(write_folder):
@@ -136,4 +139,4 @@ def test_japanese(write_folder):
     )
     assert module.language == "ja"
     assert [sample.completion for sample in module.samples["train"]] == ["地名: 東京", "なし"]
-    assert module.texts()[0].startswith("固有表現（地名）")
+    assert module.texts()[0] == "東京の田中さん\n固有表現:\n地名: 東京"
