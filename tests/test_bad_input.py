@@ -193,7 +193,7 @@ def test_different_tokenizers(refused, tmp_path):
         ("budget.global_batch=0", ["budget.global_batch", "1 or more"]),
         ("budget.probe_samples=0", ["budget.probe_samples", "1 or more"]),
         ("task.max_length=0", ["task.max_length", "Got: 0"]),
-        ("task.max_length=12", ["task.max_length=12", "too long", "raise task.max_length"]),
+        ("task.max_length=3", ["task.max_length=3", "too long", "raise task.max_length"]),
         ("task.max_new_tokens=0", ["task.max_new_tokens", "Got: 0"]),
         ("task.evaluation_batch=0", ["task.evaluation_batch", "Got: 0"]),
         ("task.data.max_samples=0", ["task.data.max_samples"]),

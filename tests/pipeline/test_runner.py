@@ -23,7 +23,6 @@ def test_one_stage_alone(make_job, run_job):
 @pytest.mark.parametrize(
     ("stages", "missing"),
     [
-        ("[student_sft]", "teacher_sft"),
         ("[distill]", "teacher_sft"),
         ("[teacher_sft,distill]", "student_sft"),
         ("[evaluate]", "teacher_sft"),
@@ -41,6 +40,10 @@ def test_a_stage_that_is_left_out_and_not_there(make_job, run_job, stages, missi
         run_job(job)
     assert e.value.where == "stages"
     assert missing in str(e.value.expected)
+
+
+def test_the_anchor_needs_no_teacher(make_job, run_job):
+    assert set(run_job(make_job("stages=[student_sft]"))) == {"anchor"}
 
 
 def test_stages_by_and_by_equal_a_run_at_once(make_job, run_job):
