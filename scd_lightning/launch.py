@@ -239,7 +239,10 @@ class SweepComparison(Callback):
         from scd_lightning.progress import console, say
 
         folder = Path(config.hydra.sweep.dir)
-        runs = sorted(path for path in folder.iterdir() if path.is_dir())
+        # By length first: job 10 comes after job 2.
+        runs = sorted(
+            (path for path in folder.iterdir() if path.is_dir()), key=lambda path: (len(path.name), path.name)
+        )
         comparison = compare(runs)
         comparison.write(folder)
         console.print(comparison.to_table())

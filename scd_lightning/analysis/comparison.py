@@ -209,7 +209,7 @@ def _values(results: dict[str, Any]) -> dict[str, float]:
 def _setting_table(setting: Setting) -> Table:
     table = Table(box=SIMPLE_HEAD)
     for column in HEADINGS:
-        table.add_column(column, justify="left" if column == "method" else "right")
+        table.add_column(column, justify="left" if column == "method" else "right", min_width=len(column))
     for row in setting.rows:
         table.add_row(*map(Text, _cells(setting, row)))
     return table
