@@ -240,7 +240,8 @@ class SweepComparison(Callback):
 
         folder = Path(config.hydra.sweep.dir)
         # By length first: job 10 comes after job 2.
-        runs = sorted(
+        folders = (path for path in folder.iterdir() if path.is_dir())
+        runs = sorted(folders, key=lambda path: (len(path.name), path.name))
             (path for path in folder.iterdir() if path.is_dir()), key=lambda path: (len(path.name), path.name)
         )
         comparison = compare(runs)
