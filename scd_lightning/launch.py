@@ -242,8 +242,6 @@ class SweepComparison(Callback):
         # By length first: job 10 comes after job 2.
         folders = (path for path in folder.iterdir() if path.is_dir())
         runs = sorted(folders, key=lambda path: (len(path.name), path.name))
-            (path for path in folder.iterdir() if path.is_dir()), key=lambda path: (len(path.name), path.name)
-        )
         comparison = compare(runs)
         comparison.write(folder)
         console.print(comparison.to_table())
