@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -32,7 +32,7 @@ def fetch_config(path: str, revision: str | None, where: str) -> Path:
     if os.path.isdir(path):
         return _local_config(Path(path), where)
     try:
-        return Path(hf_hub_download(path, "config.json", revision=revision))
+        return _download_config(path, revision)
     except GatedRepoError as error:
         raise ModelError(
             "The model is gated and this account may not read it",
@@ -54,6 +54,13 @@ def fetch_config(path: str, revision: str | None, where: str) -> Path:
     except (OfflineModeIsEnabled, HTTPError, OSError) as error:
         # HTTPError is the base of the hub's own errors and of the HTTP library's, whichever that is.
         raise _out_of_reach(path, where) from error
+
+
+def _download_config(path: str, revision: str | None) -> Path:
+    if not isinstance(try_to_load_from_cache(path, "config.json", revision=revision), str):
+        # One try: where nothing is cached, the download itself retries an unreachable hub for half a minute.
+        get_hf_file_metadata(hf_hub_url(path, "config.json", revision=revision))
+    return Path(hf_hub_download(path, "config.json", revision=revision))
 
 
 def _local_config(folder: Path, where: str) -> Path:

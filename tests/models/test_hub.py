@@ -48,7 +48,7 @@ def test_each_failure_says_which_it_is(monkeypatch, error, what, remedy):
     def fail(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(hub, "hf_hub_download", fail)
+    monkeypatch.setattr(hub, "get_hf_file_metadata", fail)
     with pytest.raises(ModelError) as raised:
         fetch_config(HUB_ID, None, "teacher.path")
     assert raised.value.what == what
@@ -62,7 +62,7 @@ def test_an_unknown_revision_is_named(monkeypatch):
     def fail(*args, **kwargs):
         raise RevisionNotFoundError("none", response=response(404))
 
-    monkeypatch.setattr(hub, "hf_hub_download", fail)
+    monkeypatch.setattr(hub, "get_hf_file_metadata", fail)
     with pytest.raises(ModelError, match="Got: owner/model at revision v9"):
         fetch_config(HUB_ID, "v9", "teacher.path")
 
@@ -71,7 +71,7 @@ def test_a_defect_is_no_user_mistake(monkeypatch):
     def fail(*args, **kwargs):
         raise KeyError("defect")
 
-    monkeypatch.setattr(hub, "hf_hub_download", fail)
+    monkeypatch.setattr(hub, "get_hf_file_metadata", fail)
     with pytest.raises(KeyError):
         fetch_config(HUB_ID, None, "teacher.path")
 
