@@ -155,7 +155,7 @@ def test_the_hubs_refusals_are_told_apart(refused, monkeypatch):
         def refuse(*args, error=refusal, **kwargs):
             raise error
 
-        monkeypatch.setattr(hub, "hf_hub_download", refuse)
+        monkeypatch.setattr(hub, "get_hf_file_metadata", refuse)
         has(
             refused("teacher=llama", "student=tinyllama"),
             "ModelError",
