@@ -184,10 +184,10 @@ def _wait(
         workers.wait()
         raise
     if workers.returncode != 0:
-        _raise_workers_error(job.run_dir)
+        _raise_ranks_error(job.run_dir)
 
 
-def _raise_workers_error(run_dir: Path) -> None:
+def _raise_ranks_error(run_dir: Path) -> None:
     from scd_lightning import errors
     from scd_lightning.checkpoints.manifest import read_json
 

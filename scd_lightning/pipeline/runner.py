@@ -127,6 +127,6 @@ def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool
                 got=list(job.stages),
                 expected=f"{step.stage} among the stages, or an earlier run with the same settings",
             )
-        if step.name in made and announce(made[step.name]):
+        if announce(made[step.name]):
             say(summarize(step.name, step.stage, made[step.name], job))
     return made
