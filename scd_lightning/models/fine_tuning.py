@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import torch
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
@@ -14,6 +15,7 @@ from scd_lightning.batch import Batch
 from scd_lightning.data.base import DomainDataModule
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
+from scd_lightning.metrics.samples import SampleValues
 from scd_lightning.models.answers import answer
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.spec import ModelSpec
@@ -50,6 +52,7 @@ class FineTuning(LightningModule):
     Attributes:
         curve: One point an epoch: epoch, step, train_loss, and validation_loss and validation_metric where validated.
         last_validation: The newest of the latter two.
+        sample_losses: After a validation, each validation sample's mean completion-token loss; [S] by `compute()`.
     """
 
     def __init__(
@@ -72,6 +75,9 @@ class FineTuning(LightningModule):
         self.last_validation: dict[str, float | None] = {"validation_loss": None, "validation_metric": None}
         self.train_loss = MeanMetric()
         self.validation_loss = MeanMetric()
+        exact = next(model.parameters()).dtype == torch.float64
+        validation = len(data.samples["validation"])
+        self.sample_losses = SampleValues(validation, torch.float64 if exact else torch.float32)
         self.validation_metric: Metric = data.build_metric() if data.validation == "task" else MeanMetric()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -109,11 +115,16 @@ class FineTuning(LightningModule):
         point = {"epoch": self.current_epoch, "step": self.global_step, "train_loss": float(train_loss)}
         self.curve.append(point | self.last_validation)
 
+    def on_validation_epoch_start(self) -> None:
+        """Forgets the last pass's sample losses, which stay readable after their validation."""
+        self.sample_losses.reset()
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Per-sample losses, and either exact match by one pass or the task's own metric."""
         logits = self.lm.logits(batch)
         loss = per_sample_mean(completion_cross_entropy(logits, batch.targets), batch.rows, batch.size)
         self.validation_loss.update(loss, batch.sample_weight)
+        self.sample_losses.update(loss, batch.index, batch.sample_weight)
         if self.data.validation == "task":
             real = [int(i) for i, w in zip(batch.index, batch.sample_weight, strict=True) if w > 0]
             self.validation_metric.update(

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from lightning import seed_everything
 
+from scd_lightning import distributed
 from scd_lightning.callbacks.stage_progress import StageProgress
 from scd_lightning.callbacks.trajectory import Trajectory, kept_steps
 from scd_lightning.checkpoints.store import CheckpointEntry, CheckpointStore, check_free_space, required_bytes
@@ -15,6 +17,7 @@ from scd_lightning.pipeline.training import steps_per_epoch
 from scd_lightning.progress import track
 
 TRAJECTORY = "trajectory"
+VALIDATION_LOSSES = "validation_losses.npy"
 
 
 def best_checkpoint(entries: list[CheckpointEntry]) -> int:
@@ -50,20 +53,35 @@ def teacher_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
         limit_val_batches=0,
     )
     trainer.fit(module, datamodule=job.data)
-    _validate_trajectory(job, module, store)
+    validate_trajectory(job, module, store, folder)
     volume = training_volume(job.data, spec.epochs)
     trajectory = [{"index": e.index, "step": e.step, "metrics": e.metrics} for e in store.entries]
     result = {"best": best_checkpoint(store.entries), "trajectory": trajectory, "curve": module.curve}
     return result, meter.read() | volume
 
 
-def _validate_trajectory(job: Job, module: FineTuning, store: CheckpointStore) -> None:
+def validate_trajectory(job: Job, module: FineTuning, store: CheckpointStore, folder: Path) -> None:
+    """Validates each checkpoint: its metrics go to the store, its sample losses to validation_losses.npy.
+
+    All processes of a job call it together.
+
+    Args:
+        job: The run.
+        module: Holds the model that the checkpoints are loaded into.
+        store: The checkpoints.
+        folder: Where validation_losses.npy goes: [N, S], each checkpoint's mean completion-token loss, in nats, on each
+            sample of the validation split.
+    """
+    losses = []
     for index in track(range(len(store.entries)), "validating the trajectory", len(store.entries)):
         store.load_into(module.lm, index)
         trainer = job.trainer()
         trainer.validate(module, datamodule=job.data, verbose=False)
+        losses.append(module.sample_losses.compute().cpu().numpy())
         logged = trainer.callback_metrics
         metrics = {"metric": float(logged["validation_metric"]), "loss": float(logged["validation_loss"])}
         if trainer.is_global_zero:
             store.annotate(index, metrics)
         trainer.strategy.barrier()
+    if distributed.rank() == 0:
+        np.save(folder / VALIDATION_LOSSES, np.stack(losses))

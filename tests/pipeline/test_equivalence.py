@@ -35,9 +35,10 @@ VARIANTS = {
 
 @dataclass
 class Trained:
-    """What a run leaves: losses before each step, of the test split at the end, and the schedule."""
+    """What a run leaves: losses before each step, of the teacher's checkpoints, of the test split, and the schedule."""
 
     losses: dict[tuple[str, int, int], float]
+    validation: np.ndarray
     test: np.ndarray
     schedule: list[dict]
 
@@ -57,7 +58,8 @@ def train(make_job_in, read_losses, recorder, tmp_path_factory):
         assert all(found.values())
         rows = (found["evaluation of student"].folder / PREDICTIONS).read_text().splitlines()
         test = np.array([json.loads(row)["loss"] for row in rows])
-        return Trained(read_losses(job.run_dir), test, found["student"].result["schedule"])
+        validation = np.load(found["teacher"].folder / "validation_losses.npy")
+        return Trained(read_losses(job.run_dir), validation, test, found["student"].result["schedule"])
 
     return call
 
@@ -128,6 +130,7 @@ def test_same_losses_and_schedule(variant, reference, train):
     early = [key for key in expected.losses if key[1] < steps]
     apart = {key: abs(found.losses[key] - expected.losses[key]) for key in early}
     assert max(apart.values()) <= tolerance
+    np.testing.assert_allclose(found.validation, expected.validation, rtol=0, atol=tolerance if steps > 20 else 1e-3)
     np.testing.assert_allclose(found.test, expected.test, rtol=0, atol=tolerance if steps > 20 else 1e-3)
 
     for one, other in zip(found.schedule, expected.schedule, strict=True):

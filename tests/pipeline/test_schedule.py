@@ -31,12 +31,12 @@ def job(make_job, request):
     return make_job("method=scd_aw", f"method.teacher={request.param}", "budget.stages=3", "trainer.precision=64-true")
 
 
-def full_logits(model: LlamaForCausalLM, job, indices) -> Logits:
+def full_logits(model: LlamaForCausalLM, job, indices, split: str = "train") -> Logits:
     """[completion tokens, V] of each sample, by one unpadded pass over prompt and completion."""
     model.double().eval()
     found = []
     for index in indices:
-        sample = job.data.tokenized["train"][index]
+        sample = job.data.tokenized[split][index]
         ids = torch.tensor([sample.prompt_ids + sample.completion_ids])
         with torch.no_grad():
             logits = model(input_ids=ids).logits[0]
@@ -49,8 +49,8 @@ def mean_kl(first: Logits, second: Logits) -> float:
     return float(np.mean([rel_entr(softmax(p, -1), softmax(q, -1)).sum(-1).mean() for p, q in pairs]))
 
 
-def losses(logits: Logits, job, indices) -> np.ndarray:
-    targets = [job.data.tokenized["train"][index].completion_ids for index in indices]
+def losses(logits: Logits, job, indices, split: str = "train") -> np.ndarray:
+    targets = [job.data.tokenized[split][index].completion_ids for index in indices]
     return np.array(
         [-np.mean(log_softmax(each, -1)[range(len(ids)), ids]) for each, ids in zip(logits, targets, strict=True)]
     )
@@ -112,6 +112,18 @@ def test_anchor_losses_are_its_best_weights_losses(make_job, run_job):
     model.load_state_dict({n.removeprefix("model."): t for n, t in load_file(path).items()}, strict=False)
     expected = losses(full_logits(model, job, range(48)), job, range(48))
     np.testing.assert_allclose(np.load(anchor.folder / "train_losses.npy"), expected, rtol=0, atol=1e-6)
+
+
+def test_validation_losses_of_each_checkpoint_are_kept(make_job, run_job):
+    job = make_job("stages=[teacher_sft]", "trainer.precision=64-true", "task.data.synthetic.validation=13")
+    teacher = run_job(job)["teacher"]
+    found, samples = np.load(teacher.folder / "validation_losses.npy"), range(13)
+    assert found.shape == (3, 13)
+    for row, point in zip(found, teacher.result["trajectory"], strict=True):
+        model = checkpoint_model(job, teacher.folder / "trajectory", point["step"])
+        logits = full_logits(model, job, samples, "validation")
+        np.testing.assert_allclose(row, losses(logits, job, samples, "validation"), rtol=0, atol=1e-6)
+        assert row.mean() == pytest.approx(point["metrics"]["loss"], abs=1e-6)
 
 
 @pytest.mark.parametrize(("method", "expected"), [("td", [2, 2, 2]), ("cd", [0, 1, 2]), ("cd_aw", [0, 1, 2])])

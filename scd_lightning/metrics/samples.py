@@ -1,0 +1,54 @@
+"""Sums over a whole pass, exact over uneven ranks: one value for each sample, or counts in bins."""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+class SampleValues(Metric):
+    """Keeps each sample's value, in the order of its split; the ranks' shares are put together.
+
+    Args:
+        samples: Size S of the split.
+        dtype: Of the values.
+    """
+
+    full_state_update = False
+    values: Tensor
+
+    def __init__(self, samples: int, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.add_state("values", torch.zeros(samples, dtype=dtype), dist_reduce_fx="sum")
+
+    def update(self, values: Tensor, index: Tensor, weight: Tensor) -> None:
+        """Takes values [B] of the samples at index [B]; those of weight [B] 0 only pad the batch and are left out."""
+        self.values.index_add_(0, index, torch.where(weight > 0, values.to(self.values.dtype), 0))
+
+    def compute(self) -> Tensor:
+        """[S]; 0 for a sample that no process has seen."""
+        return self.values.clone()
+
+
+class UnitHistogram(Metric):
+    """Counts values in equal bins of [0, 1].
+
+    Args:
+        bins: Number of bins; 1 itself falls into the last.
+    """
+
+    full_state_update = False
+    counts: Tensor
+
+    def __init__(self, bins: int = 20) -> None:
+        super().__init__()
+        self.add_state("counts", torch.zeros(bins, dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, values: Tensor, weight: Tensor) -> None:
+        """Counts values [B]; those of weight [B] 0 only pad the batch and are left out."""
+        bins = len(self.counts)
+        places = (values * bins).long().clamp(0, bins - 1)
+        self.counts.index_add_(0, places, (weight > 0).long())
+
+    def compute(self) -> Tensor:
+        """[bins], whole numbers."""
+        return self.counts.clone()

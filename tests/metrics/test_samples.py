@@ -1,0 +1,25 @@
+"""Per-sample values and histograms over a pass."""
+
+import numpy as np
+import torch
+
+from scd_lightning.metrics.samples import SampleValues, UnitHistogram
+
+
+def test_each_sample_has_its_value_and_padding_none():
+    kept = SampleValues(4)
+    kept.update(torch.tensor([3.0, 1.0]), torch.tensor([2, 0]), torch.ones(2))
+    kept.update(torch.tensor([5.0, float("nan")]), torch.tensor([3, 0]), torch.tensor([1.0, 0.0]))
+    assert kept.compute().tolist() == [1, 0, 3, 5]
+    kept.reset()
+    assert kept.compute().tolist() == [0] * 4
+
+
+def test_the_histogram_agrees_with_numpy():
+    values = np.concatenate([[0.0, 0.25, 0.5, 1.0], np.random.default_rng(0).random(200)])
+    counted = UnitHistogram(20)
+    for part in np.array_split(values, 3):
+        counted.update(torch.from_numpy(part), torch.ones(len(part)))
+    counted.update(torch.tensor([0.5]), torch.zeros(1))
+    assert counted.compute().tolist() == np.histogram(values, bins=20, range=(0, 1))[0].tolist()
+    assert int(counted.compute().sum()) == len(values)
