@@ -1,0 +1,78 @@
+"""Per-sample scores from saved predictions, such that their mean is the metric that was recorded."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from scd_lightning.analysis.bootstrap import SampleScores
+
+# What is averaged where the primary metric is no mean over samples, such as macro F1.
+SAMPLE_SCORE = "sample score"
+_MEANS = {"accuracy", "token_f1"}
+# Recorded metrics went through float32.
+_TOLERANCE = 1e-5
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def primary_scores(results: Mapping[str, Any], model: str, rows: Rows, gold: Rows = ()) -> tuple[str, SampleScores]:
+    """Gives a model's scores in the primary metric, or failing that in 1 - task error, and says which.
+
+    Args:
+        results: The content of results.json.
+        model: "teacher", "anchor" or "student".
+        rows: The model's predictions.
+        gold: The test samples (samples.jsonl) in the same order, whose entities NER needs.
+
+    Returns:
+        The metric's name, or `SAMPLE_SCORE`, and the scores.
+    """
+    metric = results["primary_metric"]
+    scores = _exact(metric, rows, gold)
+    recorded = results["metrics"].get(model, {}).get(metric)
+    if scores is not None and recorded is not None and abs(scores.value - recorded) < _TOLERANCE:
+        return metric, scores
+    return SAMPLE_SCORE, mean_scores(rows)
+
+
+def mean_scores(rows: Rows) -> SampleScores:
+    """Each sample's own score: right or wrong, or its F1."""
+    scores = np.array([row["correct"] for row in rows], dtype=np.float64)
+    return SampleScores(scores, np.ones_like(scores))
+
+
+def _exact(metric: str, rows: Rows, gold: Rows) -> SampleScores | None:
+    if metric in _MEANS:
+        return mean_scores(rows)
+    if len(gold) != len(rows) or not all("entities" in row for row in (*rows, *gold)):
+        return None
+    name = metric.removeprefix("string_")
+    if name not in _ENTITY_SUMS:
+        return None
+    count = _strings if metric.startswith("string_") else _spans
+    pairs = zip(rows, gold, strict=True)
+    sums = [_ENTITY_SUMS[name](*count(row["entities"], sample["entities"])) for row, sample in pairs]
+    hits, weight = np.array(sums, dtype=np.float64).reshape(-1, 2).T
+    return SampleScores(hits, weight)
+
+
+# (hits, answered, expected) -> what a sample adds to numerator and denominator.
+_ENTITY_SUMS: dict[str, Callable[[int, int, int], tuple[int, int]]] = {
+    "f1": lambda hits, answered, expected: (2 * hits, answered + expected),
+    "precision": lambda hits, answered, expected: (hits, answered),
+    "recall": lambda hits, answered, expected: (hits, expected),
+}
+
+
+def _spans(answered: Sequence[Any], gold: Sequence[Any]) -> tuple[int, int, int]:
+    """Entities as [label, text, start, end]; one that the text does not have is answered, and never a hit."""
+    placed = {(label, start, end) for label, _, start, end in answered if start is not None}
+    misplaced = sum(start is None for _, _, start, _ in answered)
+    wanted = {(label, start, end) for label, _, start, end in gold}
+    return len(placed & wanted), len(placed) + misplaced, len(wanted)
+
+
+def _strings(answered: Sequence[Any], gold: Sequence[Any]) -> tuple[int, int, int]:
+    found, wanted = ({(label, text) for label, text, *_ in entities} for entities in (answered, gold))
+    return len(found & wanted), len(found), len(wanted)
