@@ -35,9 +35,9 @@ def test_a_constant_lead_of_each_seed_leaves_the_seeds_variance():
     """Every sample of a seed has the same difference: the interval is the normal one of a mean over seeds."""
     leads = [0.1, 0.2, 0.3, 0.15, 0.25, 0.05]
     ours, theirs = [scores([lead] * 50) for lead in leads], [scores([0] * 50) for _ in leads]
-    found = paired_bootstrap(ours, theirs, draws=20000)
+    found = paired_bootstrap(ours, theirs)
     half = norm.ppf(0.975) * np.std(leads, ddof=1) / np.sqrt(len(leads))
-    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half), abs=0.005)
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half), abs=0.01)
 
 
 def test_equal_seeds_are_not_independent_samples(draw):
@@ -55,10 +55,10 @@ def test_a_model_against_itself_differs_by_nothing(draw):
 
 def test_equal_input_gives_an_equal_interval_however_it_is_cut(draw, monkeypatch):
     ours, theirs = [draw(0.7), draw(0.6)], [draw(0.6), draw(0.6)]
-    assert paired_bootstrap(ours, theirs) == paired_bootstrap(ours, theirs)
     whole = paired_bootstrap(ours, theirs)
+    assert paired_bootstrap(ours, theirs) == whole
     monkeypatch.setattr("scd_lightning.analysis.bootstrap._CELLS", 400 * 300)
-    cut = paired_bootstrap(ours, theirs)
+    cut = paired_bootstrap(*([scores(each.hits) for each in models] for models in (ours, theirs)))
     assert (cut.low, cut.high) == pytest.approx((whole.low, whole.high), abs=0.01)
 
 
