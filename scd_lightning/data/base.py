@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from torchmetrics import Metric
 
 from scd_lightning.data.batching import PlanSampler
+from scd_lightning.data.checks import check_choice, check_numbers
 from scd_lightning.data.collate import TokenizedSample
 from scd_lightning.data.encoding import Encoder
 from scd_lightning.data.loading import fixed_batches, length_statistics, plan_lengths, slot_loader
@@ -22,7 +23,6 @@ from scd_lightning.data.rows import Row
 from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.data.sources import DataSource
 from scd_lightning.data.splits import SPLITS
-from scd_lightning.errors import ConfigError
 from scd_lightning.metrics.judgement import Judgement
 
 if TYPE_CHECKING:
@@ -43,9 +43,10 @@ class DomainDataModule(LightningDataModule, ABC):
         language: Language of the prompt: "auto", "en" or "ja".
         template: A prompt template of the user's own, or None.
         max_length: Most tokens of prompt and answer together.
-        max_new_tokens: Most tokens of a generated answer; None: as many as the longest gold one has.
+        max_new_tokens: Most tokens of a generated answer; None: as many as the longest one of train has.
         validation: "teacher_forced" reads answers off one pass over the gold ones, "task" really generates them.
         evaluation_batch: Samples of one evaluation batch.
+        name: The data set's name in results and reports; None: the task's. It changes no numbers.
 
     Attributes:
         samples: Split -> samples, after `read`.
@@ -67,9 +68,10 @@ class DomainDataModule(LightningDataModule, ABC):
         max_new_tokens: int | None = None,
         validation: Literal["teacher_forced", "task"] = "teacher_forced",
         evaluation_batch: int = 32,
+        name: str | None = None,
     ) -> None:
         super().__init__()
-        _check_numbers(max_length=max_length, max_new_tokens=max_new_tokens, evaluation_batch=evaluation_batch)
+        check_numbers(max_length=max_length, max_new_tokens=max_new_tokens, evaluation_batch=evaluation_batch)
         check_choice("language", language, ("auto", *LANGUAGES))
         check_choice("validation", validation, ("teacher_forced", "task"))
         self.source = data
@@ -80,6 +82,7 @@ class DomainDataModule(LightningDataModule, ABC):
         self.max_new_tokens = max_new_tokens
         self.validation = validation
         self.evaluation_batch = evaluation_batch
+        self.name = name or self.task
         self.samples: dict[str, list[Sample]] = {}
         self.tokenized: dict[str, list[TokenizedSample]] = {}
         self.description: dict[str, Any] = {}
@@ -147,10 +150,13 @@ class DomainDataModule(LightningDataModule, ABC):
         self.samples = {split: [self._sample(row) for row in source.rows[split]] for split in SPLITS}
         self.digest = self._hash()
         self.description = {
+            "name": self.name,
+            "source": source.origin,
             "digest": self.digest,
             "sizes": {split: len(samples) for split, samples in self.samples.items()},
             "split": source.split,
             "overlap": source.overlap,
+            "lost": source.lost,
             "kind": self.kind,
             "language": self.language,
             "unseen_labels": self._unseen_labels(),
@@ -207,16 +213,18 @@ class DomainDataModule(LightningDataModule, ABC):
             ModelError: The tokenizer can't be used.
         """
         encoder = Encoder(tokenizer, self._template, self.max_length, self._retarget)
-        encoded = {split: encoder.encode(self.samples[split], split) for split in SPLITS}
+        encoded = {"train": encoder.encode(self.samples["train"], "train")}
+        if self.max_new_tokens is None:
+            self.max_new_tokens = max(len(sample.completion_ids) for sample in encoded["train"].samples)
+        # What a model sees of an evaluated sample must not tell how long its gold answer is.
+        for split in ("validation", "test"):
+            encoded[split] = encoder.encode(self.samples[split], split, answer_room=self.max_new_tokens)
         self.tokenized = {split: part.samples for split, part in encoded.items()}
         # Padding is masked, so any id will do; a pad token that the student's side added may be none of the teacher's.
         self._pad_id = tokenizer.eos_token_id
         self.description["cut"] = {split: part.cut for split, part in encoded.items()}
         self.description["dropped"] = {split: part.dropped for split, part in encoded.items()}
         self.description["lengths"] = {split: length_statistics(part.samples) for split, part in encoded.items()}
-        if self.max_new_tokens is None:
-            seen = [*self.tokenized["train"], *self.tokenized["validation"]]
-            self.max_new_tokens = max(len(sample.completion_ids) for sample in seen)
 
     # Loaders.
 
@@ -228,7 +236,7 @@ class DomainDataModule(LightningDataModule, ABC):
             micro_batches: Forward passes of one process for one optimizer step.
             seed: Seed of the order.
         """
-        _check_numbers(global_batch=global_batch, micro_batches=micro_batches)
+        check_numbers(global_batch=global_batch, micro_batches=micro_batches)
         self._batching = (global_batch, micro_batches, seed)
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -284,16 +292,3 @@ class DomainDataModule(LightningDataModule, ABC):
 def _texts(rows: Iterable[Row]) -> Iterator[str]:
     values = (row.values.get(field) for row in rows for field in _TEXT_FIELDS)
     return (value for value in values if isinstance(value, str))
-
-
-def _check_numbers(**values: int | None) -> None:
-    for name, value in values.items():
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise ConfigError(f"{name} can't be used", where=f"task.{name}", got=value, expected="a number from 1")
-
-
-def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
-    """Raises ConfigError where an option is not one of those allowed."""
-    if value not in allowed:
-        expected = f"one of {', '.join(allowed)}"
-        raise ConfigError(f"{name} is unknown", where=f"task.{name}", got=value, expected=expected)

@@ -1,6 +1,6 @@
 """Samples to token ids: prompt and completion tokenized together, too long texts cut."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,12 +64,15 @@ class Encoder:
         self.retarget = retarget
         self._candidates: dict[tuple[str, tuple[str, ...]], list[list[int]] | None] = {}
 
-    def encode(self, samples: Sequence[Sample], split: str) -> Encoded:
+    def encode(self, samples: Sequence[Sample], split: str, answer_room: int | None = None) -> Encoded:
         """Encodes a split.
 
         Args:
             samples: The S samples.
             split: The split's name, for messages.
+            answer_room: Tokens that are kept free for a generated answer, the same for each sample, so that where a
+                text is cut does not depend on the gold answer; one longer than that goes past `max_length`. None, for
+                training: as many as the sample's own answer has. Candidates always get what the longest one needs.
 
         Raises:
             DataError: A sample is too long even without its free text.
@@ -80,8 +83,8 @@ class Encoder:
         encoded, cut, dropped = [], 0, 0
         for index, sample in enumerate(samples):
             tokenized = self._join(index, sample, prompts[index], prompt_ids[index], full_ids[index])
-            if _longest(tokenized) > self.max_length:
-                tokenized, lost = self._shorten(index, sample, tokenized, split)
+            if _needed(tokenized, answer_room) > self.max_length:
+                tokenized, lost = self._shorten(index, sample, tokenized, split, answer_room)
                 cut, dropped = cut + 1, dropped + lost
             encoded.append(tokenized)
         return Encoded(encoded, cut, dropped)
@@ -139,29 +142,35 @@ class Encoder:
         return [[*ids, eos] for ids in self._ids([prompt + answer for answer in answers])]
 
     def _shorten(
-        self, index: int, sample: Sample, tokenized: TokenizedSample, split: str
+        self, index: int, sample: Sample, tokenized: TokenizedSample, split: str, answer_room: int | None
     ) -> tuple[TokenizedSample, int]:
-        """Cuts the longest free text until the sample fits."""
-        field = max(sample.cuttable, key=lambda name: len(sample.fields[name]))
-        text = sample.fields[field]
-        ends = [end for _, end in self._offsets(text)]
-        keep = len(ends)
-        while (excess := _longest(tokenized) - self.max_length) > 0:
-            if keep == 0:
-                raise DataError(
-                    "A sample is too long even without its free text",
-                    where=f"{split}, id {sample.id}",
-                    got=f"{_longest(tokenized)} tokens",
-                    expected=f"at most task.max_length={self.max_length}",
-                    remedy="raise task.max_length or shorten the template",
-                )
-            keep = max(0, keep - excess)
-            cut = _cut(field, text, ends, keep)
-            completion, lost = self.retarget(sample, cut)
-            prompt = self.prompt(render(self.template, {**sample.fields, field: cut.apply(text)}))
-            prompt_ids, full_ids = self._ids([prompt, prompt + completion])
-            tokenized = self._join(index, sample, prompt, prompt_ids, full_ids)
-        return tokenized, lost
+        """Cuts the longest free text until the sample fits; the next one only where that is not enough."""
+        fields = dict(sample.fields)
+        for field in sorted(sample.cuttable, key=lambda name: len(sample.fields[name]), reverse=True):
+            text = sample.fields[field]
+            ends = [end for _, end in self._offsets(text)]
+            keep, lost = len(ends), 0
+            while keep > 0 and (excess := _needed(tokenized, answer_room) - self.max_length) > 0:
+                keep = max(0, keep - excess)
+                cut = _cut(field, text, ends, keep)
+                fields[field] = cut.apply(text)
+                completion, lost = self.retarget(sample, cut)
+                prompt = self.prompt(render(self.template, fields))
+                prompt_ids, full_ids = self._ids([prompt, prompt + completion])
+                tokenized = self._join(index, sample, prompt, prompt_ids, full_ids)
+            if _needed(tokenized, answer_room) <= self.max_length:
+                return tokenized, lost
+        raise self._too_long(sample, tokenized, split, answer_room)
+
+    def _too_long(self, sample: Sample, tokenized: TokenizedSample, split: str, answer_room: int | None) -> DataError:
+        needed, prompt = _needed(tokenized, answer_room), len(tokenized.prompt_ids)
+        return DataError(
+            "A sample is too long even without its free text",
+            where=f"{split}, id {sample.id}",
+            got=f"{needed} tokens, {prompt} of the prompt and {needed - prompt} for the answer",
+            expected=f"at most task.max_length={self.max_length}",
+            remedy="raise task.max_length, lower task.max_new_tokens or shorten the template",
+        )
 
     def _offsets(self, text: str) -> list[tuple[int, int]]:
         return self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)[
@@ -178,9 +187,15 @@ def _cut(field: str, text: str, ends: Sequence[int], keep: int) -> Cut:
     return Cut(field, ends[head - 1], len(text) - ends[-tail - 1] if tail else 0)
 
 
-def _longest(sample: TokenizedSample) -> int:
-    answers: Iterable[list[int]] = [sample.completion_ids, *(sample.candidate_ids or ())]
-    return len(sample.prompt_ids) + max(map(len, answers))
+def _needed(sample: TokenizedSample, answer_room: int | None) -> int:
+    """Tokens of the prompt and of the answer that it must leave room for."""
+    if sample.candidate_ids is not None:
+        answer = max(map(len, sample.candidate_ids))
+        # A gold answer may be none of the candidates: a label that train lacks.
+        answer = answer if answer_room else max(answer, len(sample.completion_ids))
+    else:
+        answer = answer_room or len(sample.completion_ids)
+    return len(sample.prompt_ids) + answer
 
 
 def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from scd_lightning.data.base import DomainDataModule, check_choice
+from scd_lightning.data.base import DomainDataModule
+from scd_lightning.data.checks import check_choice
 from scd_lightning.data.entities import align, one_line, parse_entities, write_entities
 from scd_lightning.data.rows import Row
 from scd_lightning.data.samples import Cut, Sample

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scd_lightning.errors import DataError
@@ -103,6 +103,29 @@ class Row:
         if not any(parts):
             return self.where  # an error that its validation reports, and not a copy of other empty rows
         return " ".join(json.dumps(parts, ensure_ascii=False).replace("\\n", " ").split())
+
+
+def make_row(file: str, line: int, split: str, values: dict[str, Any]) -> Row:
+    """A row as it was read, named by its id, or by split and line where it has none.
+
+    Raises:
+        DataError: The id is neither a string with something in it nor an integer.
+    """
+    return named_by_id(Row(f"{split}-{line}", values, file, line))
+
+
+def named_by_id(row: Row) -> Row:
+    """The row under the id that its values give it, if they do.
+
+    Raises:
+        DataError: The id is neither a string with something in it nor an integer.
+    """
+    given = row.values.get("id")
+    if given is None:
+        return row
+    if not isinstance(given, str | int) or isinstance(given, bool) or not str(given).strip():
+        raise row.error("id", "has the wrong type", repr(given), "a non-empty string or an integer")
+    return replace(row, id=str(given))
 
 
 def shorten(value: object) -> str:

@@ -8,6 +8,8 @@ from scd_lightning.data.rows import Row
 from scd_lightning.errors import DataError
 
 SPLITS = ("train", "validation", "test")
+# What a split's file, or a hub set's split, may be called.
+SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 
 
 def cut_missing(

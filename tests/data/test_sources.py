@@ -128,7 +128,8 @@ def test_max_samples_draws_by_seed_and_keeps_the_order(write_folder):
     "settings",
     [
         {"validation_ratio": 0},
-        {"test_ratio": 0.5},
+        {"test_ratio": 1},
+        {"validation_ratio": 0.5, "test_ratio": 0.5},
         {"max_samples": 0},
         {"max_samples": {"trian": 5}},
         {"synthetic": {"trian": 5}},

@@ -1,0 +1,43 @@
+"""What a converter is."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from scd_lightning.data.rows import Row
+
+
+class Converter(ABC):
+    """Makes rows as a data set has them rows as the task wants them; a row that is so already passes unchanged."""
+
+    @abstractmethod
+    def __call__(self, rows: Sequence[Row], lost: Counter[str]) -> list[Row]:
+        """Converts one split.
+
+        Args:
+            rows: Its rows.
+            lost: Counts here, under its name, what could not be carried over.
+
+        Raises:
+            DataError: A row can't be converted; names its file and line.
+        """
+
+
+class RowConverter(Converter):
+    """A converter that looks at one row at a time and loses nothing."""
+
+    def __call__(self, rows: Sequence[Row], lost: Counter[str]) -> list[Row]:
+        """Converts each row; see `Converter`."""
+        return [self.convert(row) for row in rows]
+
+    @abstractmethod
+    def convert(self, row: Row) -> Row:
+        """Converts a row; see `Converter`."""
+
+
+def with_values(row: Row, drop: Sequence[str] = (), **values: Any) -> Row:
+    """The row with other values: some columns left out, then some set."""
+    kept = {name: value for name, value in row.values.items() if name not in drop}
+    return replace(row, values=kept | values)
