@@ -15,18 +15,21 @@ class SampleValues(Metric):
 
     full_state_update = False
     values: Tensor
+    seen: Tensor
 
     def __init__(self, samples: int, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.add_state("values", torch.zeros(samples, dtype=dtype), dist_reduce_fx="sum")
+        self.add_state("seen", torch.zeros(samples, dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, values: Tensor, index: Tensor, weight: Tensor) -> None:
         """Takes values [B] of the samples at index [B]; those of weight [B] 0 only pad the batch and are left out."""
         self.values.index_add_(0, index, torch.where(weight > 0, values.to(self.values.dtype), 0))
+        self.seen.index_add_(0, index, (weight > 0).long())
 
     def compute(self) -> Tensor:
-        """[S]; 0 for a sample that no process has seen."""
-        return self.values.clone()
+        """[S]; NaN for a sample that no process has seen, as where a trainer is told to validate on a part only."""
+        return self.values.masked_fill(self.seen == 0, torch.nan)
 
 
 class UnitHistogram(Metric):

@@ -8,6 +8,7 @@ from torchmetrics import MeanMetric
 
 from scd_lightning.batch import Batch
 from scd_lightning.losses.weighting import Weighting
+from scd_lightning.metrics.samples import UnitHistogram
 from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.teachers.source import TeacherSource
 
@@ -19,16 +20,31 @@ class Distillation(FineTuning):
         source: The teacher's outputs; no submodule, so that no teacher weight enters a student checkpoint.
         weighting: (anchor_loss [B] or None, teacher_loss [B]) -> w [B].
         anchor_loss: [S], the anchor's per-sample losses on the training split, or None.
+        best_loss: [S'], those of the teacher's best checkpoint on the validation split, for advantage and deficit.
         **common: Arguments of `FineTuning`.
+
+    Attributes:
+        weight_counts: For each epoch, how many of its samples had their weight in each of 20 equal bins of [0, 1].
     """
 
-    def __init__(self, source: TeacherSource, weighting: Weighting, anchor_loss: Tensor | None, **common: Any) -> None:
+    def __init__(
+        self,
+        source: TeacherSource,
+        weighting: Weighting,
+        anchor_loss: Tensor | None,
+        best_loss: Tensor,
+        **common: Any,
+    ) -> None:
         super().__init__(**common)
         self.source = source
         self.weighting = weighting
         self.anchor_loss: Tensor | None
         self.register_buffer("anchor_loss", anchor_loss, persistent=False)
+        # No buffer: it would follow the model into a lower precision.
+        self.best_loss = best_loss
         self.weight = MeanMetric()
+        self.weight_histogram = UnitHistogram()
+        self.weight_counts: list[list[int]] = []
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """This micro-batch's share of the optimizer step's loss."""
@@ -38,6 +54,7 @@ class Distillation(FineTuning):
             anchor_loss = None if self.anchor_loss is None else self.anchor_loss[batch.index]
             weight = self.weighting(anchor_loss, teacher_loss)
         self.weight.update(weight, batch.sample_weight)
+        self.weight_histogram.update(weight, batch.sample_weight)
         return self.share(batch, teacher_logits, weight)
 
     def on_train_epoch_end(self) -> None:
@@ -47,3 +64,14 @@ class Distillation(FineTuning):
         self.log("mean_weight", mean_weight)
         self.curve[-1]["mean_weight"] = float(mean_weight)
         self.weight.reset()
+        self.weight_counts.append(self.weight_histogram.compute().tolist())
+        self.weight_histogram.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Adds `advantage` and `deficit`, in nats, of the student as it is now against the best checkpoint."""
+        super().on_validation_epoch_end()
+        losses = self.sample_losses.compute()
+        gap = losses - self.best_loss.to(losses.device)
+        parts = {"advantage": (-gap).clamp(min=0).nanmean(), "deficit": gap.clamp(min=0).nanmean()}
+        self.log_dict(parts)
+        self.last_validation |= {name: float(value) for name, value in parts.items()}

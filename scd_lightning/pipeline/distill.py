@@ -19,8 +19,8 @@ from scd_lightning.models.distillation import Distillation
 from scd_lightning.pipeline.artifacts import Artifact
 from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.job import Job
-from scd_lightning.pipeline.teacher_sft import TRAJECTORY
-from scd_lightning.pipeline.training import TRAIN_LOSSES, train_student
+from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
+from scd_lightning.pipeline.training import TRAIN_LOSSES, WEIGHTS, train_student
 from scd_lightning.teachers.cached import CachedSource
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signals import SampleSet, SignalStore
@@ -34,10 +34,11 @@ def distill(job: Job, folder: Path, trajectory: Artifact, anchor: Artifact) -> t
         job: The run, with a method that distils.
         folder: Where they go.
         trajectory: The teacher's checkpoints.
-        anchor: The fine-tuned student, whose losses the adaptive weight needs.
+        anchor: The fine-tuned student, whose losses the adaptive weight needs and whose weights may be the start.
 
     Returns:
-        The result of `train_student` with "schedule", one record a stage; and the costs.
+        The result of `train_student` with "schedule", one record a stage, whose "weights" are the last epoch's weights
+        counted in 20 equal bins of [0, 1]; and the costs.
     """
     assert job.method.policy is not None
     assert job.method.weighting is not None
@@ -58,9 +59,12 @@ def distill(job: Job, folder: Path, trajectory: Artifact, anchor: Artifact) -> t
     anchor_loss = None
     if job.method.needs_anchor:
         anchor_loss = torch.from_numpy(np.load(anchor.folder / TRAIN_LOSSES))
-    make = partial(Distillation, sources[0], job.method.weighting, anchor_loss)
-    module, result, volume = train_student(job, folder, "distill", make, [scheduler])
-    schedule = [_record(choice, module.curve) for choice in scheduler.choices]
+    best_loss = torch.from_numpy(np.load(trajectory.folder / VALIDATION_LOSSES)[trajectory.result["best"]])
+    make = partial(Distillation, sources[0], job.method.weighting, anchor_loss, best_loss)
+    start = anchor.folder / WEIGHTS if job.student.init == "anchor" else None
+    module, result, volume = train_student(job, folder, "distill", make, [scheduler], start)
+    assert isinstance(module, Distillation)
+    schedule = [_record(choice, module) for choice in scheduler.choices]
     costs = meter.read() | volume
     forwarded = int(distributed.sum_over_ranks(torch.tensor([counts.forward_samples]))[0])
     costs |= {"teacher_loads": counts.loads, "teacher_forward_samples": forwarded}
@@ -108,7 +112,8 @@ def _loader(job: Job, indices: Sequence[int]) -> Iterable[Batch]:
     return job.data.evaluation_loader("train", distributed.rank(), distributed.world_size(), indices)
 
 
-def _record(choice: StageChoice, curve: list[dict[str, Any]]) -> dict[str, Any]:
+def _record(choice: StageChoice, module: Distillation) -> dict[str, Any]:
     first, last = choice.epochs
-    weights = [curve[epoch]["mean_weight"] for epoch in range(first, last + 1)]
-    return asdict(choice) | {"epochs": [first, last], "mean_weight": sum(weights) / len(weights)}
+    means = [module.curve[epoch]["mean_weight"] for epoch in range(first, last + 1)]
+    spread = {"mean_weight": sum(means) / len(means), "weights": module.weight_counts[last]}
+    return asdict(choice) | {"epochs": [first, last]} | spread

@@ -61,7 +61,10 @@ def _results(job: Job, made: Artifacts) -> dict[str, Any]:
         "models": {name: _model(job, name, made) for name in ("teacher", "student")},
         "metrics": {name: artifact.result["metrics"] for name, artifact in evaluations.items()},
         "subdomains": {f"{name}_vs_teacher": _against_teacher(made, name) for name in ("student", "anchor")},
-        "schedule": made["student"].result["schedule"] if "student" in made else [],
+        "schedule": [
+            {name: value for name, value in stage.items() if name != "weights"}
+            for stage in (made["student"].result["schedule"] if "student" in made else [])
+        ],
     }
 
 

@@ -10,9 +10,10 @@ def test_each_sample_has_its_value_and_padding_none():
     kept = SampleValues(4)
     kept.update(torch.tensor([3.0, 1.0]), torch.tensor([2, 0]), torch.ones(2))
     kept.update(torch.tensor([5.0, float("nan")]), torch.tensor([3, 0]), torch.tensor([1.0, 0.0]))
-    assert kept.compute().tolist() == [1, 0, 3, 5]
+    np.testing.assert_array_equal(kept.compute(), [1, np.nan, 3, 5])
     kept.reset()
-    assert kept.compute().tolist() == [0] * 4
+    kept.update(torch.ones(1), torch.tensor([1]), torch.ones(1))
+    np.testing.assert_array_equal(kept.compute(), [np.nan, 1, np.nan, np.nan])
 
 
 def test_the_histogram_agrees_with_numpy():

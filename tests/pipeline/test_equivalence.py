@@ -135,6 +135,9 @@ def test_same_losses_and_schedule(variant, reference, train):
 
     for one, other in zip(found.schedule, expected.schedule, strict=True):
         assert one["checkpoint"] == other["checkpoint"]
+        assert sum(one["weights"]) == sum(other["weights"]) == 48
+        if tolerance < 1e-6:
+            assert one["weights"] == other["weights"]
         for name in ("best_kl", "student_kl", "mean_weight"):
             assert one[name] == pytest.approx(other[name], abs=max(tolerance, 1e-6), rel=0)
 

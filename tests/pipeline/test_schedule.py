@@ -1,5 +1,6 @@
 """The recorded scores against ones computed from full logits of the stored checkpoints, sample by sample."""
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 from scipy.special import log_softmax, rel_entr, softmax
 from transformers import LlamaForCausalLM
 
+from scd_lightning.analysis.subdomains import decompose
 from scd_lightning.pipeline.distill import draw_probe
 
 Logits = list[np.ndarray]
@@ -101,7 +103,9 @@ def test_scores_and_weights_are_the_ones_computed_by_hand(job, run_job):
     anchor = np.load(made["anchor"].folder / "train_losses.npy")
     for stage in schedule:
         teacher = losses(full_logits(teachers[stage["checkpoint"]], job, everything), job, everything)
-        assert stage["mean_weight"] == pytest.approx(np.mean(anchor / (anchor + teacher)), abs=1e-6)
+        weights = anchor / (anchor + teacher)
+        assert stage["mean_weight"] == pytest.approx(np.mean(weights), abs=1e-6)
+        assert stage["weights"] == np.histogram(weights, bins=20, range=(0, 1))[0].tolist()
 
 
 def test_anchor_losses_are_its_best_weights_losses(make_job, run_job):
@@ -124,6 +128,29 @@ def test_validation_losses_of_each_checkpoint_are_kept(make_job, run_job):
         logits = full_logits(model, job, samples, "validation")
         np.testing.assert_allclose(row, losses(logits, job, samples, "validation"), rtol=0, atol=1e-6)
         assert row.mean() == pytest.approx(point["metrics"]["loss"], abs=1e-6)
+
+
+def test_advantage_and_deficit_are_the_decomposition_on_the_validation_split(make_job, run_job):
+    now: list[np.ndarray] = []
+
+    class Validated(Callback):
+        def on_validation_epoch_end(self, trainer, pl_module) -> None:
+            if type(pl_module).__name__ == "Distillation":
+                logits = full_logits(copy.deepcopy(pl_module.lm.base), job, range(12), "validation")
+                now.append(losses(logits, job, range(12), "validation"))
+
+    job = make_job("method=td_aw", "trainer.precision=64-true")
+    job.callbacks = [Validated]
+    made = run_job(job)
+    best = np.load(made["teacher"].folder / "validation_losses.npy")[made["teacher"].result["best"]]
+    curve = made["student"].result["curve"]
+    assert len(now) == len(curve) == 2
+    for student, point in zip(now, curve, strict=True):
+        expected = decompose(student, best)
+        assert point["advantage"] == pytest.approx(expected.advantage, abs=1e-6)
+        assert point["deficit"] == pytest.approx(expected.deficit, abs=1e-6)
+        gap = point["validation_loss"] - best.mean()
+        assert point["deficit"] - point["advantage"] == pytest.approx(gap, abs=1e-6)
 
 
 @pytest.mark.parametrize(("method", "expected"), [("td", [2, 2, 2]), ("cd", [0, 1, 2]), ("cd_aw", [0, 1, 2])])
