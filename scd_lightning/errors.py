@@ -47,5 +47,9 @@ class ModelError(ScdError):
     """A model or tokenizer that can't be had or does not fit."""
 
 
+class OutOfMemory(ScdError):
+    """A stage that needs more memory than there is."""
+
+
 class StoreError(ScdError):
     """A stored artifact that is damaged, or a store without room."""

@@ -24,6 +24,8 @@ def quiet() -> None:
         ".*barrier\\(\\).*",
         ".*lr_scheduler.step\\(\\).*before.*",
         ".*`val_dataloader`.*",
+        # peft asks a model by a name that transformers will drop.
+        ".*is_gradient_checkpointing` is deprecated.*",
         ".*Checkpoint directory.*exists and is not empty.*",
         ".*Experiment logs directory.*exists and is not empty.*",
         # All stages of a job log to one W&B run.

@@ -24,9 +24,15 @@ from transformers import (
 from scd_lightning.checkpoints.manifest import sha256_file
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.gguf import find_gguf
 from scd_lightning.models.hub import fetch_config
+from scd_lightning.models.quantization import quantization_config, quantizing_package
 from scd_lightning.models.spec import LoRA, ModelSpec
+from scd_lightning.models.thinning import check_thinned, thin
 from scd_lightning.models.tokenizers import vocabulary_size
+
+# Kernels that run on a GPU alone. Models are built and looked over where they are loaded, with another one.
+_GPU_KERNELS = ("flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention")
 
 
 def resolve_dtype(spec: ModelSpec) -> torch.dtype:
@@ -57,18 +63,21 @@ def build_model(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, seed: int) 
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        base = _from_scratch(spec, tokenizer) if spec.path is None else _pretrained(spec, tokenizer)
+        kernel = "eager" if spec.attention in _GPU_KERNELS else spec.attention
+        base = _from_scratch(spec, tokenizer, kernel) if spec.path is None else _pretrained(spec, tokenizer, kernel)
         model = _with_adapters(base, spec.lora) if spec.lora.r else base
     if spec.gradient_checkpointing:
-        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        base.activation_checkpointing_enable({"use_reentrant": False})
         if spec.lora.r:
             base.enable_input_require_grads()
     causal_lm = CausalLM(model, vocabulary_size(tokenizer))
     causal_lm.check_head(spec.name)
+    if kernel != spec.attention:
+        base.set_attn_implementation(spec.attention)
     return causal_lm
 
 
-def check_buildable(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> None:
+def build_empty(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> nn.Module:
     """Builds the model without memory for its weights, so that what can't be built shows before anything is trained.
 
     Raises:
@@ -76,18 +85,20 @@ def check_buildable(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> None
     """
     try:
         with torch.device("meta"):
-            model = _from_scratch(spec, tokenizer) if spec.path is None else _without_weights(spec)
-            if spec.lora.r:
-                _with_adapters(model, spec.lora)
+            model = _from_scratch(spec, tokenizer, spec.attention) if spec.path is None else _without_weights(spec)
+            return _with_adapters(model, spec.lora) if spec.lora.r else model
     except (ImportError, LookupError, TypeError, ValueError) as error:
         raise ConfigError(f"The model can't be built ({error})", where=spec.name) from error
 
 
 def _without_weights(spec: ModelSpec) -> PreTrainedModel:
-    trust = spec.trust_remote_code
-    return AutoModelForCausalLM.from_config(
-        _hub_config(spec), attn_implementation=spec.attention, trust_remote_code=trust
+    model = AutoModelForCausalLM.from_config(
+        _hub_config(spec), attn_implementation=spec.attention, trust_remote_code=spec.trust_remote_code
     )
+    if spec.keep_layers is not None:
+        thin(model, spec.keep_layers, spec.name)
+        check_thinned(model, spec.name)
+    return model
 
 
 def _hub_config(spec: ModelSpec) -> PretrainedConfig:
@@ -95,7 +106,7 @@ def _hub_config(spec: ModelSpec) -> PretrainedConfig:
     return AutoConfig.from_pretrained(spec.path, revision=spec.revision, trust_remote_code=spec.trust_remote_code)
 
 
-def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str) -> PreTrainedModel:
     fields = dict(spec.architecture or {})
     of_tokenizer = {
         "vocab_size": len(tokenizer),
@@ -113,21 +124,23 @@ def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> PreTra
         )
     try:
         config = LlamaConfig(**of_tokenizer, **fields)
-        model = AutoModelForCausalLM.from_config(config, attn_implementation=spec.attention)
+        model = AutoModelForCausalLM.from_config(config, attn_implementation=kernel)
     except (ArithmeticError, ImportError, LookupError, StrictDataclassError, TypeError, ValueError) as error:
         raise ConfigError(f"The architecture can't be built ({error})", where=f"{spec.name}: architecture") from error
     return model.to(resolve_dtype(spec))
 
 
-def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str) -> PreTrainedModel:
     assert spec.path is not None
+    dtype = resolve_dtype(spec)
     try:
         # Pickled weights are read too, by torch's restricted unpickler: some of the families have no others.
         model, info = cast(Any, AutoModelForCausalLM).from_pretrained(
             spec.path,
             revision=spec.revision,
-            dtype=resolve_dtype(spec),
-            attn_implementation=spec.attention,
+            dtype=dtype,
+            attn_implementation=kernel,
+            quantization_config=quantization_config(spec, dtype),
             trust_remote_code=spec.trust_remote_code,
             output_loading_info=True,
         )
@@ -149,6 +162,8 @@ def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> PreTrain
             got=f"{rows} embeddings",
             expected=f"{vocabulary_size(tokenizer)} or more",
         )
+    if spec.keep_layers is not None:
+        thin(model, spec.keep_layers, spec.name)
     return model
 
 
@@ -163,8 +178,40 @@ def _with_adapters(model: PreTrainedModel, lora: LoRA) -> nn.Module:
     return get_peft_model(model, config)
 
 
+def check_kernel(spec: ModelSpec, precision: str, *, on_gpu: bool) -> None:
+    """Fails early where the attention kernel can't run on what there is.
+
+    Args:
+        spec: The model.
+        precision: The trainer's.
+        on_gpu: Whether the trainer uses one.
+
+    Raises:
+        ConfigError: It needs a GPU, or half precision.
+    """
+    if spec.attention not in _GPU_KERNELS:
+        return
+    where = f"{spec.name}: attention"
+    if not on_gpu:
+        raise ConfigError(
+            "The attention kernel needs a GPU", where=where, got=spec.attention, expected="sdpa or eager on a CPU"
+        )
+    whole = resolve_dtype(spec) not in (torch.bfloat16, torch.float16) and "16" not in precision
+    if spec.attention.startswith("flash") and whole:
+        raise ConfigError(
+            "The attention kernel computes in half precision only",
+            where=where,
+            got=f"{spec.attention} with {resolve_dtype(spec)} and trainer.precision={precision}",
+            remedy="take trainer=gpu, which has bf16-mixed, or another attention",
+        )
+
+
 def check_reachable(spec: ModelSpec, where: str) -> None:
     """Fails early, before training, where a pretrained model can't be had or runs foreign code unasked."""
+    if spec.quantization is not None:
+        quantizing_package(spec)
+    if spec.gguf is not None:
+        find_gguf(spec.gguf, where.replace("path", "gguf"))
     if spec.path is None:
         return
     fetch_config(spec.path, spec.revision, where)

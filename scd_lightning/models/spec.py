@@ -1,8 +1,10 @@
 """What a teacher and a student are, as plain values; checked here, before anything is loaded."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch.nn import Parameter
@@ -41,19 +43,23 @@ class LoRA:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A causal language model: a hub id or a local folder, or an architecture to start from scratch.
+    """A causal language model: a hub id, a local folder or a GGUF file, or an architecture to start from scratch.
 
     Attributes:
-        name: What tables call it.
+        name: What tables call it; "" for the hub id, the folder's or the file's own name.
         optimizer: Makes the optimizer from the parameters.
-        path: Hub id or local folder; None for a model from scratch.
+        path: Hub id or local folder; None for a GGUF file or a model from scratch.
+        gguf: A GGUF file, as a path or as "package:file inside it"; converted once into the store.
         revision: Branch, tag or commit on the hub.
         architecture: Fields of a LlamaConfig, for a model from scratch.
         vocab_size: Size of the tokenizer that is trained on the task's texts, for a model from scratch.
         dtype: "auto" (float32, and bfloat16 for the frozen weights below LoRA adapters on a GPU) or a dtype's name.
-        attention: Attention kernel of transformers ("sdpa", "eager", "flash_attention_2").
+        attention: Attention kernel of transformers ("sdpa", "eager", "flash_attention_2", "flex_attention").
         gradient_checkpointing: Recompute activations in the backward pass: slower, far less memory.
         trust_remote_code: Run code that comes with the model. Off unless asked.
+        keep_layers: Thins a pretrained model out: how many layers stay, evenly spaced with the first and the last
+            among them, or their indices. None keeps all.
+        quantization: "8bit" or "4bit" for the frozen weights below a teacher's adapters; None leaves them whole.
         lora: Adapters.
         warmup: Share of the optimizer steps (of a stage, for students) that the learning rate climbs.
     """
@@ -61,6 +67,7 @@ class ModelSpec:
     name: str
     optimizer: Callable[..., Optimizer]
     path: str | None = None
+    gguf: str | None = None
     revision: str | None = None
     architecture: Mapping[str, Any] | None = None
     vocab_size: int | None = None
@@ -68,15 +75,20 @@ class ModelSpec:
     attention: str = "sdpa"
     gradient_checkpointing: bool = False
     trust_remote_code: bool = False
+    keep_layers: int | list[int] | None = None
+    quantization: Literal["8bit", "4bit"] | None = None
     lora: LoRA = field(default_factory=LoRA)
     warmup: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.path is None and (self.architecture is None or self.vocab_size is None):
+        if not self.pretrained and (self.architecture is None or self.vocab_size is None):
             raise ConfigError(
                 f"The model {self.name!r} has neither a path nor an architecture with a vocab_size",
                 expected="path=<hub id or folder>, or architecture={...} and vocab_size=<n>",
             )
+        if not self.name:
+            object.__setattr__(self, "name", self._own_name())
+        self._check_pretrained_options()
         require_at_least(1, **{f"{self.name}: vocab_size": self.vocab_size})
         if not 0 <= self.warmup <= 1:
             raise ConfigError(
@@ -90,7 +102,45 @@ class ModelSpec:
     @property
     def pretrained(self) -> bool:
         """Whether the model comes with weights, so that its untuned self is worth a row of the table."""
-        return self.path is not None
+        return self.path is not None or self.gguf is not None
+
+    def _own_name(self) -> str:
+        """What the model is called without a name: no path, so that equal models elsewhere have equal results."""
+        if self.gguf is not None:
+            name = Path(self.gguf.rpartition(":")[2]).stem
+        elif self.path is not None:
+            name = Path(self.path).resolve().name if os.path.isdir(self.path) else self.path
+        else:
+            name = "from scratch"
+        if self.keep_layers is None:
+            return name
+        kept = self.keep_layers if isinstance(self.keep_layers, int) else len(self.keep_layers)
+        return f"{name}, {kept} layers"
+
+    def _check_pretrained_options(self) -> None:
+        if self.path is not None and self.gguf is not None:
+            raise ConfigError(
+                "A model has a path and a GGUF file",
+                where=self.name,
+                got=f"path={self.path}, gguf={self.gguf}",
+                remedy="set the one that is not meant to null",
+            )
+        wanted = {"keep_layers": self.keep_layers, "quantization": self.quantization}
+        for name, value in wanted.items():
+            if value is not None and not self.pretrained:
+                raise ConfigError(
+                    f"{name} is for pretrained models",
+                    where=f"{self.name}: {name}",
+                    got=value,
+                    remedy="give the model a path, or its architecture fewer or smaller layers",
+                )
+        if self.quantization is not None and not self.lora.r:
+            raise ConfigError(
+                "Only frozen weights can be quantized, and without adapters none are frozen",
+                where=f"{self.name}: quantization",
+                got=f"{self.quantization} with lora.r=0",
+                remedy="set lora.r=16, or quantization=null",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +151,14 @@ class TeacherSpec(ModelSpec):
         checkpoints: Number N of checkpoints kept at equal spacing of the optimizer steps.
         epochs: Passes over the training samples.
         global_batch: Samples of an optimizer step, over all devices.
+        trajectory: Existing checkpoints of a fine-tuning of this model, taken instead of one of our own: a pattern, a
+            folder, or a list of paths. None fine-tunes it here.
     """
 
     checkpoints: int = 4
     epochs: int = 4
     global_batch: int = 8
+    trajectory: str | list[str] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -121,4 +174,31 @@ class TeacherSpec(ModelSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class StudentSpec(ModelSpec):
-    """A student; how long it trains is the budget's matter."""
+    """A student; how long it trains is the budget's matter.
+
+    Attributes:
+        init: Where distillation starts: from the "base" weights, or from those of the "anchor".
+    """
+
+    init: Literal["base", "anchor"] = "base"
+
+    def __post_init__(self) -> None:
+        if self.quantization is not None:
+            raise ConfigError(
+                "A student's weights can't be quantized: it is exported whole, and so it is measured whole",
+                where="student.quantization",
+                got=self.quantization,
+                remedy="for less memory: student.lora.r=16, student.gradient_checkpointing=true",
+            )
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class AnchorSpec:
+    """The student that is fine-tuned alone, where it exists already.
+
+    Attributes:
+        path: Folder or file of its weights; None fine-tunes it here.
+    """
+
+    path: str | None = None

@@ -25,7 +25,7 @@ class ArtifactKey:
     """What an artifact is, before it exists.
 
     Attributes:
-        kind: "tokenizer", "teacher", "anchor", "student" or "evaluation".
+        kind: "model", "tokenizer", "teacher", "anchor", "student" or "evaluation".
         fields: Everything that its numbers depend on, and nothing else: no paths, loggers, devices, world size.
     """
 

@@ -177,7 +177,7 @@ def test_gradient_checkpointing_changes_memory_only(saved, tokenizer, batch, lor
         wanted = spec(path=str(saved), lora=lora, gradient_checkpointing=checkpointing)
         model = build_model(wanted, tokenizer, 0).double()
         train_a_step(model, batch)
-        assert model.base.is_gradient_checkpointing == checkpointing
+        assert model.base.is_activation_checkpointing == checkpointing
         gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
     assert all(gradient.abs().max() > 0 for gradient in gradients[0].values())
     for name, gradient in gradients[0].items():

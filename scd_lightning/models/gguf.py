@@ -1,0 +1,81 @@
+"""A model in a GGUF file, a local one or one that a Python package carries: found, and turned into a plain folder."""
+
+import re
+import struct
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from scd_lightning.errors import ConfigError, ModelError
+
+_IN_PACKAGE = re.compile(r"([A-Za-z_]\w*):(.+)")
+
+
+def find_gguf(gguf: str, where: str) -> Path:
+    """The file of a GGUF model; nothing of it is read but its first bytes, and no package is imported.
+
+    Args:
+        gguf: A path, or "package:file inside it".
+        where: The argument that named it, for messages.
+
+    Raises:
+        ConfigError: A package is not installed.
+        ModelError: There is no such file, or it is no GGUF file.
+    """
+    inside = _IN_PACKAGE.fullmatch(gguf)
+    file = _in_package(inside[1], inside[2], where) if inside and not Path(gguf).exists() else Path(gguf)
+    if not file.is_file():
+        raise ModelError(
+            "There is no such GGUF file", where=where, got=gguf, expected="a path, or package:file inside it"
+        )
+    with file.open("rb") as stream:
+        if stream.read(4) != b"GGUF":
+            raise ModelError("The file is no GGUF file", where=where, got=gguf)
+    if find_spec("gguf") is None:
+        raise _not_installed("gguf", "gguf", where)
+    return file
+
+
+def _in_package(package: str, file: str, where: str) -> Path:
+    found = find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        # Without its dependencies: a package that carries a model has them for running it, which is done here.
+        raise _not_installed(package, f"--no-deps {package.replace('_', '-')} gguf", where)
+    return Path(next(iter(found.submodule_search_locations))) / file
+
+
+def _not_installed(package: str, install: str, where: str) -> ConfigError:
+    return ConfigError(
+        "The model needs a Python package that is not installed",
+        where=where,
+        got=package,
+        remedy=f"python -m pip install {install}",
+    )
+
+
+def convert_gguf(file: Path, folder: Path, dtype: torch.dtype, where: str) -> None:
+    """Writes a GGUF model as a transformers folder: dequantized weights, configuration and tokenizer.
+
+    Args:
+        file: The GGUF file.
+        folder: Where to.
+        dtype: What the weights are dequantized to.
+        where: The argument that named it, for messages.
+
+    Raises:
+        ModelError: transformers can't read it, as where it does not know the architecture.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        model: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=dtype)
+    except (OSError, ValueError, LookupError, RuntimeError, struct.error) as error:
+        raise ModelError(f"The GGUF file could not be read ({error})", where=where, got=file.name) from error
+    # What still calls the weights quantized keeps transformers from saving them.
+    model.hf_quantizer = None
+    model.is_quantized = False
+    del model.config.quantization_config
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

