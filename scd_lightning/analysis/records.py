@@ -51,7 +51,7 @@ def read_run(folder: Path) -> RunRecord:
         schedule=read_json(folder / "schedule.json", {}),
         trajectory=read_json(folder / "trajectory.json", []),
         curves=read_json(folder / "curves.json", {}),
-        predictions={name: rows for name in PREDICTORS if (rows := _read_predictions(folder, name))},
+        predictions={name: rows for name in PREDICTORS if (rows := read_predictions(folder, name))},
     )
     orders = {tuple(row["id"] for row in rows) for rows in record.predictions.values()}
     if len(orders) > 1:
@@ -121,7 +121,8 @@ def decompositions(results: dict[str, Any]) -> list[tuple[str, str, dict[str, fl
     ]
 
 
-def _read_predictions(folder: Path, name: str) -> list[dict[str, Any]]:
+def read_predictions(folder: Path, name: str) -> list[dict[str, Any]]:
+    """Reads a model's predictions, or the samples themselves (name "samples"); empty where there are none."""
     path = folder / "predictions" / f"{name}.jsonl"
     if not path.exists():
         return []
