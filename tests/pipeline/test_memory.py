@@ -53,9 +53,9 @@ def test_a_rank_s_message_is_its_parent_s(tmp_path):
     ],
 )
 def test_what_is_about_memory(make_job, error, where):
-    with pytest.raises(OutOfMemory, match=f"The memory of {where} .* stage distill.*Remedy") as raised:
-        with explained(make_job(), "distill", "student"):
-            raise error
+    job, message = make_job(), f"The memory of {where} .* stage distill.*Remedy"
+    with pytest.raises(OutOfMemory, match=message) as raised, explained(job, "distill", "student"):
+        raise error
     assert raised.value.__cause__ is error
 
 
