@@ -14,7 +14,7 @@ from scd_lightning.pipeline.artifacts import ArtifactStore
 from scd_lightning.pipeline.job import Job
 
 GROUPS = ("task", "teacher", "student", "method", "objective", "budget", "trainer", "logger", "callbacks")
-KEYS = {*GROUPS, "paths", "seed", "stages"}
+KEYS = {*GROUPS, "anchor", "paths", "seed", "stages"}
 
 
 def build_job(cfg: DictConfig, run_dir: Path, *, locking: bool = True) -> Job:
@@ -39,11 +39,12 @@ def build_job(cfg: DictConfig, run_dir: Path, *, locking: bool = True) -> Job:
         raise ConfigError(
             "The configuration has unknown keys, or lacks some", got=", ".join(odd), expected=", ".join(sorted(KEYS))
         )
-    parts = {name: _build(settings[name], name) for name in GROUPS}
+    parts = {name: _build(settings[name], name) for name in (*GROUPS, "anchor")}
     return Job(
         data=parts["task"],
         teacher=parts["teacher"],
         student=parts["student"],
+        anchor=parts["anchor"],
         method=parts["method"],
         objective=parts["objective"],
         budget=parts["budget"],

@@ -15,7 +15,7 @@ ROOT = PACKAGE.parent
 LAYERS = (
     {"launch", "config"},
     {"pipeline"},
-    {"callbacks", "models", "data", "analysis", "export", "loggers"},
+    {"callbacks", "models", "existing", "data", "analysis", "export", "loggers"},
     {"losses", "schedules", "checkpoints", "teachers", "metrics"},
     {"arguments", "batch", "errors", "distributed", "progress", "quiet"},
 )
@@ -23,7 +23,9 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # Packages of a common layer that know of one another nevertheless, in this direction.
 SIDEWAYS = {
     ("callbacks", "models"),
+    ("callbacks", "loggers"),
     ("models", "data"),
+    ("existing", "models"),
     ("export", "models"),
     ("teachers", "checkpoints"),
     ("teachers", "losses"),

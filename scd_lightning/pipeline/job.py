@@ -12,11 +12,12 @@ from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.data.base import DomainDataModule
 from scd_lightning.errors import ConfigError
+from scd_lightning.existing.saved import SavedModel
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.weighting import Weighting
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.loading import build_model
-from scd_lightning.models.spec import ModelSpec, StudentSpec, TeacherSpec, require_at_least
+from scd_lightning.models.spec import AnchorSpec, ModelSpec, StudentSpec, TeacherSpec, require_at_least
 from scd_lightning.pipeline.artifacts import ArtifactStore
 from scd_lightning.pipeline.trainer import TrainerFactory
 from scd_lightning.schedules.policies import Policy
@@ -94,6 +95,7 @@ class Job:
         data: The task's data.
         teacher: The teacher and its fine-tuning.
         student: The student.
+        anchor: Whether an existing model is taken as the anchor.
         method: How it is distilled.
         objective: The distillation loss; its reduction holds for fine-tuning too.
         budget: How long students train.
@@ -105,11 +107,16 @@ class Job:
         store: Where artifacts are.
         run_dir: This run's folder.
         settings: The resolved sub-configurations as plain values, for digests and for config.yaml.
+        tokenizer: The one of teacher and student; like what follows, known once the job is prepared.
+        tokenizer_identity: Its digest.
+        trajectory: The teacher's existing checkpoints in order of their steps; empty where it is fine-tuned here.
+        existing_anchor: The existing anchor; None where it is fine-tuned here.
     """
 
     data: DomainDataModule
     teacher: TeacherSpec
     student: StudentSpec
+    anchor: AnchorSpec
     method: Method
     objective: Objective
     budget: Budget
@@ -123,6 +130,8 @@ class Job:
     settings: Mapping[str, Any]
     tokenizer: PreTrainedTokenizerFast = field(init=False)
     tokenizer_identity: str = field(init=False)
+    trajectory: Sequence[SavedModel] = field(init=False, default=())
+    existing_anchor: SavedModel | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         if isinstance(self.stages, str) or not self.stages or not set(self.stages) <= set(STAGES):

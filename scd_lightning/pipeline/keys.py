@@ -4,17 +4,21 @@ Everything is known before anything is made, so that a parent process can plan a
 and the number of processes are not part of any key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from scd_lightning.existing.saved import SavedModel
 from scd_lightning.models.loading import resolve_dtype, weights_identity
+from scd_lightning.models.quantization import quantization_identity
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.artifacts import ArtifactKey
 from scd_lightning.pipeline.job import NUMERIC_FORMAT, Job
 
 # Fields of a model's configuration that say where or how, not what.
-_NOT_NUMBERS = {"_target_", "name", "path", "revision", "trust_remote_code", "gradient_checkpointing", "dtype"}
+_NOT_NUMBERS = {"_target_", "name", "path", "gguf", "revision", "trust_remote_code", "gradient_checkpointing", "dtype"}
+# Whether trained or taken as it is, and from where on: each is said by the keys that it matters to.
+_NOT_NUMBERS |= {"trajectory", "init"}
 # Options of Lightning's trainer that only say where, or what is shown. Precision is part of every key by itself.
 _TRAINER_HOW = {"accelerator", "precision", "log_every_n_steps", "profiler", "default_root_dir", "detect_anomaly"}
 _TRAINING = {"optimizer", "warmup", "checkpoints", "epochs", "global_batch"}
@@ -33,7 +37,8 @@ def _common(job: Job) -> dict[str, Any]:
 def _model(spec: ModelSpec, settings: Mapping[str, Any], *, training: bool) -> dict[str, Any]:
     dropped = _NOT_NUMBERS | (set() if training else _TRAINING)
     values = {name: value for name, value in settings.items() if name not in dropped}
-    return values | {"weights": dict(weights_identity(spec)), "dtype": str(resolve_dtype(spec))}
+    values |= {"weights": dict(weights_identity(spec)), "dtype": str(resolve_dtype(spec))}
+    return values | {"quantization": quantization_identity(spec)}
 
 
 def _trainer(job: Job) -> dict[str, Any]:
@@ -43,9 +48,18 @@ def _trainer(job: Job) -> dict[str, Any]:
 
 def teacher_key(job: Job) -> ArtifactKey:
     """The teacher's trajectory."""
+    if job.trajectory:
+        return ArtifactKey("teacher", _imported(job, job.trajectory, job.teacher, job.settings["teacher"]))
     fields: dict[str, Any] = {"model": _model(job.teacher, job.settings["teacher"], training=True)}
     fields |= {"seed": job.seed, "reduction": job.objective.reduction} | _trainer(job) | _common(job)
     return ArtifactKey("teacher", fields)
+
+
+def _imported(job: Job, models: Sequence[SavedModel], spec: ModelSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing of a training: its seed, optimizer and length are in the weights."""
+    model = _model(spec, settings, training=False) | {"lora": asdict(spec.lora)}
+    imported = [{"step": saved.step, "kind": saved.kind, "contents": saved.contents()} for saved in models]
+    return {"imported": imported, "model": model} | _trainer(job) | _common(job)
 
 
 def _student_fields(job: Job) -> dict[str, Any]:
@@ -56,6 +70,8 @@ def _student_fields(job: Job) -> dict[str, Any]:
 
 def anchor_key(job: Job) -> ArtifactKey:
     """The student fine-tuned alone."""
+    if job.existing_anchor is not None:
+        return ArtifactKey("anchor", _imported(job, [job.existing_anchor], job.student, job.settings["student"]))
     return ArtifactKey("anchor", _student_fields(job))
 
 
@@ -70,6 +86,8 @@ def student_key(job: Job) -> ArtifactKey:
         "trajectory": teacher_key(job).digest,
         "anchor": anchor_key(job).digest if job.method.needs_anchor else None,
     }
+    if job.student.init == "anchor":
+        fields["init"] = anchor_key(job).digest
     if job.method.policy.needs_scores:
         fields["probe_samples"] = job.budget.probe_samples
     return ArtifactKey("student", fields)

@@ -1,18 +1,26 @@
 """Before any stage: data read and validated, models within reach, one tokenizer for both, samples encoded."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from transformers import PreTrainedTokenizerFast
 
-from scd_lightning.checkpoints.manifest import sha256_json
+from scd_lightning import distributed
+from scd_lightning.checkpoints.manifest import sha256_file, sha256_json
 from scd_lightning.errors import ConfigError
-from scd_lightning.models.loading import check_buildable, check_reachable
+from scd_lightning.models.gguf import convert_gguf, find_gguf
+from scd_lightning.models.loading import build_empty, check_kernel, check_reachable, resolve_dtype
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.models.tokenizers import check_pair, identity, load_tokenizer, train_tokenizer
 from scd_lightning.pipeline.artifacts import ArtifactKey
 from scd_lightning.pipeline.costs import Meter
+from scd_lightning.pipeline.imports import check_imports, find_imports
 from scd_lightning.pipeline.job import Job
+from scd_lightning.progress import say
+
+S = TypeVar("S", bound=ModelSpec)
 
 
 def prepare(job: Job) -> None:
@@ -22,14 +30,37 @@ def prepare(job: Job) -> None:
         ScdError: The data, the models or their combination can't work.
     """
     job.trainer.check_options()
-    check_reachable(job.teacher, "teacher.path")
-    check_reachable(job.student, "student.path")
+    on_gpu = job.trainer.options.get("accelerator") != "cpu" and torch.cuda.is_available()
+    for spec, where in ((job.teacher, "teacher.path"), (job.student, "student.path")):
+        check_kernel(spec, str(job.trainer.options.get("precision")), on_gpu=on_gpu)
+        check_reachable(spec, where)
+    find_imports(job)
     job.data.read()
+    job.teacher = _as_folder(job, job.teacher, "teacher.gguf")
+    job.student = _as_folder(job, job.student, "student.gguf")
     job.tokenizer = shared_tokenizer(job)
-    check_buildable(job.teacher, job.tokenizer)
-    check_buildable(job.student, job.tokenizer)
+    build_empty(job.teacher, job.tokenizer)
+    build_empty(job.student, job.tokenizer)
+    check_imports(job)
     job.tokenizer_identity = sha256_json([identity(job.tokenizer), job.tokenizer.chat_template])
     job.data.encode(job.tokenizer)
+
+
+def _as_folder(job: Job, spec: S, where: str) -> S:
+    """The same model in a folder of the store where it comes in a GGUF file: reading one takes half a minute."""
+    if spec.gguf is None:
+        return spec
+    file, dtype = find_gguf(spec.gguf, where), resolve_dtype(spec)
+    fields = {"gguf": sha256_file(file), "dtype": str(dtype), "transformers": job.versions["transformers"]}
+
+    def build(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        meter = Meter()
+        if distributed.rank() == 0:
+            say(f"Converting {file.name}, once")
+            convert_gguf(file, folder, dtype, where)
+        return {"file": file.name}, meter.read()
+
+    return replace(spec, path=str(job.store.make(ArtifactKey("model", fields), build).folder), gguf=None)
 
 
 def shared_tokenizer(job: Job) -> PreTrainedTokenizerFast:

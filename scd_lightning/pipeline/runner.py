@@ -10,8 +10,11 @@ from scd_lightning.errors import ConfigError
 from scd_lightning.pipeline.artifacts import Artifact, ArtifactKey
 from scd_lightning.pipeline.distill import distill
 from scd_lightning.pipeline.evaluate import Weights, evaluate
+from scd_lightning.pipeline.imports import import_anchor, import_trajectory
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.keys import anchor_key, evaluation_key, student_key, teacher_key
+from scd_lightning.pipeline.logs import log_artifact
+from scd_lightning.pipeline.memory import explained
 from scd_lightning.pipeline.student_sft import student_sft
 from scd_lightning.pipeline.summary import summarize
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, teacher_sft
@@ -44,12 +47,20 @@ class Step:
 def plan(job: Job) -> list[Step]:
     """The steps of a prepared job, in order; those of stages that were not asked for are left out."""
     steps = [
-        Step("teacher", "teacher_sft", teacher_key(job), lambda folder, _: teacher_sft(job, folder)),
-        Step("anchor", "student_sft", anchor_key(job), lambda folder, _: student_sft(job, folder)),
+        Step("teacher", "teacher_sft", teacher_key(job), partial(_teacher, job)),
+        Step("anchor", "student_sft", anchor_key(job), partial(_anchor, job)),
     ]
     if job.method.policy is not None:
         steps.append(Step("student", "distill", student_key(job), partial(_distill, job), ("teacher", "anchor")))
     return [*steps, *_evaluations(job)]
+
+
+def _teacher(job: Job, folder: Path, made: Artifacts) -> Outcome:
+    return import_trajectory(job, folder) if job.trajectory else teacher_sft(job, folder)
+
+
+def _anchor(job: Job, folder: Path, made: Artifacts) -> Outcome:
+    return import_anchor(job, folder) if job.existing_anchor is not None else student_sft(job, folder)
 
 
 def _distill(job: Job, folder: Path, made: Artifacts) -> Outcome:
@@ -99,8 +110,9 @@ def _wanted(steps: Sequence[Step], stages: Sequence[str]) -> list[Step]:
     return [step for step in steps if step.name in names]
 
 
-def _build(step: Step, made: Artifacts, folder: Path) -> Outcome:
-    return step.build(folder, made)
+def _build(job: Job, step: Step, made: Artifacts, folder: Path) -> Outcome:
+    with explained(job, step.stage, "teacher" if step.name.endswith("teacher") else "student"):
+        return step.build(folder, made)
 
 
 def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool] = lambda artifact: True) -> Artifacts:
@@ -117,7 +129,7 @@ def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool
     made: Artifacts = {}
     for step in _wanted(steps, job.stages):
         if step.stage in job.stages:
-            made[step.name] = job.store.make(step.key, partial(_build, step, made))
+            made[step.name] = job.store.make(step.key, partial(_build, job, step, made))
         elif found := job.store.find(step.key):
             made[step.name] = found
         else:
@@ -129,4 +141,5 @@ def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool
             )
         if announce(made[step.name]):
             say(summarize(step.name, step.stage, made[step.name], job))
+            log_artifact(job, step.stage, made[step.name])
     return made

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from scd_lightning import distributed
+from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.job import Job
@@ -25,8 +26,13 @@ def student_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
     """
     meter = Meter()
     module, result, volume = train_student(job, folder, "student_sft", FineTuning)
-    losses = [prediction.loss for prediction in predict(job, module.lm, "train", answers=False)]
-    if distributed.rank() == 0:
-        dtype = np.float64 if next(module.parameters()).dtype == torch.float64 else np.float32
-        np.save(folder / TRAIN_LOSSES, np.asarray(losses, dtype))
+    keep_train_losses(job, module.lm, folder)
     return result, meter.read() | volume
+
+
+def keep_train_losses(job: Job, model: CausalLM, folder: Path) -> None:
+    """Writes an anchor's per-sample losses on the training split, in its order; all processes call it together."""
+    losses = [prediction.loss for prediction in predict(job, model, "train", answers=False)]
+    if distributed.rank() == 0:
+        dtype = np.float64 if next(model.parameters()).dtype == torch.float64 else np.float32
+        np.save(folder / TRAIN_LOSSES, np.asarray(losses, dtype))

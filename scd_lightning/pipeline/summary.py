@@ -20,7 +20,12 @@ def _reached(name: str, artifact: Artifact, job: Job) -> str:
     if name == "teacher":
         trajectory, best = result["trajectory"], result["best"]
         value = trajectory[best]["metrics"]["metric"]
-        return f"{len(trajectory)} checkpoints kept, best {best} with validation {metric} {value:.3f}"
+        count = (
+            f"imported {len(trajectory)} checkpoints" if "imported" in result else f"{len(trajectory)} checkpoints kept"
+        )
+        return f"{count}, best {best} with validation {metric} {value:.3f}"
     if "metrics" in result:
         return f"test {job.data.primary_metric} {result['metrics'][job.data.primary_metric]:.3f}"
+    if "imported" in result:
+        return f"imported, validation {metric} {result['validation_metric']:.3f}"
     return f"best epoch {result['best_epoch']} with validation {metric} {result['validation_metric']:.3f}"

@@ -7,6 +7,7 @@ import numpy as np
 from lightning import seed_everything
 
 from scd_lightning import distributed
+from scd_lightning.callbacks.stage_log import StepLog
 from scd_lightning.callbacks.stage_progress import StageProgress
 from scd_lightning.callbacks.trajectory import Trajectory, kept_steps
 from scd_lightning.checkpoints.store import CheckpointEntry, CheckpointStore, check_free_space, required_bytes
@@ -47,7 +48,7 @@ def teacher_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
     keep = Trajectory(store, steps, keep_frozen=not spec.lora.r)
     trainer = job.trainer(
         max_epochs=spec.epochs,
-        callbacks=[keep, StageProgress("teacher_sft", total), *job.new_callbacks()],
+        callbacks=[keep, StageProgress("teacher_sft", total), StepLog(), *job.new_callbacks()],
         loggers=job.new_loggers("teacher_sft"),
         # The checkpoints are validated afterwards, at their own steps.
         limit_val_batches=0,
@@ -55,9 +56,13 @@ def teacher_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
     trainer.fit(module, datamodule=job.data)
     validate_trajectory(job, module, store, folder)
     volume = training_volume(job.data, spec.epochs)
+    return trajectory_result(store, module.curve), meter.read() | volume
+
+
+def trajectory_result(store: CheckpointStore, curve: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is said of a kept and validated trajectory: {"best", "trajectory": [{index, step, metrics}], "curve"}."""
     trajectory = [{"index": e.index, "step": e.step, "metrics": e.metrics} for e in store.entries]
-    result = {"best": best_checkpoint(store.entries), "trajectory": trajectory, "curve": module.curve}
-    return result, meter.read() | volume
+    return {"best": best_checkpoint(store.entries), "trajectory": trajectory, "curve": curve}
 
 
 def validate_trajectory(job: Job, module: FineTuning, store: CheckpointStore, folder: Path) -> None:

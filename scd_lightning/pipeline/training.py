@@ -8,6 +8,7 @@ from lightning import Callback, seed_everything
 
 from scd_lightning import distributed
 from scd_lightning.callbacks.best_weights import BestWeights
+from scd_lightning.callbacks.stage_log import StepLog
 from scd_lightning.callbacks.stage_progress import StageProgress
 from scd_lightning.callbacks.stage_reset import StageReset
 from scd_lightning.checkpoints.store import CheckpointStore
@@ -33,8 +34,9 @@ def train_student(
     stage: str,
     make_module: Callable[..., FineTuning],
     callbacks: Sequence[Callback] = (),
+    start: Path | None = None,
 ) -> tuple[FineTuning, dict[str, Any], dict[str, Any]]:
-    """Trains from the base weights on the common batches, and keeps the best weights.
+    """Trains on the common batches, and keeps the best weights.
 
     Args:
         job: The run.
@@ -42,6 +44,7 @@ def train_student(
         stage: Name of the pipeline stage.
         make_module: Makes the module from the arguments that all students share.
         callbacks: What this training adds.
+        start: Folder of the checkpoint store whose weights it starts from; None for the base weights.
 
     Returns:
         The module with its best weights, the result (best epoch and metrics, curve), and the volume of the work.
@@ -50,6 +53,8 @@ def train_student(
     job.data.set_batching(job.budget.global_batch, job.trainer.micro_batches, job.seed)
     epoch_steps = steps_per_epoch(len(job.data.samples["train"]), job.budget.global_batch)
     model = job.build(job.student)
+    if start is not None:
+        CheckpointStore(start).load_into(model, 0)
     module = make_module(
         model=model,
         spec=job.student,
@@ -62,7 +67,7 @@ def train_student(
     progress = StageProgress(stage, epoch_steps * job.budget.epochs)
     trainer = job.trainer(
         max_epochs=job.budget.epochs,
-        callbacks=[StageReset(job.budget.stage_epochs), *callbacks, best, progress, *job.new_callbacks()],
+        callbacks=[StageReset(job.budget.stage_epochs), *callbacks, best, progress, StepLog(), *job.new_callbacks()],
         loggers=job.new_loggers(stage),
     )
     trainer.fit(module, datamodule=job.data)

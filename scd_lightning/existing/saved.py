@@ -1,0 +1,202 @@
+"""What lies at a path: a transformers folder, a peft folder or a Lightning checkpoint, and after which step."""
+
+import glob
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from scd_lightning.checkpoints.manifest import sha256_file
+from scd_lightning.errors import ConfigError, ModelError
+from scd_lightning.existing import adapters
+from scd_lightning.existing.files import read_json, read_pickled
+
+Kind = Literal["transformers", "peft", "lightning"]
+_KINDS = (
+    "a transformers folder (config.json, model.safetensors), a peft folder (adapter_config.json, "
+    "adapter_model.safetensors) or a Lightning checkpoint (.ckpt)"
+)
+_WEIGHTS = {"transformers": ("model", "pytorch_model"), "peft": ("adapter_model", "adapter_model")}
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A fine-tuned model that another program left.
+
+    Attributes:
+        path: The folder or the file.
+        kind: What it is.
+        files: The files that hold tensors.
+        step: Optimizer step after which it was taken, where it tells.
+    """
+
+    path: Path
+    kind: Kind
+    files: tuple[Path, ...]
+    step: int | None = field(default=None, compare=False)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder with its configuration; a Lightning checkpoint has none."""
+        return None if self.kind == "lightning" else self.path
+
+    def contents(self) -> str:
+        """Hex digest of the tensor files, wherever they are and whatever they are called."""
+        status = [(path, path.stat()) for path in self.files]
+        return _contents(tuple((str(path), s.st_size, s.st_mtime_ns) for path, s in status))
+
+
+@lru_cache
+def _contents(files: tuple[tuple[str, int, int], ...]) -> str:
+    """Digest of (path, size, time of change) files, which a plan asks for several times."""
+    return hashlib.sha256("".join(sorted(sha256_file(Path(path)) for path, _, _ in files)).encode()).hexdigest()
+
+
+def recognise(path: Path, where: str) -> SavedModel:
+    """What lies at a path.
+
+    Args:
+        path: A folder or a file.
+        where: The argument that named it, for messages.
+
+    Raises:
+        ModelError: Nothing that can be read as a fine-tuned model.
+    """
+    if path.is_file() and path.suffix == ".ckpt":
+        return SavedModel(path, "lightning", (path,), _lightning_step(path))
+    kind = _kind(path) if path.is_dir() else None
+    files = _tensor_files(path, kind) if kind else ()
+    if kind is None or not files:
+        raise ModelError(_why_not(path), where=where, got=f"{path}: {_listing(path)}", expected=_KINDS)
+    return SavedModel(path, kind, files, _folder_step(path))
+
+
+def find(patterns: str | Sequence[str], where: str) -> list[SavedModel]:
+    """Every saved model that patterns name, each once.
+
+    Args:
+        patterns: A glob pattern or a path, or several. A folder that has checkpoints in it stands for these.
+        where: The argument, for messages.
+
+    Raises:
+        ConfigError: Nothing is there.
+        ModelError: As `recognise`.
+    """
+    paths: dict[Path, Path] = {}
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        found = _matches(pattern)
+        if not found:
+            raise ConfigError(
+                "There is nothing at the path", where=where, got=pattern, expected=f"{_KINDS}, or a pattern for several"
+            )
+        # A link such as Lightning's last.ckpt is no checkpoint of its own.
+        paths |= {path.resolve(): path for path in found if path.resolve() not in paths}
+    if not paths:
+        raise ConfigError("The list of paths is empty", where=where, expected="one or more")
+    return [recognise(path, where) for path in paths.values()]
+
+
+def in_order(models: Sequence[SavedModel], where: str) -> list[SavedModel]:
+    """Saved models by their optimizer steps.
+
+    Raises:
+        ConfigError: One has no step, or two have the same.
+    """
+    by_step: dict[int, SavedModel] = {}
+    for model in models:
+        if model.step is None:
+            raise ConfigError(
+                "A checkpoint tells no optimizer step, so its place in the trajectory is unknown",
+                where=where,
+                got=model.path,
+                expected="trainer_state.json with global_step, a Lightning checkpoint, or a number in the name",
+                remedy="put the step into its name, e.g. checkpoint-300",
+            )
+        if model.step in by_step:
+            raise ConfigError(
+                "Two checkpoints are of the same optimizer step",
+                where=where,
+                got=f"{by_step[model.step].path} and {model.path}, both step {model.step}",
+                remedy="leave one of them out, by a narrower pattern or a list of paths",
+            )
+        by_step[model.step] = model
+    return [by_step[step] for step in sorted(by_step)]
+
+
+def _matches(pattern: str) -> list[Path]:
+    path = Path(pattern).expanduser()
+    if not path.exists():
+        return [Path(match) for match in sorted(glob.glob(str(path)))]
+    if path.is_dir():
+        return [each for each in sorted(path.iterdir()) if _is_checkpoint(each)] or [path]
+    return [path]
+
+
+def _is_checkpoint(path: Path) -> bool:
+    """Whether an entry of a run's folder claims to be one; those that are broken are refused later, not left out."""
+    return path.suffix == ".ckpt" or (
+        path.is_dir() and (path.name.startswith("checkpoint-") or _kind(path) is not None)
+    )
+
+
+def _kind(folder: Path) -> Kind | None:
+    if (folder / adapters.CONFIG).is_file():
+        return "peft"
+    return "transformers" if (folder / "config.json").is_file() else None
+
+
+def _tensor_files(folder: Path, kind: Kind) -> tuple[Path, ...]:
+    """The weight files: safetensors before pickled ones, whole before sharded ones."""
+    safe, pickled = _WEIGHTS[kind]
+    for name in (f"{safe}.safetensors", f"{pickled}.bin"):
+        if (folder / name).is_file():
+            return (folder / name,)
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            return _shards(index)
+    return ()
+
+
+def _shards(index: Path) -> tuple[Path, ...]:
+    names = sorted(set(read_json(index).get("weight_map", {}).values()))
+    # Names alone: an index has no business outside its own folder.
+    files = tuple(index.parent / Path(name).name for name in names)
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise ModelError("A part of the weights is missing", where=index, got=f"no {missing[0]}", expected=missing[0])
+    return files
+
+
+def _folder_step(folder: Path) -> int | None:
+    state = folder / "trainer_state.json"
+    if state.is_file() and type(step := read_json(state).get("global_step")) is int:
+        return step
+    return _last_number(folder.name)
+
+
+def _lightning_step(path: Path) -> int | None:
+    step = read_pickled(path, "meta").get("global_step")
+    return step if type(step) is int else _last_number(path.stem)
+
+
+def _last_number(name: str) -> int | None:
+    numbers = re.findall(r"\d+", name)
+    return int(numbers[-1]) if numbers else None
+
+
+def _why_not(path: Path) -> str:
+    if path.suffix == ".ckpt":
+        return "The Lightning checkpoint is a folder of shards, which has to be put together first"
+    names = {each.name for each in path.iterdir()} if path.is_dir() else set()
+    if names & {"optimizer.pt", "optimizer.bin", "scheduler.pt", "latest"}:
+        return "The folder holds a training's state and no weights that can be read"
+    return "There is no fine-tuned model at the path"
+
+
+def _listing(path: Path) -> str:
+    if not path.is_dir():
+        return "a file" if path.exists() else "nothing"
+    names = sorted(each.name for each in path.iterdir())
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "") or "an empty folder"

@@ -1,0 +1,193 @@
+"""Existing models in place of trainings: found and checked before anything runs, then read into our own stores."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from scd_lightning import distributed
+from scd_lightning.checkpoints.store import CheckpointStore, check_free_space, required_bytes
+from scd_lightning.errors import ConfigError
+from scd_lightning.existing import agreement
+from scd_lightning.existing.adapters import read_adapter
+from scd_lightning.existing.fit import Receiver
+from scd_lightning.existing.saved import SavedModel, find, in_order, recognise
+from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.fine_tuning import FineTuning
+from scd_lightning.models.loading import build_empty, resolve_dtype
+from scd_lightning.models.spec import ModelSpec, StudentSpec, TeacherSpec
+from scd_lightning.models.tokenizers import vocabulary_size
+from scd_lightning.pipeline.costs import Meter
+from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.student_sft import keep_train_losses
+from scd_lightning.pipeline.teacher_sft import TRAJECTORY, trajectory_result, validate_trajectory
+from scd_lightning.pipeline.training import WEIGHTS
+from scd_lightning.progress import say, track
+
+ANCHOR = "anchor.path"
+TEACHER = "teacher.trajectory"
+
+
+def find_imports(job: Job) -> None:
+    """Finds a job's existing models, and gives the teacher the adapters that its checkpoints have.
+
+    Raises:
+        ScdError: Nothing is there, it can't be read, the checkpoints have no order, or their adapters do not fit.
+    """
+    if job.teacher.trajectory is not None:
+        job.trajectory = in_order(find(job.teacher.trajectory, TEACHER), TEACHER)
+        _check_one_kind(job.trajectory)
+        _check_quantization(job.trajectory[0], job.teacher)
+        lora = agreement.adapters_of(job.trajectory, job.teacher.lora, "teacher")
+        job.teacher = replace(job.teacher, lora=lora)
+    if job.anchor.path is not None:
+        job.existing_anchor = recognise(Path(job.anchor.path).expanduser(), ANCHOR)
+        _check_anchor_adapters(job.existing_anchor, job.student)
+
+
+def _check_one_kind(models: Sequence[SavedModel]) -> None:
+    for model in models:
+        if model.kind != models[0].kind:
+            raise ConfigError(
+                "The checkpoints are of different kinds",
+                where=TEACHER,
+                got=f"{models[0].path} ({models[0].kind}) and {model.path} ({model.kind})",
+                remedy="take those of one training",
+            )
+
+
+def _check_quantization(saved: SavedModel, spec: TeacherSpec) -> None:
+    if spec.quantization is not None and saved.kind != "peft":
+        raise ConfigError(
+            "The checkpoints have weights that a quantized teacher can't take in",
+            where="teacher.quantization",
+            got=spec.quantization,
+            expected="null, or checkpoints that are peft folders",
+        )
+
+
+def _check_anchor_adapters(saved: SavedModel, spec: StudentSpec) -> None:
+    """Adapters are merged into a student without; a student with adapters needs an anchor with the same ones."""
+    if not spec.lora.r:
+        if saved.kind != "peft":
+            agreement.adapters_of([saved], spec.lora, "student")
+    elif saved.kind == "peft":
+        agreement.check_lora(read_adapter(saved.path).lora, spec.lora, "student")
+    elif not agreement.has_adapters(saved):
+        raise ConfigError(
+            "The student is trained by adapters, and the existing anchor has all of its weights changed",
+            where=ANCHOR,
+            got=f"student.lora.r={spec.lora.r}",
+            expected="student.lora.r=0, or an anchor that is a peft folder",
+        )
+
+
+def check_imports(job: Job) -> None:
+    """Holds the files' names and shapes, configurations and tokenizers against the models, without loading weights.
+
+    Raises:
+        ModelError: Something differs; the message says what.
+    """
+    if job.trajectory:
+        _check(job, job.trajectory, job.teacher, "teacher")
+    if job.existing_anchor is not None:
+        _check(job, [job.existing_anchor], _receiving(job.student, job.existing_anchor), "student")
+
+
+def _check(job: Job, models: Sequence[SavedModel], spec: ModelSpec, name: str) -> None:
+    agreement.check_tokenizers(models, job.tokenizer, name)
+    empty: Any = build_empty(spec, job.tokenizer)
+    receiver = Receiver(empty, models[0].kind, vocabulary_size(job.tokenizer), name)
+    for model in models:
+        receiver.match(model)
+        if model.kind == "transformers":
+            agreement.check_config(model, empty.config, name, trust_remote_code=spec.trust_remote_code)
+        if model.kind == "peft" and distributed.rank() == 0:
+            _tell_of_another_base(model, spec)
+
+
+def _tell_of_another_base(model: SavedModel, spec: ModelSpec) -> None:
+    """Weights of the same shapes can't be told apart, and one model has many names: it can only be said."""
+    base = read_adapter(model.path).base
+    if base and spec.path is not None and Path(base).name != Path(spec.path).name:
+        say(f"{model.path}: these adapters were trained on {base}; here they are put on {spec.name}")
+
+
+def _receiving(spec: StudentSpec, saved: SavedModel) -> StudentSpec:
+    """The student as the anchor's files fit it: with their adapters, where these are to be merged."""
+    if saved.kind != "peft" or spec.lora.r:
+        return spec
+    # Adapters would turn an automatic dtype into the one of frozen weights.
+    dtype = str(resolve_dtype(spec)).removeprefix("torch.")
+    return replace(spec, lora=read_adapter(saved.path).lora, dtype=dtype)
+
+
+def import_trajectory(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Keeps the teacher's existing checkpoints as `teacher_sft` does those that it makes, and validates each.
+
+    Args:
+        job: The run, with a trajectory.
+        folder: Where it goes.
+
+    Returns:
+        The result of `teacher_sft`, its curve empty, with "imported", the step and kind of each; and the costs.
+    """
+    meter, model = Meter(), job.build(job.teacher)
+    store, keep_frozen = CheckpointStore(folder / TRAJECTORY), not job.teacher.lora.r
+    check_free_space(job.store.root, required_bytes(model, len(job.trajectory), keep_frozen=keep_frozen))
+    if distributed.rank() == 0:
+        receiver = Receiver(model.model, job.trajectory[0].kind, model.vocab_size, "teacher")
+        for saved in track(job.trajectory, "reading the trajectory", len(job.trajectory)):
+            receiver.load(saved)
+            assert saved.step is not None
+            store.save(model, saved.step, {}, keep_frozen=keep_frozen)
+    distributed.barrier()
+    validate_trajectory(job, _module(job, model, job.teacher), store, folder)
+    return trajectory_result(store, []) | {"imported": [_origin(saved) for saved in job.trajectory]}, meter.read()
+
+
+def import_anchor(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Keeps an existing tuned student as the anchor, with its per-sample losses on the training split.
+
+    Args:
+        job: The run, with an existing anchor.
+        folder: Where it goes.
+
+    Returns:
+        The result of `student_sft`, without best epoch and curve, with "imported"; and the costs.
+    """
+    meter, saved = Meter(), job.existing_anchor
+    assert saved is not None
+    store = CheckpointStore(folder / WEIGHTS)
+    if distributed.rank() == 0:
+        store.save(_read_student(job, saved), saved.step or 0, {}, keep_frozen=not job.student.lora.r)
+    distributed.barrier()
+    model = job.build(job.student)
+    store.load_into(model, 0)
+    trainer, module = job.trainer(), _module(job, model, job.student)
+    trainer.validate(module, datamodule=job.data, verbose=False)
+    keep_train_losses(job, model, folder)
+    reached = {
+        f"validation_{name}": float(trainer.callback_metrics[f"validation_{name}"]) for name in ("metric", "loss")
+    }
+    return {"best_epoch": None, **reached, "curve": [], "imported": [_origin(saved)]}, meter.read()
+
+
+def _read_student(job: Job, saved: SavedModel) -> CausalLM:
+    spec = _receiving(job.student, saved)
+    model = job.build(spec)
+    Receiver(model.model, saved.kind, model.vocab_size, "student").load(saved)
+    if spec is job.student:
+        return model
+    merged: Any = model.model
+    return CausalLM(merged.merge_and_unload().requires_grad_(True), model.vocab_size)
+
+
+def _module(job: Job, model: CausalLM, spec: ModelSpec) -> FineTuning:
+    """What validates a model; nothing is trained, so that the steps of a stage play no part."""
+    return FineTuning(model, spec, job.data, job.tokenizer, job.objective, stage_steps=1)
+
+
+def _origin(saved: SavedModel) -> dict[str, Any]:
+    """What results may tell of a saved model: not where it was."""
+    return {"step": saved.step, "kind": saved.kind}

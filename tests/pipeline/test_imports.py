@@ -1,0 +1,145 @@
+"""Whole runs from models that transformers' Trainer, peft and Lightning fine-tuned; transformers is the oracle."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from scd_lightning.batch import TokenizedSample
+from scd_lightning.pipeline.training import TRAIN_LOSSES
+
+
+@torch.no_grad()
+def losses(model: Any, samples: Sequence[TokenizedSample]) -> list[float]:
+    """transformers' own loss, over the completions."""
+    model.eval()
+    found = []
+    for sample in samples:
+        ids = torch.tensor([sample.prompt_ids + sample.completion_ids])
+        labels = ids.clone()
+        labels[:, : len(sample.prompt_ids)] = -100
+        found.append(float(model(input_ids=ids, labels=labels).loss))
+    return found
+
+
+@torch.no_grad()
+def answers(model: Any, samples: Sequence[TokenizedSample], tokenizer: Any) -> list[str]:
+    found = []
+    for sample in samples:
+        ids = torch.tensor([sample.prompt_ids])
+        out = model.generate(
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=12, eos_token_id=0, pad_token_id=1
+        )
+        found.append(tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
+    return found
+
+
+def check_against(models: Sequence[Any], job: Any, made: Any) -> None:
+    """The imported checkpoints' losses and the best one's answers are the original models'."""
+    kept = np.load(made["teacher"].folder / "validation_losses.npy")
+    expected = [losses(model, job.data.tokenized["validation"]) for model in models]
+    assert kept == pytest.approx(np.asarray(expected), abs=1e-5)
+    assert np.abs(np.diff(kept, axis=0)).max(1).min() > 1e-3
+    best = made["teacher"].result["best"]
+    rows = [json.loads(line) for line in (job.run_dir / "predictions" / "teacher.jsonl").open()]
+    test = job.data.tokenized["test"]
+    assert [row["loss"] for row in rows] == pytest.approx(losses(models[best], test), abs=1e-5)
+    assert [row["answer"].strip() for row in rows] == [
+        each.strip() for each in answers(models[best], test, job.tokenizer)
+    ]
+
+
+def test_distils_from_a_trajectory_of_transformers_trainer(make_imported, run_job, full, capsys):
+    job = make_imported(f"teacher.trajectory='{full}/checkpoint-*'", "method=scd")
+    made = run_job(job)
+    assert "imported 3 checkpoints" in capsys.readouterr().out
+    check_against([AutoModelForCausalLM.from_pretrained(full / f"checkpoint-{step}") for step in (2, 4, 6)], job, made)
+    result = made["teacher"].result
+    assert result["imported"] == [{"step": step, "kind": "transformers"} for step in (2, 4, 6)]
+    assert [entry["step"] for entry in result["trajectory"]] == [2, 4, 6]
+    assert result["curve"] == []
+    assert len(made["student"].result["schedule"]) == 2
+    assert str(full) not in (job.run_dir / "results.json").read_text()
+
+
+def test_files_elsewhere_and_options_of_a_training_that_there_is_none_of(make_imported, run_job, full):
+    job = make_imported(f"teacher.trajectory='{full}/checkpoint-*'", "method=scd")
+    run_job(job)
+    copy = full.parent / "copy"
+    shutil.copytree(full, copy)
+    again = make_imported(
+        f"teacher.trajectory='{copy}'", "method=scd", "teacher.epochs=9", "teacher.checkpoints=1", run="again"
+    )
+    assert all(artifact.reused for artifact in run_job(again).values())
+    assert (again.run_dir / "results.json").read_bytes() == (job.run_dir / "results.json").read_bytes()
+
+
+def test_stages_from_the_distillation_on(make_imported, run_job, full):
+    run_job(make_imported(f"teacher.trajectory='{full}'", "stages=[teacher_sft,student_sft]", run="first"))
+    later = make_imported(
+        f"teacher.trajectory='{full}/checkpoint-*'", "method=td", "stages=[distill,evaluate,report]", run="later"
+    )
+    assert run_job(later)["teacher"].reused
+
+
+def test_distils_from_adapters_that_peft_saved(make_imported, run_job, work, adapters, capsys):
+    job = make_imported(f"teacher.trajectory='{adapters}'", "method=scd_aw", "method.teacher=live", run="adapters")
+    made = run_job(job)
+    models = [
+        PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(work.base), adapters / f"checkpoint-{step}")
+        for step in (2, 4, 6)
+    ]
+    check_against(models, job, made)
+    assert (job.teacher.lora.r, job.teacher.lora.alpha) == (4, 12)
+    sizes = [path.stat().st_size for path in (made["teacher"].folder / "trajectory").glob("*.safetensors")]
+    assert len(sizes) == 3
+    assert max(sizes) < (work.base / "model.safetensors").stat().st_size / 4
+
+
+def test_distils_from_lightning_s_checkpoints(make_imported, run_job, work):
+    folder = work.lightning(work.root / "runs" / "lightning")
+    job = make_imported(f"teacher.trajectory='{folder}'", "method=cd", run="lightning")
+    made = run_job(job)
+    models = []
+    for step in (2, 4, 6):
+        stored = torch.load(folder / f"step={step}.ckpt", weights_only=True)["state_dict"]
+        models.append(AutoModelForCausalLM.from_pretrained(work.base))
+        models[-1].load_state_dict({n.removeprefix("net."): t for n, t in stored.items() if n.startswith("net.")})
+    check_against(models, job, made)
+
+
+@pytest.mark.parametrize("anchor", ["full", "adapters", "own"])
+def test_an_existing_anchor_and_a_student_that_starts_from_it(make_imported, run_job, work, full, anchor):
+    options = [
+        "method=td_aw",
+        "student.init=anchor",
+        "student.optimizer.lr=0",
+        f"teacher.trajectory='{full}'",
+    ]
+    if anchor != "own":
+        folder = work.root / "runs" / f"anchor_{anchor}"
+        small: Any = AutoModelForCausalLM.from_pretrained(work.student)
+        if anchor == "full":
+            path = work.train(small, folder) / "checkpoint-6"
+            oracle: Any = AutoModelForCausalLM.from_pretrained(path)
+        else:
+            path = work.adapters(folder, work.student) / "checkpoint-6"
+            oracle = PeftModel.from_pretrained(small, path)
+        options.append(f"anchor.path='{path}'")
+    job = make_imported(*options, run=f"anchor_{anchor}")
+    made = run_job(job)
+    if anchor != "own":
+        kept = np.load(made["anchor"].folder / TRAIN_LOSSES)
+        assert kept == pytest.approx(losses(oracle, job.data.tokenized["train"]), abs=1e-5)
+        assert made["anchor"].result["imported"] == [
+            {"step": 6, "kind": "transformers" if anchor == "full" else "peft"}
+        ]
+    # With a learning rate of 0, the student after an epoch is what it started as.
+    first = made["student"].result["curve"][0]
+    assert first["validation_loss"] == made["anchor"].result["validation_loss"]
