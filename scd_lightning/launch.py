@@ -21,6 +21,7 @@ from scd_lightning.errors import ScdError
 if TYPE_CHECKING:
     from filelock import FileLock
 
+    from scd_lightning.loggers.base import JobLoggers
     from scd_lightning.pipeline.job import Job
     from scd_lightning.pipeline.runner import Step
 
@@ -45,10 +46,7 @@ def launch(cfg: DictConfig) -> None:
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     (run_dir / FAILURE).unlink(missing_ok=True)
     try:
-        from scd_lightning.loggers import own_run
-
-        with own_run():
-            _run(cfg, run_dir)
+        _run(cfg, run_dir)
     except Exception as error:
         _record_failure(run_dir, error)
         if isinstance(error, ScdError):
@@ -85,9 +83,9 @@ def _record_failure(run_dir: Path, error: Exception) -> None:
 
 def _run(cfg: DictConfig, run_dir: Path) -> None:
     from scd_lightning.config import build_job
+    from scd_lightning.loggers.base import JobLoggers
+    from scd_lightning.pipeline.logs import job_info
     from scd_lightning.pipeline.prepare import prepare
-    from scd_lightning.pipeline.report import report
-    from scd_lightning.pipeline.runner import execute, plan
     from scd_lightning.quiet import quiet
 
     quiet()
@@ -98,20 +96,31 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
     if rank:
         _join_ranks(job)
     prepare(job)
+    leads = WORKER not in os.environ and os.environ.get("RANK", "0") == "0"
+    with JobLoggers(job.loggers).open(job_info(job, leads=leads)) as loggers:
+        _run_stages(cfg, job, loggers, rank=rank, leads=leads)
+
+
+def _run_stages(cfg: DictConfig, job: "Job", loggers: "JobLoggers", *, rank: bool, leads: bool) -> None:
+    from scd_lightning.pipeline.logs import log_results
+    from scd_lightning.pipeline.report import report
+    from scd_lightning.pipeline.runner import execute, plan
+
     steps = plan(job)
     parent = job.trainer.devices > 1 and not rank
     if parent:
         _run_ranks(job, steps)
     # In a distributed job, the ranks tell of what they make, and their parent of what was there.
-    made = execute(job, steps, lambda artifact: not parent or artifact.reused)
+    made = execute(job, steps, lambda artifact: artifact.reused if parent else leads or not artifact.reused)
     if rank:
         _leave_ranks()
-    if WORKER in os.environ or os.environ.get("RANK", "0") != "0":
+    if not leads:
         return
-    OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
+    OmegaConf.save(cfg, job.run_dir / "config.yaml", resolve=True)
     if "report" in job.stages:
         results = report(job, steps, made)
-        _show(results, run_dir)
+        log_results(loggers, results, made, job.run_dir)
+        _show(results, job.run_dir)
 
 
 def _show(results: dict[str, Any], run_dir: Path) -> None:

@@ -110,7 +110,8 @@ class FineTuning(LightningModule):
     def on_train_epoch_end(self) -> None:
         """Logs `train_loss`, the mean over the epoch's samples of their cross-entropy, and adds to the curve."""
         train_loss = self.train_loss.compute()
-        self.log("train_loss", train_loss)
+        # Lightning counts the step that it logs an epoch's values at from another point; a logged "step" wins.
+        self.log_dict({"train_loss": train_loss, "step": float(self.global_step)})
         self.train_loss.reset()
         point = {"epoch": self.current_epoch, "step": self.global_step, "train_loss": float(train_loss)}
         self.curve.append(point | self.last_validation)
@@ -142,7 +143,7 @@ class FineTuning(LightningModule):
         if isinstance(metric, dict):
             metric = metric[self.data.primary_metric]
         loss = self.validation_loss.compute()
-        self.log_dict({"validation_loss": loss, "validation_metric": metric})
+        self.log_dict({"validation_loss": loss, "validation_metric": metric, "step": float(self.global_step)})
         self.last_validation = {"validation_loss": float(loss), "validation_metric": float(metric)}
         self.validation_loss.reset()
         self.validation_metric.reset()

@@ -12,6 +12,7 @@ import torch
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
+from scd_lightning.callbacks.stage_log import StageLog
 from scd_lightning.callbacks.teacher_scheduler import StageChoice, TeacherScheduler
 from scd_lightning.checkpoints.manifest import sha256_json
 from scd_lightning.checkpoints.store import CheckpointStore
@@ -62,7 +63,7 @@ def distill(job: Job, folder: Path, trajectory: Artifact, anchor: Artifact) -> t
     best_loss = torch.from_numpy(np.load(trajectory.folder / VALIDATION_LOSSES)[trajectory.result["best"]])
     make = partial(Distillation, sources[0], job.method.weighting, anchor_loss, best_loss)
     start = anchor.folder / WEIGHTS if job.student.init == "anchor" else None
-    module, result, volume = train_student(job, folder, "distill", make, [scheduler], start)
+    module, result, volume = train_student(job, folder, "distill", make, [scheduler, StageLog(scheduler)], start)
     assert isinstance(module, Distillation)
     schedule = [_record(choice, module) for choice in scheduler.choices]
     costs = meter.read() | volume

@@ -1,0 +1,65 @@
+"""The test samples on which student and teacher differ, read from a run's predictions."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+COLUMNS = (
+    "id",
+    "input",
+    "gold",
+    "student_answer",
+    "teacher_answer",
+    "student_correct",
+    "teacher_correct",
+    "student_loss",
+    "teacher_loss",
+    "loss_difference",
+)
+
+
+def differing_samples(folder: Path, limit: int) -> list[list[Any]]:
+    """Rows of `COLUMNS`, one for each sample that the two answer differently, the greatest loss differences first.
+
+    Args:
+        folder: The run's folder, with its predictions.
+        limit: Number of rows at most.
+    """
+    student, teacher, samples = (_read(folder, name) for name in ("student", "teacher", "samples"))
+    texts = {sample["id"]: sample["input"] for sample in samples}
+    rows = [
+        _row(texts.get(ours["id"], ""), ours, theirs)
+        for ours, theirs in zip(student, teacher, strict=True)
+        if (ours["answer"], ours["correct"]) != (theirs["answer"], theirs["correct"])
+    ]
+    return sorted(rows, key=lambda row: -abs(row[-1]))[:limit]
+
+
+def _row(text: str, ours: dict[str, Any], theirs: dict[str, Any]) -> list[Any]:
+    return [
+        str(ours["id"]),
+        text,
+        _words(ours["gold"]),
+        _words(ours["answer"]),
+        _words(theirs["answer"]),
+        float(ours["correct"]),
+        float(theirs["correct"]),
+        ours["loss"],
+        theirs["loss"],
+        ours["loss"] - theirs["loss"],
+    ]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return " | ".join(map(str, value))
+    return str(value)
+
+
+def _read(folder: Path, name: str) -> list[dict[str, Any]]:
+    path = folder / "predictions" / f"{name}.jsonl"
+    if not path.exists():
+        return []
+    # Not str.splitlines: an answer may hold a line separator of Unicode, which is no end of a JSON line.
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]

@@ -1,0 +1,70 @@
+"""TensorBoard: the folder of a job, with one of its own for each pipeline stage and one for the results."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lightning.pytorch.loggers import TensorBoardLogger as LightningTensorBoard
+from lightning.pytorch.utilities import rank_zero_only
+
+from scd_lightning import distributed
+from scd_lightning.loggers.base import JobInfo, JobLogger, Row, StageLogger
+from scd_lightning.loggers.settings import flat
+
+RESULTS = "results"
+
+
+class TensorBoardStage(LightningTensorBoard, StageLogger):
+    """Lightning's logger, for histograms too."""
+
+    @rank_zero_only
+    def log_histogram(self, name: str, counts: Sequence[int], step: int) -> None:
+        """Logs counts in equal bins of [0, 1]; sums are taken from the middles of the bins."""
+        bins = len(counts)
+        middles = [(i + 0.5) / bins for i in range(bins)]
+        self.experiment.add_histogram_raw(
+            name,
+            min=0.0,
+            max=1.0,
+            num=sum(counts),
+            sum=sum(n * x for n, x in zip(counts, middles, strict=True)),
+            sum_squares=sum(n * x * x for n, x in zip(counts, middles, strict=True)),
+            bucket_limits=[(i + 1) / bins for i in range(bins)],
+            bucket_counts=list(counts),
+            global_step=step,
+        )
+
+
+class TensorBoardLogger(JobLogger):
+    """Writes event files.
+
+    Args:
+        save_dir: Their folder.
+    """
+
+    def __init__(self, save_dir: str) -> None:
+        self.save_dir = Path(save_dir)
+        self._info: JobInfo | None = None
+
+    def __call__(self, name: str) -> TensorBoardStage:
+        """The logger of a pipeline stage."""
+        return TensorBoardStage(self.save_dir, name=name, version="")
+
+    def begin(self, info: JobInfo) -> None:
+        """Keeps the settings, which are logged with the results."""
+        self._info = info
+
+    def results(self, values: Mapping[str, float], verdict: str) -> None:
+        """Logs the settings with the results, so that TensorBoard compares jobs, and the verdict as text."""
+        if distributed.rank() != 0:
+            return
+        logger = self(RESULTS)
+        settings = {} if self._info is None else flat(self._info.settings)
+        logger.log_hyperparams({"method": self._info.method if self._info else "", **settings}, dict(values))
+        logger.experiment.add_text("verdict", verdict)
+        logger.finalize("success")
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Leaves tables out: TensorBoard has no place for them."""
+
+    def finish(self, *, failed: bool) -> None:
+        """Does nothing: each stage has closed its own file."""

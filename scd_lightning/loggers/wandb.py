@@ -1,0 +1,267 @@
+"""W&B: one run for each job, however many processes and trainings it has; offline wherever online can't be had."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.utilities import rank_zero_only
+
+from scd_lightning import distributed
+from scd_lightning.errors import ConfigError
+from scd_lightning.loggers.base import JobInfo, JobLogger, Row, StageLogger
+from scd_lightning.progress import say
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+MODES = ("auto", "online", "offline")
+
+
+class WandbLogger(JobLogger):
+    """Starts the job's run with the first thing logged. Whatever goes wrong with W&B never ends a job.
+
+    Args:
+        save_dir: The run's folder; W&B's files go to `wandb` in it.
+        project: W&B project.
+        entity: W&B user or team; None for the default one.
+        group: What to group the run by; None for the data set with teacher and student.
+        tags: Tags of the run.
+        mode: "online", "offline", or "auto": online where there is a key. WANDB_MODE wins.
+        start_timeout: Seconds after which a server that does not answer is given up, for offline.
+        finish_timeout: Seconds that the end of the job waits for the last upload.
+    """
+
+    def __init__(
+        self,
+        save_dir: str,
+        project: str,
+        entity: str | None = None,
+        group: str | None = None,
+        tags: Sequence[str] = (),
+        mode: str = "auto",
+        start_timeout: float = 20,
+        finish_timeout: float = 60,
+    ) -> None:
+        if mode not in MODES:
+            expected = ", ".join(MODES)
+            raise ConfigError("There is no such mode of W&B", where="logger.wandb.mode", got=mode, expected=expected)
+        self.save_dir, self.project, self.entity = Path(save_dir), project, entity
+        self.group, self.tags, self.mode = group, list(tags), mode
+        self.start_timeout, self.finish_timeout = start_timeout, finish_timeout
+        self.id: str | None = None
+        self._info: JobInfo | None = None
+        self._run: Run | None = None
+        self._given_up = False
+        self._axes: set[str] = set()
+
+    def __call__(self, name: str) -> "WandbStage":
+        """The logger of a pipeline stage: `<stage>/<metric>` over `<stage>/step`."""
+        return WandbStage(self, name)
+
+    def begin(self, info: JobInfo) -> None:
+        """Settles the run's id, which the job's further processes read: they log to the same run."""
+        self._info, self._run, self._given_up = info, None, False
+        self._axes.clear()
+        file = self.save_dir / "wandb" / "run-id.txt"
+        if not info.leads and file.is_file():
+            self.id = file.read_text(encoding="utf-8")
+        elif distributed.rank() == 0:
+            # An agent of a W&B sweep waits for the run that it named itself.
+            self.id = os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(self.id, encoding="utf-8")
+
+    def log(self, stage: str, values: Mapping[str, Any], step: int | None) -> None:
+        """Logs a row of a stage. Rows that hold a `stage` of the distillation are drawn over it, the others over step.
+
+        Each stage has a step of its own: W&B's would go on from training to training.
+        """
+        over = "stage" if "stage" in values else "step"
+        row = {f"{stage}/{name}": value for name, value in values.items()}
+        row[f"{stage}/step"] = step
+
+        def write(run: "Run") -> None:
+            self._define_axes(run, stage, row, f"{stage}/{over}")
+            run.log(row)
+
+        self._guarded(write)
+
+    def results(self, values: Mapping[str, float], verdict: str) -> None:
+        """Puts the values into the run's summary, where tables and sweeps look for them."""
+        self._guarded(lambda run: run.summary.update({**values, "verdict": verdict}))
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Logs a W&B table."""
+
+        def write(run: "Run") -> None:
+            import wandb
+
+            with _staged_in(self.save_dir / "wandb"):
+                run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
+
+        self._guarded(write)
+
+    def finish(self, *, failed: bool) -> None:
+        """Ends the run, and says how an offline one gets to the server."""
+        leads = self._info is not None and self._info.leads
+        if failed and leads and self._segments("*run-*-"):
+            # A process that was killed could not say so: its run is opened again, to be marked.
+            self._guarded(lambda run: None)
+        run, self._run = self._run, None
+        if run is not None:
+            try:
+                run.finish(exit_code=int(failed))
+            except Exception as error:
+                say(f"W&B did not get everything within {self.finish_timeout:.0f} s: {_first_line(error)}")
+                say(f"to upload it later: wandb sync {run.settings.sync_dir}")
+        if leads and (folders := self._segments("offline-run-*-")):
+            say(f"W&B is offline; to upload the run: wandb sync {' '.join(map(_quoted, folders))}")
+
+    def _segments(self, prefix: str) -> list[Path]:
+        """Folders of this run, one for each process that logged."""
+        return sorted((self.save_dir / "wandb").glob(f"{prefix}{self.id}"))
+
+    def _guarded(self, write: Callable[["Run"], None]) -> None:
+        if self._given_up or distributed.rank() != 0:
+            return
+        try:
+            if self._run is None:
+                self._run = self._start()
+            write(self._run)
+        except Exception as error:  # Anything at all: hours of training are worth more than their log.
+            self._given_up = True
+            say(f"W&B fails, so this job goes on without it: {_first_line(error)}")
+
+    def _start(self) -> "Run":
+        import wandb
+
+        try:
+            online = self._wants_online()
+            if online:
+                run = self._init("online")
+                say(f"W&B: {run.url}")
+                return run
+        except Exception as error:
+            say(f"W&B can't be reached, so this run is logged offline: {_first_line(error)}")
+            # The failed start still holds the run's id.
+            wandb.teardown()
+        return self._init("offline")
+
+    def _wants_online(self) -> bool:
+        import wandb
+
+        mode = os.environ.get("WANDB_MODE") or self.mode
+        if mode == "auto":
+            # Without prompt=False it would stop a job to ask for a key.
+            return wandb.login(prompt=False, verify=False)
+        if mode == "online" and not wandb.login(prompt=False, verify=False):
+            raise RuntimeError("there is no key (WANDB_API_KEY, or `wandb login`)")
+        return mode == "online"
+
+    def _init(self, mode: str) -> "Run":
+        import wandb
+
+        info = self._info
+        assert info is not None
+        settings = wandb.Settings(
+            silent=True,
+            # What it would collect by itself: the command line and the terminal may hold secrets and paths.
+            console="off",
+            x_disable_meta=True,
+            disable_git=True,
+            disable_code=True,
+            x_save_requirements=False,
+            init_timeout=self.start_timeout,
+            finish_timeout=self.finish_timeout,
+            finish_timeout_raises=True,
+        )
+        return wandb.init(
+            project=self.project,
+            entity=self.entity,
+            dir=self.save_dir,
+            id=self.id,
+            resume="allow" if mode == "online" else None,
+            name=info.name,
+            group=(self.group or info.group)[:128],
+            job_type=info.method,
+            tags=self.tags,
+            config=dict(info.settings),
+            mode=mode,  # type: ignore[arg-type]
+            settings=settings,
+        )
+
+    def _define_axes(self, run: "Run", stage: str, names: Mapping[str, Any], axis: str) -> None:
+        if stage not in self._axes:
+            run.define_metric(f"{stage}/step")
+            run.define_metric(f"{stage}/*", step_metric=f"{stage}/step")
+        if axis == f"{stage}/stage":
+            for name in set(names) - self._axes - {axis, f"{stage}/step"}:
+                run.define_metric(name, step_metric=axis)
+                self._axes.add(name)
+        self._axes.add(stage)
+
+
+class WandbStage(StageLogger):
+    """One pipeline stage within the job's run.
+
+    Args:
+        job: The job's logger.
+        stage: Name of the pipeline stage.
+    """
+
+    def __init__(self, job: WandbLogger, stage: str) -> None:
+        super().__init__()
+        self._job, self._stage = job, stage
+
+    @property
+    def name(self) -> str:
+        """The pipeline stage."""
+        return self._stage
+
+    @property
+    def version(self) -> str | None:
+        """The run's id."""
+        return self._job.id
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Logs scalars at a step of this stage."""
+        self._job.log(self._stage, metrics, step)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Does nothing: the run has the whole job's settings."""
+
+    @rank_zero_only
+    def log_histogram(self, name: str, counts: Sequence[int], step: int) -> None:
+        """Logs counts in equal bins of [0, 1]."""
+        import numpy as np
+        import wandb
+
+        edges = np.linspace(0, 1, len(counts) + 1)
+        self._job.log(self._stage, {name: wandb.Histogram(np_histogram=(np.asarray(counts), edges))}, step)
+
+
+@contextmanager
+def _staged_in(folder: Path) -> Iterator[None]:
+    """Keeps what W&B stages for upload with the run; in the user's home it would stay for ever."""
+    before = os.environ.get("WANDB_DATA_DIR")
+    os.environ["WANDB_DATA_DIR"] = before or str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["WANDB_DATA_DIR"]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _quoted(folder: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(folder))

@@ -1,0 +1,108 @@
+"""What goes to the loggers around the trainings: the job's name and settings, reused stages, results."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scd_lightning import distributed
+from scd_lightning.analysis.differences import COLUMNS, differing_samples
+from scd_lightning.analysis.records import verdict
+from scd_lightning.callbacks.stage_log import log_choice, log_weights
+from scd_lightning.loggers.base import JobInfo, JobLoggers, StageLogger
+from scd_lightning.loggers.settings import flat, public_settings
+from scd_lightning.pipeline.artifacts import Artifact
+from scd_lightning.pipeline.job import Job
+
+TABLE_ROWS = 200
+_MODELS = {"student": "", "teacher": "teacher_", "anchor": "anchor_"}
+
+
+def job_info(job: Job, *, leads: bool) -> JobInfo:
+    """What loggers say of a prepared job: methods and seeds of one data set and one pair of models stand together.
+
+    Args:
+        job: The job.
+        leads: See `JobInfo`.
+    """
+    data = job.data.description
+    teacher, student = (spec.name.split("/")[-1] for spec in (job.teacher, job.student))
+    settings = public_settings(job.settings) | {"versions": job.versions}
+    settings["data"] = {name: data[name] for name in ("digest", "sizes")}
+    return JobInfo(
+        name=f"{job.method.name}-{job.seed}",
+        group=f"{data.get('name', job.data.task)}: {teacher} -> {student}",
+        method=job.method.name,
+        settings=settings,
+        leads=leads,
+    )
+
+
+def log_artifact(job: Job, stage: str, artifact: Artifact) -> None:
+    """Logs what a training's result adds to its live curves: a reused one has had none, so its own are logged again.
+
+    Args:
+        job: The job.
+        stage: The pipeline stage that makes the artifact.
+        artifact: The teacher, the anchor or the student; others have no curves.
+    """
+    result = artifact.result
+    if "curve" not in result or distributed.rank() != 0:
+        return
+    # A second CSV logger of a stage would delete what the first has written; the trajectory has its own file.
+    loggers = [each for each in job.new_loggers(stage) if artifact.reused or isinstance(each, StageLogger)]
+    if artifact.reused:
+        curve, schedule = result["curve"], result.get("schedule", [])
+        ends = {point["epoch"] + 1: point["step"] for point in curve} | {0: 0}
+        for record in schedule:
+            log_choice(loggers, record, ends[record["epochs"][0]])
+        for point in curve:
+            _log(loggers, point)
+        for record in schedule:
+            log_weights(loggers, record["weights"], ends[record["epochs"][1] + 1])
+    for point in result.get("trajectory", []):
+        values = {f"validation_{name}": value for name, value in point["metrics"].items()}
+        _log(loggers, {"step": point["step"], **values})
+    for logger in loggers:
+        logger.save()
+        logger.finalize("success")
+
+
+def _log(loggers: list[Any], point: Mapping[str, Any]) -> None:
+    values = {name: value for name, value in point.items() if name != "step" and value is not None}
+    for logger in loggers:
+        logger.log_metrics(values, step=point["step"])
+
+
+def log_results(loggers: JobLoggers, results: Mapping[str, Any], made: Mapping[str, Artifact], folder: Path) -> None:
+    """Logs a finished job's metrics, its verdict, and a table of the test samples where student and teacher differ.
+
+    Args:
+        loggers: The job's loggers.
+        results: The content of results.json.
+        made: The job's artifacts.
+        folder: The run's folder, whose predictions are read.
+    """
+    student = made.get("student", made["anchor"]).result
+    values = result_values(results) | {"validation/metric": student["validation_metric"]}
+    loggers.results(values, verdict(dict(results)))
+    loggers.table("test/differences", COLUMNS, differing_samples(folder, TABLE_ROWS))
+
+
+def result_values(results: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of results.json under the names that loggers show them by.
+
+    Args:
+        results: Its content.
+
+    Returns:
+        `test/<metric>` of the student, `test/teacher_<metric>`, `test/anchor_<metric>`; `test/lead`, the student's
+        primary metric minus the teacher's; and the subdomains as `subdomains/<pair>.<risk>.<name>`.
+    """
+    values = {
+        f"test/{prefix}{name}": value
+        for model, prefix in _MODELS.items()
+        for name, value in results["metrics"][model].items()
+    }
+    primary = results["primary_metric"]
+    values["test/lead"] = values[f"test/{primary}"] - values[f"test/teacher_{primary}"]
+    return values | {f"subdomains/{name}": value for name, value in flat(results["subdomains"]).items()}
