@@ -245,15 +245,16 @@ class SweepComparison(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Compares what finished; a sweep with a failed job ends with that job's exit code."""
         from scd_lightning.analysis.comparison import compare
+        from scd_lightning.analysis.comparison_page import write_comparison
+        from scd_lightning.analysis.comparison_table import comparison_table
+        from scd_lightning.analysis.sweep import find_runs
         from scd_lightning.progress import console, say
 
         folder = Path(config.hydra.sweep.dir)
-        # By length first: job 10 comes after job 2.
-        folders = (path for path in folder.iterdir() if path.is_dir())
-        runs = sorted(folders, key=lambda path: (len(path.name), path.name))
+        runs = find_runs(folder)
         comparison = compare(runs)
-        comparison.write(folder)
-        console.print(comparison.to_table())
+        write_comparison(comparison, folder)
+        console.print(comparison_table(comparison))
         say(f"comparison: {folder / 'comparison.html'}")
         failures = [path for path in runs if (path / FAILURE).is_file()]
         if failures and exit_code == 0:

@@ -1,32 +1,19 @@
-"""What the runs of a sweep say together: each method's mean and spread over seeds."""
+"""What runs say together: each method's mean and spread over seeds, and the differences that hold."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
-
+from scd_lightning.analysis.agreement import Agreement, agreement
+from scd_lightning.analysis.bootstrap import Interval, paired_bootstrap
 from scd_lightning.analysis.formatting import number, signed
-from scd_lightning.analysis.pages import render
-from scd_lightning.analysis.plots import comparison_plot
-from scd_lightning.analysis.records import MODEL_NAMES, PREDICTORS, decompositions, metric_names, read_json
-
-# Columns of the short table: heading and where the value stands in `Row.values`, {metric} being the primary one.
-COLUMNS = {
-    "teacher": "metrics.teacher.{metric}",
-    "anchor": "metrics.anchor.{metric}",
-    "student": "metrics.student.{metric}",
-    "lead": "lead",
-    "advantage": "subdomains.student_vs_teacher.error.advantage",
-    "deficit": "subdomains.student_vs_teacher.error.deficit",
-}
-LEAD = COLUMNS["lead"]
-HEADINGS = ["method", "n", *COLUMNS]
+from scd_lightning.analysis.grouping import common_differences, confounded, identity, label, varying
+from scd_lightning.analysis.records import metric_names
+from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
+from scd_lightning.analysis.sweep import VALIDATION, Failure, SweepRun, read_sweep
 
 
 @dataclass(frozen=True)
@@ -50,201 +37,206 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Row:
-    """One method's n runs.
+    """One method's n runs, under the same settings.
 
     Attributes:
         method: Name of the method.
+        settings: Settings that vary over the runs of this table besides method and seed, as overrides; often "".
         n: Number of runs.
         seeds: Their seeds, each once.
-        repeated: Whether some seed ran twice: then the runs differ in more than the seed.
-        values: By path within results.json, such as metrics.student.f1.
+        repeated: Whether some seed ran twice: then the runs differ in something that is not recorded.
+        values: Mean and spread of what was measured, by name.
+        lead: Interval of student minus teacher; None where it can't be told.
+        agreement: How student and teacher agree, sample by sample; None without predictions.
+        runs: The runs themselves.
     """
 
     method: str
+    settings: str
     n: int
     seeds: list[int]
     repeated: bool
     values: dict[str, Estimate]
+    lead: Interval | None
+    agreement: Agreement | None
+    runs: list[SweepRun]
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return f"{self.method} {self.settings}".strip()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The student of one row minus that of another, over the seeds that both have."""
+
+    first: str
+    second: str
+    seeds: list[int]
+    interval: Interval
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The methods that were tried on the same task, data, teacher and student."""
+    """What was tried on the same task, data, teacher and student.
+
+    Attributes:
+        task: The task.
+        data: Name of the data, or else of the task.
+        digest: Of the data.
+        teacher: Name of the teacher.
+        student: Name of the student.
+        primary_metric: Name of the metric.
+        metrics: All metrics, the primary one first.
+        score: What intervals are of: the primary metric, or `SAMPLE_SCORE` where that is no mean over samples.
+        apart: Settings that tell this table from others with the same names.
+        confounded: Settings besides the method's own in which methods differ.
+        rows: The methods.
+        best: Index of the row whose student is the best one on the validation split, or None.
+        differences: Between the students of two rows, the better one first.
+    """
 
     task: str
     data: str
+    digest: str
     teacher: str
     student: str
     primary_metric: str
     metrics: list[str]
+    score: str
+    apart: dict[str, str]
+    confounded: dict[str, dict[str, str]]
     rows: list[Row]
+    best: int | None
+    differences: list[Difference]
 
-
-@dataclass(frozen=True)
-class Failure:
-    """A run that did not finish."""
-
-    folder: str
-    type: str
-    message: str
+    @property
+    def runs(self) -> list[SweepRun]:
+        """All runs."""
+        return [run for row in self.rows for run in row.runs]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The runs of a sweep, grouped by setting and method."""
+    """Runs grouped by setting and method."""
 
     settings: list[Setting]
     failures: list[Failure] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Gives the content of comparison.json."""
-        return asdict(self)
-
-    def to_table(self) -> Table:
-        """Gives what the terminal shows: one table for each setting, and the runs that failed."""
-        grid = Table.grid()
-        for setting in self.settings:
-            grid.add_row(Text(heading(setting), style="italic"))
-            grid.add_row(_setting_table(setting))
-        for failure in self.failures:
-            grid.add_row(Text(f"failed: {failure.folder}: {failure.type}: {failure.message}", style="red"))
-        grid.add_row(Text(caption(self), style="italic"))
-        return grid
-
-    def write(self, folder: Path) -> None:
-        """Writes comparison.json and comparison.html into the folder."""
-        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
-        (folder / "comparison.json").write_text(text + "\n", encoding="utf-8")
-        views = [_view(setting) for setting in self.settings]
-        page = render(
-            "comparison.html.j2", headings=HEADINGS, views=views, failures=self.failures, caption=caption(self)
-        )
-        (folder / "comparison.html").write_text(page, encoding="utf-8")
+        return {
+            "settings": [_setting_dict(setting) for setting in self.settings],
+            "failures": [asdict(failure) for failure in self.failures],
+        }
 
 
 def compare(run_dirs: Sequence[Path]) -> Comparison:
-    """Compares the runs of a sweep.
+    """Compares runs, of one sweep or of several.
 
     Args:
         run_dirs: Run folders, each with a results.json if the run finished, else with a failure.json
             {"type", "message"}, or neither if it was cut off.
     """
-    settings: dict[tuple[str, str, str, str], dict[str, list[dict[str, Any]]]] = {}
-    failures = []
-    for folder in run_dirs:
-        results = read_json(folder / "results.json", None)
-        if results is None:
-            failures.append(_failure(folder))
-        else:
-            settings.setdefault(_setting_key(results), {}).setdefault(results["method"], []).append(results)
-    return Comparison([_setting(key, methods) for key, methods in settings.items()], failures)
-
-
-def caption(comparison: Comparison) -> str:
-    """Says how to read the numbers."""
-    if not comparison.settings:
-        return "No run finished."
-    text = "Lead: student minus teacher in the primary metric. Advantage and deficit: in task error."
-    rows = [row for setting in comparison.settings for row in setting.rows]
-    if any(value.spread is not None for row in rows for value in row.values.values()):
-        text += " Mean ± sample standard deviation over seeds."
-    if any(row.repeated for row in rows):
-        text += " Runs marked * differ in more than their seed, so they have no spread."
-    return text
-
-
-def heading(setting: Setting) -> str:
-    """Names what the methods of a table have in common."""
-    return f"{setting.task}: {setting.primary_metric} on the test split, {setting.teacher} -> {setting.student}"
-
-
-def _failure(folder: Path) -> Failure:
-    unknown = {"type": "unfinished", "message": "the run left neither results.json nor failure.json"}
-    record = read_json(folder / "failure.json", unknown)
-    return Failure(folder.name, record["type"], record["message"])
-
-
-def _setting_key(results: dict[str, Any]) -> tuple[str, str, str, str]:
-    models = results["models"]
-    return results["task"], results["data"]["digest"], models["teacher"]["name"], models["student"]["name"]
-
-
-def _setting(key: tuple[str, str, str, str], methods: dict[str, list[dict[str, Any]]]) -> Setting:
-    first = next(iter(methods.values()))[0]
-    rows = [_row(method, runs) for method, runs in methods.items()]
-    return Setting(*key, first["primary_metric"], metric_names(first), rows)
-
-
-def _row(method: str, runs: list[dict[str, Any]]) -> Row:
-    seeds = [run["seed"] for run in runs]
-    repeated = len(set(seeds)) < len(seeds)
-    observed: dict[str, list[float]] = {}
+    runs, failures = read_sweep(list(dict.fromkeys(run_dirs)))
+    groups: dict[tuple[str, ...], list[SweepRun]] = {}
     for run in runs:
-        for name, value in _values(run).items():
-            observed.setdefault(name, []).append(value)
-    estimates = {
-        name: Estimate(fmean(values), stdev(values) if len(values) > 1 and not repeated else None, len(values))
-        for name, values in observed.items()
+        groups.setdefault(identity(run.record.results), []).append(run)
+    apart = common_differences(list(groups.values()))
+    settings = [_setting(group, differs) for group, differs in zip(groups.values(), apart, strict=True)]
+    return Comparison(settings, failures)
+
+
+def _setting(runs: list[SweepRun], apart: dict[str, str]) -> Setting:
+    results = runs[0].record.results
+    score = runs[0].score_name if len({run.score_name for run in runs}) == 1 else SAMPLE_SCORE
+    runs = [run if run.score_name == score else run.on_sample_scores() for run in runs]
+    rows = _rows(runs)
+    return Setting(
+        task=results["task"],
+        data=results["data"].get("name") or results["task"],
+        digest=results["data"]["digest"],
+        teacher=results["models"]["teacher"]["name"],
+        student=results["models"]["student"]["name"],
+        primary_metric=results["primary_metric"],
+        metrics=metric_names(results),
+        score=score,
+        apart=apart,
+        confounded=confounded(runs),
+        rows=rows,
+        best=_best(rows),
+        differences=_differences(rows),
+    )
+
+
+def _rows(runs: list[SweepRun]) -> list[Row]:
+    keys = varying(runs)
+    groups: dict[tuple[str, str], list[SweepRun]] = {}
+    for run in runs:
+        groups.setdefault((run.method, label(run, keys)), []).append(run)
+    return [_row(*name, same) for name, same in groups.items()]
+
+
+def _row(method: str, settings: str, runs: list[SweepRun]) -> Row:
+    runs = sorted(runs, key=lambda run: run.seed)
+    seeds = sorted({run.seed for run in runs})
+    repeated = len(seeds) < len(runs)
+    values = {name: _estimate(runs, name, repeated) for run in runs for name in run.values}
+    scored = not repeated and all({"teacher", "student"} <= run.scores.keys() for run in runs)
+    lead = _interval(runs, "student", runs, "teacher") if scored else None
+    return Row(method, settings, len(runs), seeds, repeated, values, lead, agreement(runs), runs)
+
+
+def _estimate(runs: Sequence[SweepRun], name: str, repeated: bool) -> Estimate:
+    values = [run.values[name] for run in runs if name in run.values]
+    spread = stdev(values) if len(values) > 1 and not repeated else None
+    return Estimate(fmean(values), spread, len(values))
+
+
+def _interval(ours: Sequence[SweepRun], our_model: str, theirs: Sequence[SweepRun], their_model: str) -> Interval:
+    return paired_bootstrap([run.scores[our_model] for run in ours], [run.scores[their_model] for run in theirs])
+
+
+def _best(rows: Sequence[Row]) -> int | None:
+    if not all(VALIDATION in row.values for row in rows):
+        return None
+    return max(range(len(rows)), key=lambda index: rows[index].values[VALIDATION].mean, default=None)
+
+
+def _differences(rows: Sequence[Row]) -> list[Difference]:
+    found = []
+    for first, second in combinations(rows, 2):
+        seeds = sorted(set(first.seeds) & set(second.seeds))
+        pair = [[run for run in row.runs if run.seed in seeds and "student" in run.scores] for row in (first, second)]
+        if first.repeated or second.repeated or not seeds or any(len(runs) < len(seeds) for runs in pair):
+            continue
+        ahead = _interval(pair[0], "student", pair[1], "student")
+        if ahead.value >= 0:
+            found.append(Difference(first.name, second.name, seeds, ahead))
+        else:
+            behind = _interval(pair[1], "student", pair[0], "student")
+            found.append(Difference(second.name, first.name, seeds, behind))
+    return found
+
+
+def _setting_dict(setting: Setting) -> dict[str, Any]:
+    plain = {name: value for name, value in vars(setting).items() if name not in ("rows", "differences")}
+    return plain | {
+        "rows": [_row_dict(row) for row in setting.rows],
+        "differences": [asdict(difference) for difference in setting.differences],
     }
-    return Row(method, len(runs), sorted(set(seeds)), repeated, estimates)
 
 
-def _values(results: dict[str, Any]) -> dict[str, float]:
-    """Flattens what is compared: metrics of all models, decompositions, the student's lead over its teacher."""
-    values = {
-        f"metrics.{model}.{name}": value
-        for model, metrics in results["metrics"].items()
-        for name, value in metrics.items()
-    }
-    for model, risk, decomposition in decompositions(results):
-        for name, value in decomposition.items():
-            values[f"subdomains.{model}_vs_teacher.{risk}.{name}"] = value
-    metric = results["primary_metric"]
-    student, teacher = (values.get(f"metrics.{model}.{metric}") for model in ("student", "teacher"))
-    if student is not None and teacher is not None:
-        values[LEAD] = student - teacher
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _setting_table(setting: Setting) -> Table:
-    table = Table(box=SIMPLE_HEAD)
-    for column in HEADINGS:
-        table.add_column(column, justify="left" if column == "method" else "right", min_width=len(column))
-    for row in setting.rows:
-        table.add_row(*map(Text, _cells(setting, row)))
-    return table
-
-
-def _cells(setting: Setting, row: Row) -> list[str]:
-    values = [_cell(row, template.format(metric=setting.primary_metric)) for template in COLUMNS.values()]
-    return [row.method, f"{row.n}{'*' if row.repeated else ''}", *values]
-
-
-def _cell(row: Row, name: str) -> str:
-    value = row.values.get(name)
-    if value is None:
-        return number(None)
-    return value.signed() if name == LEAD else str(value)
-
-
-def _view(setting: Setting) -> dict[str, Any]:
-    """Prepares a setting for the page: the short table, all metrics, and the plot."""
-    every_metric = [
-        [row.method, title, *(_cell(row, f"metrics.{model}.{name}") for name in setting.metrics)]
-        for row in setting.rows
-        for model, title in MODEL_NAMES.items()
-        if f"metrics.{model}.{setting.primary_metric}" in row.values
-    ]
+def _row_dict(row: Row) -> dict[str, Any]:
     return {
-        "heading": heading(setting),
-        "data": setting.data,
-        "metrics": setting.metrics,
-        "rows": [_cells(setting, row) for row in setting.rows],
-        "every_metric": every_metric,
-        "plot": comparison_plot([_points(setting, row) for row in setting.rows], setting.primary_metric),
+        "method": row.method,
+        "settings": row.settings,
+        "n": row.n,
+        "seeds": row.seeds,
+        "repeated": row.repeated,
+        "values": {name: asdict(value) for name, value in row.values.items()},
+        "lead": row.lead and asdict(row.lead),
+        "agreement": row.agreement and asdict(row.agreement),
+        "runs": [{"folder": run.folder.name, "seed": run.seed, "values": dict(run.values)} for run in row.runs],
     }
-
-
-def _points(setting: Setting, row: Row) -> dict[str, Any]:
-    estimates = {model: row.values.get(f"metrics.{model}.{setting.primary_metric}") for model in PREDICTORS}
-    return {"method": row.method, **{model: e and (e.mean, e.spread) for model, e in estimates.items()}}

@@ -1,8 +1,10 @@
 import json
 import statistics
+from pathlib import Path
+from typing import Any
 
 import pytest
-from rich.console import Console
+import yaml
 
 from scd_lightning.analysis.comparison import compare
 
@@ -17,10 +19,42 @@ def sweep(make_run):
     ]
 
 
-def shown(comparison, width: int = 140) -> str:
-    console = Console(width=width, record=True)
-    console.print(comparison.to_table())
-    return console.export_text()
+def edit(folder: Path, path: str, value: Any) -> Path:
+    """Changes a value of a run's results.json, such as "data/digest"."""
+    results = json.loads((folder / "results.json").read_text())
+    *parents, name = path.split("/")
+    place = results
+    for key in parents:
+        place = place[key]
+    place[name] = value
+    (folder / "results.json").write_text(json.dumps(results))
+    return folder
+
+
+def configure(folder: Path, **settings: Any) -> Path:
+    """Gives a run a config.yaml of `group__name=value`."""
+    config: dict[str, Any] = {}
+    for name, value in settings.items():
+        *parents, last = name.split("__")
+        place = config
+        for key in parents:
+            place = place.setdefault(key, {})
+        place[last] = value
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def add_predictions(folder: Path, **correct: list[int]) -> Path:
+    for model, values in correct.items():
+        lines = [json.dumps({"id": str(i), "correct": float(v), "loss": 0.1}) + "\n" for i, v in enumerate(values)]
+        (folder / "predictions" / f"{model}.jsonl").write_text("".join(lines))
+    return folder
+
+
+def add_validation(folder: Path, *scores: float | None) -> Path:
+    points = [{"epoch": i, "validation_metric": score} for i, score in enumerate(scores)]
+    (folder / "curves.json").write_text(json.dumps({"student": points}))
+    return folder
 
 
 def test_mean_and_sample_deviation_over_seeds(sweep):
@@ -30,67 +64,141 @@ def test_mean_and_sample_deviation_over_seeds(sweep):
     assert student.mean == pytest.approx(0.836)
     assert student.spread == pytest.approx(statistics.stdev([0.842, 0.83]))
     assert setting.rows[1].values["lead"].mean == pytest.approx(0.836 - 0.821)
+    assert [run.values["metrics.student.f1"] for run in setting.rows[1].runs] == [0.842, 0.83]
 
 
 def test_one_seed_has_no_spread(make_run):
-    comparison = compare([make_run("run")])
-    assert all(value.spread is None for value in comparison.settings[0].rows[0].values.values())
-    assert "±" not in shown(comparison)
+    (setting,) = compare([make_run("run")]).settings
+    assert all(value.spread is None for value in setting.rows[0].values.values())
 
 
-def test_runs_that_differ_in_more_than_the_seed_have_no_spread(make_run):
-    comparison = compare([make_run("slow", student=0.8), make_run("fast", student=0.6)])
-    (row,) = comparison.settings[0].rows
+def test_equal_settings_and_seed_with_other_results_have_no_spread(make_run):
+    (row,) = compare([make_run("slow", student=0.8), make_run("fast", student=0.6)]).settings[0].rows
     assert (row.n, row.seeds, row.repeated) == (2, [0], True)
     assert row.values["metrics.student.f1"].mean == pytest.approx(0.7)
     assert row.values["metrics.student.f1"].spread is None
-    assert "2*" in shown(comparison)
-    assert "differ in more than their seed" in shown(comparison)
+    assert row.lead is None
 
 
-@pytest.mark.parametrize("path", ["data/digest", "task", "models/teacher/name", "models/student/name"])
+def test_runs_with_other_settings_stand_apart_by_name(make_run):
+    runs = [
+        configure(make_run(f"{lr}-{seed}", seed=seed), student__optimizer__lr=lr, seed=seed, paths__run=f"{lr}-{seed}")
+        for lr in (0.001, 0.002)
+        for seed in (0, 1)
+    ]
+    (setting,) = compare(runs).settings
+    assert [(row.name, row.seeds, row.repeated) for row in setting.rows] == [
+        ("scd_aw student.optimizer.lr=0.001", [0, 1], False),
+        ("scd_aw student.optimizer.lr=0.002", [0, 1], False),
+    ]
+
+
+def test_a_setting_that_follows_the_seed_is_the_seed(make_run):
+    runs = [configure(make_run(f"run-{seed}", seed=seed), task__data__split_seed=seed) for seed in (0, 1)]
+    assert [row.name for row in compare(runs).settings[0].rows] == ["scd_aw"]
+
+
+def test_what_changes_no_numbers_parts_no_runs(make_run):
+    one = configure(make_run("one", seed=0), trainer__devices=1, logger__csv__save_dir="a", teacher__path="/a")
+    two = configure(make_run("two", seed=1), trainer__devices=2, logger__wandb__project="b", teacher__path="/b")
+    assert len(compare([one, two]).settings[0].rows) == 1
+
+
+def test_methods_that_differ_in_more_than_the_method_are_named(make_run):
+    one = configure(make_run("one", method="td"), student__optimizer__lr=1, method__weighting__weight=0.5)
+    two = configure(make_run("two", method="scd"), student__optimizer__lr=2, method__weighting__weight=0.9)
+    (setting,) = compare([one, two]).settings
+    assert setting.confounded == {"student.optimizer.lr": {"td": "1", "scd": "2"}}
+    assert [row.name for row in setting.rows] == ["td", "scd"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["data/digest", "task", "models/teacher/name", "models/student/name", "models/student/weights"],
+)
 def test_runs_of_other_settings_stand_apart(make_run, path):
-    folder = make_run("other")
-    results = json.loads((folder / "results.json").read_text())
-    *parents, name = path.split("/")
-    place = results
-    for key in parents:
-        place = place[key]
-    place[name] = "another"
-    (folder / "results.json").write_text(json.dumps(results))
-    assert len(compare([make_run("one"), folder]).settings) == 2
+    other = edit(make_run("other"), path, "another")
+    assert len(compare([make_run("one"), other]).settings) == 2
 
 
-def test_failed_and_cut_off_runs_are_named(make_run, tmp_path):
-    failed, cut = tmp_path / "failed", tmp_path / "cut"
+def test_tables_with_the_same_names_say_in_what_they_differ(make_run):
+    runs = [
+        edit(configure(make_run(str(length)), task__max_length=length), "data/digest", str(length))
+        for length in (256, 512)
+    ]
+    assert [setting.apart for setting in compare(runs).settings] == [
+        {"task.max_length": "256"},
+        {"task.max_length": "512"},
+    ]
+
+
+def test_failed_cut_off_and_damaged_runs_are_named(make_run, tmp_path):
+    failed, cut, damaged = tmp_path / "failed", tmp_path / "cut", make_run("damaged")
     failed.mkdir()
     cut.mkdir()
     (failed / "failure.json").write_text(json.dumps({"type": "DataError", "message": "A row lacks [field]."}))
-    comparison = compare([make_run("run"), failed, cut])
+    (damaged / "costs.json").write_text("{")
+    comparison = compare([make_run("run"), failed, cut, damaged])
     assert [(failure.folder, failure.type) for failure in comparison.failures] == [
         ("failed", "DataError"),
         ("cut", "unfinished"),
+        ("damaged", "StoreError"),
     ]
-    assert "failed: DataError: A row lacks [field]." in shown(comparison)
+    assert len(comparison.settings[0].runs) == 1
 
 
-def test_table_shows_each_method(sweep):
-    lines = [line.split() for line in shown(compare(sweep)).splitlines()]
-    (td,) = (line for line in lines if line[:1] == ["td"])
-    expected = "td 2 0.821 ±0.000 0.755 ±0.000 0.795 ±0.007 -0.026 ±0.007 0.060 ±0.000 0.040 ±0.000"
-    assert " ".join(td) == expected
+def test_a_folder_named_twice_is_one_run(make_run):
+    folder = make_run("run")
+    assert compare([folder, folder]).settings[0].rows[0].n == 1
 
 
-def test_written_files_say_the_same(sweep, tmp_path):
-    comparison = compare(sweep)
-    comparison.write(tmp_path)
-    assert json.loads((tmp_path / "comparison.json").read_text()) == comparison.to_dict()
-    page = (tmp_path / "comparison.html").read_text()
-    assert "0.836 ±0.008" in page
-    assert page.count("<svg") == 1
+def test_the_best_row_is_the_validation_splits(make_run):
+    """The test split has it the other way round."""
+    worse = add_validation(make_run("a", method="td", student=0.9), 0.1, 0.5)
+    better = add_validation(make_run("b", method="scd", student=0.8), None, 0.7, 0.6)
+    (setting,) = compare([worse, better]).settings
+    assert setting.best == 1
+    assert setting.rows[1].values["validation"].mean == 0.7
 
 
-def test_a_sweep_without_a_finished_run(tmp_path):
-    assert "No run finished." in shown(compare([]))
-    compare([]).write(tmp_path)
-    assert json.loads((tmp_path / "comparison.json").read_text()) == {"settings": [], "failures": []}
+def test_without_validation_scores_no_row_is_the_best(sweep):
+    assert compare(sweep).settings[0].best is None
+
+
+def test_a_fine_tuned_student_is_validated_as_the_anchor(make_run):
+    folder = make_run("sft", method="sft")
+    (folder / "curves.json").write_text(json.dumps({"anchor": [{"epoch": 0, "validation_metric": 0.4}]}))
+    assert compare([folder]).settings[0].rows[0].values["validation"].mean == 0.4
+
+
+def test_differences_are_over_the_seeds_that_both_have(make_run):
+    runs = [
+        add_predictions(
+            make_run(f"{method}-{seed}", method=method, seed=seed), student=right, teacher=[1, 1, 0, 0] * 10
+        )
+        for method, seed, right in [
+            ("td", 0, [0, 0, 0, 0] * 10),
+            ("td", 1, [1, 0, 0, 0] * 10),
+            ("scd", 1, [1, 1, 1, 0] * 10),
+            ("scd", 2, [1, 1, 1, 1] * 10),
+        ]
+    ]
+    (setting,) = compare(runs).settings
+    (difference,) = setting.differences
+    assert (difference.first, difference.second, difference.seeds) == ("scd", "td", [1])
+    assert difference.interval.value == 0.5
+    assert 0.3 < difference.interval.low < 0.5 < difference.interval.high < 0.7
+    lead = setting.rows[1].lead
+    assert lead is not None
+    assert (lead.value, lead.seeds, lead.samples) == (pytest.approx(0.375), 2, 40)
+
+
+def test_agreement_counts_samples_by_who_is_right(make_run):
+    run = add_predictions(make_run("run"), student=[1, 1, 0, 0, 0], teacher=[1, 0, 1, 1, 0])
+    found = compare([run]).settings[0].rows[0].agreement
+    assert found is not None
+    assert (found.both, found.student, found.teacher, found.neither) == (1, 1, 2, 1)
+
+
+def test_a_sweep_without_a_finished_run():
+    assert compare([]).to_dict() == {"settings": [], "failures": []}

@@ -1,0 +1,54 @@
+"""What the terminal shows of a comparison."""
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from scd_lightning.analysis.comparison import Comparison, Row, Setting
+from scd_lightning.analysis.comparison_words import bounds, caption, heading, verdict, warnings
+from scd_lightning.analysis.formatting import number
+from scd_lightning.analysis.sweep import LEAD, VALIDATION
+
+# Heading -> where the value stands in `Row.values`, {metric} being the primary one.
+_COLUMNS = {
+    "validation": VALIDATION,
+    "teacher": "metrics.teacher.{metric}",
+    "anchor": "metrics.anchor.{metric}",
+    "student": "metrics.student.{metric}",
+    "lead": LEAD,
+}
+
+
+def comparison_table(comparison: Comparison) -> RenderableType:
+    """Gives one table for each setting with its verdict, and the runs that failed."""
+    parts: list[RenderableType] = []
+    for setting in comparison.settings:
+        parts += [Text(heading(setting), style="italic"), _table(setting)]
+        parts += [Text(warning, style="yellow") for warning in warnings(setting)]
+        parts.append(Text(verdict(setting), style="bold"))
+    for failure in comparison.failures:
+        parts.append(Text(f"failed: {failure.folder}: {failure.type}: {failure.message}", style="red"))
+    return Group(*parts, Text(caption(comparison), style="italic"))
+
+
+def _table(setting: Setting) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    for column in ("method", "n", *_COLUMNS, "95 % interval"):
+        table.add_column(column, justify="left" if column == "method" else "right", min_width=len(column))
+    for row in setting.rows:
+        # Text, not str: rich would read [brackets] in names as styles.
+        table.add_row(*map(Text, _cells(setting, row)))
+    return table
+
+
+def _cells(setting: Setting, row: Row) -> list[str]:
+    values = [_cell(row, name.format(metric=setting.primary_metric)) for name in _COLUMNS.values()]
+    return [row.name, f"{row.n}{'*' if row.repeated else ''}", *values, bounds(row.lead)]
+
+
+def _cell(row: Row, name: str) -> str:
+    value = row.values.get(name)
+    if value is None:
+        return number(None)
+    return value.signed() if name == LEAD else str(value)

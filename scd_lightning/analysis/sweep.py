@@ -1,0 +1,182 @@
+"""The runs of a sweep, read back for comparing: what they found, with what settings, and which did not finish."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scd_lightning.analysis.bootstrap import SampleScores
+from scd_lightning.analysis.records import RunRecord, decompositions, read_json, read_predictions, read_run
+from scd_lightning.analysis.sample_scores import SAMPLE_SCORE, mean_scores, primary_scores
+from scd_lightning.errors import StoreError
+
+LEAD, VALIDATION, SECONDS = "lead", "validation", "seconds"
+# Settings that change no numbers, or that results.json tells by content: data and models by their digests.
+_ASIDE = ("paths", "logger", "callbacks", "stages", "seed", "debug", "experiment", "hparams_search", "task.data.path")
+_ASIDE_TRAINER = ("accelerator", "devices", "num_nodes", "strategy", "micro_batches", "log_every_n_steps", "profiler")
+_ASIDE_MODEL = ("name", "path", "revision", "trust_remote_code", "gradient_checkpointing")
+_ASIDE_METHOD = ("name", "teacher")
+
+try:  # The C loader is ten times as fast, where PyYAML has it.
+    from yaml import CSafeLoader as _Loader
+except ImportError:
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """A finished run.
+
+    Attributes:
+        folder: Its folder.
+        record: Its saved files.
+        settings: Its configuration as dotted key -> value, without what changes no numbers.
+        values: By name, what is compared: paths within results.json, `LEAD`, `VALIDATION` and `SECONDS`.
+        scores: teacher, anchor, student -> per-sample scores; empty where no predictions were kept.
+        score_name: What the scores average to.
+    """
+
+    folder: Path
+    record: RunRecord
+    settings: Mapping[str, Any]
+    values: Mapping[str, float]
+    scores: Mapping[str, SampleScores]
+    score_name: str
+
+    @property
+    def method(self) -> str:
+        """Name of its method."""
+        return self.record.results["method"]
+
+    @property
+    def seed(self) -> int:
+        """Its seed."""
+        return self.record.results["seed"]
+
+    def on_sample_scores(self) -> "SweepRun":
+        """The run with each sample's own score, which every run has, in place of what makes up the primary metric."""
+        scores = {model: mean_scores(rows) for model, rows in self.record.predictions.items()}
+        return replace(self, scores=scores, score_name=SAMPLE_SCORE)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that did not finish."""
+
+    folder: str
+    type: str
+    message: str
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Lists a sweep's run folders, in the order of its jobs: job 10 comes after job 2."""
+    return sorted((path for path in folder.iterdir() if _is_job(path)), key=lambda path: (len(path.name), path.name))
+
+
+def _is_job(path: Path) -> bool:
+    # A job that was cut off early has left Hydra's files alone.
+    return path.is_dir() and any(
+        (path / name).exists() for name in ("results.json", "failure.json", "run.json", ".hydra")
+    )
+
+
+def read_sweep(folders: Sequence[Path]) -> tuple[list[SweepRun], list[Failure]]:
+    """Reads runs, and keeps apart those that did not finish or whose files are damaged."""
+    runs: list[SweepRun] = []
+    failures: list[Failure] = []
+    for folder in folders:
+        try:
+            if (folder / "results.json").exists():
+                runs.append(read_sweep_run(folder))
+            else:
+                failures.append(_failure(folder))
+        except StoreError as error:
+            failures.append(Failure(folder.name, type(error).__name__, str(error)))
+    return runs, failures
+
+
+def read_sweep_run(folder: Path) -> SweepRun:
+    """Reads one finished run.
+
+    Raises:
+        StoreError: A file is damaged.
+    """
+    record = read_run(folder)
+    found = _primary_scores(folder, record)
+    name = next((name for name, _ in found.values()), SAMPLE_SCORE)
+    run = SweepRun(folder, record, _settings(folder), _values(record), {m: s for m, (_, s) in found.items()}, name)
+    exact = all(each == name for each, _ in found.values())
+    return run if exact else run.on_sample_scores()
+
+
+def _failure(folder: Path) -> Failure:
+    unknown = {"type": "unfinished", "message": "the run left neither results.json nor failure.json"}
+    record = read_json(folder / "failure.json", unknown)
+    return Failure(folder.name, record["type"], record["message"])
+
+
+def _primary_scores(folder: Path, record: RunRecord) -> dict[str, tuple[str, SampleScores]]:
+    gold = read_predictions(folder, "samples")
+    return {model: primary_scores(record.results, model, rows, gold) for model, rows in record.predictions.items()}
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    path = folder / "config.yaml"
+    if not path.exists():
+        return {}
+    try:
+        config = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
+    except yaml.YAMLError as error:
+        raise StoreError("A saved configuration can't be read", where=path, got=str(error).splitlines()[0]) from error
+    return {key: value for key, value in flatten(config or {}) if not _aside(key)}
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields nested settings as dotted key and value.
+
+    >>> dict(flatten({"student": {"lr": 0.1, "betas": [0.9]}, "seed": 0}))
+    {'student.lr': 0.1, 'student.betas': [0.9], 'seed': 0}
+    """
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _aside(key: str) -> bool:
+    group, _, name = key.partition(".")
+    if group in ("teacher", "student"):
+        return name in _ASIDE_MODEL
+    if group == "trainer":
+        return name in _ASIDE_TRAINER
+    if group == "method":
+        return name in _ASIDE_METHOD
+    return any(key == each or key.startswith(f"{each}.") for each in _ASIDE)
+
+
+def _values(record: RunRecord) -> dict[str, float]:
+    results = record.results
+    values = {
+        f"metrics.{model}.{name}": value
+        for model, metrics in results["metrics"].items()
+        for name, value in metrics.items()
+    }
+    for model, risk, decomposition in decompositions(results):
+        values |= {f"subdomains.{model}_vs_teacher.{risk}.{name}": value for name, value in decomposition.items()}
+    metric = results["primary_metric"]
+    student, teacher = (values.get(f"metrics.{model}.{metric}") for model in ("student", "teacher"))
+    if student is not None and teacher is not None:
+        values[LEAD] = student - teacher
+    values[VALIDATION] = _validation(record)
+    if record.costs:
+        values[SECONDS] = sum(cost.get("seconds", 0) for cost in record.costs.values())
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _validation(record: RunRecord) -> float | None:
+    """The validation metric of the student that is reported; without distillation it is the anchor."""
+    points = record.curves.get("student") or (record.curves.get("anchor", []) if not record.schedule else [])
+    return max((p["validation_metric"] for p in points if p.get("validation_metric") is not None), default=None)
