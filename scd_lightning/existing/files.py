@@ -63,6 +63,14 @@ def read_infos(files: Iterable[Path]) -> dict[str, TensorInfo]:
     return found
 
 
+def describe(tensors: Mapping[str, Tensor]) -> dict[str, TensorInfo]:
+    """What is known of tensors without their contents."""
+    return {
+        name: TensorInfo(tuple(t.shape), str(t.dtype).removeprefix("torch."), t.dtype in _FLOATING)
+        for name, t in tensors.items()
+    }
+
+
 def read_tensors(files: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
     """All tensors in files with their names, one at a time; only what is looked at is read from the disk.
 
@@ -142,11 +150,7 @@ def _safetensors_infos(path: Path) -> dict[str, TensorInfo]:
 
 
 def _pickled_infos(path: Path) -> dict[str, TensorInfo]:
-    tensors = state_dict(read_pickled(path, "meta"), path)
-    return {
-        name: TensorInfo(tuple(t.shape), str(t.dtype).removeprefix("torch."), t.dtype in _FLOATING)
-        for name, t in tensors.items()
-    }
+    return describe(state_dict(read_pickled(path, "meta"), path))
 
 
 def _unreadable(path: Path, error: object) -> ModelError:

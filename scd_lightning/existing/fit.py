@@ -1,7 +1,7 @@
 """Whether a saved model is one of the model that is built here, and its tensors copied into that."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import EllipsisType
 
@@ -10,7 +10,8 @@ from peft import PeftModel, get_peft_model_state_dict
 from torch import Tensor, nn
 
 from scd_lightning.errors import ModelError
-from scd_lightning.existing.files import TensorInfo, read_infos, read_tensors
+from scd_lightning.existing.files import TensorInfo, describe, read_infos, read_tensors
+from scd_lightning.existing.renamed import read_renamed
 from scd_lightning.existing.saved import Kind, SavedModel
 
 # Buffers that older versions of transformers stored, and that are computed since.
@@ -44,6 +45,17 @@ class Receiver:
             ModelError: A name or a shape differs, the vocabulary is too small, or the weights are quantized.
         """
         infos = read_infos(saved.files)
+        if (renamed := self._renamed(saved, infos, "meta")) is not None:
+            infos = describe(renamed)
+        return self._match(infos, saved)
+
+    def _renamed(self, saved: SavedModel, infos: Mapping[str, TensorInfo], device: str) -> dict[str, Tensor] | None:
+        """The tensors by way of transformers, where the stored names are not the model's."""
+        if saved.kind != "transformers" or infos.keys() <= self.tensors.keys():
+            return None
+        return read_renamed(saved, device)
+
+    def _match(self, infos: Mapping[str, TensorInfo], saved: SavedModel) -> dict[str, str]:
         prefix = "" if self.kind == "peft" else self._prefix(infos, saved.path)
         names = {name: _plain(name).removeprefix(prefix) for name in infos if _plain(name).startswith(prefix)}
         pairs = {name: target for name, target in names.items() if target in self.tensors}
@@ -61,7 +73,8 @@ class Receiver:
             ModelError: As `match`; or a weight is not a finite number, or the base below the adapters is another one.
         """
         pairs, filled = self.match(saved), set()
-        for name, tensor in read_tensors(saved.files):
+        renamed = self._renamed(saved, read_infos(saved.files), "cpu")
+        for name, tensor in read_tensors(saved.files) if renamed is None else renamed.items():
             if name not in pairs:
                 continue
             target = self.tensors[pairs[name]]

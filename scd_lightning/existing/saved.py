@@ -129,7 +129,9 @@ def in_order(models: Sequence[SavedModel], where: str) -> list[SavedModel]:
 def _matches(pattern: str) -> list[Path]:
     path = Path(pattern).expanduser()
     if not path.exists():
-        return [Path(match) for match in sorted(glob.glob(str(path)))]
+        # Folders may have a pattern's own signs, such as brackets, in their names.
+        parent = glob.escape(str(path.parent)) if path.parent.is_dir() else str(path.parent)
+        return [Path(match) for match in sorted(glob.glob(f"{parent}/{path.name}"))]
     if path.is_dir():
         return [each for each in sorted(path.iterdir()) if _is_checkpoint(each)] or [path]
     return [path]

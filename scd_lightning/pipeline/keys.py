@@ -21,7 +21,8 @@ _NOT_NUMBERS = {"_target_", "name", "path", "gguf", "revision", "trust_remote_co
 _NOT_NUMBERS |= {"trajectory", "init"}
 # Options of Lightning's trainer that only say where, or what is shown. Precision is part of every key by itself.
 _TRAINER_HOW = {"accelerator", "precision", "log_every_n_steps", "profiler", "default_root_dir", "detect_anomaly"}
-_TRAINING = {"optimizer", "warmup", "checkpoints", "epochs", "global_batch"}
+# Fresh adapters add nothing to an untuned model.
+_TRAINING = {"optimizer", "warmup", "checkpoints", "epochs", "global_batch", "lora"}
 
 
 def _common(job: Job) -> dict[str, Any]:
@@ -57,8 +58,8 @@ def teacher_key(job: Job) -> ArtifactKey:
 
 def _imported(job: Job, models: Sequence[SavedModel], spec: ModelSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Nothing of a training: its seed, optimizer and length are in the weights."""
-    model = _model(spec, settings, training=False) | {"lora": asdict(spec.lora)}
     imported = [{"step": saved.step, "kind": saved.kind, "contents": saved.contents()} for saved in models]
+    model = _model(spec, settings, training=False) | {"lora": asdict(spec.lora)}
     return {"imported": imported, "model": model} | _trainer(job) | _common(job)
 
 

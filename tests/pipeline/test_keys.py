@@ -1,6 +1,7 @@
 """What changes an artifact's digest, and what does not; nothing is trained."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ TEACHER = frozenset({"teacher", "evaluation of teacher"})
 ANCHOR = frozenset({"anchor", "evaluation of anchor"})
 STUDENT = frozenset({"student", "evaluation of student"})
 EVERYTHING = TEACHER | ANCHOR | STUDENT
+BASE = frozenset({"evaluation of base_teacher", "evaluation of base_student"})
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +133,62 @@ def test_content_of_the_data_counts_and_not_its_place(digests, tmp_path):
     )
     assert changed(before, moved) == set()
     assert changed(before, edited) == EVERYTHING
+
+
+@pytest.fixture
+def existing(make_imported, full, adapters) -> Callable[..., Digests]:
+    """Digests of a job with an existing trajectory."""
+
+    def of(*overrides: str, trajectory: Path = full) -> Digests:
+        job = make_imported("method=scd_aw", f"teacher.trajectory='{trajectory}'", *overrides)
+        return {step.name: step.key.digest for step in plan(job)}
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("teacher.optimizer.lr=0.1", set()),
+        ("teacher.epochs=3", set()),
+        ("teacher.checkpoints=2", set()),
+        ("teacher.global_batch=3", set()),
+        ("teacher.lora.r=16", set()),
+        ("seed=1", ANCHOR | STUDENT),
+        ("objective.reduction=token", ANCHOR | STUDENT),
+        ("student.init=anchor", STUDENT),
+        ("trainer.precision=64-true", EVERYTHING | BASE),
+        ("task.max_length=300", EVERYTHING | BASE),
+        ("teacher.attention=eager", TEACHER | STUDENT | {"evaluation of base_teacher"}),
+    ],
+)
+def test_of_an_existing_trajectory_its_training_is_no_part(existing, override, expected):
+    assert changed(existing(), existing(override)) == expected
+
+
+def test_other_checkpoints_of_an_existing_trajectory(existing, full, adapters, tmp_path):
+    before = existing()
+    assert changed(before, existing(trajectory=full / "checkpoint-2")) == TEACHER | STUDENT
+    assert changed(before, existing(trajectory=adapters)) == TEACHER | STUDENT
+    shutil.copytree(full, tmp_path / "copy")
+    assert changed(before, existing(trajectory=tmp_path / "copy")) == set()
+    state = tmp_path / "copy" / "checkpoint-6" / "trainer_state.json"
+    state.write_text(json.dumps({"global_step": 7}))
+    assert changed(before, existing(trajectory=tmp_path / "copy")) == TEACHER | STUDENT
+
+
+def test_an_existing_anchor_is_no_matter_of_the_budget(existing, work):
+    anchor = f"anchor.path='{work.student}'"
+    before = existing(anchor)
+    assert changed(existing(), before) == ANCHOR | STUDENT
+    assert changed(before, existing(anchor, "budget.stages=3")) == STUDENT
+    assert changed(before, existing(anchor, "student.optimizer.lr=0.1")) == STUDENT
+    assert changed(before, existing(anchor, "seed=1")) == STUDENT
+
+
+def test_a_start_from_the_anchor_is_no_matter_of_the_anchor_or_of_plain_fine_tuning(digests, plain):
+    assert changed(plain, digests("method=scd_aw", "student.init=anchor")) == STUDENT
+    assert changed(digests("method=sft"), digests("method=sft", "student.init=anchor")) == set()
 
 
 def _write(folder: Path, splits: dict[str, list[dict]]) -> Path:
