@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 # Some chat templates write today's date into the prompt: a fixed one keeps prompts equal from day to day.
-_CHAT_DATE = "26 Jul 2024"
+CHAT_DATE = "26 Jul 2024"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Encoder:
             turn = [{"role": "user", "content": text}]
             return str(
                 self.tokenizer.apply_chat_template(
-                    turn, tokenize=False, add_generation_prompt=True, date_string=_CHAT_DATE
+                    turn, tokenize=False, add_generation_prompt=True, date_string=CHAT_DATE
                 )
             )
         return (self.tokenizer.bos_token or "") + text

@@ -60,7 +60,8 @@ def _find(folder: Path, split: str) -> Path | None:
 
 
 def _read_file(file: Path, split: str) -> list[Row]:
-    rows = [make_row(str(file), line, split, values) for line, values in _READERS[file.suffix](file)]
+    records = enumerate(_READERS[file.suffix](file), 1)
+    rows = [make_row(values, split, number, str(file), line) for number, (line, values) in records]
     if not rows:
         raise DataError(f"The {split} file holds no rows", where=file, expected="at least one row")
     return rows

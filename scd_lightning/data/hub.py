@@ -14,8 +14,8 @@ from scd_lightning.errors import ConfigError, DataError
 FILE_FORMATS = ("csv", "json", "parquet")
 _SECONDS = 10
 _MISSING = (404, 410)
-# A cell is text as it stands: pandas would take words such as "None" for gaps.
-_CSV_AS_IT_STANDS = {"keep_default_na": False, "low_memory": False}
+# pandas would take words such as "None" for gaps, and guess a column's type anew for each part of a file.
+_CSV_AS_IT_STANDS = {"keep_default_na": False, "engine": "python", "chunksize": 10_000_000}
 
 
 class HubSet:
@@ -99,7 +99,7 @@ class HubSet:
         rows = []
         for number, record in enumerate(split_rows.to_list(), 1):
             values = {name: value for name, value in record.items() if value not in empty}
-            rows.append(make_row(file, number, split, apply_names(values, named)))
+            rows.append(make_row(apply_names(values, named), split, number, file))
         if not rows:
             raise DataError(f"The {split} split holds no rows", where=file, expected="at least one row")
         return rows

@@ -16,7 +16,7 @@ class Row:
     """One record of a data file.
 
     Attributes:
-        id: Its name, given in the file or made from the split and the line.
+        id: Its name, given in the file or made from the split and the record's number.
         values: Column -> value, as JSON has them.
         file: The file it was read from.
         line: Its line there, from 1 (the record's number in a Parquet file).
@@ -105,13 +105,22 @@ class Row:
         return " ".join(json.dumps(parts, ensure_ascii=False).replace("\\n", " ").split())
 
 
-def make_row(file: str, line: int, split: str, values: dict[str, Any]) -> Row:
-    """A row as it was read, named by its id, or by split and line where it has none.
+def make_row(values: dict[str, Any], split: str, number: int, file: str, line: int | None = None) -> Row:
+    """A row as it was read.
+
+    It is named by its id or else by split and number, which are the same in every file format.
+
+    Args:
+        values: Column -> value.
+        split: "train", "validation" or "test".
+        number: The record's number in the split, from 1.
+        file: The file it stands in.
+        line: Its line there; None where records have no lines but numbers.
 
     Raises:
         DataError: The id is neither a string with something in it nor an integer.
     """
-    return named_by_id(Row(f"{split}-{line}", values, file, line))
+    return named_by_id(Row(f"{split}-{number}", values, file, line or number))
 
 
 def named_by_id(row: Row) -> Row:

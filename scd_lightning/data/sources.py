@@ -128,7 +128,7 @@ class DataSource:
             raise ConfigError(f"The embedded data set can't be made ({error})", where="task.data.synthetic") from error
         return {
             split: [
-                make_row(f"embedded {task} {split}", number, split, values) for number, values in enumerate(rows, 1)
+                make_row(values, split, number, f"embedded {task} {split}") for number, values in enumerate(rows, 1)
             ]
             for split, rows in splits.items()
         }
