@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from scd_lightning.data.classification import ClassificationDataModule
+from scd_lightning.data.ner import NERDataModule
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError
 
@@ -35,6 +36,27 @@ def test_description(module):
     assert about["digest"] == module.digest
     assert about["lengths"]["train"]["completion_max"] == 2
     assert module.max_new_tokens == 2
+
+
+def test_a_generated_answer_may_be_as_long_as_the_longest_of_train(write_folder, byte_tokenizer):
+    rows = {split: [{"text": f"{split} {i}", "entities": []} for i in range(3)] for split in SPLITS}
+    rows["train"][0] = {"text": "a b c", "entities": [{"start": 0, "end": 3, "label": "X"}]}
+    rows["validation"][0] = {"text": "a b c d e", "entities": [{"start": 0, "end": 9, "label": "X"}]}
+    module = NERDataModule(DataSource(write_folder(**rows)))
+    module.read()
+    module.encode(byte_tokenizer)
+    assert module.max_new_tokens == max(len(sample.completion_ids) for sample in module.tokenized["train"])
+
+
+def test_a_name_stands_in_the_description_and_changes_nothing_else(write_folder):
+    folder = write_folder(**SPLITS)
+    named, unnamed = (ClassificationDataModule(DataSource(folder), name=name) for name in ("tickets", None))
+    for module in (named, unnamed):
+        module.read()
+    assert (named.description.pop("name"), unnamed.description.pop("name")) == ("tickets", "classification")
+    assert named.description == unnamed.description
+    assert unnamed.description["source"] == "local folder"
+    assert unnamed.description["lost"] == {}
 
 
 def test_reading_twice_changes_nothing(module):

@@ -141,6 +141,46 @@ def test_a_context_loses_its_end(byte_tokenizer):
     assert prompt.endswith("…\nwhy?\n")
 
 
+@pytest.mark.parametrize("max_length", [40, 60])
+def test_an_evaluated_prompt_does_not_depend_on_its_gold_answer(byte_tokenizer, max_length):
+    golds = ["", "short", "a much longer answer than any of the training split " * 3]
+    samples = [make_sample("word " * 100, gold) for gold in golds]
+    encoder = Encoder(byte_tokenizer, TEMPLATE, max_length, keep_target)
+    encoded = encoder.encode(samples, "test", answer_room=10)
+    prompts = [sample.prompt_ids for sample in encoded.samples]
+    assert prompts[0] == prompts[1] == prompts[2]
+    assert max_length - 8 <= len(prompts[0]) + 10 <= max_length
+    assert byte_tokenizer.decode(encoded.samples[2].completion_ids) == golds[2] + "</s>"
+    trained = encoder.encode(samples[:2], "train").samples
+    assert len(trained[0].prompt_ids) > len(trained[1].prompt_ids)
+
+
+def test_a_prompt_that_leaves_the_room_is_not_cut_whatever_its_answer(byte_tokenizer):
+    long = make_sample("word", "a much longer answer than any of the training split " * 3)
+    encoded = Encoder(byte_tokenizer, TEMPLATE, 50, keep_target).encode([long], "test", answer_room=10)
+    assert encoded.cut == 0
+
+
+@pytest.mark.parametrize("gold", ["yes", "a label that train lacks"])
+def test_an_evaluated_choice_leaves_room_for_its_longest_candidate(byte_tokenizer, gold):
+    sample = make_sample("word " * 100, gold, ("yes", "certainly"))
+    encoder = Encoder(byte_tokenizer, TEMPLATE, 60, keep_target)
+    [encoded] = encoder.encode([sample], "test", answer_room=2).samples
+    [reference] = encoder.encode([make_sample("word " * 100, "certainly", sample.candidates)], "test", 2).samples
+    assert encoded.prompt_ids == reference.prompt_ids
+    assert len(encoded.prompt_ids) + max(map(len, encoded.candidate_ids)) <= 60
+
+
+def test_where_the_longest_text_is_not_enough_the_next_one_is_cut(byte_tokenizer):
+    texts = {"context": "start " * 100, "question": "first " + "why " * 90 + "last?"}
+    sample = Sample("s", texts, ("context", "question"), "answer", "answer", ())
+    encoded = encode(byte_tokenizer, sample, "{context}\n{question}\n", 60)
+    prompt = byte_tokenizer.decode(encoded.samples[0].prompt_ids)
+    assert prompt.startswith("<s>first why")
+    assert prompt.endswith("last?\n")
+    assert (prompt.count("…"), encoded.cut) == (1, 1)
+
+
 def test_no_room_even_without_the_text(byte_tokenizer):
     with pytest.raises(DataError, match=r"too long even without its free text.*train, id s1.*max_length=8"):
         encode(byte_tokenizer, make_sample("word " * 20), max_length=8)

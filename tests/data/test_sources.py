@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from scd_lightning.data.converters import LetterAnswers, PlacedStrings, TaggedTokens
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
 
@@ -61,6 +62,41 @@ def test_csv_and_parquet_hold_the_same_rows_as_jsonl(tmp_path, write_folder):
     values = {kind: [row.values for row in read_train(folder)["train"]] for kind, folder in folders.items()}
     assert values["csv"] == values["jsonl"]
     assert values["parquet"] == values["jsonl"]
+
+
+def test_other_column_names_in_csv_and_lists_in_its_cells(tmp_path):
+    rows = [{"q": f"Which {i}?", "options": json.dumps(["one", "two"]), "right": "B"} for i in range(4)]
+    with (tmp_path / "train.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    columns = {"q": "question", "options": "choices", "right": "answer"}
+    read = read_train(tmp_path, columns=columns, converters=[LetterAnswers()])["train"]
+    assert read[0].values == {"question": "Which 0?", "choices": ["one", "two"], "answer": 1}
+
+
+def test_a_conversion_that_leaves_no_row(write_folder):
+    folder = write_folder(train=[{"tokens": [], "tags": []}])
+    with pytest.raises(DataError, match=r"No row is left after conversion.*train\.jsonl.*1 rows"):
+        DataSource(folder, converters=[TaggedTokens()]).read("ner")
+
+
+def test_what_was_lost_and_the_note_on_a_cut_test_split(write_folder):
+    rows = [
+        {"text": f"a {i}", "entities": [{"label": "X", "text": "a"}, {"label": "X", "text": "b"}]} for i in range(4)
+    ]
+    settings = {"converters": [PlacedStrings()], "split_note": "not the official one"}
+    cut = DataSource(write_folder(train=rows), **settings).read("ner")
+    assert cut.lost == {"strings that the text does not have": 4}
+    assert cut.split.endswith("; not the official one")
+    given = DataSource(write_folder(train=rows, test=[{"text": "t", "entities": []}]), **settings).read("ner")
+    assert given.split.endswith("kept together")
+
+
+def test_half_of_the_rows_and_more_may_be_cut_for_the_test_split(write_folder):
+    rows = [{"text": f"text {i}"} for i in range(100)]
+    data = DataSource(write_folder(train=rows), validation_ratio=0.05, test_ratio=0.9).read("ner")
+    assert {split: len(part) for split, part in data.rows.items()} == {"train": 5, "validation": 5, "test": 90}
 
 
 def test_csv_errors_name_the_line_that_a_record_starts_on(tmp_path):
