@@ -1,7 +1,9 @@
 """A model in a GGUF file, a local one or one that a Python package carries: found, and turned into a plain folder."""
 
+import io
 import re
 import struct
+from contextlib import redirect_stderr
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -69,8 +71,10 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype, where: str) -> No
         ModelError: transformers can't read it, as where it does not know the architecture.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-        model: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=dtype)
+        # Its progress bar has no switch.
+        with redirect_stderr(io.StringIO()):
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+            model: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=dtype)
     except (OSError, ValueError, LookupError, RuntimeError, struct.error) as error:
         raise ModelError(f"The GGUF file could not be read ({error})", where=where, got=file.name) from error
     # What still calls the weights quantized keeps transformers from saving them.

@@ -115,7 +115,7 @@ class ModelSpec:
         if self.keep_layers is None:
             return name
         kept = self.keep_layers if isinstance(self.keep_layers, int) else len(self.keep_layers)
-        return f"{name}, {kept} layers"
+        return f"{name}, {kept} layer{'s' if kept > 1 else ''}"
 
     def _check_pretrained_options(self) -> None:
         if self.path is not None and self.gguf is not None:

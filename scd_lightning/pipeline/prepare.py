@@ -21,6 +21,8 @@ from scd_lightning.pipeline.job import Job
 from scd_lightning.progress import say
 
 S = TypeVar("S", bound=ModelSpec)
+# A folder of its own: the artifact's manifest, beside it, is none of the model's files, and has times in it.
+_MODEL = "model"
 
 
 def prepare(job: Job) -> None:
@@ -57,10 +59,11 @@ def _as_folder(job: Job, spec: S, where: str) -> S:
         meter = Meter()
         if distributed.rank() == 0:
             say(f"Converting {file.name}, once")
-            convert_gguf(file, folder, dtype, where)
+            convert_gguf(file, folder / _MODEL, dtype, where)
         return {"file": file.name}, meter.read()
 
-    return replace(spec, path=str(job.store.make(ArtifactKey("model", fields), build).folder), gguf=None)
+    artifact = job.store.make(ArtifactKey("model", fields), build)
+    return replace(spec, path=str(artifact.folder / _MODEL), gguf=None)
 
 
 def shared_tokenizer(job: Job) -> PreTrainedTokenizerFast:

@@ -14,6 +14,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models import gguf
 from scd_lightning.models.gguf import convert_gguf, find_gguf
+from scd_lightning.pipeline import prepare
+from scd_lightning.pipeline.runner import plan
 
 NAMES = {
     "model.embed_tokens.weight": "token_embd.weight",
@@ -52,8 +54,9 @@ def write_gguf(path, model, tokenizer):
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_vocab_size(config.vocab_size)
-    tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-    special = set(tokenizer.all_special_ids)
+    # transformers gives every such tokenizer the last one, which real ones have.
+    tokens = [*tokenizer.convert_ids_to_tokens(range(len(tokenizer))), "<|endoftext|>"]
+    special = {*tokenizer.all_special_ids, len(tokenizer)}
     writer.add_tokenizer_model("gpt2")
     writer.add_token_list(tokens)
     writer.add_token_types([TokenType.CONTROL if i in special else TokenType.NORMAL for i in range(len(tokens))])
@@ -78,7 +81,7 @@ def write_gguf(path, model, tokenizer):
 
 @pytest.fixture
 def small(make_model, tokenizer):
-    return make_model("llama", dtype=torch.float32, tie_word_embeddings=True, vocab_size=len(tokenizer))
+    return make_model("llama", dtype=torch.float32, tie_word_embeddings=True, vocab_size=len(tokenizer) + 1)
 
 
 @pytest.fixture
@@ -168,3 +171,31 @@ def test_smollm2_is_where_its_configuration_says(group):
     conf = Path(__file__).parents[2] / "conf" / group / "smollm2.yaml"
     file = find_gguf(yaml.safe_load(conf.read_text())["gguf"], f"{group}.gguf")
     assert file.stat().st_size > 90_000_000
+
+
+def prepared(make_job, file, **folders):
+    """A job of which teacher and student are the same file, with its digests."""
+    hub = ("teacher=hub", "student=hub", "teacher.path=null", "student.path=null", "student.keep_layers=1")
+    job = make_job(*hub, f"teacher.gguf={file}", f"student.gguf={file}", **folders)
+    return job, {step.name: step.key.digest for step in plan(job)}
+
+
+def test_a_run_converts_it_once_and_goes_on_with_the_folder(make_job, run_job, file, tmp_path, monkeypatch):
+    conversions = []
+    monkeypatch.setattr(
+        prepare, "convert_gguf", lambda file, *rest: (conversions.append(file), convert_gguf(file, *rest))
+    )
+    moved = tmp_path / "elsewhere" / "small.gguf"
+    moved.parent.mkdir()
+    moved.write_bytes(file.read_bytes())
+    job, digests = prepared(make_job, file)
+    assert prepared(make_job, moved, run="second")[1] == digests
+    assert conversions == [file]
+    assert prepared(make_job, moved, run="third", store="another")[1] == digests
+    assert conversions == [file, moved]
+    assert job.teacher.path == job.student.path
+    assert (job.teacher.name, job.student.name) == ("small", "small, 1 layer")
+    run_job(job)
+    assert str(tmp_path) not in (job.run_dir / "results.json").read_text()
+    student = AutoModelForCausalLM.from_pretrained(job.run_dir / "student")
+    assert student.config.num_hidden_layers == 1

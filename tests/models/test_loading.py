@@ -3,6 +3,8 @@
 import os
 import pickle
 import shutil
+from contextlib import nullcontext
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -14,7 +16,14 @@ from scd_lightning.batch import Slot, TokenizedSample
 from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.data.collate import collate
 from scd_lightning.errors import ConfigError, ModelError
-from scd_lightning.models.loading import build_model, check_reachable, resolve_dtype, weights_identity
+from scd_lightning.models.loading import (
+    build_empty,
+    build_model,
+    check_kernel,
+    check_reachable,
+    resolve_dtype,
+    weights_identity,
+)
 from scd_lightning.models.spec import LoRA, StudentSpec
 from scd_lightning.models.tokenizers import train_tokenizer
 
@@ -142,6 +151,70 @@ def test_trained_adapters_are_float32_on_bfloat16_weights(saved, tokenizer):
     model = build_model(spec(path=str(saved), dtype="bfloat16", lora=LoRA(r=2)), tokenizer, 0)
     assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
     assert {p.dtype for p in model.parameters() if not p.requires_grad} == {torch.bfloat16}
+
+
+# Attention kernels
+
+
+@pytest.mark.parametrize("attention", ["flash_attention_2", "flex_attention"])
+def test_a_gpu_s_kernel_is_refused_on_a_cpu(attention):
+    with pytest.raises(ConfigError, match=f"needs a GPU.*tiny: attention.*{attention}.*sdpa or eager"):
+        check_kernel(spec(attention=attention), "bf16-mixed", on_gpu=False)
+
+
+@pytest.mark.parametrize(
+    ("attention", "dtype", "precision", "fits"),
+    [
+        ("flash_attention_2", "float32", "32-true", False),
+        ("flash_attention_2", "float32", "bf16-mixed", True),
+        ("flash_attention_2", "bfloat16", "32-true", True),
+        ("flex_attention", "float32", "32-true", True),
+        ("sdpa", "float32", "64-true", True),
+    ],
+)
+def test_flash_attention_needs_half_precision(attention, dtype, precision, fits):
+    with nullcontext() if fits else pytest.raises(ConfigError, match="half precision.*trainer=gpu"):
+        check_kernel(spec(attention=attention, dtype=dtype), precision, on_gpu=True)
+
+
+@pytest.mark.skipif(find_spec("flash_attn") is not None, reason="flash-attn is installed")
+def test_a_kernel_whose_package_is_missing_shows_at_once(saved, tokenizer):
+    with pytest.raises(ConfigError, match=r"can't be built \(FlashAttention2.*package"):
+        build_empty(spec(path=str(saved), attention="flash_attention_2"), tokenizer)
+
+
+def test_a_gpu_s_kernel_is_put_in_after_the_model_was_looked_over(saved, tokenizer):
+    model = build_model(spec(path=str(saved), attention="flex_attention"), tokenizer, 0)
+    assert model.base.config._attn_implementation == "flex_attention"
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_kernels_agree(saved, tokenizer, batch, attention):
+    models = [build_model(spec(path=str(saved), attention=each), tokenizer, 0).eval() for each in ("sdpa", attention)]
+    assert models[1].base.config._attn_implementation == attention
+    with torch.no_grad():
+        torch.testing.assert_close(models[0].logits(batch), models[1].logits(batch), rtol=1e-4, atol=1e-4)
+
+
+# Names
+
+
+def test_a_model_without_a_name_has_its_own(saved, tmp_path, monkeypatch):
+    for path in (str(saved), f"{saved}/", f"{tmp_path}/x/../pretrained"):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        assert spec(name="", path=path).name == "pretrained"
+    monkeypatch.chdir(saved)
+    assert spec(name="", path=".").name == "pretrained"
+    assert spec(name="", path="owner/model").name == "owner/model"
+    assert spec(name="", path="owner/model", keep_layers=[0, 1, 5]).name == "owner/model, 3 layers"
+    assert spec(name="", path=None, gguf="package:Model.Q4_1.gguf").name == "Model.Q4_1"
+    assert spec(name="mine", path="owner/model").name == "mine"
+    assert spec(name="").name == "from scratch"
+
+
+def test_a_path_and_a_gguf_file_are_one_too_many():
+    with pytest.raises(ConfigError, match="a path and a GGUF file.*path=a/b, gguf=c.gguf.*null"):
+        spec(path="a/b", gguf="c.gguf")
 
 
 # Adapters
