@@ -122,15 +122,24 @@ def _primary_scores(folder: Path, record: RunRecord) -> dict[str, tuple[str, Sam
     return {model: primary_scores(record.results, model, rows, gold) for model, rows in record.predictions.items()}
 
 
-def _settings(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """Reads a run's config.yaml; empty where there is none.
+
+    Raises:
+        StoreError: It is not YAML.
+    """
     path = folder / "config.yaml"
     if not path.exists():
         return {}
     try:
-        config = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
+        config = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except yaml.YAMLError as error:
         raise StoreError("A saved configuration can't be read", where=path, got=str(error).splitlines()[0]) from error
-    return {key: value for key, value in flatten(config or {}) if not _aside(key)}
+    return config if isinstance(config, dict) else {}
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    return {key: value for key, value in flatten(read_config(folder)) if not _aside(key)}
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,19 +2,21 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scd_lightning.analysis.model_card import write_model_card
 from scd_lightning.analysis.report import write_report
 from scd_lightning.analysis.subdomains import decompose
-from scd_lightning.checkpoints.manifest import write_json
-from scd_lightning.checkpoints.store import CheckpointStore
-from scd_lightning.export import export
+from scd_lightning.checkpoints.manifest import sha256_json, write_json
+from scd_lightning.models.loading import weights_identity
+from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.artifacts import Artifact
 from scd_lightning.pipeline.evaluate import PREDICTIONS
 from scd_lightning.pipeline.job import Job
-from scd_lightning.pipeline.runner import Artifacts, Step, tuned_weights
+from scd_lightning.pipeline.runner import Artifacts, Step
+from scd_lightning.pipeline.student_folder import write_student
 
 MODELS = ("teacher", "anchor", "student")
 _ADDED_COSTS = ("seconds", "cpu_seconds", "samples")
@@ -37,7 +39,8 @@ def report(job: Job, steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
     write_json(folder / "curves.json", {name: made[name].result["curve"] for name in MODELS if name in made})
     if "student" in made:
         write_json(folder / "schedule.json", _schedule(job, made))
-    _export_student(job, made, folder / "student")
+    write_student(job, made, folder / "student")
+    write_model_card(folder)
     write_report(folder)
     return results
 
@@ -71,7 +74,15 @@ def _results(job: Job, made: Artifacts) -> dict[str, Any]:
 def _model(job: Job, name: str, made: Artifacts) -> dict[str, Any]:
     evaluation = made[f"evaluation of {name}"]
     parameters = evaluation.result["parameters"]
-    return {"name": getattr(job, name).name, "parameters": parameters, "tokenizer": job.tokenizer_identity}
+    spec: ModelSpec = getattr(job, name)
+    identity = {"weights": _starting_weights(spec), "tokenizer": job.tokenizer_identity}
+    return {"name": spec.name, "parameters": parameters, **identity}
+
+
+def _starting_weights(spec: ModelSpec) -> str:
+    """Digest that tells models of one name apart: what they start from, or their architecture where from scratch."""
+    parts = (weights_identity(spec), spec.architecture, spec.vocab_size, spec.keep_layers)
+    return sha256_json([dict(part) if isinstance(part, Mapping) else part for part in parts])[:24]
 
 
 def _read_predictions(artifact: Artifact) -> list[dict[str, Any]]:
@@ -92,7 +103,9 @@ def _costs(steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
     stages: dict[str, dict[str, Any]] = {}
     for step in steps:
         artifact = made[step.name]
-        cost = {**artifact.costs, "reused": artifact.reused}
+        # By name, so that a comparison counts once what several runs share.
+        parts = {step.key.folder: artifact.costs.get("seconds", 0)}
+        cost = {**artifact.costs, "reused": artifact.reused, "artifacts": parts}
         if step.stage not in stages:
             stages[step.stage] = cost
             continue
@@ -100,6 +113,7 @@ def _costs(steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
         total |= {name: round(total[name] + cost[name], 3) for name in _ADDED_COSTS}
         total["peak_memory_bytes"] = max(total["peak_memory_bytes"], cost["peak_memory_bytes"])
         total["reused"] = total["reused"] and artifact.reused
+        total["artifacts"] |= parts
     return stages
 
 
@@ -117,12 +131,3 @@ def _schedule(job: Job, made: Artifacts) -> dict[str, Any]:
         "best_checkpoint": trajectory["best"],
         "stages": stages,
     }
-
-
-def _export_student(job: Job, made: Artifacts, folder: Path) -> None:
-    weights = tuned_weights(job, "student", made)
-    model = job.build(job.student)
-    assert weights.store is not None
-    CheckpointStore(weights.store).load_into(model, weights.index)
-    shutil.rmtree(folder, ignore_errors=True)
-    export(model, job.tokenizer, folder)

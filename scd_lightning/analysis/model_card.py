@@ -1,0 +1,188 @@
+"""student/README.md: the model card, from the files in a run's folder alone."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from scd_lightning.analysis.bootstrap import paired_bootstrap
+from scd_lightning.analysis.comparison_words import bounds
+from scd_lightning.analysis.formatting import count, duration, number, share, signed, size
+from scd_lightning.analysis.records import (
+    MODEL_NAMES,
+    RunRecord,
+    metric_names,
+    read_json,
+    read_predictions,
+    read_run,
+)
+from scd_lightning.analysis.sample_scores import primary_scores
+from scd_lightning.analysis.sweep import read_config
+
+PROMPT, BASE = "prompt_template.json", "base_model.json"
+PAPER = "https://arxiv.org/abs/2601.10114"
+_HUB_TASKS = {"ner": "token-classification", "classification": "text-classification", "qa": "question-answering"}
+_LANGUAGES = {"en": "English", "ja": "Japanese"}
+_POLICIES = {
+    "SingleBest": "the best checkpoint teaches throughout (traditional distillation)",
+    "FixedOrder": "the checkpoints teach in order, spread evenly over the stages",
+    "ScheduledCheckpoint": (
+        "at each stage's start the checkpoint is chosen that is near both the best teacher and the student as it is "
+        "by then: the least KL(best || checkpoint) + KL(student || checkpoint)"
+    ),
+}
+
+
+def write_model_card(run_dir: Path) -> Path | None:
+    """Writes the card beside the exported student; it names no path, user or machine.
+
+    Args:
+        run_dir: Folder of a finished run.
+
+    Returns:
+        The card's path; None where the run exported no student.
+
+    Raises:
+        StoreError: results.json is missing, or a file is damaged.
+    """
+    folder = run_dir / "student"
+    if not folder.is_dir():
+        return None
+    record, config = read_run(run_dir), read_config(run_dir)
+    prompt, base = read_json(folder / PROMPT, None), read_json(folder / BASE, {})
+    facts = {
+        "results": record.results,
+        "prompt": prompt,
+        "base": base,
+        "front": _front(record, config, base),
+        "title": _title(record),
+        "method": _method(record, config),
+        "language": _LANGUAGES.get(record.results["data"].get("language", ""), "unknown"),
+        "models": _models(record),
+        "metrics": metric_names(record.results),
+        "differences": _differences(run_dir, record),
+        "error": record.results.get("subdomains", {}).get("student_vs_teacher", {}).get("error"),
+        "generation": read_json(folder / "generation_config.json", {}),
+        "training": _training(config),
+        "costs": record.costs,
+        "paper": PAPER,
+    }
+    path = folder / "README.md"
+    path.write_text(_render(facts), encoding="utf-8")
+    return path
+
+
+def _render(facts: dict[str, Any]) -> str:
+    # Markdown, not HTML: nothing to escape, and quotes in the code must stay as they are.
+    environment = Environment(
+        loader=PackageLoader("scd_lightning.analysis"),
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    for form in (count, duration, number, share, signed, size):
+        environment.filters[form.__name__] = form
+    environment.filters["python"] = repr
+    environment.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", "\\|")
+    return environment.get_template("model_card.md.j2").render(**facts)
+
+
+def _title(record: RunRecord) -> str:
+    results = record.results
+    return f"{results['models']['student']['name']} for {results['data'].get('name') or results['task']}"
+
+
+def _front(record: RunRecord, config: dict[str, Any], base: dict[str, Any]) -> str:
+    """The hub's YAML head; what is not known is left out, except the licence, which is then "unknown"."""
+    results = record.results
+    language = results["data"].get("language")
+    data_set = _hub_data(config)
+    head: dict[str, Any] = {
+        "license": base.get("license") or "unknown",
+        "base_model": base.get("hub_id"),
+        "language": [language] if language in _LANGUAGES else None,
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["knowledge-distillation", "scd-lightning", results["task"], results["method"]],
+        "datasets": [data_set] if data_set else None,
+        "metrics": [results["primary_metric"]],
+        "model-index": [{"name": _title(record), "results": [_index(record, data_set)]}],
+    }
+    known = {name: value for name, value in head.items() if value is not None}
+    return yaml.safe_dump(known, sort_keys=False, allow_unicode=True).strip()
+
+
+def _index(record: RunRecord, data_set: str | None) -> dict[str, Any]:
+    results = record.results
+    name = results["data"].get("name") or results["task"]
+    values = results["metrics"].get("student", {})
+    return {
+        "task": {"type": _HUB_TASKS.get(results["task"], results["task"])},
+        "dataset": {"name": name, "type": data_set or name, "split": "test"},
+        "metrics": [{"type": metric, "value": round(value, 4)} for metric, value in values.items()],
+    }
+
+
+def _hub_data(config: dict[str, Any]) -> str | None:
+    data = config.get("task", {}).get("data", {})
+    hub = data.get("hub")
+    if data.get("path") is not None or hub is None:
+        return None
+    return hub if isinstance(hub, str) else hub.get("path")
+
+
+def _method(record: RunRecord, config: dict[str, Any]) -> dict[str, Any]:
+    policy = record.schedule.get("policy", "")
+    weighting = (config.get("method", {}).get("weighting") or {}).get("_target_", "")
+    return {
+        "name": record.results["method"],
+        "distilled": bool(record.results.get("schedule")),
+        "policy": _POLICIES.get(policy, f"the policy {policy} chooses the checkpoint of each stage"),
+        "adaptive": weighting.endswith("AdaptiveWeight"),
+        "weight": (config.get("method", {}).get("weighting") or {}).get("weight"),
+        "checkpoints": record.schedule.get("num_checkpoints"),
+        "chosen": [stage["checkpoint"] for stage in record.results.get("schedule") or []],
+    }
+
+
+def _models(record: RunRecord) -> list[tuple[str, dict[str, float]]]:
+    metrics = record.results["metrics"]
+    return [(title, metrics[name]) for name, title in MODEL_NAMES.items() if name in metrics]
+
+
+def _differences(run_dir: Path, record: RunRecord) -> list[dict[str, Any]]:
+    """The student minus teacher and anchor, with intervals over test samples."""
+    gold = read_predictions(run_dir, "samples")
+    scored = {name: primary_scores(record.results, name, rows, gold) for name, rows in record.predictions.items()}
+    found = []
+    for other in ("teacher", "anchor"):
+        names = {scored[name][0] for name in ("student", other) if name in scored}
+        same = record.results["method"] == "sft" and other == "anchor"
+        if not {"student", other} <= scored.keys() or len(names) > 1 or same:
+            continue
+        interval = paired_bootstrap([scored["student"][1]], [scored[other][1]])
+        found.append({"other": other, "of": names.pop(), "value": interval.value, "bounds": bounds(interval)})
+    return found
+
+
+def _training(config: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Settings of the student's training, as (name, value)."""
+    if not config:
+        return []
+    student, budget, objective = (config.get(name, {}) for name in ("student", "budget", "objective"))
+    optimizer, lora = student.get("optimizer", {}), student.get("lora") or {}
+    listed = [
+        ("stages x epochs", f"{budget.get('stages')} x {budget.get('stage_epochs')}"),
+        ("samples of an optimizer step", budget.get("global_batch")),
+        ("optimizer", str(optimizer.get("_target_", "")).rpartition(".")[2]),
+        ("learning rate", optimizer.get("lr")),
+        ("warm-up of a stage", student.get("warmup")),
+        ("divergence", str((objective.get("divergence") or {}).get("_target_", "")).rpartition(".")[2]),
+        ("temperature", objective.get("temperature")),
+        ("adapters", f"LoRA, rank {lora['r']}, merged" if lora.get("r") else "none"),
+        ("precision", config.get("trainer", {}).get("precision")),
+    ]
+    return [(name, value) for name, value in listed if value not in (None, "")]

@@ -1,0 +1,71 @@
+"""student/: what someone needs who has only the student."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from scd_lightning.checkpoints.manifest import write_json
+from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.data.encoding import CHAT_DATE
+from scd_lightning.data.entities import NONE
+from scd_lightning.export import base_facts, export
+from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.runner import Artifacts, tuned_weights
+
+# What stands for a sample's own texts in the card's code.
+_EXAMPLES = {
+    "text": "Put the text here.",
+    "context": "Put the context here.",
+    "question": "Put the question here?",
+    "choices": "A. Put a choice on each line\nB. like this one",
+}
+
+
+def write_student(job: Job, made: Artifacts, folder: Path) -> None:
+    """Writes weights, tokenizer, generation settings, prompt template, and what is known of the base model.
+
+    Args:
+        job: The run.
+        made: Its artifacts.
+        folder: Where to; made anew.
+    """
+    weights = tuned_weights(job, "student", made)
+    model = job.build(job.student)
+    assert weights.store is not None
+    CheckpointStore(weights.store).load_into(model, weights.index)
+    shutil.rmtree(folder, ignore_errors=True)
+    export(model, job.tokenizer, folder, job.data.max_new_tokens)
+    write_json(folder / "prompt_template.json", prompt_facts(job))
+    settings = job.settings["student"]
+    origin = {name: settings.get(name) for name in ("path", "gguf", "revision")}
+    write_json(folder / "base_model.json", base_facts(job.student.name, **origin))
+
+
+def prompt_facts(job: Job) -> dict[str, Any]:
+    """The prompt, as a program would fill it, and what answers it.
+
+    Returns:
+        template and example (values for its fields), kind, language; chat: whether the filled template is a user turn
+        of the chat template; bos, eos: the tokens' texts, bos only where the prompt starts with it; candidates, or
+        None where the answer is generated; labels and the word for none, of NER; max_length, max_new_tokens.
+    """
+    data, tokenizer = job.data, job.tokenizer
+    sample, chat = data.samples["train"][0], bool(tokenizer.chat_template)
+    listed = list(getattr(data, "labels", ()))
+    # The label set is the same for each sample; of multiple choice, samples may have fewer letters.
+    candidates = listed if data.kind == "choice" else sample.candidates and list(sample.candidates)
+    return {
+        "template": data.template,
+        "example": {name: _EXAMPLES.get(name, value) for name, value in sample.fields.items()},
+        "kind": data.kind,
+        "language": data.language,
+        "chat": chat,
+        "date": CHAT_DATE if chat else None,
+        "bos": None if chat else tokenizer.bos_token,
+        "eos": tokenizer.eos_token,
+        "candidates": candidates,
+        "labels": listed,
+        "none": NONE[data.language] if data.kind == "ner" else None,
+        "max_length": data.max_length,
+        "max_new_tokens": data.max_new_tokens,
+    }
