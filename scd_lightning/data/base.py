@@ -160,6 +160,7 @@ class DomainDataModule(LightningDataModule, ABC):
             "kind": self.kind,
             "language": self.language,
             "unseen_labels": self._unseen_labels(),
+            "settings": self._settings(),
         }
 
     def _hash(self) -> str:
@@ -287,6 +288,10 @@ class DomainDataModule(LightningDataModule, ABC):
             answer: A candidate's index, or the answer as text.
         """
         return self._judge(self.samples[split][index], answer)
+
+    def describe(self, split: str, index: int) -> dict[str, Any]:
+        """A sample for people and reports, as `Sample.describe` has it."""
+        return self.samples[split][index].describe()
 
 
 def _texts(rows: Iterable[Row]) -> Iterator[str]:

@@ -78,6 +78,11 @@ class NERDataModule(DomainDataModule):
         score = counts(predicted, sample.gold).f1
         return Judgement(sample.id, str(answer), sample.completion, score, malformed, predicted, sample.gold)
 
+    def describe(self, split: str, index: int) -> dict[str, Any]:
+        """As elsewhere, with "entities": the gold ones as [label, text, start, end]; offsets are those of "input"."""
+        gold = self.samples[split][index].gold
+        return super().describe(split, index) | {"entities": [[*vars(entity).values()] for entity in gold]}
+
     def build_metric(self) -> EntityMetric:
         """Micro precision, recall and F1 on spans and on string sets."""
         return EntityMetric()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 CUT_MARK = "…"
+# What tells samples apart, in the order in which a reader wants it.
+_SHOWN_FIELDS = ("context", "text", "question", "choices")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class Sample:
     gold: Any
     labels: tuple[str, ...]
     candidates: tuple[str, ...] | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """{"id", "input": the free text and the choices, "labels": those of the gold answer}."""
+        parts = [self.fields[name] for name in _SHOWN_FIELDS if self.fields.get(name)]
+        return {"id": self.id, "input": "\n\n".join(parts), "labels": list(self.labels)}
 
 
 @dataclass(frozen=True)

@@ -53,16 +53,17 @@ def evaluate(job: Job, folder: Path, weights: Weights) -> tuple[dict[str, Any], 
     metric.sync_on_compute = False
     metrics = {name: float(value) for name, value in metric.compute().items()}
     if distributed.rank() == 0:
-        lines = [json.dumps(_row(prediction), ensure_ascii=False) for prediction in predictions]
+        lines = [json.dumps(_row(prediction, job.data.task), ensure_ascii=False) for prediction in predictions]
         (folder / PREDICTIONS).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    parameters = sum(p.numel() for p in model.parameters())
+    # Its own count: 4-bit weights are packed two in a byte.
+    parameters = model.base.num_parameters()
     return {"metrics": metrics, "parameters": parameters}, meter.read() | {"samples": len(predictions)}
 
 
-def _row(prediction: Prediction) -> dict[str, Any]:
+def _row(prediction: Prediction, task: str) -> dict[str, Any]:
     judgement = prediction.judgement
     assert judgement is not None
-    return {
+    row = {
         "id": judgement.id,
         "answer": judgement.answer,
         "gold": judgement.gold,
@@ -70,3 +71,6 @@ def _row(prediction: Prediction) -> dict[str, Any]:
         "loss": prediction.loss,
         "malformed": judgement.malformed,
     }
+    if task == "ner":
+        row["entities"] = [[each.label, each.text, each.start, each.end] for each in judgement.predicted]
+    return row

@@ -32,6 +32,7 @@ def report(job: Job, steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
     """
     folder = job.run_dir
     _copy_predictions(folder, made)
+    _write_samples(job, folder / "predictions" / "samples.jsonl")
     results = _results(job, made)
     write_json(folder / "results.json", results)
     write_json(folder / "costs.json", _costs(steps, made))
@@ -50,6 +51,12 @@ def _copy_predictions(folder: Path, made: Artifacts) -> None:
     for name in MODELS:
         source = made[f"evaluation of {name}"].folder / PREDICTIONS
         shutil.copyfile(source, folder / "predictions" / f"{name}.jsonl")
+
+
+def _write_samples(job: Job, path: Path) -> None:
+    """The test samples, in the order of the predictions: what a report shows beside the answers."""
+    rows = (job.data.describe("test", index) for index in range(len(job.data.samples["test"])))
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
 def _results(job: Job, made: Artifacts) -> dict[str, Any]:
@@ -86,8 +93,9 @@ def _starting_weights(spec: ModelSpec) -> str:
 
 
 def _read_predictions(artifact: Artifact) -> list[dict[str, Any]]:
-    lines = (artifact.folder / PREDICTIONS).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    # Not str.splitlines: an answer may hold a line separator of Unicode, which is no end of a JSON line.
+    lines = (artifact.folder / PREDICTIONS).read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines if line]
 
 
 def _against_teacher(made: Artifacts, name: str) -> dict[str, Any]:

@@ -140,3 +140,11 @@ def test_japanese(write_folder):
     assert module.language == "ja"
     assert [sample.completion for sample in module.samples["train"]] == ["地名: 東京", "なし"]
     assert module.texts()[0] == "東京の田中さん\n固有表現:\n地名: 東京"
+
+
+def test_a_sample_is_described_with_its_text_and_entities(write_folder):
+    module = read(write_folder(**splits([GOOD])))
+    shown = module.describe("train", 0)
+    assert (shown["id"], shown["input"], shown["labels"]) == ("train-1", TEXT, ["P", "P", "L"])
+    assert [text for _, text, _, _ in shown["entities"]] == [TEXT[start:end] for _, _, start, end in shown["entities"]]
+    assert module.description["settings"] == {"match": "spans"}

@@ -122,3 +122,10 @@ def test_long_context_is_cut_at_its_end_and_the_choices_stay(write_folder, byte_
         "B</s>",
         "C</s>",
     ]
+
+
+def test_a_sample_is_described_with_context_question_and_choices(write_folder):
+    module = read(write_folder(**splits({**CHOICE, "context": "Of colours."})))
+    shown = module.describe("train", 0)
+    assert shown["input"].startswith("Of colours.\n\nWhich?\n\nA. red\nB. green")
+    assert shown["labels"] == [module.samples["train"][0].gold]
