@@ -182,9 +182,12 @@ def prepared(make_job, file, **folders):
 
 def test_a_run_converts_it_once_and_goes_on_with_the_folder(make_job, run_job, file, tmp_path, monkeypatch):
     conversions = []
-    monkeypatch.setattr(
-        prepare, "convert_gguf", lambda file, *rest: (conversions.append(file), convert_gguf(file, *rest))
-    )
+
+    def count(file, *rest):
+        conversions.append(file)
+        convert_gguf(file, *rest)
+
+    monkeypatch.setattr(prepare, "convert_gguf", count)
     moved = tmp_path / "elsewhere" / "small.gguf"
     moved.parent.mkdir()
     moved.write_bytes(file.read_bytes())

@@ -94,7 +94,7 @@ def test_it_is_nearly_the_same_model_in_less_memory(saved, tokenizer, bits, dtyp
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert trained
     assert all("lora_" in name for name in trained)
-    assert quantization_identity(teacher(quantization=bits)).keys() == {"bits", "package", "version"}
+    assert set(quantization_identity(teacher(quantization=bits)) or {}) == {"bits", "package", "version"}
 
 
 @pytest.mark.parametrize("bits", PACKAGES)
