@@ -1,5 +1,7 @@
 """What the terminal shows of a comparison."""
 
+from textwrap import shorten
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,6 +12,8 @@ from scd_lightning.analysis.comparison_words import bounds, caption, heading, ve
 from scd_lightning.analysis.formatting import number
 from scd_lightning.analysis.sweep import LEAD, VALIDATION
 
+# Characters of an error that are shown here; the page has all of it.
+LONGEST = 400
 # Heading -> where the value stands in `Row.values`, {metric} being the primary one.
 _COLUMNS = {
     "validation": VALIDATION,
@@ -28,7 +32,8 @@ def comparison_table(comparison: Comparison) -> RenderableType:
         parts += [Text(warning, style="yellow") for warning in warnings(setting)]
         parts.append(Text(verdict(setting), style="bold"))
     for failure in comparison.failures:
-        parts.append(Text(f"failed: {failure.folder}: {failure.type}: {failure.message}", style="red"))
+        text = f"failed: {failure.folder}: {failure.type}: {shorten(failure.message, LONGEST, placeholder=' …')}"
+        parts.append(Text(text, style="red"))
     return Group(*parts, Text(caption(comparison), style="italic"))
 
 

@@ -8,6 +8,8 @@ from scd_lightning.analysis.formatting import number, signed
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
 from scd_lightning.analysis.sweep import LEAD
 
+# Settings that a heading names.
+_NAMED = 4
 METHODS_NOTE = (
     "Intervals are 95 % ranges of a paired bootstrap that draws seeds and test samples anew, the same samples for both "
     "models and all seeds. They are rough with two or three seeds, and not widened for how many are looked at."
@@ -18,8 +20,9 @@ def heading(setting: Setting) -> str:
     """Names what the methods of a table have in common, and what sets it apart from another with the same names."""
     where = setting.task if setting.data == setting.task else f"{setting.data} ({setting.task})"
     text = f"{where}: {setting.primary_metric} on the test split, {setting.teacher} -> {setting.student}"
-    apart = " ".join(f"{key}={value}" for key, value in setting.apart.items())
-    return f"{text}, {apart}" if apart else text
+    apart = [f"{key}={value}" for key, value in setting.apart.items()]
+    more = [f"and {len(apart) - _NAMED} more settings"] if len(apart) > _NAMED else []
+    return ", ".join([text, *apart[:_NAMED], *more])
 
 
 def verdict(setting: Setting) -> str:

@@ -36,13 +36,27 @@ def confounded(runs: Sequence[SweepRun]) -> dict[str, dict[str, str]]:
 
 
 def common_differences(groups: Sequence[Sequence[SweepRun]]) -> list[dict[str, str]]:
-    """For each group of runs, the settings that all its runs share and other groups have otherwise."""
-    everything = [run for group in groups for run in group]
-    keys = [key for key in _keys(everything) if not key.startswith(_METHOD)]
-    apart = [key for key in keys if len(_found(everything, key)) > 1]
+    """For each group of runs, the settings that all its runs share and other groups of the same names have otherwise.
+
+    Names are those of task, data and models: what tells a 512-token table from a 256-token one of the same task.
+    """
     return [
-        {key: shown(group[0].settings.get(key)) for key in apart if len(_found(group, key)) == 1} for group in groups
+        _apart(group, [run for other in groups if _names(other) == _names(group) for run in other]) for group in groups
     ]
+
+
+def _names(group: Sequence[SweepRun]) -> tuple[str, ...]:
+    results = group[0].record.results
+    models = [results["models"][role]["name"] for role in ("teacher", "student")]
+    return (results["task"], results["data"].get("name", ""), results["primary_metric"], *models)
+
+
+def _apart(group: Sequence[SweepRun], alike: Sequence[SweepRun]) -> dict[str, str]:
+    keys = [
+        key for key in _keys(alike) if not key.startswith(_METHOD) and not key.endswith(("._target_", "._partial_"))
+    ]
+    apart = [key for key in keys if len(_found(alike, key)) > 1 and len(_found(group, key)) == 1]
+    return {key: shown(group[0].settings.get(key)) for key in apart}
 
 
 def label(run: SweepRun, keys: Iterable[str]) -> str:

@@ -160,7 +160,7 @@ def _aside(key: str) -> bool:
     if group in ("teacher", "student"):
         return name in _ASIDE_MODEL
     if group == "trainer":
-        return name in _ASIDE_TRAINER
+        return name.partition(".")[0] in _ASIDE_TRAINER
     if group == "method":
         return name in _ASIDE_METHOD
     return any(key == each or key.startswith(f"{each}.") for each in _ASIDE)

@@ -1,0 +1,158 @@
+"""`python -m scd_lightning.report FOLDER ...`: rebuilds reports from what runs saved, and compares any runs.
+
+It loads no model and imports no framework, so it answers in about a second.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from scd_lightning.analysis.comparison import Comparison, compare
+from scd_lightning.analysis.comparison_csv import write_csv
+from scd_lightning.analysis.comparison_page import write_comparison
+from scd_lightning.analysis.comparison_table import comparison_table
+from scd_lightning.analysis.model_card import write_model_card
+from scd_lightning.analysis.records import read_json, read_results
+from scd_lightning.analysis.report import write_report
+from scd_lightning.analysis.summary import run_table
+from scd_lightning.analysis.sweep import find_runs
+from scd_lightning.errors import ConfigError, ScdError, StoreError
+
+_EPILOG = """examples:
+  python -m scd_lightning.report outputs/2026-11-25/10-15-00      rebuilds the report of a run
+  python -m scd_lightning.report multirun/2026-11-25/11-00-00     rebuilds those of a sweep, and its comparison
+  python -m scd_lightning.report RUN RUN SWEEP --output here      compares any finished runs
+  python -m scd_lightning.report SWEEP --csv tables               writes the tables as CSV files too
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: Those of the command line, or None for the process's own.
+
+    Returns:
+        The exit code: 0, or 2 where the input can't be used, which is then printed.
+    """
+    options = _parser().parse_args(arguments)
+    console = Console(highlight=False)
+    try:
+        comparison = _rebuild(options.folders, options.output, console)
+        if options.csv is not None:
+            for path in write_csv(comparison, options.csv):
+                console.print(f"table: {path}", markup=False, soft_wrap=True)
+    except ScdError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scd_lightning.report",
+        description="Rebuilds reports from what runs saved, without loading a model, and compares any finished runs.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder of a run or of a sweep")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where comparison.html and comparison.json go; by default the sweep's folder, else ./comparison",
+    )
+    parser.add_argument("--csv", type=Path, metavar="DIR", help="write the tables as CSV files into this folder")
+    return parser
+
+
+def _rebuild(folders: Sequence[Path], output: Path | None, console: Console) -> Comparison:
+    runs = {folder: _runs(folder) for folder in folders}
+    comparison = compare([run for found in runs.values() for run in found])
+    first = folders[0]
+    if len(runs) == 1 and output is None:
+        if runs[first] == [first]:
+            _show_run(first, console)
+            return comparison
+        if _is_sweep(first):
+            for setting in comparison.settings:
+                for run in setting.runs:
+                    _rebuild_run(run.folder)
+            output = first
+    _show(comparison, output or Path("comparison"), console)
+    return comparison
+
+
+def _is_sweep(folder: Path) -> bool:
+    # Runs that merely lie side by side, such as a day's, are compared and left as they are.
+    return (folder / "multirun.yaml").exists() or (folder / "comparison.json").exists()
+
+
+def _show_run(folder: Path, console: Console) -> None:
+    page = _rebuild_run(folder)
+    console.print(run_table(read_results(folder)))
+    console.print(f"report: {page}", markup=False, soft_wrap=True)
+
+
+def _rebuild_run(folder: Path) -> Path:
+    write_model_card(folder)
+    return write_report(folder)
+
+
+def _show(comparison: Comparison, folder: Path, console: Console) -> None:
+    try:
+        page = write_comparison(comparison, folder)
+    except OSError as error:
+        raise ConfigError(
+            "The folder can't be written", where="--output", got=f"{folder} ({error.strerror})"
+        ) from error
+    console.print(comparison_table(comparison))
+    console.print(f"comparison: {page}", markup=False, soft_wrap=True)
+
+
+def _runs(folder: Path) -> list[Path]:
+    """The runs that a folder stands for: itself, or those of a sweep, finished or not.
+
+    Raises:
+        StoreError: It is none of these, or a run that did not finish.
+    """
+    if not folder.is_dir():
+        raise StoreError("There is no such folder", where=folder, expected="the folder of a run or of a sweep")
+    if (folder / "results.json").exists():
+        return [folder]
+    if (folder / "failure.json").exists():
+        failure = read_json(folder / "failure.json", {})
+        raise StoreError(
+            "The run failed, so there is nothing to report",
+            where=folder,
+            got=f"{failure.get('type')}: {failure.get('message', '').rstrip('.')}",
+            remedy="mend that and run the same command again: what is finished is in the store and is reused",
+        )
+    if runs := find_runs(folder):
+        return runs
+    raise _not_a_run(folder)
+
+
+def _not_a_run(folder: Path) -> StoreError:
+    started = any((folder / name).exists() for name in ("run.json", "config.yaml", ".hydra"))
+    if started:
+        return StoreError(
+            "The run did not finish",
+            where=folder,
+            expected="a results.json, which the report stage writes last",
+            remedy="run the same command again: what is finished is in the store and is reused",
+        )
+    below = sorted(path.parent for path in folder.glob("*/*/results.json"))
+    return StoreError(
+        "This is not the folder of a run or of a sweep",
+        where=folder,
+        expected="a results.json in it, or in folders just below it",
+        remedy=f"name one such as {below[-1]}, or several" if below else "name a folder under outputs/ or multirun/",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
