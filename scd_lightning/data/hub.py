@@ -88,7 +88,7 @@ class HubSet:
                 where=f"task.data.hub={self.path}",
                 got=", ".join(found),
                 expected=", ".join(" or ".join(each) for each in names.values()) if self.splits else "train",
-                remedy="name its splits, such as task.data.hub.splits={train: all}",
+                remedy=f"name its splits, such as {self._call('splits: {train: everything}')}",
             )
         return {split: each[0] for split, each in chosen.items() if each}
 
@@ -162,9 +162,11 @@ class HubSet:
                 where=f"task.data.hub={self.path}",
                 got=self.origin,
                 expected="plain JSONL, CSV or Parquet files, and a configuration's name where there are several",
-                remedy="try task.data.hub.revision=refs/convert/parquet, or pass task.data.hub.name="
-                " or task.data.hub.data_files=",
+                remedy=f"say more with name, revision or data_files: {self._call('revision: refs/convert/parquet')}",
             ) from error
+
+    def _call(self, more: str) -> str:
+        return f"task.data.hub={{_target_: scd_lightning.data.hub.HubSet, path: {self.path}, {more}}}"
 
     def _gated(self) -> DataError:
         return DataError(

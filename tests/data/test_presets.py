@@ -230,6 +230,34 @@ def test_where_the_set_is_stands_in_the_preset(make_job, preset):
     assert hub.origin.startswith(("hub set ", "https://raw.githubusercontent.com/sociocom/JMED-LLM/3774a34e"))
 
 
+def test_columns_and_converters_by_override(read, write_folder):
+    tickets = [{"body": f"text {i}", "queue": "ab"[i % 2]} for i in range(12)]
+    data = read(
+        "classification",
+        f"task.data.path={write_folder(train=tickets)}",
+        "task.data.columns={body: text, queue: label}",
+    )
+    assert data.candidates == ("a", "b")
+    exam = [{"question": f"Which {i}?", "a": "one", "b": "two", "answer": "B"} for i in range(12)]
+    package = "scd_lightning.data.converters"
+    converters = f"[{{_target_: {package}.ChoiceColumns, columns: [a, b]}}, {{_target_: {package}.LetterAnswers}}]"
+    data = read("qa", f"task.data.path={write_folder(train=exam)}", f"task.data.converters={converters}")
+    assert data.samples["train"][0].gold == "B"
+
+
+def test_a_hub_set_by_override(make_job):
+    call = "{_target_: scd_lightning.data.hub.HubSet, path: owner/set, name: english, revision: v2}"
+    cases = {
+        "task=ner task.data.hub=owner/set": "hub set owner/set",
+        "task=banking77 task.data.hub=owner/set": "hub set owner/set",
+        "task=banking77 task.data.hub.revision=v2": "hub set PolyAI/banking77 at v2",
+    }
+    for overrides, origin in cases.items():
+        assert make_job(*overrides.split(), prepared=False).data.source.hub.origin == origin
+    job = make_job("task=classification", f"task.data.hub={call}", prepared=False)
+    assert job.data.source.hub.origin == "hub set owner/set (english) at v2"
+
+
 @pytest.mark.skipif("SCD_REAL_DATA" not in os.environ, reason="SCD_REAL_DATA names no folder with the real sets")
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_real_set(read, preset):
