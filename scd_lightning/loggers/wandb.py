@@ -115,14 +115,14 @@ class WandbLogger(JobLogger):
             try:
                 run.finish(exit_code=int(failed))
             except Exception as error:
-                say(f"W&B did not get everything within {self.finish_timeout:.0f} s: {_first_line(error)}")
-                say(f"to upload it later: wandb sync {run.settings.sync_dir}")
+                say(f"W&B may not have everything: {_first_line(error)}")
+                say(f"to upload it later: wandb sync {_quoted(Path(run.settings.sync_dir))}")
         if leads and (folders := self._segments("offline-run-*-")):
-            say(f"W&B is offline; to upload the run: wandb sync {' '.join(map(_quoted, folders))}")
+            say(f"to upload the offline run to W&B: wandb sync {' '.join(map(_quoted, folders))}")
 
     def _segments(self, prefix: str) -> list[Path]:
-        """Folders of this run, one for each process that logged."""
-        return sorted((self.save_dir / "wandb").glob(f"{prefix}{self.id}"))
+        """Folders of this run, one for each process that logged; two of the same second differ by a number."""
+        return sorted((self.save_dir / "wandb").glob(f"{prefix}{self.id}*"))
 
     def _guarded(self, write: Callable[["Run"], None]) -> None:
         if self._given_up or distributed.rank() != 0:
@@ -145,7 +145,7 @@ class WandbLogger(JobLogger):
                 say(f"W&B: {run.url}")
                 return run
         except Exception as error:
-            say(f"W&B can't be reached, so this run is logged offline: {_first_line(error)}")
+            say(f"W&B is offline for this run: {_first_line(error)}")
             # The failed start still holds the run's id.
             wandb.teardown()
         return self._init("offline")

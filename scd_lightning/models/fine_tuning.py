@@ -110,8 +110,7 @@ class FineTuning(LightningModule):
     def on_train_epoch_end(self) -> None:
         """Logs `train_loss`, the mean over the epoch's samples of their cross-entropy, and adds to the curve."""
         train_loss = self.train_loss.compute()
-        # Lightning counts the step that it logs an epoch's values at from another point; a logged "step" wins.
-        self.log_dict({"train_loss": train_loss, "step": float(self.global_step)})
+        self.log_dict({"train_loss": train_loss, **self._when()})
         self.train_loss.reset()
         point = {"epoch": self.current_epoch, "step": self.global_step, "train_loss": float(train_loss)}
         self.curve.append(point | self.last_validation)
@@ -143,10 +142,14 @@ class FineTuning(LightningModule):
         if isinstance(metric, dict):
             metric = metric[self.data.primary_metric]
         loss = self.validation_loss.compute()
-        self.log_dict({"validation_loss": loss, "validation_metric": metric, "step": float(self.global_step)})
+        self.log_dict({"validation_loss": loss, "validation_metric": metric, **self._when()})
         self.last_validation = {"validation_loss": float(loss), "validation_metric": float(metric)}
         self.validation_loss.reset()
         self.validation_metric.reset()
+
+    def _when(self) -> dict[str, float]:
+        """Step and epoch, logged with an epoch's values: Lightning would count the step from another point."""
+        return {"step": float(self.global_step), "epoch": float(self.current_epoch)}
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer over what is trained, with the stage-wise warm-up and cosine."""

@@ -1,0 +1,24 @@
+"""Settings that may be shown."""
+
+from scd_lightning.loggers.settings import HIDDEN, flat, public_settings
+
+
+def test_secrets_are_hidden_and_numbers_that_sound_alike_are_kept(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_abcdefghij")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    settings = {
+        "task": {"max_new_tokens": 8, "token": "t0", "db_password": "p", "data": {"path": "/home/somebody/sets"}},
+        "student": {"num_key_value_heads": 2, "pad_token_id": 0, "path": "https://me:pass@hub.example/x"},
+        "callbacks": [{"apiKey": "k", "url": "https://hub.example/?t=hf_abcdefghij"}],
+        "paths": {"run": "/home/somebody/run"},
+        "logger": {},
+    }
+    assert public_settings(settings) == {
+        "task": {"max_new_tokens": 8, "token": HIDDEN, "db_password": HIDDEN, "data": {"path": "~/sets"}},
+        "student": {"num_key_value_heads": 2, "pad_token_id": 0, "path": f"https://{HIDDEN}@hub.example/x"},
+        "callbacks": [{"apiKey": HIDDEN, "url": f"https://hub.example/?t={HIDDEN}"}],
+    }
+
+
+def test_flat_settings():
+    assert flat({"a": {"b": {"c": 1}, "d": None}, "e": []}) == {"a.b.c": 1, "a.d": None, "e": []}

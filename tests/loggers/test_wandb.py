@@ -1,0 +1,192 @@
+"""W&B's offline files, read back by its own reader: without a key, a network or a question."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import wandb
+
+from scd_lightning.errors import ConfigError
+from scd_lightning.loggers.base import JobInfo
+from scd_lightning.loggers.wandb import WandbLogger
+
+INFO = JobInfo("td-0", "tickets: big -> small", "td", {"seed": 0})
+READER = Path(sys.executable).with_name("wandb")
+KEY, TOKEN = "0123456789abcdef" * 3, "hf_never_to_be_seen"
+
+
+@pytest.fixture(autouse=True)
+def _no_key(tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("WANDB")]:
+        monkeypatch.delenv(name)
+    # Not HOME: matplotlib would look for fonts anew.
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "settings"))
+    yield
+    wandb.teardown()  # What it has read of this test's environment goes with it.
+
+
+@functools.cache
+def inspect(run, *options):
+    line = [READER, "leet", "inspect", "--json", *options, run]
+    return subprocess.run(line, capture_output=True, text=True, check=True).stdout
+
+
+def summary(run):
+    return json.loads(inspect(run, "--summary"))
+
+
+def history(run, stage):
+    """The logged rows of a stage, without what W&B adds."""
+    records = [json.loads(line) for line in inspect(run).splitlines()]
+    rows = [record["history"]["item"] for record in records if record["type"] == "history"]
+    kept = [{name: value for name, value in row.items() if name.startswith(f"{stage}/")} for row in rows]
+    return [row for row in kept if row]
+
+
+def axes(run):
+    records = [json.loads(line) for line in inspect(run).splitlines()]
+    metrics = [record["metric"] for record in records if record["type"] == "metric"]
+    return {m.get("name", m.get("glob_name")): m["step_metric"] for m in metrics if "step_metric" in m}
+
+
+def offline(folder):
+    return sorted(folder.glob("wandb/offline-run-*"))
+
+
+def test_a_sweep_has_one_finished_run_for_each_job(run_py, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    code, out, error = run_py("logger=wandb", "method=sft,scd_aw", "hydra.sweep.dir=sweep", "-m")
+    assert code == 0, error
+    runs = [offline(tmp_path / "sweep" / job) for job in "01"]
+    assert [len(segments) for segments in runs] == [1, 1]
+    first, second = (summary(segments[0]) for segments in runs)
+    assert first["run_id"] != second["run_id"]
+    assert [run["name"] for run in (first, second)] == ["sft-0", "scd_aw-0"]
+    assert [run["exit_code"] for run in (first, second)] == [0, 0]
+    for segments in runs:
+        assert f"wandb sync {segments[0]}" in out.replace("\n", "")
+
+    # The second job found teacher and anchor in the store; its curves are the first one's all the same.
+    for stage in ("teacher_sft", "student_sft"):
+        live, again = (
+            {(row[f"{stage}/step"], name): value for row in history(segments[0], stage) for name, value in row.items()}
+            for segments in runs
+        )
+        assert {name for _, name in live.keys() - again.keys()} <= {
+            f"{stage}/{name}" for name in ("step", "batch_loss", "learning_rate")
+        }
+        assert again == pytest.approx({key: live[key] for key in again}, abs=1e-6)
+    results = json.loads((tmp_path / "sweep/1/results.json").read_text())
+    values = second["summary"]
+    assert values["test/f1"] == pytest.approx(results["metrics"]["student"]["f1"])
+    assert values["test/lead"] == pytest.approx(values["test/f1"] - values["test/teacher_f1"])
+    gap = results["subdomains"]["student_vs_teacher"]["loss"]["gap"]
+    assert values["subdomains/student_vs_teacher.loss.gap"] == pytest.approx(gap)
+    assert values["validation/metric"] == values["distill/validation_metric"]
+    assert values["test/differences"]["ncols"] == 10
+    assert values["distill/weights"]["_type"] == "histogram"
+    assert sum(values["distill/weights"]["values"]) == 48
+    rows = history(runs[1][0], "distill")
+    chosen = [row["distill/checkpoint"] for row in rows if "distill/checkpoint" in row]
+    assert chosen == [stage["checkpoint"] for stage in results["schedule"]]
+    found = axes(runs[1][0])
+    assert found["distill/*"] == "distill/step"
+    assert found["distill/checkpoint"] == found["distill/score_0"] == "distill/stage"
+    assert second["config"]["student"]["vocab_size"] == 400
+    assert not {"paths", "logger"} & set(second["config"])
+
+    files = [path for path in (tmp_path / "sweep").rglob("*") if path.is_file()]
+    assert not [path for path in files if any(secret.encode() in path.read_bytes() for secret in (KEY, TOKEN))]
+
+
+def test_processes_of_a_job_share_its_run(tmp_path, capsys):
+    parent, rank = WandbLogger(str(tmp_path), "p"), WandbLogger(str(tmp_path), "p")
+    parent.begin(INFO)
+    rank.begin(JobInfo(**{**vars(INFO), "leads": False}))
+    rank("distill").log_metrics({"train_loss": 1.5}, 3)
+    rank.finish(failed=False)
+    assert "wandb sync" not in capsys.readouterr().out
+    parent.results({"test/f1": 0.5}, "It won.")
+    parent.finish(failed=False)
+    segments = offline(tmp_path)
+    assert [summary(segment)["run_id"] for segment in segments] == [parent.id] * 2
+    told = capsys.readouterr().out.replace("\n", "")
+    assert f"wandb sync {segments[0]} {segments[1]}" in told
+    assert summary(segments[0])["summary"]["distill/train_loss"] == 1.5
+    assert summary(segments[1])["summary"]["verdict"] == "It won."
+
+    # The next job in the same folder is another run.
+    parent.begin(INFO)
+    assert parent.id != rank.id
+
+
+def test_a_job_whose_process_was_killed_is_marked_as_failed(tmp_path):
+    rank = WandbLogger(str(tmp_path), "p")
+    rank.begin(INFO)
+    rank("distill").log_metrics({"train_loss": 1.5}, 3)
+    rank.finish(failed=False)
+    parent = WandbLogger(str(tmp_path), "p")
+    parent.begin(JobInfo(**{**vars(INFO), "leads": False}))
+    parent._info = INFO
+    parent.finish(failed=True)
+    assert summary(offline(tmp_path)[-1])["exit_code"] == 1
+
+
+def test_a_job_that_logged_nothing_has_no_run(tmp_path, capsys):
+    logger = WandbLogger(str(tmp_path), "p")
+    logger.begin(INFO)
+    logger.finish(failed=True)
+    assert not offline(tmp_path)
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("environment", "mode", "told"),
+    [
+        ({"WANDB_API_KEY": "wrong"}, "auto", "WANDB_API_KEY invalid"),
+        ({"WANDB_API_KEY": KEY, "WANDB_BASE_URL": "http://127.0.0.1:9"}, "online", "offline for this run"),
+        ({}, "online", "there is no key"),
+    ],
+)
+def test_what_can_not_be_had_online_is_logged_offline(tmp_path, monkeypatch, capsys, environment, mode, told):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    logger = WandbLogger(str(tmp_path), "p", mode=mode, start_timeout=0.5)
+    logger.begin(INFO)
+    logger("distill").log_metrics({"train_loss": 1.5}, 3)
+    logger.finish(failed=True)
+    (run,) = offline(tmp_path)
+    assert summary(run)["summary"]["distill/train_loss"] == 1.5
+    assert summary(run)["exit_code"] == 1
+    out = capsys.readouterr().out.replace("\n", " ")
+    assert told in out
+    assert "wandb sync" in out
+
+
+def test_trouble_with_wandb_ends_no_job(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(WandbLogger, "_start", lambda self: 1 / 0)
+    logger = WandbLogger(str(tmp_path), "p")
+    logger.begin(INFO)
+    for step in range(3):
+        logger("distill").log_metrics({"train_loss": 1.5}, step)
+    logger.finish(failed=False)
+    assert capsys.readouterr().out.count("goes on without it: division by zero") == 1
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ConfigError, match="auto, online, offline"):
+        WandbLogger("x", "p", mode="sometimes")
+
+
+def test_a_sweep_agent_names_the_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "agent7")
+    logger = WandbLogger(str(tmp_path), "p")
+    logger.begin(INFO)
+    assert logger.id == "agent7"
