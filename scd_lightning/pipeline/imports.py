@@ -1,13 +1,13 @@
 """Existing models in place of trainings: found and checked before anything runs, then read into our own stores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from scd_lightning import distributed
 from scd_lightning.checkpoints.store import CheckpointStore, check_free_space, required_bytes
-from scd_lightning.errors import ConfigError
+from scd_lightning.errors import ConfigError, ModelError, ScdError
 from scd_lightning.existing import agreement
 from scd_lightning.existing.adapters import read_adapter
 from scd_lightning.existing.fit import Receiver
@@ -135,13 +135,15 @@ def import_trajectory(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str,
     meter, model = Meter(), job.build(job.teacher)
     store, keep_frozen = CheckpointStore(folder / TRAJECTORY), not job.teacher.lora.r
     check_free_space(job.store.root, required_bytes(model, len(job.trajectory), keep_frozen=keep_frozen))
-    if distributed.rank() == 0:
+
+    def read() -> None:
         receiver = Receiver(model.model, job.trajectory[0].kind, model.vocab_size, "teacher")
         for saved in track(job.trajectory, "reading the trajectory", len(job.trajectory)):
             receiver.load(saved)
             assert saved.step is not None
             store.save(model, saved.step, {}, keep_frozen=keep_frozen)
-    distributed.barrier()
+
+    _on_first_rank(read)
     validate_trajectory(job, _module(job, model, job.teacher), store, folder)
     return trajectory_result(store, []) | {"imported": [_origin(saved) for saved in job.trajectory]}, meter.read()
 
@@ -159,9 +161,8 @@ def import_anchor(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any
     meter, saved = Meter(), job.existing_anchor
     assert saved is not None
     store = CheckpointStore(folder / WEIGHTS)
-    if distributed.rank() == 0:
-        store.save(_read_student(job, saved), saved.step or 0, {}, keep_frozen=not job.student.lora.r)
-    distributed.barrier()
+    keep_frozen = not job.student.lora.r
+    _on_first_rank(lambda: store.save(_read_student(job, saved), saved.step or 0, {}, keep_frozen=keep_frozen))
     model = job.build(job.student)
     store.load_into(model, 0)
     trainer, module = job.trainer(), _module(job, model, job.student)
@@ -171,6 +172,19 @@ def import_anchor(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any
         f"validation_{name}": float(trainer.callback_metrics[f"validation_{name}"]) for name in ("metric", "loss")
     }
     return {"best_epoch": None, **reached, "curve": [], "imported": [_origin(saved)]}, meter.read()
+
+
+def _on_first_rank(work: Callable[[], object]) -> None:
+    """Has process 0 do something that the others wait for; what it refuses, all refuse, with the same reason."""
+    refusal = None
+    if distributed.rank() == 0:
+        try:
+            work()
+        except ScdError as error:
+            refusal = error
+    message = distributed.from_first_rank(None if refusal is None else str(refusal))
+    if message is not None:
+        raise refusal or ModelError(message.rstrip("."))
 
 
 def _read_student(job: Job, saved: SavedModel) -> CausalLM:

@@ -38,6 +38,7 @@ class Work:
     """Base models, the task as token ids, and what the three frameworks make of them."""
 
     rows: Any
+    data = DATA
 
     def __init__(self, root: Path, make_job: Any) -> None:
         self.root = root

@@ -3,8 +3,10 @@
 import json
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import lightning
 import numpy as np
 import pytest
 import torch
@@ -65,7 +67,9 @@ def test_distils_from_a_trajectory_of_transformers_trainer(make_imported, run_jo
     assert [entry["step"] for entry in result["trajectory"]] == [2, 4, 6]
     assert result["curve"] == []
     assert len(made["student"].result["schedule"]) == 2
-    assert str(full) not in (job.run_dir / "results.json").read_text()
+    text = (job.run_dir / "results.json").read_text()
+    assert json.loads(text)["imported"] == {"teacher": result["imported"]}
+    assert str(full.parent) not in text
 
 
 def test_files_elsewhere_and_options_of_a_training_that_there_is_none_of(make_imported, run_job, full):
@@ -143,3 +147,50 @@ def test_an_existing_anchor_and_a_student_that_starts_from_it(make_imported, run
     # With a learning rate of 0, the student after an epoch is what it started as.
     first = made["student"].result["curve"][0]
     assert first["validation_loss"] == made["anchor"].result["validation_loss"]
+
+
+@pytest.mark.parametrize("adapted", [False, True])
+def test_distils_from_checkpoints_of_our_own_fine_tuning(make_imported, run_job, tmp_path, adapted):
+    options = ["teacher.lora.r=4", "teacher.lora.alpha=20"] if adapted else []
+    training = make_imported(*options, "stages=[teacher_sft]", "teacher.epochs=1", store=str(tmp_path / "store"))
+    training.callbacks = [lambda: SaveByLightning(tmp_path)]
+    made = run_job(training)
+    job = make_imported(*options, f"teacher.trajectory='{tmp_path}/*.ckpt'", "stages=[teacher_sft]")
+    read = run_job(job)
+    trajectories = [artifacts["teacher"].result["trajectory"] for artifacts in (made, read)]
+    assert len(trajectories[0]) == 3
+    assert trajectories[0] == trajectories[1]
+
+
+class SaveByLightning(lightning.Callback):
+    """Lightning's own checkpoints at the steps that a trajectory keeps."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        trainer.save_checkpoint(self.folder / f"{trainer.global_step}.ckpt")
+
+
+@pytest.mark.slow
+def test_two_processes_read_what_one_does(make_imported, run_job, command, work, full, tmp_path):
+    anchor = work.train(AutoModelForCausalLM.from_pretrained(work.student), tmp_path / "anchor") / "checkpoint-6"
+    options = (
+        f"teacher.trajectory='{full}/checkpoint-*'",
+        f"anchor.path='{anchor}'",
+        "stages=[teacher_sft,student_sft]",
+    )
+    one = run_job(make_imported(*options, store=str(tmp_path / "one")))
+    models = ("teacher=hub", "student=hub", *work.models, *work.data, *options)
+    command(*models, "trainer=ddp_cpu", f"hydra.run.dir='{tmp_path / 'run'}'", f"paths.store='{tmp_path / 'two'}'")
+    for name in ("teacher", "anchor"):
+        two = json.loads((tmp_path / "two" / one[name].key.folder / "artifact.json").read_text())["result"]
+        assert two["imported"] == one[name].result["imported"]
+        losses = [_losses(name, result) for result in (one[name].result, two)]
+        assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+
+def _losses(name: str, result: Any) -> list[float]:
+    if name == "anchor":
+        return [result["validation_loss"]]
+    return [entry["metrics"]["loss"] for entry in result["trajectory"]]

@@ -135,7 +135,7 @@ def test_content_of_the_data_counts_and_not_its_place(digests, tmp_path):
     assert changed(before, edited) == EVERYTHING
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def existing(make_imported, full, adapters) -> Callable[..., Digests]:
     """Digests of a job with an existing trajectory."""
 
@@ -144,6 +144,11 @@ def existing(make_imported, full, adapters) -> Callable[..., Digests]:
         return {step.name: step.key.digest for step in plan(job)}
 
     return of
+
+
+@pytest.fixture(scope="module")
+def existing_plain(existing) -> Digests:
+    return existing()
 
 
 @pytest.mark.parametrize(
@@ -162,12 +167,12 @@ def existing(make_imported, full, adapters) -> Callable[..., Digests]:
         ("teacher.attention=eager", TEACHER | STUDENT | {"evaluation of base_teacher"}),
     ],
 )
-def test_of_an_existing_trajectory_its_training_is_no_part(existing, override, expected):
-    assert changed(existing(), existing(override)) == expected
+def test_of_an_existing_trajectory_its_training_is_no_part(existing, existing_plain, override, expected):
+    assert changed(existing_plain, existing(override)) == expected
 
 
-def test_other_checkpoints_of_an_existing_trajectory(existing, full, adapters, tmp_path):
-    before = existing()
+def test_other_checkpoints_of_an_existing_trajectory(existing, existing_plain, full, adapters, tmp_path):
+    before = existing_plain
     assert changed(before, existing(trajectory=full / "checkpoint-2")) == TEACHER | STUDENT
     assert changed(before, existing(trajectory=adapters)) == TEACHER | STUDENT
     shutil.copytree(full, tmp_path / "copy")
@@ -177,10 +182,10 @@ def test_other_checkpoints_of_an_existing_trajectory(existing, full, adapters, t
     assert changed(before, existing(trajectory=tmp_path / "copy")) == TEACHER | STUDENT
 
 
-def test_an_existing_anchor_is_no_matter_of_the_budget(existing, work):
+def test_an_existing_anchor_is_no_matter_of_the_budget(existing, existing_plain, work):
     anchor = f"anchor.path='{work.student}'"
     before = existing(anchor)
-    assert changed(existing(), before) == ANCHOR | STUDENT
+    assert changed(existing_plain, before) == ANCHOR | STUDENT
     assert changed(before, existing(anchor, "budget.stages=3")) == STUDENT
     assert changed(before, existing(anchor, "student.optimizer.lr=0.1")) == STUDENT
     assert changed(before, existing(anchor, "seed=1")) == STUDENT
