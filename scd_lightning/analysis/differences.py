@@ -1,9 +1,10 @@
 """The test samples on which student and teacher differ, read from a run's predictions."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from scd_lightning.analysis.records import read_predictions
 
 COLUMNS = (
     "id",
@@ -26,7 +27,7 @@ def differing_samples(folder: Path, limit: int) -> list[list[Any]]:
         folder: The run's folder, with its predictions.
         limit: Number of rows at most.
     """
-    student, teacher, samples = (_read(folder, name) for name in ("student", "teacher", "samples"))
+    student, teacher, samples = (read_predictions(folder, name) for name in ("student", "teacher", "samples"))
     texts = {sample["id"]: sample["input"] for sample in samples}
     rows = [
         _row(texts.get(ours["id"], ""), ours, theirs)
@@ -55,11 +56,3 @@ def _words(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return " | ".join(map(str, value))
     return str(value)
-
-
-def _read(folder: Path, name: str) -> list[dict[str, Any]]:
-    path = folder / "predictions" / f"{name}.jsonl"
-    if not path.exists():
-        return []
-    # Not str.splitlines: an answer may hold a line separator of Unicode, which is no end of a JSON line.
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
