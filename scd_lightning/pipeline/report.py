@@ -69,6 +69,8 @@ def _results(job: Job, made: Artifacts) -> dict[str, Any]:
         "versions": job.versions,
         "primary_metric": job.data.primary_metric,
         "models": {name: _model(job, name, made) for name in ("teacher", "student")},
+        # Models that were brought along: their steps and kinds, by which no budget of ours is claimed for them.
+        "imported": {name: made[name].result["imported"] for name in MODELS if "imported" in _result(made, name)},
         "metrics": {name: artifact.result["metrics"] for name, artifact in evaluations.items()},
         "subdomains": {f"{name}_vs_teacher": _against_teacher(made, name) for name in ("student", "anchor")},
         "schedule": [
@@ -76,6 +78,10 @@ def _results(job: Job, made: Artifacts) -> dict[str, Any]:
             for stage in (made["student"].result["schedule"] if "student" in made else [])
         ],
     }
+
+
+def _result(made: Artifacts, name: str) -> Mapping[str, Any]:
+    return made[name].result if name in made else {}
 
 
 def _model(job: Job, name: str, made: Artifacts) -> dict[str, Any]:
