@@ -8,7 +8,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from scd_lightning import launch
+from scd_lightning import command_line, launch
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -20,9 +20,16 @@ def main(cfg: DictConfig) -> None:
 if __name__ == "__main__":
     # Makes Hydra hand exceptions on instead of ending the process with code 1 itself.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv[1:] = command_line.flags_first(sys.argv[1:])
     try:
         main()
     except (HydraException, OmegaConfBaseException) as error:
-        print(f"ConfigError: the command line or the configuration can't be used. {error}", file=sys.stderr)
+        print(f"ConfigError: {command_line.explain(error)}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        # Hydra makes the run's folder before anything of ours has started.
+        if launch.started:
+            raise
+        print(f"ConfigError: {command_line.unusable_folder(error)}", file=sys.stderr)
         sys.exit(2)
     sys.exit(launch.exit_code)

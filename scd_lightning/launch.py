@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from scd_lightning.errors import ScdError
+from scd_lightning.errors import ConfigError, ScdError, StoreError
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 # Set in the ranks that a parent started: they make what it planned, and report nothing.
 WORKER = "SCD_WORKER"
 FAILURE = "failure.json"
+# The command line of a job, and when it started and finished.
+RUN = "run.json"
 
 # The process's exit code, set by `launch` and by `SweepComparison`: Hydra itself knows success and 1 only.
 exit_code = 0
+# Whether a job got as far as `launch`: what goes wrong before is Hydra's, such as a folder that it can't make.
+started = False
 
 
 class WorkersFailed(RuntimeError):
@@ -43,6 +47,8 @@ def launch(cfg: DictConfig) -> None:
     Args:
         cfg: The composed configuration.
     """
+    global started
+    started = True
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     (run_dir / FAILURE).unlink(missing_ok=True)
     try:
@@ -78,7 +84,8 @@ def _in_sweep() -> bool:
 def _record_failure(run_dir: Path, error: Exception) -> None:
     from scd_lightning.checkpoints.manifest import write_json
 
-    write_json(run_dir / FAILURE, {"type": type(error).__name__, "message": str(error)})
+    with suppress(StoreError):  # A full disk is what is told already.
+        write_json(run_dir / FAILURE, {"type": type(error).__name__, "message": str(error)})
 
 
 def _run(cfg: DictConfig, run_dir: Path) -> None:
@@ -95,10 +102,29 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
     job.trainer.check_devices(launched=rank)
     if rank:
         _join_ranks(job)
-    prepare(job)
     leads = WORKER not in os.environ and os.environ.get("RANK", "0") == "0"
-    with JobLoggers(job.loggers).open(job_info(job, leads=leads)) as loggers:
-        _run_stages(cfg, job, loggers, rank=rank, leads=leads)
+    with _on_record(job) if leads else nullcontext():
+        prepare(job)
+        with JobLoggers(job.loggers).open(job_info(job, leads=leads)) as loggers:
+            _run_stages(cfg, job, loggers, rank=rank, leads=leads)
+
+
+@contextmanager
+def _on_record(job: "Job") -> Iterator[None]:
+    """The job in the store's list of users, for as long as it lives; and its run.json."""
+    from scd_lightning.checkpoints.manifest import write_json
+    from scd_lightning.command_line import job_command
+    from scd_lightning.store.registry import TIME, Registration
+
+    command = job_command()
+    content = {"command": command, "started": time.strftime(TIME), "finished": None}
+    try:
+        write_json(job.run_dir / RUN, content)
+    except StoreError as error:
+        raise ConfigError("The run's folder can't be written", where="hydra.run.dir", got=error.got) from error
+    with Registration(job.store.root, job.run_dir, command) as job.store.registration:
+        yield
+    write_json(job.run_dir / RUN, content | {"finished": time.strftime(TIME)})
 
 
 def _run_stages(cfg: DictConfig, job: "Job", loggers: "JobLoggers", *, rank: bool, leads: bool) -> None:
@@ -107,6 +133,7 @@ def _run_stages(cfg: DictConfig, job: "Job", loggers: "JobLoggers", *, rank: boo
     from scd_lightning.pipeline.runner import execute, plan
 
     steps = plan(job)
+    job.store.use(step.key for step in steps)
     parent = job.trainer.devices > 1 and not rank
     if parent:
         _run_ranks(job, steps)

@@ -13,7 +13,7 @@ ROOT = PACKAGE.parent
 
 # A module imports from layers below its own, and from its own.
 LAYERS = (
-    {"launch", "config", "report"},
+    {"launch", "config", "command_line", "report"},
     {"pipeline"},
     {"callbacks", "models", "existing", "data", "analysis", "export", "loggers"},
     {"losses", "schedules", "checkpoints", "teachers", "metrics", "store"},
@@ -44,7 +44,7 @@ ALLOWED = {
     "omegaconf": {"launch", "config", "command_line"},
     "lightning": {"pipeline", "callbacks", "models", "data", "loggers"},
     "pytorch_lightning": set(),
-    "torch": set(LEVEL) - {"analysis", "config", "errors", "progress"},
+    "torch": set(LEVEL) - {"analysis", "command_line", "config", "errors", "progress", "store"},
 }
 
 

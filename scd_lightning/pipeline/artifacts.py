@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,9 @@ from filelock import FileLock, Timeout
 
 from scd_lightning import distributed
 from scd_lightning.checkpoints.manifest import read_json, sha256_json, write_json
-from scd_lightning.errors import StoreError
 from scd_lightning.progress import say
-
-MANIFEST = "artifact.json"
+from scd_lightning.store.layout import MANIFEST, PARTIAL, lock_path, unwritable
+from scd_lightning.store.registry import Registration
 
 
 @dataclass(frozen=True)
@@ -74,11 +73,22 @@ class ArtifactStore:
 
     Attributes:
         made: Folders of the artifacts that this run made, itself or by its processes.
+        registration: This run's entry in the store; None in processes for which another one registers.
     """
 
     def __init__(self, root: Path, run: str, *, locking: bool = True) -> None:
         self.root, self.run, self.locking = Path(root), run, locking
         self.made: set[str] = set()
+        self.registration: Registration | None = None
+
+    def use(self, keys: Iterable[ArtifactKey]) -> None:
+        """Says that this run uses these artifacts from now on, so that nobody removes them.
+
+        Raises:
+            StoreError: The store can't be written.
+        """
+        if self.registration is not None:
+            self.registration.add(key.folder for key in keys)
 
     def find(self, key: ArtifactKey) -> Artifact | None:
         """The artifact, if it is finished."""
@@ -95,6 +105,7 @@ class ArtifactStore:
             key: What is wanted.
             build: Fills a folder and returns (result, costs), both JSON values.
         """
+        self.use([key])
         found = self.find(key)
         if distributed.from_first_rank(found is not None):
             assert found is not None
@@ -108,7 +119,7 @@ class ArtifactStore:
     def _build(
         self, key: ArtifactKey, build: Callable[[Path], tuple[Mapping[str, Any], Mapping[str, Any]]]
     ) -> Artifact:
-        partial = self.root / f"{key.folder}.partial"
+        partial = self.root / f"{key.folder}{PARTIAL}"
         if distributed.rank() == 0:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
@@ -136,13 +147,12 @@ class ArtifactStore:
 
     def acquire(self, key: ArtifactKey) -> FileLock:
         """Like `lock`, for callers that release it themselves."""
-        locks = self.root / "locks"
+        path = lock_path(self.root, key.folder)
         try:
-            locks.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"The store can't be written ({error})", where="paths.store", got=self.root) from error
-        lock = FileLock(locks / f"{key.folder}.lock")
-        owner = locks / f"{key.folder}.json"
+            raise unwritable(self.root, error) from error
+        lock, owner = FileLock(path), path.with_suffix(".json")
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -24,7 +24,7 @@ from scd_lightning.progress import say, track
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.source import LMHead
 
-FORMAT = 1
+FORMAT = 2
 # bfloat16 is no NumPy type: its bits are stored, and read back under this name.
 _BITS = {torch.bfloat16: torch.int16}
 
@@ -129,7 +129,7 @@ class SignalStore:
                 told = True
         try:
             if state == "compute":
-                _compute(folder, checkpoint, samples, source())
+                _compute(folder, checkpoint, samples, source(), {"checkpoint": digest, "samples": samples.name})
         finally:
             lock.release()
         return folder
@@ -146,7 +146,7 @@ class SignalStore:
         return "ready" if self.complete(folder) else "compute"
 
 
-def _compute(folder: Path, checkpoint: int, samples: SampleSet, source: LiveSource) -> None:
+def _compute(folder: Path, checkpoint: int, samples: SampleSet, source: LiveSource, about: dict[str, str]) -> None:
     """One pass over the samples, each process writing its own rows of the common files."""
     source.load(checkpoint)
     offsets = np.concatenate([[0], np.cumsum(samples.completion_lengths)])
@@ -175,7 +175,7 @@ def _compute(folder: Path, checkpoint: int, samples: SampleSet, source: LiveSour
         array.flush()  # type: ignore[attr-defined]
     distributed.barrier()
     if distributed.rank() == 0:
-        _finish(folder, source.head, dtype)
+        _finish(folder, source.head, dtype, about)
     distributed.barrier()
 
 
@@ -211,7 +211,7 @@ def _reserve(path: Path) -> None:
             os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
 
 
-def _finish(folder: Path, head: LMHead, dtype: torch.dtype) -> None:
+def _finish(folder: Path, head: LMHead, dtype: torch.dtype, about: dict[str, str]) -> None:
     """Writes the head, once for all checkpoints that share it, and the manifest last."""
     tensors = {"weight": head.weight.contiguous().cpu()}
     if head.bias is not None:
@@ -222,5 +222,5 @@ def _finish(folder: Path, head: LMHead, dtype: torch.dtype) -> None:
     if not path.is_file() or path.stat().st_size != len(content):
         write_atomically(path, lambda temporary: temporary.write_bytes(content))
     sizes = {file: (folder / file).stat().st_size for file in ("hidden.npy", "losses.npy")}
-    manifest = {"format": FORMAT, "dtype": str(dtype).removeprefix("torch."), "head": name}
+    manifest = {"format": FORMAT, "dtype": str(dtype).removeprefix("torch."), "head": name} | about
     write_json(folder / "manifest.json", manifest | {"bytes": sizes | {name: len(content)}})

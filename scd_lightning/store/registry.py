@@ -1,0 +1,138 @@
+"""Which runs use what: each run says so before it touches the store, and holds a lock for as long as it lives."""
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from scd_lightning.checkpoints.manifest import read_json, write_json
+from scd_lightning.errors import StoreError
+from scd_lightning.store.layout import RUNS, is_held, store_lock, unwritable
+
+TIME = "%Y-%m-%d %H:%M:%S"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run that used the store, or does.
+
+    Attributes:
+        path: Its file.
+        run: The run's folder.
+        host: Machine it runs or ran on.
+        pid: Its process there.
+        started: When, in local time.
+        command: Command line that starts it again.
+        artifacts: Names of the artifacts that it uses.
+        live: Whether its process lives.
+    """
+
+    path: Path
+    run: Path
+    host: str
+    pid: int
+    started: str
+    command: str
+    artifacts: tuple[str, ...]
+    live: bool
+
+    @property
+    def exists(self) -> bool:
+        """Whether anybody can still look at the run: it goes on, or its folder is there."""
+        return self.live or self.run.is_dir()
+
+    @property
+    def user(self) -> str:
+        """The run in words, for those whom it is in the way of."""
+        return f"{self.run} (process {self.pid} on {self.host}, since {self.started})"
+
+
+class Registration:
+    """A run's entry in the store, from `with` to its end; the record stays, so that others can tell what it used.
+
+    Args:
+        root: The store.
+        run: The run's folder.
+        command: Command line that starts the run again.
+    """
+
+    def __init__(self, root: Path, run: Path, command: str) -> None:
+        self.root, self.run, self.command = root, run.absolute(), command
+        self.artifacts: set[str] = set()
+        self._path = root / RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}.json"
+        self._lock = FileLock(self._path.with_suffix(".lock"))
+        self._started = time.strftime(TIME)
+
+    def __enter__(self) -> "Registration":
+        """Registers the run.
+
+        Raises:
+            StoreError: The store can't be written.
+        """
+        with store_lock(self.root):
+            try:
+                self._path.parent.mkdir(exist_ok=True)
+                self._lock.acquire()
+            except OSError as error:
+                raise unwritable(self.root, error) from error
+            for record in read_records(self.root):
+                if record.run == self.run and not record.live:  # What it left is written over now.
+                    forget(record)
+            self._write()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(StoreError), store_lock(self.root):
+            if not self.artifacts:
+                self._path.unlink(missing_ok=True)
+                self._lock.release()
+                Path(self._lock.lock_file).unlink(missing_ok=True)
+        self._lock.release()
+
+    def add(self, names: Iterable[str]) -> None:
+        """Says that the run uses these artifacts from now on, there or not: nobody removes them while it lives."""
+        added = set(names) - self.artifacts
+        if not added:
+            return
+        with store_lock(self.root):
+            self.artifacts |= added
+            self._write()
+
+    def _write(self) -> None:
+        content = {"run": str(self.run), "host": socket.gethostname(), "pid": os.getpid(), "started": self._started}
+        write_json(self._path, content | {"command": self.command, "artifacts": sorted(self.artifacts)})
+
+
+def read_records(root: Path) -> list[RunRecord]:
+    """All runs that are on record, the oldest first; a record that can't be read is no record."""
+    records = []
+    for path in sorted((root / RUNS).glob("*.json")):
+        with suppress(StoreError, KeyError, TypeError):
+            records.append(_record(path, read_json(path)))
+    return records
+
+
+def _record(path: Path, content: dict[str, Any]) -> RunRecord:
+    return RunRecord(
+        path=path,
+        run=Path(content["run"]),
+        host=str(content["host"]),
+        pid=int(content["pid"]),
+        started=str(content["started"]),
+        command=str(content["command"]),
+        artifacts=tuple(content["artifacts"]),
+        live=is_held(path.with_suffix(".lock")),
+    )
+
+
+def forget(record: RunRecord) -> None:
+    """Removes the record of a run that is over."""
+    record.path.unlink(missing_ok=True)
+    record.path.with_suffix(".lock").unlink(missing_ok=True)
