@@ -10,7 +10,7 @@ from typing import Any
 from scd_lightning.analysis.agreement import Agreement, agreement
 from scd_lightning.analysis.bootstrap import Interval, paired_bootstrap
 from scd_lightning.analysis.formatting import number, signed
-from scd_lightning.analysis.grouping import common_differences, confounded, identity, label, varying
+from scd_lightning.analysis.grouping import common_differences, confounded, identity, label, short_label, varying
 from scd_lightning.analysis.records import metric_names
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
 from scd_lightning.analysis.sweep import VALIDATION, Failure, SweepRun, read_sweep
@@ -42,6 +42,7 @@ class Row:
     Attributes:
         method: Name of the method.
         settings: Settings that vary over the runs of this table besides method and seed, as overrides; often "".
+        short: The same in short, for narrow places.
         n: Number of runs.
         seeds: Their seeds, each once.
         repeated: Whether some seed ran twice: then the runs differ in something that is not recorded.
@@ -53,6 +54,7 @@ class Row:
 
     method: str
     settings: str
+    short: str
     n: int
     seeds: list[int]
     repeated: bool
@@ -65,6 +67,11 @@ class Row:
     def name(self) -> str:
         """What tables call it."""
         return f"{self.method} {self.settings}".strip()
+
+    @property
+    def short_name(self) -> str:
+        """What narrow tables call it."""
+        return f"{self.method} {self.short}".strip()
 
 
 @dataclass(frozen=True)
@@ -175,17 +182,17 @@ def _rows(runs: list[SweepRun]) -> list[Row]:
     groups: dict[tuple[str, str], list[SweepRun]] = {}
     for run in runs:
         groups.setdefault((run.method, label(run, keys)), []).append(run)
-    return [_row(*name, same) for name, same in groups.items()]
+    return [_row(*name, short_label(same[0], keys), same) for name, same in groups.items()]
 
 
-def _row(method: str, settings: str, runs: list[SweepRun]) -> Row:
+def _row(method: str, settings: str, short: str, runs: list[SweepRun]) -> Row:
     runs = sorted(runs, key=lambda run: run.seed)
     seeds = sorted({run.seed for run in runs})
     repeated = len(seeds) < len(runs)
     values = {name: _estimate(runs, name, repeated) for run in runs for name in run.values}
     scored = not repeated and all({"teacher", "student"} <= run.scores.keys() for run in runs)
     lead = _interval(runs, "student", runs, "teacher") if scored else None
-    return Row(method, settings, len(runs), seeds, repeated, values, lead, agreement(runs), runs)
+    return Row(method, settings, short, len(runs), seeds, repeated, values, lead, agreement(runs), runs)
 
 
 def _estimate(runs: Sequence[SweepRun], name: str, repeated: bool) -> Estimate:

@@ -66,30 +66,35 @@ def _view(setting: Setting, folder: Path) -> dict[str, Any]:
         "heading": heading(setting),
         "verdict": verdict(setting),
         "warnings": warnings(setting),
-        "rows": [_row(setting, row, folder) for row in setting.rows],
+        "rows": [_row(setting, index, folder) for index in range(len(setting.rows))],
         "plots": [
             seeds_plot(setting.rows, setting.primary_metric),
             leads_plot(setting.rows, setting.score),
         ],
-        "differences": [
-            {
-                "first": d.first,
-                "second": d.second,
-                "value": d.interval.value,
-                "bounds": bounds(d.interval),
-                "seeds": len(d.seeds),
-                "told_apart": d.interval.low > 0,
-            }
-            for d in setting.differences
-        ],
+        "differences": _differences(setting),
         "schedules": _schedules(setting),
         "costs": stage_costs(setting),
         "every_metric": _every_metric(setting),
     }
 
 
-def _row(setting: Setting, row: Row, folder: Path) -> dict[str, Any]:
-    cells = []
+def _differences(setting: Setting) -> list[dict[str, Any]]:
+    names = {row.name: row.short_name for row in setting.rows}
+    return [
+        {
+            "first": names[found.first],
+            "second": names[found.second],
+            "value": found.interval.value,
+            "bounds": bounds(found.interval),
+            "seeds": len(found.seeds),
+            "told_apart": found.interval.low > 0,
+        }
+        for found in setting.differences
+    ]
+
+
+def _row(setting: Setting, index: int, folder: Path) -> dict[str, Any]:
+    row, cells = setting.rows[index], []
     for name, format_value in _columns(setting):
         value = row.values.get(name)
         spread = value and value.spread
@@ -102,7 +107,8 @@ def _row(setting: Setting, row: Row, folder: Path) -> dict[str, Any]:
         )
     return {
         "row": row,
-        "best": setting.best is not None and setting.rows[setting.best] is row,
+        "index": index,
+        "best": setting.best == index,
         "interval": bounds(row.lead),
         "cells": cells,
         "runs": [_run(setting, run, folder) for run in row.runs],
@@ -135,7 +141,7 @@ def _schedules(setting: Setting) -> list[dict[str, Any]]:
                 count = run.record.schedule.get("num_checkpoints") or 1 + max(stage["checkpoint"] for stage in stages)
                 found.append(
                     {
-                        "name": row.name,
+                        "name": row.short_name,
                         "seed": run.seed,
                         "stages": [stage["checkpoint"] for stage in stages],
                         "best": run.record.schedule.get("best_checkpoint"),
@@ -148,7 +154,7 @@ def _schedules(setting: Setting) -> list[dict[str, Any]]:
 def _every_metric(setting: Setting) -> list[list[str]]:
     primary = setting.primary_metric
     return [
-        [row.name, title, *(_text(row, f"metrics.{model}.{name}") for name in setting.metrics)]
+        [row.short_name, title, *(_text(row, f"metrics.{model}.{name}") for name in setting.metrics)]
         for row in setting.rows
         for model, title in MODEL_NAMES.items()
         if f"metrics.{model}.{primary}" in row.values

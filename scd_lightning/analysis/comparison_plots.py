@@ -71,14 +71,14 @@ def _run_lead(run: SweepRun) -> float | None:
 
 
 def _name_rows(axes: Axes, rows: Sequence[Row]) -> None:
-    names = [f"{row.method}\n{_short(row.settings)}" if row.settings else row.method for row in rows]
+    names = [f"{row.method}\n{_end(row.short)}" if row.short else row.method for row in rows]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     assert isinstance(axes.figure, Figure)
     axes.figure.set_size_inches(_WIDTH, _FRAME + _ROW * max(2, len(rows)))
 
 
-def _short(text: str) -> str:
+def _end(text: str) -> str:
     """The end of a long name, which is where overrides differ."""
     return text if len(text) <= _LONGEST else f"…{text[1 - _LONGEST :]}"
 

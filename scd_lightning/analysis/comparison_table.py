@@ -12,6 +12,7 @@ from scd_lightning.analysis.comparison_words import bounds, caption, heading, ve
 from scd_lightning.analysis.formatting import number
 from scd_lightning.analysis.sweep import LEAD, VALIDATION
 
+_INTERVAL, _BOUND = "95 % interval", len("-0.123 to")
 # Characters of an error that are shown here; the page has all of it.
 LONGEST = 400
 # Heading -> where the value stands in `Row.values`, {metric} being the primary one.
@@ -38,9 +39,11 @@ def comparison_table(comparison: Comparison) -> RenderableType:
 
 
 def _table(setting: Setting) -> Table:
-    table = Table(box=SIMPLE_HEAD)
-    for column in ("method", "n", *_COLUMNS, "95 % interval"):
-        table.add_column(column, justify="left" if column == "method" else "right", min_width=len(column))
+    # Dense, so that all columns fit into 80 characters.
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("method", min_width=max(len(row.method) for row in setting.rows), overflow="fold")
+    for column in ("n", *_COLUMNS, _INTERVAL):
+        table.add_column(column, justify="right", min_width=_BOUND if column == _INTERVAL else len(column))
     for row in setting.rows:
         # Text, not str: rich would read [brackets] in names as styles.
         table.add_row(*map(Text, _cells(setting, row)))
@@ -49,7 +52,7 @@ def _table(setting: Setting) -> Table:
 
 def _cells(setting: Setting, row: Row) -> list[str]:
     values = [_cell(row, name.format(metric=setting.primary_metric)) for name in _COLUMNS.values()]
-    return [row.name, f"{row.n}{'*' if row.repeated else ''}", *values, bounds(row.lead)]
+    return [row.short_name, f"{row.n}{'*' if row.repeated else ''}", *values, bounds(row.lead)]
 
 
 def _cell(row: Row, name: str) -> str:

@@ -6,7 +6,7 @@ from scd_lightning.analysis.bootstrap import Interval
 from scd_lightning.analysis.comparison import Comparison, Row, Setting
 from scd_lightning.analysis.formatting import number, signed
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
-from scd_lightning.analysis.sweep import LEAD
+from scd_lightning.analysis.sweep import LEAD, VALIDATION
 
 # Settings that a heading names.
 _NAMED = 4
@@ -30,7 +30,7 @@ def verdict(setting: Setting) -> str:
     if setting.best is None:
         return "No method is picked: some runs have no validation scores, and the test split is not for picking."
     row, metric = setting.rows[setting.best], setting.primary_metric
-    who = row.name if len(setting.rows) == 1 else f"{row.name}, best of {len(setting.rows)} on the validation split,"
+    who = row.name if len(setting.rows) == 1 else f"{row.name}, {_place(setting, row)} on the validation split,"
     student, teacher = (row.values.get(f"metrics.{model}.{metric}") for model in ("student", "teacher"))
     if student is None or teacher is None:
         return f"No comparison of student and teacher on {metric} was recorded."
@@ -38,6 +38,12 @@ def verdict(setting: Setting) -> str:
     if row.lead is None:
         return f"The student of {who} has {scores} of its teacher on the test split; no interval can be told."
     return f"The student of {who} {_outcome(row.lead)} on the test split: {scores}{_difference(setting, row)}."
+
+
+def _place(setting: Setting, best: Row) -> str:
+    top = best.values[VALIDATION].mean
+    equal = sum(row.values[VALIDATION].mean == top for row in setting.rows)
+    return f"best of {len(setting.rows)}" if equal == 1 else f"the first of {equal} that are equally good"
 
 
 def _outcome(lead: Interval) -> str:

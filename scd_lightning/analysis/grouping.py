@@ -64,6 +64,18 @@ def label(run: SweepRun, keys: Iterable[str]) -> str:
     return " ".join(f"{key}={shown(run.settings.get(key))}" for key in keys)
 
 
+def short_label(run: SweepRun, keys: Sequence[str]) -> str:
+    """Names them in short, by the shortest ends of their keys that tell them apart: "lr=0.001 stages=2"."""
+    return " ".join(f"{_short(key, keys)}={shown(run.settings.get(key))}" for key in keys)
+
+
+def _short(key: str, keys: Sequence[str]) -> str:
+    parts = key.split(".")
+    ends = (".".join(parts[-size:]) for size in range(1, len(parts)))
+    alone = (end for end in ends if sum(f".{other}".endswith(f".{end}") for other in keys) == 1)
+    return next(alone, key)
+
+
 def shown(value: Any) -> str:
     """A setting's value as YAML has it."""
     if value is None or isinstance(value, bool):

@@ -202,3 +202,14 @@ def test_agreement_counts_samples_by_who_is_right(make_run):
 
 def test_a_sweep_without_a_finished_run():
     assert compare([]).to_dict() == {"settings": [], "failures": []}
+
+
+def test_short_names_are_the_shortest_that_tell_settings_apart(make_run):
+    values = [(1, 1, 2), (1, 2, 2), (2, 1, 4)]
+    runs = [
+        configure(make_run(str(i)), teacher__lr=teacher, student__lr=student, budget__stages=stages)
+        for i, (teacher, student, stages) in enumerate(values)
+    ]
+    rows = compare(runs).settings[0].rows
+    assert rows[0].settings == "budget.stages=2 student.lr=1 teacher.lr=1"
+    assert rows[0].short == "stages=2 student.lr=1 teacher.lr=1"

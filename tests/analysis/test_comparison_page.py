@@ -95,16 +95,17 @@ def test_costs_count_what_runs_share_once(sweep):
         costs["distill"] = {"seconds": 5.0, "artifacts": {f"student-{run.name}": 5.0}, "reused": False}
         (run / "costs.json").write_text(json.dumps(costs))
     page = write_comparison(compare(sweep), sweep[0].parent).read_text(encoding="utf-8")
-    total = re.search(r"<td>total</td><td>(.*?)</td><td>(.*?)</td>\s*<td>(.*?)</td><td>(.*?)</td>", page)
-    assert total is not None
-    assert total.groups() == ("15.0 s", "15.0 s", "30.0 s", "5")
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr[^>]*>(.*?)</tr>", page, re.DOTALL)]
+    assert ["td", "10.0 s", "5.0 s", "15.0 s"] in rows
+    assert ["all 4 runs", "10.0 s", "20.0 s", "30.0 s"] in rows
+    assert ["parts made", "1", "4", "5"] in rows
 
 
 def test_terminal_shows_each_method_and_the_verdict(sweep):
     text = shown(compare(sweep))
     (line,) = (line.split() for line in text.splitlines() if line.split()[:1] == ["td"])
     assert line[:2] == ["td", "2"]
-    assert "best of 2 on the validation split" in text
+    assert "the first of 2 that are equally good on the validation split" in " ".join(text.split())
     assert "Mean ± sample standard deviation over seeds." in text
 
 

@@ -48,6 +48,12 @@ def test_verdict_is_on_the_method_that_validation_prefers(make_answered):
     assert verdict(compare(runs).settings[0]).startswith("The student of td, best of 2 on the validation split, beats")
 
 
+def test_verdict_says_where_validation_does_not_decide(make_answered):
+    runs = [make_answered("a", 60, method="td"), make_answered("b", 60, method="scd")]
+    text = verdict(compare(runs).settings[0])
+    assert text.startswith("The student of td, the first of 2 that are equally good on the validation split, ")
+
+
 def test_verdict_names_another_score_where_the_metric_is_no_mean(make_answered):
     folder = make_answered("run", 70)
     results = json.loads((folder / "results.json").read_text())
