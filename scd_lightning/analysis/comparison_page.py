@@ -67,10 +67,7 @@ def _view(setting: Setting, folder: Path) -> dict[str, Any]:
         "verdict": verdict(setting),
         "warnings": warnings(setting),
         "rows": [_row(setting, index, folder) for index in range(len(setting.rows))],
-        "plots": [
-            seeds_plot(setting.rows, setting.primary_metric),
-            leads_plot(setting.rows, setting.score),
-        ],
+        "plots": [seeds_plot(setting), leads_plot(setting)],
         "differences": _differences(setting),
         "schedules": _schedules(setting),
         "costs": stage_costs(setting),

@@ -1,11 +1,12 @@
 """Plots of a comparison: every run a point."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scd_lightning.analysis.comparison import Row
+from scd_lightning.analysis.comparison import Row, Setting
 from scd_lightning.analysis.plots import INK, LOOKS, STUDENT, plot
 from scd_lightning.analysis.sweep import LEAD, SweepRun
 
@@ -13,55 +14,30 @@ _WIDTH, _ROW, _FRAME = 4.6, 0.62, 1.3
 # Longer names would leave no room for the plot.
 _LONGEST = 24
 
-
-@plot
-def seeds_plot(axes: Axes, rows: Sequence[Row], metric: str) -> None:
-    """Draws a metric of teacher, anchor and student of each run; a line marks the mean of a row.
-
-    Args:
-        axes: Where to draw.
-        rows: The methods.
-        metric: Name of the metric.
-    """
-    for offset, (model, look) in zip((-0.22, 0.0, 0.22), LOOKS.items(), strict=True):
-        name = f"metrics.{model}.{metric}"
-        points = [
-            (run.values[name], index + offset)
-            for index, row in enumerate(rows)
-            for run in row.runs
-            if name in run.values
-        ]
-        if points:
-            axes.plot(*zip(*points, strict=True), linestyle="none", fillstyle="none", label=model, **look)
-        for index, row in enumerate(rows):
-            if name in row.values:
-                axes.vlines(
-                    row.values[name].mean, index + offset - 0.1, index + offset + 0.1, look["color"], linewidth=2
-                )
-    _name_rows(axes, rows)
-    axes.set(xlabel=f"test {metric}", title="Every run (line: mean)")
-    _legend_below(axes)
+Points = Mapping[str, Any]
 
 
-@plot
-def leads_plot(axes: Axes, rows: Sequence[Row], score: str) -> None:
-    """Draws what each method's student is ahead of its teacher, with its interval; a dot is a run.
+def seeds_plot(setting: Setting) -> str:
+    """Draws the primary metric of teacher, anchor and student of each run; a line marks the mean of a row."""
+    return _seeds_plot([_seeds(setting, row) for row in setting.rows], setting.primary_metric)
 
-    Args:
-        axes: Where to draw.
-        rows: The methods; those without an interval have dots alone.
-        score: Name of what is averaged.
-    """
-    axes.axvline(0, color=INK, linewidth=1)
-    for index, row in enumerate(rows):
-        if row.lead is not None:
-            axes.hlines(index, row.lead.low, row.lead.high, STUDENT, linewidth=2)
-            axes.plot(row.lead.value, index, "o", color=STUDENT, markersize=7)
-        runs = [_run_lead(run) for run in row.runs]
-        found = [lead for lead in runs if lead is not None]
-        axes.plot(found, [index + 0.22] * len(found), ".", color=INK, fillstyle="none")
-    _name_rows(axes, rows)
-    axes.set(xlabel=f"student minus teacher, test {score}", title="Lead (bar: 95 % interval; dots: runs)")
+
+def leads_plot(setting: Setting) -> str:
+    """Draws what each method's student is ahead of its teacher, with its interval; a dot is a run."""
+    return _leads_plot([_leads(row) for row in setting.rows], setting.score)
+
+
+def _seeds(setting: Setting, row: Row) -> Points:
+    names = {model: f"metrics.{model}.{setting.primary_metric}" for model in LOOKS}
+    found = {model: [run.values[name] for run in row.runs if name in run.values] for model, name in names.items()}
+    means = {model: row.values[name].mean for model, name in names.items() if name in row.values}
+    return {"name": _name(row), "runs": found, "means": means}
+
+
+def _leads(row: Row) -> Points:
+    runs = [lead for run in row.runs if (lead := _run_lead(run)) is not None]
+    ends = None if row.lead is None else (row.lead.value, row.lead.low, row.lead.high)
+    return {"name": _name(row), "runs": runs, "interval": ends}
 
 
 def _run_lead(run: SweepRun) -> float | None:
@@ -70,20 +46,46 @@ def _run_lead(run: SweepRun) -> float | None:
     return run.values.get(LEAD)
 
 
-def _name_rows(axes: Axes, rows: Sequence[Row]) -> None:
-    names = [f"{row.method}\n{_end(row.short)}" if row.short else row.method for row in rows]
-    axes.set_yticks(range(len(rows)), names)
+def _name(row: Row) -> str:
+    """A row's name on two lines; of a long one the end, which is where overrides differ."""
+    settings = row.short if len(row.short) <= _LONGEST else f"…{row.short[1 - _LONGEST :]}"
+    return f"{row.method}\n{settings}" if settings else row.method
+
+
+# What is drawn is plain values alone: a picture's ids come from them, and are the same wherever the runs are.
+
+
+@plot
+def _seeds_plot(axes: Axes, rows: Sequence[Points], metric: str) -> None:
+    for offset, (model, look) in zip((-0.22, 0.0, 0.22), LOOKS.items(), strict=True):
+        points = [(value, index + offset) for index, row in enumerate(rows) for value in row["runs"][model]]
+        if points:
+            axes.plot(*zip(*points, strict=True), linestyle="none", fillstyle="none", label=model, **look)
+        for index, row in enumerate(rows):
+            if model in row["means"]:
+                ends = (index + offset - 0.1, index + offset + 0.1)
+                axes.vlines(row["means"][model], *ends, look["color"], linewidth=2)
+    _name_rows(axes, rows)
+    axes.set(xlabel=f"test {metric}", title="Every run (line: mean)")
+    assert isinstance(axes.figure, Figure)
+    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+
+
+@plot
+def _leads_plot(axes: Axes, rows: Sequence[Points], score: str) -> None:
+    axes.axvline(0, color=INK, linewidth=1)
+    for index, row in enumerate(rows):
+        if row["interval"] is not None:
+            value, low, high = row["interval"]
+            axes.hlines(index, low, high, STUDENT, linewidth=2)
+            axes.plot(value, index, "o", color=STUDENT, markersize=7)
+        axes.plot(row["runs"], [index + 0.22] * len(row["runs"]), ".", color=INK, fillstyle="none")
+    _name_rows(axes, rows)
+    axes.set(xlabel=f"student minus teacher, test {score}", title="Lead (bar: 95 % interval; dots: runs)")
+
+
+def _name_rows(axes: Axes, rows: Sequence[Points]) -> None:
+    axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     assert isinstance(axes.figure, Figure)
     axes.figure.set_size_inches(_WIDTH, _FRAME + _ROW * max(2, len(rows)))
-
-
-def _end(text: str) -> str:
-    """The end of a long name, which is where overrides differ."""
-    return text if len(text) <= _LONGEST else f"…{text[1 - _LONGEST :]}"
-
-
-def _legend_below(axes: Axes) -> None:
-    assert isinstance(axes.figure, Figure)
-    handles, labels = axes.get_legend_handles_labels()
-    axes.figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
