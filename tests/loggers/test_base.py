@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+from lightning.pytorch.loggers import CSVLogger
 
 from scd_lightning.loggers.base import JobInfo, JobLogger, JobLoggers
 
@@ -33,7 +34,7 @@ class Recorder(JobLogger):
 
 def test_a_job_ends_with_its_outcome_in_every_logger():
     loggers = [Recorder(), Recorder()]
-    with JobLoggers([*loggers, lambda name: None]).open(INFO) as job:
+    with JobLoggers([*loggers, CSVLogger]).open(INFO) as job:
         job.results({}, "it won")
         job.table("differences", [], [])
     assert [logger.told for logger in loggers] == [["td-0", "it won", "differences", "finished"]] * 2

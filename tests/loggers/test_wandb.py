@@ -2,13 +2,11 @@
 
 import functools
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import wandb
 
 from scd_lightning.errors import ConfigError
 from scd_lightning.loggers.base import JobInfo
@@ -16,18 +14,8 @@ from scd_lightning.loggers.wandb import WandbLogger
 
 INFO = JobInfo("td-0", "tickets: big -> small", "td", {"seed": 0})
 READER = Path(sys.executable).with_name("wandb")
+pytestmark = pytest.mark.usefixtures("no_key")
 KEY, TOKEN = "0123456789abcdef" * 3, "hf_never_to_be_seen"
-
-
-@pytest.fixture(autouse=True)
-def _no_key(tmp_path, monkeypatch):
-    for name in [name for name in os.environ if name.startswith("WANDB")]:
-        monkeypatch.delenv(name)
-    # Not HOME: matplotlib would look for fonts anew.
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "settings"))
-    yield
-    wandb.teardown()  # What it has read of this test's environment goes with it.
 
 
 @functools.cache
