@@ -263,3 +263,12 @@ def test_all_weights_and_a_teacher_with_adapters(make_imported, full):
 def test_anchors(make_imported, work, full, adapters, anchor, options, message):
     with pytest.raises((ModelError, ConfigError), match=message):
         make_imported(f"anchor.path='{full.parent / anchor}'", *options)
+
+
+def test_adapters_of_another_base_are_told_of(make_imported, adapters, tmp_path, capsys):
+    shutil.copytree(adapters, tmp_path / "spoiled")
+    edit(tmp_path / "spoiled" / "checkpoint-4" / "adapter_config.json", base_model_name_or_path="some/other-model")
+    make_imported(f"teacher.trajectory='{tmp_path / 'spoiled'}'")
+    told = " ".join(capsys.readouterr().out.split())
+    assert "checkpoint-4: these adapters were trained on some/other-model; here they are put on base" in told
+    assert told.count("these adapters") == 1
