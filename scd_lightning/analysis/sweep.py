@@ -88,7 +88,8 @@ def read_sweep(folders: Sequence[Path]) -> tuple[list[SweepRun], list[Failure]]:
     failures: list[Failure] = []
     for folder in folders:
         try:
-            if (folder / "results.json").exists():
+            # A run that failed may have an earlier one's results beside it.
+            if (folder / "results.json").exists() and not (folder / "failure.json").exists():
                 runs.append(read_sweep_run(folder))
             else:
                 failures.append(_failure(folder))

@@ -147,6 +147,13 @@ def test_failed_cut_off_and_damaged_runs_are_named(make_run, tmp_path):
     assert len(comparison.settings[0].runs) == 1
 
 
+def test_a_failed_run_does_not_count_with_an_earlier_ones_results(make_run):
+    folder = make_run("run")
+    (folder / "failure.json").write_text(json.dumps({"type": "DataError", "message": "m"}))
+    comparison = compare([folder])
+    assert (comparison.settings, [failure.type for failure in comparison.failures]) == ([], ["DataError"])
+
+
 def test_a_folder_named_twice_is_one_run(make_run):
     folder = make_run("run")
     assert compare([folder, folder]).settings[0].rows[0].n == 1
