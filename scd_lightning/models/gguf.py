@@ -1,6 +1,7 @@
 """A model in a GGUF file, a local one or one that a Python package carries: found, and turned into a plain folder."""
 
 import io
+import json
 import re
 import struct
 from contextlib import redirect_stderr
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from scd_lightning.errors import ConfigError, ModelError
 
@@ -82,4 +84,16 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype, where: str) -> No
     model.is_quantized = False
     del model.config.quantization_config
     model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    _within(tokenizer, model.get_input_embeddings().num_embeddings).save_pretrained(folder)
+
+
+def _within(tokenizer: PreTrainedTokenizerFast, rows: int) -> PreTrainedTokenizerFast:
+    """The tokenizer without what transformers added to it of its own, where the model has no embedding for that."""
+    if len(tokenizer) <= rows:
+        return tokenizer
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    state["added_tokens"] = [token for token in state["added_tokens"] if token["id"] < rows]
+    backend = Tokenizer.from_str(json.dumps(state))
+    special = {name: getattr(tokenizer, name) for name in ("bos_token", "eos_token", "unk_token", "pad_token")}
+    known = {name: token for name, token in special.items() if token and backend.token_to_id(token) is not None}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, chat_template=tokenizer.chat_template, **known)

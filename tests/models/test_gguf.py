@@ -54,14 +54,15 @@ def write_gguf(path, model, tokenizer):
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_vocab_size(config.vocab_size)
-    # transformers gives every such tokenizer the last one, which real ones have.
-    tokens = [*tokenizer.convert_ids_to_tokens(range(len(tokenizer))), "<|endoftext|>"]
-    special = {*tokenizer.all_special_ids, len(tokenizer)}
+    # transformers adds one of its own to such a tokenizer, for which there is no embedding.
+    tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    special = set(tokenizer.all_special_ids)
     writer.add_tokenizer_model("gpt2")
     writer.add_token_list(tokens)
     writer.add_token_types([TokenType.CONTROL if i in special else TokenType.NORMAL for i in range(len(tokens))])
     merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
     writer.add_token_merges([" ".join(merge) for merge in merges])
+    writer.add_chat_template("{{ messages[0].content }}")
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(0)
     writer.add_pad_token_id(1)
@@ -81,7 +82,7 @@ def write_gguf(path, model, tokenizer):
 
 @pytest.fixture
 def small(make_model, tokenizer):
-    return make_model("llama", dtype=torch.float32, tie_word_embeddings=True, vocab_size=len(tokenizer) + 1)
+    return make_model("llama", dtype=torch.float32, tie_word_embeddings=True, vocab_size=len(tokenizer))
 
 
 @pytest.fixture
@@ -103,6 +104,8 @@ def test_a_converted_model_is_the_same_model(small, tokenizer, file, tmp_path):
     text = "the answer is in the text 答え"
     assert own(text).input_ids == tokenizer(text).input_ids
     assert (own.eos_token_id, own.pad_token_id) == (0, 1)
+    assert len(own) == len(tokenizer)
+    assert own.chat_template == "{{ messages[0].content }}"
 
 
 def test_equal_files_give_equal_folders(file, tmp_path):
