@@ -75,7 +75,7 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype, where: str) -> No
     try:
         # Its progress bar has no switch.
         with redirect_stderr(io.StringIO()):
-            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+            tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
             model: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=dtype)
     except (OSError, ValueError, LookupError, RuntimeError, struct.error) as error:
         raise ModelError(f"The GGUF file could not be read ({error})", where=where, got=file.name) from error
