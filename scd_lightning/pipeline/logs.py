@@ -27,10 +27,10 @@ def job_info(job: Job, *, leads: bool) -> JobInfo:
     data = job.data.description
     teacher, student = (spec.name.split("/")[-1] for spec in (job.teacher, job.student))
     settings = public_settings(job.settings) | {"versions": job.versions}
-    settings["data"] = {name: data[name] for name in ("digest", "sizes")}
+    settings["data"] = {name: data[name] for name in ("name", "digest", "sizes")}
     return JobInfo(
         name=f"{job.method.name}-{job.seed}",
-        group=f"{data.get('name', job.data.task)}: {teacher} -> {student}",
+        group=f"{data['name']}: {teacher} -> {student}",
         method=job.method.name,
         settings=settings,
         leads=leads,
