@@ -1,6 +1,6 @@
 """How sure a difference of two models is: a paired bootstrap over seeds and test samples."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -35,12 +35,8 @@ class SampleScores:
     @cached_property
     def resampled(self) -> Floats:
         """The metric [R] under R draws of the samples, which are the same ones for every model."""
-        sums = np.stack([self.hits, self.weight], axis=1).astype(np.float32)
-        samples = len(sums)
-        rows = max(1, _CELLS // samples)
-        starts = range(0, DRAWS, rows)
-        drawn = np.concatenate([_counts(samples, start, min(rows, DRAWS - start)) @ sums for start in starts])
-        return _ratio(drawn[:, 0].astype(np.float64), drawn[:, 1].astype(np.float64))
+        drawn = np.concatenate([*drawn_sums(np.stack([self.hits, self.weight], axis=1), DRAWS)])
+        return _ratio(drawn[:, 0], drawn[:, 1])
 
 
 @dataclass(frozen=True)
@@ -84,6 +80,23 @@ def paired_bootstrap(ours: Sequence[SampleScores], theirs: Sequence[SampleScores
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     value = float(np.mean([a.value - b.value for a, b in pairs]))
     return Interval(value, float(low), float(high), LEVEL, len(ours), samples)
+
+
+def drawn_sums(columns: Floats, draws: int) -> Iterator[Floats]:
+    """Sums over drawn samples, as many as there are, with replacement; the same draws each time.
+
+    Args:
+        columns: [S, D], what each sample adds.
+        draws: R, how often to draw.
+
+    Yields:
+        [r, D], until there are R in all.
+    """
+    samples = len(columns)
+    rows = max(1, _CELLS // samples)
+    for start in range(0, draws, rows):
+        counts = _counts(samples, start, min(rows, draws - start))
+        yield (counts @ columns.astype(np.float32)).astype(np.float64)
 
 
 def _check(ours: Sequence[SampleScores], theirs: Sequence[SampleScores]) -> int:

@@ -1,5 +1,7 @@
 """HTML pages from the templates beside this file. Whatever comes from data or configuration is escaped."""
 
+import json
+import re
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -26,3 +28,14 @@ def render(template: str, **context: Any) -> str:
     ):
         environment.filters[format_value.__name__] = format_value
     return environment.get_template(template).render(**context)
+
+
+def script_json(value: Any) -> str:
+    r"""JSON that can stand in a <script> element: nothing in it ends the element, opens a comment or breaks a line.
+
+    >>> script_json({"a": "</script><!--"})
+    '{"a":"\\u003c/script>\\u003c!--"}'
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # Lone surrogates, which JSON can hold and UTF-8 can't, go the same way.
+    return re.sub("[<&\u2028\u2029\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)

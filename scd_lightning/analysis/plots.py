@@ -52,14 +52,14 @@ STYLE: Any = {
 }
 
 
-def plot(draw: Callable[..., None]) -> Callable[..., str]:
-    """Turns a function that draws on axes into one that returns an SVG element."""
+def plot(draw: Callable[..., None], size: tuple[float, float] = (4.6, 3.4)) -> Callable[..., str]:
+    """Turns a function that draws on axes into one that returns an SVG element, of a size in inches."""
 
     @wraps(draw)
     def render(*args: Any, **kwargs: Any) -> str:
         # The salt names the ids inside the SVG: equal input gives an equal file, and plots of one page don't clash.
-        with matplotlib.rc_context(STYLE | {"svg.hashsalt": draw.__name__}):
-            figure = Figure(figsize=(4.6, 3.4), layout="constrained")
+        with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"{draw.__name__} {args} {kwargs}"}):
+            figure = Figure(figsize=size, layout="constrained")
             draw(figure.subplots(), *args, **kwargs)
             return _svg(figure)
 
@@ -184,25 +184,27 @@ def loss_scatter_plot(axes: Axes, student: Sequence[float], teacher: Sequence[fl
 
 
 @plot
-def comparison_plot(axes: Axes, rows: Sequence[dict[str, Any]], metric: str) -> None:
-    """Draws a metric of teacher, anchor and student for each method, with its spread where there is one.
+def advantage_plot(axes: Axes, points: Sequence[dict[str, Any]]) -> None:
+    """Draws the student's advantage and deficit against the teacher's best checkpoint over its epochs."""
+    _line(axes, points, "advantage", label="advantage (SFS)", **LOOKS["student"])
+    _line(axes, points, "deficit", label="deficit (TFS)", linestyle="--", **LOOKS["teacher"])
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="student epoch", ylabel="nats per token", title="Advantage and deficit, validation")
+    axes.legend()
 
-    Args:
-        axes: Where to draw.
-        rows: For each method {"method", "teacher", "anchor", "student"}, the models as (mean, spread or None) or None.
-        metric: Name of the metric.
-    """
-    for offset, (name, look) in zip((-0.18, 0.0, 0.18), LOOKS.items(), strict=True):
-        points = [(row[name], index + offset) for index, row in enumerate(rows) if row[name] is not None]
-        if points:
-            means, spreads = zip(*(value for value, _ in points), strict=True)
-            errors = [spread or 0.0 for spread in spreads]
-            positions = [position for _, position in points]
-            axes.errorbar(means, positions, xerr=errors, linestyle="none", capsize=3, label=name, **look)
-    axes.set_yticks(range(len(rows)), [row["method"] for row in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set(xlabel=f"test {metric}", title="Methods")
-    _legend_below(axes, columns=3)
+
+def _weights_plot(axes: Axes, counts: Sequence[int], stage: int, top: float) -> None:
+    total = max(sum(counts), 1)
+    edges = [index / len(counts) for index in range(len(counts) + 1)]
+    heights = [100 * number / total for number in counts]
+    axes.stairs(heights, edges, fill=True, facecolor="none", edgecolor=STUDENT, hatch="////", linewidth=1.2)
+    axes.set(xlim=(0, 1), ylim=(0, 100 * top), xticks=[0, 0.5, 1], xlabel="weight", title=f"stage {stage}")
+    axes.set_ylabel("% of samples")
+
+
+# The samples' weights in one stage; `top` is the highest share of all stages, so that panels can be compared.
+weights_plot = plot(_weights_plot, size=(2.3, 1.9))
 
 
 def _line(axes: Axes, points: Sequence[dict[str, Any]], field: str, **look: Any) -> None:

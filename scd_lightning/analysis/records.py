@@ -29,6 +29,8 @@ class RunRecord:
         trajectory: The teacher's checkpoints on the validation split, in order of their steps.
         curves: For teacher, anchor and student, one point an epoch.
         predictions: For teacher, anchor and student, one row per test sample, in the same order.
+        samples: The test samples themselves, in that order; empty for runs that did not save them.
+        run: run.json: the command, and when it started and finished.
     """
 
     results: dict[str, Any]
@@ -37,6 +39,8 @@ class RunRecord:
     trajectory: list[dict[str, Any]]
     curves: dict[str, list[dict[str, Any]]]
     predictions: dict[str, list[dict[str, Any]]]
+    samples: list[dict[str, Any]]
+    run: dict[str, Any]
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -52,8 +56,11 @@ def read_run(folder: Path) -> RunRecord:
         trajectory=read_json(folder / "trajectory.json", []),
         curves=read_json(folder / "curves.json", {}),
         predictions={name: rows for name in PREDICTORS if (rows := read_predictions(folder, name))},
+        samples=read_predictions(folder, "samples"),
+        run=read_json(folder / "run.json", {}),
     )
-    orders = {tuple(row["id"] for row in rows) for rows in record.predictions.values()}
+    tables = [*record.predictions.values(), *([record.samples] if record.samples else [])]
+    orders = {tuple(row["id"] for row in rows) for rows in tables}
     if len(orders) > 1:
         raise StoreError(
             "The models' predictions are not of the same samples",

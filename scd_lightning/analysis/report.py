@@ -3,18 +3,23 @@
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.analysis import plots
-from scd_lightning.analysis.pages import render
-from scd_lightning.analysis.records import (
-    MODEL_NAMES,
-    RunRecord,
-    decompositions,
-    metric_names,
-    read_run,
-    verdict,
+from scd_lightning.analysis.formatting import number
+from scd_lightning.analysis.intervals import RunIntervals, run_intervals
+from scd_lightning.analysis.label_scores import label_scores, matches_strings
+from scd_lightning.analysis.pages import render, script_json
+from scd_lightning.analysis.records import MODEL_NAMES, RunRecord, decompositions, metric_names, read_run
+from scd_lightning.analysis.report_csv import downloads
+from scd_lightning.analysis.report_figures import (
+    curve_drawings,
+    schedule_drawings,
+    stages,
+    subdomain_drawings,
+    trajectory_drawing,
+    weights_drawings,
 )
-
-EXAMPLES = 5
+from scd_lightning.analysis.report_samples import sample_table
+from scd_lightning.analysis.report_words import bounds, caveats, plain, verdict_sentence
+from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
 
 
 def write_report(run_dir: Path) -> Path:
@@ -31,96 +36,104 @@ def write_report(run_dir: Path) -> Path:
         StoreError: results.json is missing, or a file is damaged.
     """
     record = read_run(run_dir)
-    results = record.results
+    found = run_intervals(record)
+    samples = sample_table(record)
     page = render(
         "report.html.j2",
-        results=results,
-        verdict=verdict(results),
-        metrics=metric_names(results),
-        models=[(title, results["metrics"][name]) for name, title in MODEL_NAMES.items() if name in results["metrics"]],
-        decompositions=decompositions(results),
+        results=record.results,
+        name=record.results["data"].get("name") or record.results["task"],
+        verdict=verdict_sentence(record, found),
+        caveats=caveats(record, found),
+        metrics=_metrics(record, found),
+        models=_models(record),
+        differences=_differences(record, found),
+        decompositions=decompositions(record.results),
+        labels=label_scores(record),
+        label_models=list(record.predictions),
+        strings=matches_strings(record),
         stages=stages(record),
         best=record.schedule.get("best_checkpoint"),
+        trajectory=record.trajectory,
+        trajectory_drawing=trajectory_drawing(record),
+        schedule_drawings=schedule_drawings(record),
+        weights_drawings=weights_drawings(record),
+        curve_drawings=curve_drawings(record),
+        curves=record.curves,
+        subdomain_drawings=subdomain_drawings(record),
+        samples=samples,
+        sample_data=None if samples is None else script_json(samples),
         costs=record.costs,
-        figures=figures(record),
-        examples=examples(record),
+        facts=_facts(record),
+        run=record.run,
+        downloads=downloads(record, found),
     )
     path = run_dir / "report.html"
-    path.write_text(page, encoding="utf-8")
+    path.write_bytes(page.encode("utf-8", "replace"))
     return path
 
 
-def stages(record: RunRecord) -> list[dict[str, Any]]:
-    """Lists the stages, each with the score of each checkpoint, or None where the policy scores none."""
-    recorded = record.schedule.get("stages") or record.results.get("schedule") or []
-    return [{"mean_weight": None, **stage, "score": _score(stage)} for stage in recorded]
+def _models(record: RunRecord) -> list[tuple[str, str]]:
+    return [(name, title) for name, title in MODEL_NAMES.items() if name in record.results["metrics"]]
 
 
-def figures(record: RunRecord) -> list[tuple[str, str]]:
-    """Draws what was recorded, as (caption, SVG)."""
-    found = [_trajectory(record), *_schedule(record), *_curves(record), _scatter(record)]
-    return [figure for figure in found if figure is not None]
+def _differences(record: RunRecord, found: RunIntervals) -> list[tuple[str, str]]:
+    """The pairs whose differences are shown; a student of plain fine-tuning is its own anchor."""
+    same = record.results.get("method") == "sft"
+    return [pair for pair in found.differences if not (same and "anchor" in pair)]
 
 
-def examples(record: RunRecord) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Picks the test samples on which the student's loss is furthest below, and furthest above, the teacher's."""
-    if not {"teacher", "student"} <= set(record.predictions):
-        return []
-    rows = [
-        {"teacher": teacher, "student": student, "difference": student["loss"] - teacher["loss"]}
-        for teacher, student in zip(record.predictions["teacher"], record.predictions["student"], strict=True)
+def _metrics(record: RunRecord, found: RunIntervals) -> list[dict[str, Any]]:
+    """A row for each metric: every model's value with its interval, and the differences with theirs."""
+    names = metric_names(record.results)
+    if found.primary == SAMPLE_SCORE and found.models:
+        names.insert(1, SAMPLE_SCORE)
+    return [
+        {
+            "name": name,
+            "values": [_value(record, found, model, name) for model, _ in _models(record)],
+            "differences": [_difference(found, pair, name) for pair in _differences(record, found)],
+        }
+        for name in names
     ]
-    rows.sort(key=lambda row: row["difference"])
-    ahead = [row for row in rows[:EXAMPLES] if row["difference"] < 0]
-    behind = [row for row in rows[::-1][:EXAMPLES] if row["difference"] > 0]
-    titled = [("Where the student is furthest ahead", ahead), ("Where it is furthest behind", behind)]
-    return [(title, picked) for title, picked in titled if picked]
 
 
-def _score(stage: dict[str, Any]) -> list[float] | None:
-    best, student = stage.get("best_kl"), stage.get("student_kl")
-    if best is None or student is None:
+def _value(record: RunRecord, found: RunIntervals, model: str, metric: str) -> dict[str, Any]:
+    interval = found.models.get(model, {}).get(metric)
+    recorded = record.results["metrics"][model].get(metric, interval and interval.value)
+    return {"value": recorded, "bounds": interval and f"{number(interval.low)} to {number(interval.high)}"}
+
+
+def _difference(found: RunIntervals, pair: tuple[str, str], metric: str) -> dict[str, Any] | None:
+    interval = found.differences[pair].get(metric)
+    if interval is None:
         return None
-    return [a + b for a, b in zip(best, student, strict=True)]
+    sure = interval.low > 0 or interval.high < 0
+    return {"value": interval.value, "bounds": bounds(interval), "sure": sure}
 
 
-def _trajectory(record: RunRecord) -> tuple[str, str] | None:
-    if not record.trajectory:
-        return None
-    recorded = record.trajectory[0]["metrics"]
-    primary = record.results["primary_metric"]
-    metric = primary if primary in recorded else next((name for name in recorded if name != "loss"), "loss")
-    best = record.schedule.get("best_checkpoint")
-    return "The teacher's kept checkpoints.", plots.trajectory_plot(record.trajectory, metric, best)
-
-
-def _schedule(record: RunRecord) -> list[tuple[str, str]]:
-    recorded = stages(record)
-    if not recorded:
-        return []
-    best = record.schedule.get("best_checkpoint")
-    drawn = [("Which checkpoint the student learned from.", plots.schedule_plot(recorded, best))]
-    scored = [stage for stage in recorded if stage["score"]]
-    if scored:
-        text = "KL(best || checkpoint) + KL(student || checkpoint) at each stage's start; the lowest is chosen."
-        drawn.append((text, plots.scores_plot(scored)))
-    return drawn
-
-
-def _curves(record: RunRecord) -> list[tuple[str, str]]:
-    points = [point for curve in record.curves.values() for point in curve]
-    drawn = []
-    if points:
-        text = "Cross-entropy with the gold answers, for every model and method alike."
-        drawn.append((text, plots.loss_curves_plot(record.curves)))
-    if any(point.get("validation_metric") is not None for point in points):
-        drawn.append(("On the validation split, after each epoch.", plots.metric_curves_plot(record.curves)))
-    return drawn
-
-
-def _scatter(record: RunRecord) -> tuple[str, str] | None:
-    if not {"teacher", "student"} <= set(record.predictions):
-        return None
-    student, teacher = ([row["loss"] for row in record.predictions[name]] for name in ("student", "teacher"))
-    text = "Mean completion-token loss of each test sample; below the diagonal the student is the better one."
-    return text, plots.loss_scatter_plot(student, teacher)
+def _facts(record: RunRecord) -> list[tuple[str, str]]:
+    """What was run, as (name, text), without what was not recorded."""
+    results, data, run = record.results, record.results["data"], record.run
+    models = [
+        (role, f"{model['name']}, {model['parameters']:,} parameters") for role, model in results["models"].items()
+    ]
+    recorded = [
+        ("method", results.get("method")),
+        ("seed", results.get("seed")),
+        *models,
+        ("data", data.get("name") or results["task"]),
+        ("source", data.get("source")),
+        ("digest of the data", data.get("digest")),
+        ("samples", data.get("sizes")),
+        ("split", data.get("split")),
+        ("settings", data.get("settings")),
+        ("language", data.get("language")),
+        ("shared between splits", data.get("overlap")),
+        ("lost in conversion", data.get("lost")),
+        ("inputs cut", data.get("cut")),
+        ("samples dropped", data.get("dropped")),
+        ("started", run.get("started")),
+        ("finished", run.get("finished")),
+        ("versions", results.get("versions")),
+    ]
+    return [(name, plain(value)) for name, value in recorded if value not in (None, {}, [], "")]

@@ -11,7 +11,7 @@ from scd_lightning.analysis.bootstrap import SampleScores
 SAMPLE_SCORE = "sample score"
 _MEANS = {"accuracy", "token_f1"}
 # Recorded metrics went through float32.
-_TOLERANCE = 1e-5
+TOLERANCE = 1e-5
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -29,9 +29,9 @@ def primary_scores(results: Mapping[str, Any], model: str, rows: Rows, gold: Row
         The metric's name, or `SAMPLE_SCORE`, and the scores.
     """
     metric = results["primary_metric"]
-    scores = _exact(metric, rows, gold)
+    scores = exact_scores(metric, rows, gold)
     recorded = results["metrics"].get(model, {}).get(metric)
-    if scores is not None and recorded is not None and abs(scores.value - recorded) < _TOLERANCE:
+    if scores is not None and recorded is not None and abs(scores.value - recorded) < TOLERANCE:
         return metric, scores
     return SAMPLE_SCORE, mean_scores(rows)
 
@@ -42,7 +42,8 @@ def mean_scores(rows: Rows) -> SampleScores:
     return SampleScores(scores, np.ones_like(scores))
 
 
-def _exact(metric: str, rows: Rows, gold: Rows) -> SampleScores | None:
+def exact_scores(metric: str, rows: Rows, gold: Rows) -> SampleScores | None:
+    """A metric that is a ratio of sums over samples; None for others, and where the rows lack what it needs."""
     if metric in _MEANS:
         return mean_scores(rows)
     if len(gold) != len(rows) or not all("entities" in row for row in (*rows, *gold)):

@@ -60,6 +60,10 @@ def _stage(stage: int) -> dict[str, Any]:
     }
 
 
+def _weights(stage: int) -> list[int]:
+    return [100 + stage, *[0] * 18, 50]
+
+
 def _schedule(stages: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "method": "scd_aw",
@@ -117,17 +121,24 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
 def full_run(make_run: Callable[..., Path]) -> Path:
     """A run of scd_aw with every file that a run can leave."""
     folder = make_run("run")
-    _write(folder / "schedule.json", _schedule(results()["schedule"]))
+    stages = [stage | {"weights": _weights(stage["stage"])} for stage in results()["schedule"]]
+    _write(folder / "schedule.json", _schedule(stages))
     checkpoint_scores = enumerate((0.41, 0.7, 0.82, 0.81))
     trajectory = [
         {"index": i, "step": 100 * (i + 1), "metrics": {"f1": f1, "loss": 1 - f1}} for i, f1 in checkpoint_scores
     ]
     _write(folder / "trajectory.json", trajectory)
-    _write(folder / "curves.json", {"teacher": _curve(6, 0.1), "anchor": _curve(8, 0.3), "student": _curve(8, 0.15)})
+    student = [point | {"advantage": 0.1, "deficit": 0.3} for point in _curve(8, 0.15)]
+    _write(folder / "curves.json", {"teacher": _curve(6, 0.1), "anchor": _curve(8, 0.3), "student": student})
     teacher_cost = {"seconds": 75.2, "cpu_seconds": 148.0, "peak_memory_bytes": 900 * 2**20, "samples": 24000}
     distill_cost = {"seconds": 31.0, "teacher_loads": 4, "teacher_forward_samples": 16000, "padding_share": 0.07}
     _write(folder / "costs.json", {"teacher_sft": {**teacher_cost, "reused": True}, "distill": distill_cost})
     for name in ("teacher", "anchor", "student"):
         lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in _predictions(name, 300)]
         (folder / "predictions" / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    _write(folder / "run.json", {"command": "python run.py task=ner '</pre>'", "started": "2030-01-01T00:00:00Z"})
+    texts = [f"テキスト {index} </script><!-- \u2028 \u05d0\u05d1" for index in range(300)]
+    samples = [{"id": f"test-{i}", "input": text, "labels": ["疾患", "DRUG"]} for i, text in enumerate(texts)]
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in samples]
+    (folder / "predictions" / "samples.jsonl").write_text("".join(lines), encoding="utf-8")
     return folder

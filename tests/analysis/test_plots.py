@@ -11,7 +11,6 @@ STAGES = [
 ]
 TRAJECTORY = [{"index": i, "step": 10 * i, "metrics": {"f1": 0.1 * i}} for i in range(3)]
 CURVES = {"student": [{"epoch": 0, "step": 5, "train_loss": 1.0, "validation_loss": None, "validation_metric": None}]}
-ROWS = [{"method": "td", "teacher": (0.8, 0.01), "anchor": None, "student": (0.7, None)}]
 
 
 def drawn() -> dict[str, str]:
@@ -22,7 +21,9 @@ def drawn() -> dict[str, str]:
         "losses": plots.loss_curves_plot(CURVES),
         "metrics": plots.metric_curves_plot(CURVES | {"teacher": [{"epoch": 0, "validation_metric": 0.5}]}),
         "scatter": plots.loss_scatter_plot([0.0, 0.2, 0.5], [0.1, 0.2, 0.3]),
-        "comparison": plots.comparison_plot(ROWS, "f1"),
+        "advantage": plots.advantage_plot([{"epoch": 0, "advantage": 0.1, "deficit": 0.2}, {"epoch": 1}]),
+        "weights 0": plots.weights_plot([5, 0, 5], 0, 0.5),
+        "weights 1": plots.weights_plot([2, 4, 4], 1, 0.5),
     }
 
 
@@ -57,8 +58,10 @@ def test_equal_input_gives_equal_text(svgs):
 
 
 def test_text_from_data_is_neither_markup_nor_mathematics():
-    svg = plots.comparison_plot([{**ROWS[0], "method": "<b>$x$ 蒸留"}], "f1")
-    assert "<b>$x$ 蒸留" in texts(svg)
+    svg = plots.trajectory_plot(TRAJECTORY, "f1", None)
+    renamed = [{**entry, "metrics": {"<b>$x$ 蒸留": 0.5}} for entry in TRAJECTORY]
+    assert svg != plots.trajectory_plot(renamed, "<b>$x$ 蒸留", None)
+    assert "validation <b>$x$ 蒸留" in texts(plots.trajectory_plot(renamed, "<b>$x$ 蒸留", None))
 
 
 def test_scatter_names_both_sides_with_their_shares():

@@ -1,0 +1,104 @@
+"""How sure the metrics of one run are: a paired bootstrap over its test samples."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scd_lightning.analysis.bootstrap import LEVEL, Floats, Interval, drawn_sums
+from scd_lightning.analysis.records import RunRecord, metric_names
+from scd_lightning.analysis.sample_scores import SAMPLE_SCORE, TOLERANCE, mean_scores
+from scd_lightning.analysis.statistics import Statistic, statistic
+
+DRAWS = 10_000
+# What the report compares: the first minus the second.
+PAIRS = (("student", "teacher"), ("student", "anchor"), ("anchor", "teacher"))
+
+
+@dataclass(frozen=True)
+class RunIntervals:
+    """Intervals of a run's metrics, wherever the saved rows give the recorded metric.
+
+    Attributes:
+        models: Model -> metric -> its interval.
+        differences: (model, other) -> metric -> the interval of their difference.
+        primary: The metric of the verdict: the task's primary one, or `SAMPLE_SCORE` where that can't be resampled.
+        samples: S.
+    """
+
+    models: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    differences: dict[tuple[str, str], dict[str, Interval]] = field(default_factory=dict)
+    primary: str = SAMPLE_SCORE
+    samples: int = 0
+
+
+def run_intervals(record: RunRecord) -> RunIntervals:
+    """Resamples the test samples 10,000 times, the same ones for every model and metric, from a fixed seed.
+
+    A metric of the whole set, such as micro F1, is computed anew on each draw from the counts of the samples drawn:
+    it is no mean over samples.
+    """
+    rows = list(record.predictions.values())
+    if not rows or not rows[0]:
+        return RunIntervals()
+    found = {name: _statistics(record, name) for name in record.predictions}
+    primary = record.results["primary_metric"]
+    if not all(primary in of_model for of_model in found.values()):
+        primary = SAMPLE_SCORE
+        for name, of_model in found.items():
+            scores = mean_scores(record.predictions[name])
+            of_model[primary] = Statistic(scores.hits[:, None], lambda sums: sums[:, 0] / len(rows[0]))
+    drawn = _resample(found)
+    samples = len(rows[0])
+    whole = {name: {metric: each.whole for metric, each in of_model.items()} for name, of_model in found.items()}
+    return RunIntervals(
+        {
+            name: {metric: _interval(whole[name][metric], values, samples) for metric, values in of_model.items()}
+            for name, of_model in drawn.items()
+        },
+        {
+            (ours, theirs): {
+                metric: _interval(
+                    whole[ours][metric] - whole[theirs][metric], drawn[ours][metric] - drawn[theirs][metric], samples
+                )
+                for metric in drawn[ours]
+                if metric in drawn[theirs]
+            }
+            for ours, theirs in PAIRS
+            if ours in drawn and theirs in drawn
+        },
+        primary,
+        samples,
+    )
+
+
+def _statistics(record: RunRecord, model: str) -> dict[str, Statistic]:
+    """The model's metrics that the saved rows reproduce."""
+    settings = record.results.get("data", {}).get("settings", {})
+    recorded = record.results["metrics"].get(model, {})
+    found = {}
+    for metric in metric_names(record.results):
+        each = statistic(metric, record.predictions[model], record.samples, settings)
+        if each is not None and metric in recorded and abs(each.whole - recorded[metric]) < TOLERANCE:
+            found[metric] = each
+    return found
+
+
+def _resample(found: Mapping[str, Mapping[str, Statistic]]) -> dict[str, dict[str, Floats]]:
+    """Model -> metric -> its values [R] under the draws."""
+    places = [(name, metric) for name, of_model in found.items() for metric in of_model]
+    parts = [found[name][metric] for name, metric in places]
+    ends = np.cumsum([part.columns.shape[1] for part in parts])[:-1]
+    values: list[list[Floats]] = [[] for _ in parts]
+    for sums in drawn_sums(np.hstack([part.columns for part in parts]), DRAWS):
+        for kept, part, own in zip(values, parts, np.split(sums, ends, axis=1), strict=True):
+            kept.append(part.value(own))
+    drawn: dict[str, dict[str, Floats]] = {name: {} for name in found}
+    for (name, metric), kept in zip(places, values, strict=True):
+        drawn[name][metric] = np.concatenate(kept)
+    return drawn
+
+
+def _interval(value: float, drawn: Floats, samples: int) -> Interval:
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(value, float(low), float(high), LEVEL, 1, samples)

@@ -1,0 +1,85 @@
+"""What the report of a run says in words."""
+
+from typing import Any
+
+from scd_lightning.analysis.bootstrap import Interval
+from scd_lightning.analysis.formatting import number, signed
+from scd_lightning.analysis.intervals import RunIntervals
+from scd_lightning.analysis.records import RunRecord, verdict
+from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
+
+
+def verdict_sentence(record: RunRecord, found: RunIntervals) -> str:
+    """Says in one sentence whether the student beat its teacher, how sure that is, and what the anchor has.
+
+    Args:
+        record: The run.
+        found: Its intervals; without those of student and teacher, the sentence has none.
+    """
+    lead = found.differences.get(("student", "teacher"), {}).get(found.primary)
+    if lead is None:
+        return verdict(record.results)
+    teacher, student = (found.models[name][found.primary] for name in ("teacher", "student"))
+    text = (
+        f"The student {_outcome(lead)} on the {found.samples} test samples: {_name(found.primary)} "
+        f"{number(student.value)} against {number(teacher.value)}, {_with_interval(lead)}"
+    )
+    anchor = found.differences.get(("student", "anchor"), {}).get(found.primary)
+    if anchor is not None and record.results.get("method") != "sft":
+        text += f"; against its anchor, the same model fine-tuned alone, it is {_with_interval(anchor)}"
+    return text + "."
+
+
+def _outcome(lead: Interval) -> str:
+    if lead.low > 0:
+        return "beats its teacher"
+    return "stays behind its teacher" if lead.high < 0 else "can't be told apart from its teacher"
+
+
+def _with_interval(found: Interval) -> str:
+    level = f"{100 * found.level:.0f} %"
+    return f"{signed(found.value)} ({level} interval {bounds(found)})"
+
+
+def bounds(found: Interval) -> str:
+    """The ends of a difference's range."""
+    return f"{signed(found.low)} to {signed(found.high)}"
+
+
+def _name(metric: str) -> str:
+    return "mean sample score" if metric == SAMPLE_SCORE else metric
+
+
+def caveats(record: RunRecord, found: RunIntervals) -> list[str]:
+    """What makes the verdict weaker than it sounds."""
+    notes = []
+    data = record.results["data"]
+    if found.primary == SAMPLE_SCORE and found.samples:
+        notes.append(
+            f"{record.results['primary_metric']} can't be taken from this run's saved rows: "
+            "the interval is of the mean of the samples' own scores."
+        )
+    if found.samples:
+        notes.append(
+            "The interval says what other test samples would change. It is one run with one seed: "
+            "what another seed would change takes several runs."
+        )
+    overlap = sum(_numbers(data.get("overlap")))
+    if overlap:
+        notes.append(f"Splits share texts ({_listed(data['overlap'])}): scores on those are too good.")
+    if data.get("unseen_labels"):
+        notes.append(f"Test labels that the training split lacks: {_listed(data['unseen_labels'])}.")
+    return notes
+
+
+def plain(value: Any) -> str:
+    """A recorded description as people read it: 'train 3, test 1'."""
+    return _listed(value) if isinstance(value, dict) else str(value)
+
+
+def _listed(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {plain(value)}" for name, value in values.items())
+
+
+def _numbers(value: Any) -> list[float]:
+    return [each for each in value.values() if isinstance(each, int | float)] if isinstance(value, dict) else []
