@@ -11,6 +11,8 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerF
 
 from scd_lightning.models.causal_lm import CausalLM
 
+_LONGEST_IDENTIFIER = 40
+
 
 def export(
     model: CausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path, max_new_tokens: int | None = None
@@ -82,4 +84,6 @@ def _package_license(package: str) -> str | None:
         metadata = importlib.metadata.metadata(package.replace("_", "-"))
     except importlib.metadata.PackageNotFoundError:
         return None
-    return next((metadata[name] for name in ("License-Expression", "License") if name in metadata), None)
+    found = next((metadata[name] for name in ("License-Expression", "License") if name in metadata), "")
+    # The hub's identifiers are in lower case; some packages have the licence's whole text there.
+    return found.lower() if found and len(found) < _LONGEST_IDENTIFIER and "\n" not in found else None

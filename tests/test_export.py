@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from scd_lightning.batch import Slot, TokenizedSample
 from scd_lightning.data.collate import collate
-from scd_lightning.export import export
+from scd_lightning.export import base_facts, export
 from scd_lightning.models.loading import build_model
 from scd_lightning.models.spec import LoRA, StudentSpec
 from scd_lightning.models.tokenizers import train_tokenizer
@@ -129,3 +129,39 @@ def test_the_package_is_not_needed(make_student, tokenizer, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        ("---\nlicense: apache-2.0\ntags: [a]\n---\n# A model\n", "apache-2.0"),
+        ("# A model\n---\nlicense: mit\n---\n", None),
+        ("---\nlicense: [unclosed\n---\n", None),
+        (None, None),
+    ],
+    ids=["front matter", "not at the start", "broken", "no card"],
+)
+def test_the_licence_is_the_base_models_own(tmp_path, card, expected):
+    if card is not None:
+        (tmp_path / "README.md").write_text(card)
+    assert base_facts("a name", str(tmp_path)) == {"name": "a name", "hub_id": None, "license": expected}
+
+
+def test_facts_of_models_from_scratch_the_hub_and_packages():
+    assert base_facts("s", None) == {}
+    assert base_facts("s", "no-one/has-this") == {
+        "name": "no-one/has-this",
+        "hub_id": "no-one/has-this",
+        "license": None,
+    }
+    assert base_facts("s", None, gguf="no_such_package:file.gguf")["license"] is None
+    assert base_facts("s", None, gguf="/somewhere/file.gguf") == {"name": "s", "hub_id": None, "license": None}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [({"License-Expression": "Apache-2.0"}, "apache-2.0"), ({"License": "The whole\ntext"}, None), ({}, None)],
+)
+def test_the_licence_of_a_model_in_a_package_is_the_packages(monkeypatch, metadata, expected):
+    monkeypatch.setattr("importlib.metadata.metadata", lambda name: metadata if name == "a-package" else {})
+    assert base_facts("s", None, gguf="a_package:file.gguf")["license"] == expected
