@@ -102,15 +102,16 @@ def _check(job: Job, models: Sequence[SavedModel], spec: ModelSpec, name: str) -
         receiver.match(model)
         if model.kind == "transformers":
             agreement.check_config(model, empty.config, name, trust_remote_code=spec.trust_remote_code)
-        if model.kind == "peft" and distributed.rank() == 0:
-            _tell_of_another_base(model, spec)
+    if distributed.rank() == 0:
+        _tell_of_another_base(models, spec)
 
 
-def _tell_of_another_base(model: SavedModel, spec: ModelSpec) -> None:
+def _tell_of_another_base(models: Sequence[SavedModel], spec: ModelSpec) -> None:
     """Weights of the same shapes can't be told apart, and one model has many names: it can only be said."""
-    base = read_adapter(model.path).base
-    if base and spec.path is not None and Path(base).name != Path(spec.path).name:
-        say(f"{model.path}: these adapters were trained on {base}; here they are put on {spec.name}")
+    bases = {read_adapter(model.path).base for model in models if model.kind == "peft"}
+    for base in sorted(filter(None, bases)):
+        if spec.path is not None and Path(base).name != Path(spec.path).name:
+            say(f"These adapters were trained on {base}; here they are put on {spec.name}")
 
 
 def _receiving(spec: StudentSpec, saved: SavedModel) -> StudentSpec:

@@ -270,5 +270,5 @@ def test_adapters_of_another_base_are_told_of(make_imported, adapters, tmp_path,
     edit(tmp_path / "spoiled" / "checkpoint-4" / "adapter_config.json", base_model_name_or_path="some/other-model")
     make_imported(f"teacher.trajectory='{tmp_path / 'spoiled'}'")
     told = " ".join(capsys.readouterr().out.split())
-    assert "checkpoint-4: these adapters were trained on some/other-model; here they are put on base" in told
-    assert told.count("these adapters") == 1
+    assert "These adapters were trained on some/other-model; here they are put on base" in told
+    assert told.count("These adapters") == 1
