@@ -61,7 +61,7 @@ if (box) {
   const state = { kind: "all", text: "", label: "", page: 0, size: 25, sign: -1, value: (row) => row.difference };
   let shown = data.rows;
 
-  const line = (text) => String(text).replace(/\s*\n\s*/g, " · ");
+  const line = (text) => String(text).trim().replace(/\s*\n\s*/g, " · ");
   const figure = (value) => {
     if (value === null || value === undefined) return "–";
     return value !== 0 && Math.abs(value) < 5e-4 ? value.toExponential(1) : value.toFixed(3);
@@ -137,7 +137,11 @@ if (box) {
     for (const name of data.models) {
       const each = row.models[name];
       parts.push(heading(row, name));
-      parts.push(entities && each.entities ? marked(row.input, judgeEntities(row.entities, each.entities)) : content(each.answer));
+      const drawn = entities && each.entities;
+      if (drawn) parts.push(marked(row.input, judgeEntities(row.entities, each.entities)));
+      // What could not be read is in no mark.
+      if (drawn && each.malformed) parts.push(make("div", { class: "soft" }, "As it was written:"));
+      if (!drawn || each.malformed) parts.push(content(each.answer));
     }
     return make("div", { class: "sheet" }, ...parts);
   };
@@ -151,9 +155,9 @@ if (box) {
       { title: name, value: (row) => row.models[name].correct, cell: (row) => snippet(judged(row, name), line(row.models[name].answer)) },
     ]),
     ...["teacher", "student"].filter((name) => data.models.includes(name)).map((name) => (
-      { title: `${name} loss`, width: "4.6rem", value: (row) => row.models[name].loss, cell: (row) => make("td", {}, figure(row.models[name].loss)) }
+      { title: `${name} loss`, width: "4.8rem", value: (row) => row.models[name].loss, cell: (row) => make("td", {}, figure(row.models[name].loss)) }
     )),
-    ...(paired ? [{ title: "difference", width: "5.6rem", value: (row) => row.difference, cell: (row) => make("td", {}, (row.difference > 0 ? "+" : "") + figure(row.difference)) }] : []),
+    ...(paired ? [{ title: "difference", width: "6.6rem", value: (row) => row.difference, cell: (row) => make("td", {}, (row.difference > 0 ? "+" : "") + figure(row.difference)) }] : []),
   ].filter((column) => column.title !== "input" || data.rows.some((row) => row.input));
 
   const table = make("table", { id: "sample-table" }), body = make("tbody");
@@ -230,9 +234,9 @@ if (box) {
   box.append(
     make("div", { class: "controls", role: "group", "aria-label": "kinds of samples" }, ...Object.values(buttons)),
     make("div", { class: "controls" }, search, labels.length > 1 ? choice : null, sizes),
+    ...(sheetKey ? [sheetKey] : []),
     make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "test samples" }, table),
     make("div", { class: "controls" }, back, forth, status, save),
-    ...(sheetKey ? [sheetKey] : []),
   );
   search.setAttribute("aria-label", "search the samples");
   draw();
