@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scd_lightning.arguments import check_arguments
+from scd_lightning.data.base import DomainDataModule
 from scd_lightning.errors import ConfigError, ScdError
 from scd_lightning.pipeline.artifacts import ArtifactStore
 from scd_lightning.pipeline.job import Job
@@ -57,6 +58,14 @@ def build_job(cfg: DictConfig, run_dir: Path, *, locking: bool = True) -> Job:
         run_dir=run_dir,
         settings={str(name): value for name, value in settings.items()},
     )
+
+
+def build_task(cfg: DictConfig) -> DomainDataModule:
+    """Makes the task's data alone, not read yet."""
+    settings = OmegaConf.to_container(cfg.task, resolve=True)
+    assert isinstance(settings, dict)
+    data: DomainDataModule = _build({str(name): value for name, value in settings.items()}, "task")
+    return data
 
 
 def _build(values: dict[str, Any], where: str) -> Any:

@@ -16,6 +16,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from scd_lightning import smoke
 from scd_lightning.errors import ConfigError, ScdError, StoreError
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
     job.trainer.check_devices(launched=rank)
     if rank:
         _join_ranks(job)
+    if smoke.is_smoke():
+        smoke.time_steps(job)
     leads = WORKER not in os.environ and os.environ.get("RANK", "0") == "0"
     with _on_record(job) if leads else nullcontext():
         prepare(job)
@@ -148,6 +151,8 @@ def _run_stages(cfg: DictConfig, job: "Job", loggers: "JobLoggers", *, rank: boo
         results = report(job, steps, made)
         log_results(loggers, results, made, job.run_dir)
         _show(results, job.run_dir)
+        if smoke.is_smoke():
+            smoke.tell_full_costs(job)
 
 
 def _show(results: dict[str, Any], run_dir: Path) -> None:

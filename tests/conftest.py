@@ -213,6 +213,7 @@ def run_py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     def call(*arguments: str) -> tuple[int | str | None, str, str]:
         monkeypatch.setattr(sys, "argv", ["run.py", *SMALL, *arguments])
         monkeypatch.setattr(launch, "exit_code", 0)
+        monkeypatch.setattr(launch, "started", False)
         GlobalHydra.instance().clear()
         with pytest.raises(SystemExit) as ended:
             runpy.run_path(str(ROOT / "run.py"), run_name="__main__")

@@ -13,7 +13,7 @@ ROOT = PACKAGE.parent
 
 # A module imports from layers below its own, and from its own.
 LAYERS = (
-    {"launch", "config", "command_line", "report"},
+    {"launch", "config", "command_line", "report", "smoke"},
     {"pipeline"},
     {"callbacks", "models", "existing", "data", "analysis", "export", "loggers"},
     {"losses", "schedules", "checkpoints", "teachers", "metrics", "store"},
@@ -33,6 +33,8 @@ SIDEWAYS = {
     ("schedules", "losses"),
     ("launch", "config"),
     ("launch", "command_line"),
+    ("launch", "smoke"),
+    ("smoke", "config"),
     ("store", "checkpoints"),
     ("arguments", "errors"),
     ("progress", "distributed"),
@@ -40,7 +42,7 @@ SIDEWAYS = {
 }
 # The parts that may import a framework.
 ALLOWED = {
-    "hydra": {"launch", "config", "command_line"},
+    "hydra": {"launch", "config", "command_line", "smoke"},
     "omegaconf": {"launch", "config", "command_line"},
     "lightning": {"pipeline", "callbacks", "models", "data", "loggers"},
     "pytorch_lightning": set(),

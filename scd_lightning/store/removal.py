@@ -63,12 +63,15 @@ def collectable(inventory: Inventory, *, older_than: float = 0.0, keep_last: int
         keep_last: Leave out what the last so many runs used, although their folders are gone.
     """
     last = {name for record in inventory.records[len(inventory.records) - keep_last :] for name in record.artifacts}
+
+    def may_go(entry: Entry) -> bool:
+        return time.time() - last_use(entry) >= older_than * DAY and obstacle(entry, inventory) is None
+
     found = [Candidate(entry, reason) for entry in inventory.entries if (reason := _reason(entry, last))]
-    found = [each for each in found if obstacle(each.entry, inventory) is None]
-    found = [each for each in found if time.time() - last_use(each.entry) >= older_than * DAY]
-    going = {each.entry.name for each in found}
+    found = [each for each in found if may_go(each.entry)]
+    going = {each.entry.name for each in found if each.entry.finished}
     for entry in inventory.finished:
-        if entry.kind == "signals" and obstacle(entry, inventory) is None and set(entry.teachers) <= going:
+        if entry.kind == "signals" and may_go(entry) and set(entry.teachers) <= going:
             reason = "signals of a teacher that goes too" if entry.teachers else "signals of checkpoints that are gone"
             found.append(Candidate(entry, reason))
     return found + _heads(inventory, {each.entry.name for each in found})

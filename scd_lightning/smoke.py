@@ -1,0 +1,50 @@
+"""`debug=smoke`: what it measures, and what it says of a full run at its end."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+
+if TYPE_CHECKING:
+    from scd_lightning.data.base import DomainDataModule
+    from scd_lightning.pipeline.extrapolation import Volume
+    from scd_lightning.pipeline.job import Job
+
+
+def is_smoke() -> bool:
+    """Whether the running job was started with it."""
+    return HydraConfig.get().runtime.choices.get("debug") == "smoke"
+
+
+def time_steps(job: "Job") -> None:
+    """Has every training of a job measure its steps."""
+    from scd_lightning.callbacks.step_timer import StepTimer
+
+    job.callbacks = [*job.callbacks, partial(StepTimer, job.run_dir)]
+
+
+def tell_full_costs(job: "Job") -> None:
+    """Says what the same command would take without `debug=smoke`."""
+    from scd_lightning.callbacks.step_timer import read_step_seconds
+    from scd_lightning.checkpoints.manifest import read_json
+    from scd_lightning.config import build_task
+    from scd_lightning.pipeline.extrapolation import extrapolate, sentence
+    from scd_lightning.progress import say
+
+    hydra = HydraConfig.get()
+    full = compose(hydra.job.config_name, [each for each in hydra.overrides.task if each != "debug=smoke"])
+    data = build_task(full)
+    data.read()
+    small, whole = _volume(job.data, job.teacher, job.budget), _volume(data, full.teacher, full.budget)
+    costs, seconds = read_json(job.run_dir / "costs.json"), read_step_seconds(job.run_dir)
+    say(sentence(extrapolate(costs, seconds, small, whole)))
+
+
+def _volume(data: "DomainDataModule", teacher: Any, budget: Any) -> "Volume":
+    from scd_lightning.pipeline.extrapolation import Volume
+
+    students = dict.fromkeys(("student_sft", "distill"), budget.stages * budget.stage_epochs)
+    batches = {"teacher_sft": teacher.global_batch, **dict.fromkeys(students, budget.global_batch)}
+    train, test = (len(data.samples[split]) for split in ("train", "test"))
+    return Volume(train, test, {"teacher_sft": teacher.epochs, **students}, batches)

@@ -1,0 +1,203 @@
+"""What goes and what stays, with runs that live, die, and remove at the same time."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.errors import StoreError
+from scd_lightning.pipeline.artifacts import ArtifactKey, ArtifactStore
+from scd_lightning.store import removal
+from scd_lightning.store.inventory import checkpoint_digests, open_store, scan
+from scd_lightning.store.layout import PINNED, lock_path, try_lock
+from scd_lightning.store.registry import Registration, read_records
+from scd_lightning.store.removal import collect, collectable, remove
+
+fork = multiprocessing.get_context("fork")
+
+
+def going(root, **options):
+    return {each.entry.path.name: each.reason for each in collectable(scan(root), **options)}
+
+
+def test_what_a_live_run_uses_stays_and_what_a_dead_one_used_goes(maker):
+    used, free = maker.artifact("anchor"), maker.artifact("anchor", 1)
+    run = maker.run("first", used)
+    with pytest.raises(
+        StoreError, match=rf"Nothing was removed.*{used}: .*/first \(process {os.getpid()} on .*using it"
+    ):
+        remove(maker.root, [free, used])
+    assert (maker.root / free).is_dir()
+    remove(maker.root, [free])
+    run.__exit__()
+    remove(maker.root, [used])
+    assert not [path for path in maker.root.iterdir() if path.name.startswith("anchor")]
+    assert not list((maker.root / "removed").iterdir())
+
+
+def use_and_wait(root: Path, run: Path, name: str, ready) -> None:
+    with Registration(root, run, "python run.py") as registration:
+        registration.add([name])
+        ready.set()
+        time.sleep(60)
+
+
+def test_a_killed_run_uses_nothing_any_more(maker, tmp_path):
+    name, ready = maker.artifact("anchor"), fork.Event()
+    process = fork.Process(target=use_and_wait, args=(maker.root, tmp_path, name, ready))
+    process.start()
+    assert ready.wait(20)
+    with pytest.raises(StoreError, match=f"process {process.pid} "):
+        remove(maker.root, [name])
+    process.kill()
+    process.join(20)
+    remove(maker.root, [name])
+    assert not (maker.root / name).exists()
+
+
+def register_often(root: Path, runs: Path, name: str, failures) -> None:
+    for turn in range(30):
+        with Registration(root, runs / str(turn), "python run.py") as run:
+            run.add([name])
+            # From here on it stays as it is: there, or not there until somebody makes it.
+            seen = {(root / name).is_dir() for _ in range(200)}
+            if len(seen) > 1:
+                failures.put(turn)
+
+
+def test_nothing_vanishes_under_a_run_that_just_registered(maker, tmp_path):
+    failures = fork.Queue()
+    name = maker.artifact("anchor")
+    process = fork.Process(target=register_often, args=(maker.root, tmp_path, name, failures))
+    process.start()
+    while process.is_alive():
+        with suppress(StoreError):
+            remove(maker.root, [name])
+            break
+    process.join(30)
+    assert failures.empty()
+
+
+def test_a_teachers_signals_go_with_it_and_stay_with_it(maker):
+    teacher, other = maker.artifact("teacher", 0), maker.artifact("teacher", 1)
+    signals, others = maker.signals("0-1"), maker.signals("1-0")
+    run = maker.run("first", teacher)
+    with pytest.raises(StoreError, match=f"{signals}: .*first"):
+        remove(maker.root, [signals])
+    remove(maker.root, [other])
+    assert not (maker.root / "signals" / others).exists()
+    assert (maker.root / "signals" / signals).exists()
+    assert len(list((maker.root / "signals").glob("head-*"))) == 2  # A live run may be about to share it.
+    run.__exit__()
+    remove(maker.root, [teacher])
+    assert {path.suffix for path in (maker.root / "signals").iterdir()} == {".lock"}
+
+
+def test_pinned_stays(maker):
+    name = maker.artifact("student")
+    (maker.root / name / PINNED).touch()
+    assert name not in going(maker.root)
+    with pytest.raises(StoreError, match="it is pinned"):
+        remove(maker.root, [name])
+
+
+def test_gc_lists_exactly_what_nobody_misses(maker):
+    kept, gone, lone, pinned, broken = (maker.artifact("anchor", seed) for seed in range(5))
+    teacher = maker.artifact("teacher")
+    signals, orphan = maker.signals("0-0"), maker.signals("9-9")
+    for name, used in (("kept", (kept, teacher)), ("gone", (gone,))):
+        maker.run(name, *used).__exit__()
+    shutil.rmtree(maker.runs / "gone")
+    (maker.root / pinned / PINNED).touch()
+    (maker.root / broken / "artifact.json").write_text("{")
+    for name in (kept, teacher):  # Names that are there, too.
+        (maker.root / f"{name}.partial").mkdir()
+    (maker.root / "student-000000000000000000000000.partial").mkdir()
+    (maker.root / "removed" / "anchor-left").mkdir(parents=True)
+    (maker.root / "notes of mine").mkdir()
+    making = try_lock(lock_path(maker.root, "student-000000000000000000000000"))
+    assert making is not None
+    reasons = going(maker.root)
+    expected = {gone, lone, broken, f"{kept}.partial", f"{teacher}.partial", "anchor-left", orphan}
+    heads = [name for name in reasons if name.startswith("head-")]
+    assert set(reasons) == expected | set(heads)
+    assert len(heads) == 1
+    assert "are gone" in reasons[gone]
+    assert "no run on record" in reasons[lone]
+    making.release()
+    assert set(going(maker.root, keep_last=1)) == set(going(maker.root)) - {gone}
+    assert not going(maker.root, older_than=1)
+    collect(maker.root)
+    assert {path.name for path in maker.root.iterdir()} == {
+        *(kept, pinned, teacher, "locks", "runs", "signals", "removed", "notes of mine")
+    }
+    assert signals in {path.name for path in (maker.root / "signals").iterdir()}
+    assert [record.run.name for record in read_records(maker.root)] == ["kept"]
+    assert not going(maker.root)
+
+
+def test_old_things_by_their_last_use(maker):
+    name = maker.artifact("anchor")
+    old = time.time() - 40 * removal.DAY
+    os.utime(maker.root / name / "artifact.json", (old, old))
+    assert name in going(maker.root, older_than=30)
+    maker.run("gone", name).__exit__()
+    shutil.rmtree(maker.runs / "gone")
+    assert name in going(maker.root)
+    assert name not in going(maker.root, older_than=30)
+
+
+def kill_in_the_middle(root: Path, name: str) -> None:
+    removal.shutil.rmtree = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+    remove(root, [name])
+
+
+def test_a_killed_removal_leaves_no_half_artifact(maker):
+    name = maker.artifact("anchor")
+    process = fork.Process(target=kill_in_the_middle, args=(maker.root, name))
+    process.start()
+    process.join(20)
+    assert process.exitcode == -signal.SIGKILL
+    assert not (maker.root / name).exists()
+    assert "left over by an interrupted removal" in going(maker.root).values()
+    assert maker.artifact("anchor") == name
+    collect(maker.root, older_than=0, keep_last=0)
+    assert not list((maker.root / "removed").iterdir())
+
+
+def test_a_run_that_is_started_again_in_its_folder_has_one_record(maker):
+    first, second = maker.artifact("anchor"), maker.artifact("anchor", 1)
+    maker.run("run", first).__exit__()
+    with Registration(maker.root, maker.runs / "run", "python run.py") as again:
+        again.add([second])
+    assert [record.artifacts for record in read_records(maker.root)] == [(second,)]
+    with Registration(maker.root, maker.runs / "other", "python run.py"):
+        pass
+    assert len(read_records(maker.root)) == 1  # One that used nothing leaves nothing.
+
+
+def test_making_is_using(maker):
+    store = ArtifactStore(maker.root, "run")
+    with Registration(maker.root, maker.runs, "python run.py") as store.registration:
+        made = store.make(ArtifactKey("anchor", {}), lambda folder: ({}, {}))
+        with pytest.raises(StoreError, match="is using it"):
+            remove(maker.root, [made.folder.name])
+
+
+def test_checkpoints_have_the_digests_that_signals_are_stored_under(make_job, run_job):
+    job = make_job("stages=[teacher_sft]")
+    folder = run_job(job)["teacher"].folder / "trajectory"
+    digests = [CheckpointStore(folder).digest(index) for index in range(len(CheckpointStore(folder).entries))]
+    assert checkpoint_digests(folder) == digests
+
+
+def test_a_folder_that_is_no_store(tmp_path):
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(StoreError, match="no store"):
+            open_store(folder)

@@ -1,0 +1,74 @@
+"""Help, typing errors and folders that can't be used."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from scd_lightning.command_line import flags_first
+
+MISTAKES = {
+    "budget.stagse=3": r"no setting budget\.stagse \(did you mean budget\.stages ",
+    "teacher.lr=1": r"did you mean teacher\.optimizer\.lr or ",
+    "tsk=ner": r"no setting tsk \(did you mean task\?\)",
+    "task=nre": r"The group task has no option nre \(did you mean nrner or ner\?\).*Expected: task= .*qa",
+    "budget=x": r"The group budget has no option x\. .*Expected: budget= default",
+    "budget.stages=[": r"An override can't be read\. Where: budget\.stages=\[",
+    "logger=csv,wandb": r"add --multirun",
+    "~nothing": r"'nothing' does not exist",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_typing_error_is_one_paragraph_with_the_nearest_names(run_py, mistake):
+    code, out, error = run_py(mistake)
+    assert code == 2
+    assert error.startswith("ConfigError: ")
+    assert error.count("\n") == 1
+    assert re.search(MISTAKES[mistake], error), error
+    assert not out
+
+
+def test_the_flag_of_a_sweep_may_stand_anywhere(run_py, tmp_path):
+    assert flags_first(["a=1", "--multirun", "b=2"]) == ["--multirun", "a=1", "b=2"]
+    code, _, error = run_py("seed=-1,-2", "-m", "hydra.sweep.dir=sweep")
+    assert code == 2
+    assert error.count("The seed can't be used") == 2
+    assert (tmp_path / "sweep" / "1" / "failure.json").is_file()
+
+
+@pytest.mark.parametrize("setting", ["hydra.run.dir", "paths.store"])
+def test_a_folder_that_cannot_be_made_is_a_paragraph(run_py, tmp_path, setting):
+    (tmp_path / "file").touch()
+    code, _, error = run_py(*{"hydra.run.dir": "hydra.run.dir=run", setting: f"{setting}=file/run"}.values())
+    assert code == 2
+    assert setting in error
+    assert "Not a directory" in error
+    assert "Traceback" not in error
+
+
+def test_help_says_what_to_type_and_lists_every_group(run_py):
+    code, out, _ = run_py("--help")
+    assert code == 0
+    before, _, options = out.partition("Their options")
+    conf = Path(__file__).parents[1] / "conf"
+    groups = {file.parent.relative_to(conf).as_posix() for file in conf.glob("*/*.yaml")} - {"hydra"}
+    for group in groups:
+        assert f"\n  {group} " in before, group
+        for file in (conf / group).glob("*.yaml"):
+            assert file.stem in next(line for line in options.splitlines() if line.startswith(f"{group}: "))
+    for text in ("Type first", "debug=smoke", "outputs/", "--cfg job", "scd_lightning.store ls"):
+        assert text in out
+    assert len(out.splitlines()) < 80
+    assert max(map(len, out.splitlines())) <= 120
+
+
+def test_a_run_is_told_how_to_start_it_again(run_py, tmp_path):
+    run_py("method=sft", "stages=[teacher_sft]", "seed=-1", "hydra.run.dir=run")
+    assert not (tmp_path / "run" / "run.json").exists()
+    run_py("stages=[distill]", "hydra.run.dir=run")
+    content = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert content["command"].startswith("python run.py task.data.synthetic.train=48 ")
+    assert content["command"].endswith(" 'stages=[distill]' hydra.run.dir=run")
+    assert content["finished"] is None

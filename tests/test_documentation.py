@@ -1,0 +1,76 @@
+"""Every command that README.md and docs/ show: it composes, its values fit, its options exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from scd_lightning.command_line import flags_first
+from scd_lightning.report import _parser as report_parser
+from scd_lightning.store.__main__ import _parser as store_parser
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# What a page has its reader write or fill in.
+OPEN = {"method=scd_aw_skew", "student=..."}
+
+
+def commands():
+    """All commands in code blocks: several lines where quotes or a backslash say so, without comments."""
+    for page in PAGES:
+        lines = iter(re.sub(r"\\\n\s*", " ", page.read_text(encoding="utf-8")).splitlines())
+        for line in lines:
+            if re.match(r"(\s{4,}|\$ )?([A-Z_]+=\S+ )*python (run\.py|-m scd_lightning)", line):
+                words = shlex.split(_whole(line, lines).strip().removeprefix("$ "), comments=True)
+                words = words[words.index("python") + 1 :]
+                yield pytest.param(words, id=f"{page.name}: {shlex.join(words)}")
+
+
+def _whole(line, following):
+    """The line, and those after it for as long as a quotation is open."""
+    while True:
+        try:
+            shlex.split(line, comments=True)
+        except ValueError:
+            line += " " + next(following).strip()
+        else:
+            return line
+
+
+COMMANDS = list(commands())
+
+
+def jobs(overrides):
+    """Jobs of a sweep that have each choice of each override at least once."""
+    choices = []
+    for override in overrides:
+        name, _, value = override.partition("=")
+        parts = [value] if re.search(r"[\[{(']", value) else value.split(",")
+        choices.append([f"{name}={part}" for part in parts])
+    return [[each[i % len(each)] for each in choices] for i in range(max(map(len, choices)))]
+
+
+def test_there_are_commands():
+    assert len(COMMANDS) > 10
+
+
+@pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][0] == "run.py"])
+def test_a_command_composes_and_its_values_fit(make_job, words):
+    arguments = flags_first(words[1:])
+    flags = [each for each in arguments if each.startswith("-")]
+    assert set(flags) <= {"-m", "--help", "--info", "--cfg", "--hydra-help"}
+    overrides = [each for each in arguments if "=" in each and not each.startswith("hydra")]
+    sweep = "-m" in flags
+    for job in jobs(overrides) if sweep else [overrides]:
+        make_job(*[each for each in job if each not in OPEN], prepared=False)
+
+
+@pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][1:2] == ["scd_lightning.store"]])
+def test_a_store_command_has_its_options(words):
+    store_parser().parse_args(words[2:])
+
+
+@pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][1:2] == ["scd_lightning.report"]])
+def test_a_report_command_has_its_options(words):
+    report_parser().parse_args(words[2:])
