@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,19 @@ LEVEL = 0.95
 DRAWS = 2000
 # Counts of samples that are drawn at once: 32 MB.
 _CELLS = 8_000_000
+
+
+class Scores(Protocol):
+    """A model's metric on S test samples, and its values [R] under R draws of them, the same ones for every model."""
+
+    @property
+    def value(self) -> float: ...  # noqa: D102
+
+    @property
+    def samples(self) -> int: ...  # noqa: D102
+
+    @property
+    def resampled(self) -> Floats: ...  # noqa: D102
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +45,11 @@ class SampleScores:
     def value(self) -> float:
         """The metric on all samples; 1 where nothing was to do, as the metrics have it."""
         return float(_ratio(self.hits.sum(), self.weight.sum()))
+
+    @property
+    def samples(self) -> int:
+        """S."""
+        return len(self.hits)
 
     @cached_property
     def resampled(self) -> Floats:
@@ -60,7 +79,7 @@ class Interval:
     samples: int
 
 
-def paired_bootstrap(ours: Sequence[SampleScores], theirs: Sequence[SampleScores]) -> Interval:
+def paired_bootstrap(ours: Sequence[Scores], theirs: Sequence[Scores]) -> Interval:
     """Resamples seeds and test samples, for both models alike, and takes the percentiles of the difference.
 
     The seeds share the test samples, so one draw of samples serves all seeds: drawing them anew for each seed would
@@ -99,14 +118,14 @@ def drawn_sums(columns: Floats, draws: int) -> Iterator[Floats]:
         yield (counts @ columns.astype(np.float32)).astype(np.float64)
 
 
-def _check(ours: Sequence[SampleScores], theirs: Sequence[SampleScores]) -> int:
-    shapes = {values.shape for scores in (*ours, *theirs) for values in (scores.hits, scores.weight)}
-    if len(ours) != len(theirs) or len(shapes) != 1 or (0,) in shapes:
+def _check(ours: Sequence[Scores], theirs: Sequence[Scores]) -> int:
+    sizes = {scores.samples for scores in (*ours, *theirs)}
+    if len(ours) != len(theirs) or len(sizes) != 1 or 0 in sizes:
         raise ValueError(
             f"scores must be of the same seeds and S > 0 samples, got {len(ours)} and {len(theirs)} seeds, "
-            f"shapes {sorted(shapes)}"
+            f"samples {sorted(sizes)}"
         )
-    return shapes.pop()[0]
+    return sizes.pop()
 
 
 @lru_cache(maxsize=4)

@@ -6,18 +6,16 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from scd_lightning.analysis.bootstrap import paired_bootstrap
 from scd_lightning.analysis.comparison_words import bounds
 from scd_lightning.analysis.formatting import count, duration, number, share, signed, size
+from scd_lightning.analysis.intervals import run_intervals
 from scd_lightning.analysis.records import (
     MODEL_NAMES,
     RunRecord,
     metric_names,
     read_json,
-    read_predictions,
     read_run,
 )
-from scd_lightning.analysis.sample_scores import primary_scores
 from scd_lightning.analysis.sweep import read_config
 
 PROMPT, BASE = "prompt_template.json", "base_model.json"
@@ -61,7 +59,7 @@ def write_model_card(run_dir: Path) -> Path | None:
         "language": _LANGUAGES.get(record.results["data"].get("language", ""), "unknown"),
         "models": _models(record),
         "metrics": metric_names(record.results),
-        "differences": _differences(run_dir, record),
+        "differences": _differences(record),
         "error": record.results.get("subdomains", {}).get("student_vs_teacher", {}).get("error"),
         "generation": read_json(folder / "generation_config.json", {}),
         "training": _training(config),
@@ -153,19 +151,16 @@ def _models(record: RunRecord) -> list[tuple[str, dict[str, float]]]:
     return [(title, metrics[name]) for name, title in MODEL_NAMES.items() if name in metrics]
 
 
-def _differences(run_dir: Path, record: RunRecord) -> list[dict[str, Any]]:
-    """The student minus teacher and anchor, with intervals over test samples."""
-    gold = read_predictions(run_dir, "samples")
-    scored = {name: primary_scores(record.results, name, rows, gold) for name, rows in record.predictions.items()}
-    found = []
-    for other in ("teacher", "anchor"):
-        names = {scored[name][0] for name in ("student", other) if name in scored}
-        same = record.results["method"] == "sft" and other == "anchor"
-        if not {"student", other} <= scored.keys() or len(names) > 1 or same:
-            continue
-        interval = paired_bootstrap([scored["student"][1]], [scored[other][1]])
-        found.append({"other": other, "of": names.pop(), "value": interval.value, "bounds": bounds(interval)})
-    return found
+def _differences(record: RunRecord) -> list[dict[str, Any]]:
+    """The student minus teacher and anchor, with intervals over test samples: those of the run's report."""
+    found = run_intervals(record)
+    others = ("teacher", "anchor") if record.results["method"] != "sft" else ("teacher",)
+    leads = [(other, found.differences.get(("student", other), {}).get(found.primary)) for other in others]
+    return [
+        {"other": other, "of": found.primary, "value": lead.value, "bounds": bounds(lead)}
+        for other, lead in leads
+        if lead is not None
+    ]
 
 
 def _training(config: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -16,26 +16,6 @@ TOLERANCE = 1e-5
 Rows = Sequence[Mapping[str, Any]]
 
 
-def primary_scores(results: Mapping[str, Any], model: str, rows: Rows, gold: Rows = ()) -> tuple[str, SampleScores]:
-    """Gives a model's scores in the primary metric, or failing that in 1 - task error, and says which.
-
-    Args:
-        results: The content of results.json.
-        model: "teacher", "anchor" or "student".
-        rows: The model's predictions.
-        gold: The test samples (samples.jsonl) in the same order, whose entities NER needs.
-
-    Returns:
-        The metric's name, or `SAMPLE_SCORE`, and the scores.
-    """
-    metric = results["primary_metric"]
-    scores = exact_scores(metric, rows, gold)
-    recorded = results["metrics"].get(model, {}).get(metric)
-    if scores is not None and recorded is not None and abs(scores.value - recorded) < TOLERANCE:
-        return metric, scores
-    return SAMPLE_SCORE, mean_scores(rows)
-
-
 def mean_scores(rows: Rows) -> SampleScores:
     """Each sample's own score: right or wrong, or its F1."""
     scores = np.array([row["correct"] for row in rows], dtype=np.float64)

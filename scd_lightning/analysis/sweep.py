@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
-from scd_lightning.analysis.bootstrap import SampleScores
-from scd_lightning.analysis.records import RunRecord, decompositions, read_json, read_predictions, read_run
-from scd_lightning.analysis.sample_scores import SAMPLE_SCORE, mean_scores, primary_scores
+from scd_lightning.analysis.bootstrap import DRAWS, Floats, Scores, drawn_sums
+from scd_lightning.analysis.records import RunRecord, decompositions, read_json, read_run
+from scd_lightning.analysis.sample_scores import SAMPLE_SCORE, TOLERANCE, mean_scores
+from scd_lightning.analysis.statistics import Statistic, statistic
 from scd_lightning.errors import StoreError
 
 LEAD, VALIDATION, SECONDS = "lead", "validation", "seconds"
@@ -23,6 +26,28 @@ try:  # The C loader is ten times as fast, where PyYAML has it.
     from yaml import CSafeLoader as _Loader
 except ImportError:
     from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, eq=False)
+class MetricScores:
+    """A metric of one model as `paired_bootstrap` takes it."""
+
+    statistic: Statistic
+
+    @property
+    def value(self) -> float:
+        """The metric on all samples."""
+        return self.statistic.whole
+
+    @property
+    def samples(self) -> int:
+        """S."""
+        return len(self.statistic.columns)
+
+    @cached_property
+    def resampled(self) -> Floats:
+        """The metric [R] under R draws of the samples."""
+        return np.concatenate([self.statistic.value(sums) for sums in drawn_sums(self.statistic.columns, DRAWS)])
 
 
 @dataclass(frozen=True)
@@ -42,7 +67,7 @@ class SweepRun:
     record: RunRecord
     settings: Mapping[str, Any]
     values: Mapping[str, float]
-    scores: Mapping[str, SampleScores]
+    scores: Mapping[str, Scores]
     score_name: str
 
     @property
@@ -105,7 +130,7 @@ def read_sweep_run(folder: Path) -> SweepRun:
         StoreError: A file is damaged.
     """
     record = read_run(folder)
-    found = _primary_scores(folder, record)
+    found = _primary_scores(record)
     name = next((name for name, _ in found.values()), SAMPLE_SCORE)
     run = SweepRun(folder, record, _settings(folder), _values(record), {m: s for m, (_, s) in found.items()}, name)
     exact = all(each == name for each, _ in found.values())
@@ -118,9 +143,18 @@ def _failure(folder: Path) -> Failure:
     return Failure(folder.name, record["type"], record["message"])
 
 
-def _primary_scores(folder: Path, record: RunRecord) -> dict[str, tuple[str, SampleScores]]:
-    gold = read_predictions(folder, "samples")
-    return {model: primary_scores(record.results, model, rows, gold) for model, rows in record.predictions.items()}
+def _primary_scores(record: RunRecord) -> dict[str, tuple[str, Scores]]:
+    """Each model's scores in the primary metric where the saved rows give the recorded value, else its samples' own."""
+    metric, settings = record.results["primary_metric"], record.results["data"].get("settings", {})
+    found: dict[str, tuple[str, Scores]] = {}
+    for model, rows in record.predictions.items():
+        exact = statistic(metric, rows, record.samples, settings)
+        recorded = record.results["metrics"].get(model, {}).get(metric)
+        if exact is not None and recorded is not None and abs(exact.whole - recorded) < TOLERANCE:
+            found[model] = metric, MetricScores(exact)
+        else:
+            found[model] = SAMPLE_SCORE, mean_scores(rows)
+    return found
 
 
 def read_config(folder: Path) -> dict[str, Any]:

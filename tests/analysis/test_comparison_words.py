@@ -18,7 +18,20 @@ def make_answered(make_run):
         results["metrics"] = {"teacher": {"accuracy": 0.5}, "student": {"accuracy": right / 100}}
         (folder / "results.json").write_text(json.dumps(results))
         for model, count in (("teacher", 50), ("student", right)):
-            rows = [json.dumps({"id": str(i), "correct": float(i < count), "loss": 0.1}) for i in range(100)]
+            answers = ["A" if i < count else "B" for i in range(100)]
+            rows = [
+                json.dumps(
+                    {
+                        "id": str(i),
+                        "answer": answer,
+                        "gold": "A",
+                        "correct": float(answer == "A"),
+                        "loss": 0.1,
+                        "malformed": False,
+                    }
+                )
+                for i, answer in enumerate(answers)
+            ]
             (folder / "predictions" / f"{model}.jsonl").write_text("\n".join(rows))
         (folder / "curves.json").write_text(json.dumps({"student": [{"epoch": 0, "validation_metric": right / 100}]}))
         return folder
@@ -78,3 +91,17 @@ def test_warnings_name_what_makes_rows_less_comparable(make_run):
 def test_bounds_have_signs():
     assert bounds(Interval(0.0, -0.01, 0.25, 0.95, 1, 10)) == "-0.010 to +0.250"
     assert bounds(None) == "–"
+
+
+def test_macro_f1_has_an_interval_of_its_own(make_answered):
+    folder = make_answered("run", 70)
+    f1 = {"teacher": 2 * 50 / 150 / 2, "student": 2 * 70 / 170 / 2}
+    results = json.loads((folder / "results.json").read_text())
+    results |= {"primary_metric": "macro_f1", "metrics": {model: {"macro_f1": value} for model, value in f1.items()}}
+    (folder / "results.json").write_text(json.dumps(results))
+    (setting,) = compare([folder]).settings
+    assert setting.score == "macro_f1"
+    lead = setting.rows[0].lead
+    assert lead is not None
+    assert lead.value == pytest.approx(f1["student"] - f1["teacher"])
+    assert lead.low < lead.value < lead.high

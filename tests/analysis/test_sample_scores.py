@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from scd_lightning.analysis.sample_scores import SAMPLE_SCORE, primary_scores
+from scd_lightning.analysis.sample_scores import exact_scores, mean_scores
 from scd_lightning.metrics.judgement import Judgement
 from scd_lightning.metrics.ner import Entity, EntityMetric
 
@@ -24,35 +24,28 @@ def rows(entities) -> list[dict]:
     return [{"correct": 0.5, "entities": each} for each in entities]
 
 
-def recorded(metric: str) -> dict:
+def recorded(metric: str) -> float:
     torchmetric = EntityMetric()
     predicted, expected = ([[Entity(*entity) for entity in each] for each in found] for found in (FOUND, GOLD))
     pairs = zip(predicted, expected, strict=True)
     torchmetric.update([Judgement("", "", "", 0.5, False, *pair) for pair in pairs])
-    values = {name: float(value) for name, value in torchmetric.compute().items()}
-    return {"primary_metric": metric, "metrics": {"student": values}}
+    return float(torchmetric.compute()[metric])
 
 
 @pytest.mark.parametrize("metric", ["f1", "precision", "recall", "string_f1", "string_precision", "string_recall"])
 def test_entity_metrics_are_the_recorded_ones(metric):
-    results = recorded(metric)
-    name, scores = primary_scores(results, "student", rows(FOUND), rows(GOLD))
-    assert name == metric
-    assert scores.value == pytest.approx(results["metrics"]["student"][metric], abs=1e-6)
+    scores = exact_scores(metric, rows(FOUND), rows(GOLD))
+    assert scores is not None
+    assert scores.value == pytest.approx(recorded(metric), abs=1e-6)
 
 
-def test_without_entities_the_samples_own_scores_stand_in():
-    name, scores = primary_scores(recorded("f1"), "student", rows(FOUND))
-    assert (name, scores.value) == (SAMPLE_SCORE, 0.5)
+def test_without_entities_there_are_no_entity_scores():
+    assert exact_scores("f1", rows(FOUND), []) is None
+    assert exact_scores("f1", [{"correct": 0.5}], [{"id": "0"}]) is None
 
 
-@pytest.mark.parametrize(
-    ("metric", "value", "expected"),
-    [("accuracy", 0.75, "accuracy"), ("accuracy", 0.7, SAMPLE_SCORE), ("macro_f1", 0.75, SAMPLE_SCORE)],
-    ids=["a mean", "not what was recorded", "no mean over samples"],
-)
-def test_choice_metrics(metric, value, expected):
+def test_means_need_the_samples_own_scores_alone():
     answers = [{"correct": correct} for correct in (1.0, 1.0, 0.0, 1.0)]
-    results = {"primary_metric": metric, "metrics": {"teacher": {metric: value}}}
-    name, scores = primary_scores(results, "teacher", answers)
-    assert (name, scores.value) == (expected, 0.75)
+    scores = exact_scores("accuracy", answers, [])
+    assert scores is not None
+    assert scores.value == mean_scores(answers).value == 0.75

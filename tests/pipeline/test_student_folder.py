@@ -1,0 +1,117 @@
+"""The exported student of real runs: the card's own code gives the answers that the run recorded."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scd_lightning.analysis.model_card import write_model_card
+from scd_lightning.pipeline.report import report
+from scd_lightning.pipeline.runner import execute, plan
+
+CHAT = "{% for m in messages %}<user>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<model>\n{% endif %}"
+ONE_EPOCH = ("budget.stages=1", "teacher.epochs=1", "teacher.checkpoints=1")
+
+
+def finish(job) -> Path:
+    steps = plan(job)
+    report(job, steps, execute(job, steps))
+    return job.run_dir
+
+
+def read(path: Path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def show_sample(job, run_dir: Path) -> str:
+    """Puts the first test sample into the card's code, and returns the answer that the run recorded for it."""
+    path = run_dir / "student" / "prompt_template.json"
+    path.write_text(json.dumps(read(path) | {"example": dict(job.data.samples["test"][0].fields)}))
+    write_model_card(run_dir)
+    return json.loads((run_dir / "predictions" / "student.jsonl").read_text().split("\n")[0])["answer"]
+
+
+def run_cards(*folders: Path) -> list[str]:
+    """Runs the code of each card, as written, in one process that knows nothing of this package."""
+    blocks = []
+    for folder in folders:
+        (block,) = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+        blocks.append(block)
+    code = (
+        "import json, os, sys\n"
+        "for folder, block in json.load(sys.stdin):\n"
+        "    os.chdir(folder)\n    exec(block, {})\n    print('-----')\n"
+        "assert not any(name.split('.')[0] == 'scd_lightning' for name in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps([[str(folder), block] for folder, block in zip(folders, blocks, strict=True)]),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return [part.strip() for part in done.stdout.split("-----\n")[:-1]]
+
+
+def test_the_code_of_the_cards_answers_as_the_run_did(make_job):
+    jobs = [
+        make_job("task=ner", "method=sft", *ONE_EPOCH, run="ner"),
+        make_job("task=qa", "method=sft", *ONE_EPOCH, run="qa"),
+        make_job("task=classification", "method=sft", *ONE_EPOCH, run="classification"),
+    ]
+    expected = []
+    for job in jobs:
+        if job.data.task == "classification":  # A family with a chat template: nothing but the tokenizer knows it.
+            job.tokenizer.chat_template = CHAT
+            job.data.encode(job.tokenizer)
+        expected.append(show_sample(job, finish(job)))
+    found = run_cards(*(job.run_dir / "student" for job in jobs))
+    assert [answer.strip() for answer in expected] == found
+
+
+@pytest.fixture(scope="module")
+def student(make_job_in, tmp_path_factory):
+    return finish(make_job_in(tmp_path_factory.mktemp("student"))(*ONE_EPOCH)) / "student"
+
+
+def test_everything_that_a_user_needs_is_there(student):
+    names = {path.name for path in student.iterdir()}
+    assert {
+        "README.md",
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "prompt_template.json",
+        "tokenizer.json",
+    } <= names
+    settings, prompt = read(student / "generation_config.json"), read(student / "prompt_template.json")
+    assert settings["do_sample"] is False
+    assert settings["max_new_tokens"] == prompt["max_new_tokens"]
+
+
+def test_no_path_and_no_machine_is_named(student):
+    text = "".join((student / name).read_text() for name in ("README.md", "prompt_template.json", "base_model.json"))
+    for private in (str(Path.home()), os.uname().nodename, str(student.parents[1]), "/tmp"):
+        assert private not in text
+
+
+def test_results_tell_models_of_one_name_apart(make_job, student):
+    results = read(student.parent / "results.json")
+    other = finish(make_job("student.architecture.hidden_size=48", "method=sft", *ONE_EPOCH))
+    models = read(other / "results.json")["models"]
+    assert models["teacher"]["weights"] == results["models"]["teacher"]["weights"]
+    assert models["student"]["weights"] != results["models"]["student"]["weights"]
+
+
+def test_costs_name_what_they_are_of(student):
+    costs = read(student.parent / "costs.json")
+    (teacher,) = costs["teacher_sft"]["artifacts"]
+    assert teacher.startswith("teacher-")
+    assert len(costs["evaluate"]["artifacts"]) == 3
+    assert sum(costs["evaluate"]["artifacts"].values()) == pytest.approx(costs["evaluate"]["seconds"], abs=0.01)
