@@ -15,7 +15,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from scd_lightning.analysis.formatting import share
 from scd_lightning.analysis.subdomains import decompose
@@ -215,6 +215,9 @@ def _line(axes: Axes, points: Sequence[dict[str, Any]], field: str, **look: Any)
 
 def _plain_numbers(axis: Axis) -> None:
     """Writes powers of ten without matplotlib's mathematics, which labels from data could set off too."""
+    low, high = sorted(axis.get_view_interval())
+    if high < 30 * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 

@@ -47,7 +47,7 @@ def write_report(run_dir: Path) -> Path:
         metrics=_metrics(record, found),
         models=_models(record),
         differences=_differences(record, found),
-        decompositions=decompositions(record.results),
+        decompositions=_decompositions(record),
         labels=label_scores(record),
         label_models=list(record.predictions),
         strings=matches_strings(record),
@@ -80,6 +80,11 @@ def _differences(record: RunRecord, found: RunIntervals) -> list[tuple[str, str]
     """The pairs whose differences are shown; a student of plain fine-tuning is its own anchor."""
     same = record.results.get("method") == "sft"
     return [pair for pair in found.differences if not (same and "anchor" in pair)]
+
+
+def _decompositions(record: RunRecord) -> list[tuple[str, str, dict[str, float]]]:
+    found = decompositions(record.results)
+    return [each for each in found if each[0] == "student" or record.results.get("method") != "sft"]
 
 
 def _metrics(record: RunRecord, found: RunIntervals) -> list[dict[str, Any]]:

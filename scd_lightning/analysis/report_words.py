@@ -64,6 +64,14 @@ def caveats(record: RunRecord, found: RunIntervals) -> list[str]:
             "The interval says what other test samples would change. It is one run with one seed: "
             "what another seed would change takes several runs."
         )
+    lead = found.differences.get(("student", "teacher"), {}).get(found.primary)
+    if lead is not None and lead.low == lead.high:
+        notes.append(
+            "Student and teacher score the same on all test samples: the interval has no width for want of "
+            "differences, and not because the result is sure."
+        )
+    if lead is not None and found.models["teacher"][found.primary].value == 0:
+        notes.append("The teacher scores 0: it has not learnt the task, and there is nothing to compare yet.")
     overlap = sum(_numbers(data.get("overlap")))
     if overlap:
         notes.append(f"Splits share texts ({_listed(data['overlap'])}): scores on those are too good.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from scd_lightning.analysis.bootstrap import Floats
+from scd_lightning.analysis.bootstrap import Floats, SampleScores
 from scd_lightning.analysis.sample_scores import Rows, exact_scores
 
 _MEANS = {"malformed": "malformed", "exact_match": "correct"}
@@ -45,7 +45,23 @@ def statistic(metric: str, rows: Rows, gold: Rows, settings: Mapping[str, Any]) 
     if metric in _OF_LABELS:
         return _OF_LABELS[metric](*_places(rows, settings.get("labels") or ()), bool(settings.get("ordered")))
     scores = exact_scores(metric, rows, gold)
-    return None if scores is None else _ratio(scores.hits, scores.weight)
+    if scores is None:
+        return None
+    if metric.endswith(("precision", "recall")):
+        return _one_sided(metric, scores, rows, gold)
+    return _ratio(scores.hits, scores.weight)
+
+
+def _one_sided(metric: str, scores: SampleScores, rows: Rows, gold: Rows) -> Statistic:
+    """Precision or recall: 0 where only the other side has entities, 1 where neither has."""
+    prefix = "string_" if metric.startswith("string_") else ""
+    both = exact_scores(f"{prefix}f1", rows, gold)
+    assert both is not None
+
+    def value(sums: Floats) -> Floats:
+        return np.where(sums[:, 2] > 0, sums[:, 0] / np.maximum(sums[:, 1], 1), 1.0)
+
+    return Statistic(np.stack([scores.hits, scores.weight, both.weight], axis=1), value)
 
 
 def _ratio(hits: Floats, weight: Floats) -> Statistic:

@@ -104,3 +104,10 @@ def test_runs_without_predictions_have_none(make_run):
 def test_equal_input_gives_equal_intervals():
     one = record("accuracy", {"labels": LABELS}, teacher=answered(1, 0.5), student=answered(2, 0.7))
     assert run_intervals(one) == run_intervals(replace(one, results=json.loads(json.dumps(one.results))))
+
+
+def test_precision_without_an_answer_is_zero_and_has_an_interval():
+    gold = [{"id": str(i), "entities": [["P", "x", 0, 1]]} for i in range(5)]
+    rows = [{**sample, "entities": [], "correct": 0, "loss": 1} for sample in gold]
+    own = run_intervals(record("precision", {}, gold, teacher=rows)).models["teacher"]["precision"]
+    assert (own.value, own.low, own.high) == (0, 0, 0)

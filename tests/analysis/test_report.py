@@ -11,7 +11,7 @@ import pytest
 
 from scd_lightning.analysis.report import write_report
 
-VOID = {"meta", "br", "link", "img", "input", "hr"}
+VOID = {"meta", "br", "wbr", "link", "img", "input", "hr"}
 
 
 class Page(HTMLParser):

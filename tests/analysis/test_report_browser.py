@@ -46,7 +46,8 @@ const head = all("#labels ~ div th").find((each) => each.textContent === "suppor
 head.click(); head.click(); say.labels = all("table.sortable tbody td:first-child").map((cell) => cell.textContent);
 say.csv = all("a[download]").length;
 say.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-document.body.append(Object.assign(document.createElement("pre"), { id: "said", hidden: true, textContent: JSON.stringify(say) }));
+const said = document.createElement("pre");
+document.body.append(Object.assign(said, { id: "said", hidden: true, textContent: JSON.stringify(say) }));
 </script>
 """
 

@@ -1,0 +1,51 @@
+from scd_lightning.analysis.bootstrap import Interval
+from scd_lightning.analysis.intervals import RunIntervals
+from scd_lightning.analysis.records import RunRecord
+from scd_lightning.analysis.report_words import caveats, verdict_sentence
+
+
+def interval(value: float, low: float, high: float) -> Interval:
+    return Interval(value, low, high, 0.95, 1, 300)
+
+
+def record(method: str = "scd", **data) -> RunRecord:
+    metrics = {"teacher": {"f1": 0.8}, "student": {"f1": 0.82}}
+    results = {"primary_metric": "f1", "method": method, "metrics": metrics, "data": data}
+    return RunRecord(results, {}, {}, [], {}, {}, [], {})
+
+
+def found(lead: Interval, teacher: float = 0.8) -> RunIntervals:
+    models = {name: {"f1": interval(value, 0, 1)} for name, value in (("teacher", teacher), ("student", 0.82))}
+    pairs = {("student", "teacher"): {"f1": lead}, ("student", "anchor"): {"f1": interval(0.1, 0.05, 0.15)}}
+    return RunIntervals(models, pairs, "f1", 300)
+
+
+def test_verdict_has_its_interval_and_the_anchors():
+    assert verdict_sentence(record(), found(interval(0.02, 0.01, 0.03))) == (
+        "The student beats its teacher on the 300 test samples: f1 0.820 against 0.800, +0.020 (95 % interval +0.010 to "
+        "+0.030); against its anchor, the same model fine-tuned alone, it is +0.100 (95 % interval +0.050 to +0.150)."
+    )
+
+
+def test_verdict_goes_by_the_interval():
+    assert "can't be told apart" in verdict_sentence(record(), found(interval(0.02, -0.01, 0.03)))
+    assert "stays behind" in verdict_sentence(record(), found(interval(-0.02, -0.03, -0.01)))
+
+
+def test_plain_fine_tuning_has_no_anchor_beside_itself():
+    assert "anchor" not in verdict_sentence(record("sft"), found(interval(0.02, 0.01, 0.03)))
+
+
+def test_without_intervals_the_numbers_alone_are_said():
+    assert verdict_sentence(record(), RunIntervals()).startswith(
+        "The student beats its teacher on the test split: f1 0.820"
+    )
+
+
+def test_caveats_name_what_weakens_the_verdict():
+    [seed] = caveats(record(), found(interval(0.02, 0.01, 0.03)))
+    assert "one seed" in seed
+    shared = record(overlap={"train/test": 2}, unseen_labels={"LAW": 3})
+    notes = " ".join(caveats(shared, found(interval(0, 0, 0), teacher=0)))
+    for part in ("train/test 2", "LAW 3", "no width", "scores 0"):
+        assert part in notes
