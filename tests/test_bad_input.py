@@ -224,10 +224,10 @@ def test_different_tokenizers(refused, tmp_path):
         ("+nonsense=1", ["unknown keys", "nonsense"]),
         ("budget.rounds=1", ["budget.rounds"]),
         ("+budget.rounds=1", ["budget", "unexpected keyword argument 'rounds'", "stage_epochs"]),
-        ("method=nonsense", ["method/nonsense", "scd_aw"]),
+        ("method=nonsense", ["group method has no option nonsense", "scd_aw"]),
         ("method.policy._target_=os.nothing", ["method.policy", "os.nothing"]),
         ("teacher.epochs=${nothing}", ["teacher.epochs", "nothing"]),
-        ("seed=[", ["command line"]),
+        ("seed=[", ["An override", "seed=["]),
     ],
 )
 def test_bad_options(refused, tmp_path, override, parts):
