@@ -131,7 +131,8 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         ("digest of the data", data.get("digest")),
         ("samples", data.get("sizes")),
         ("split", data.get("split")),
-        ("settings", data.get("settings")),
+        # The labels have a table of their own.
+        ("settings", {name: value for name, value in data.get("settings", {}).items() if name != "labels"}),
         ("language", data.get("language")),
         ("shared between splits", data.get("overlap")),
         ("lost in conversion", data.get("lost")),
