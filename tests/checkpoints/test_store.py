@@ -13,8 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from scd_lightning.checkpoints import manifest, store
-from scd_lightning.checkpoints.store import CheckpointStore
-from scd_lightning.checkpoints.store import check_free_space, required_bytes
+from scd_lightning.checkpoints.store import CheckpointStore, check_free_space, required_bytes
 from scd_lightning.errors import StoreError
 
 

@@ -1,4 +1,5 @@
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,9 @@ def test_description(module):
 
 
 def test_a_generated_answer_may_be_as_long_as_the_longest_of_train(write_folder, byte_tokenizer):
-    rows = {split: [{"text": f"{split} {i}", "entities": []} for i in range(3)] for split in SPLITS}
+    rows: dict[str, list[dict[str, Any]]] = {
+        split: [{"text": f"{split} {i}", "entities": []} for i in range(3)] for split in SPLITS
+    }
     rows["train"][0] = {"text": "a b c", "entities": [{"start": 0, "end": 3, "label": "X"}]}
     rows["validation"][0] = {"text": "a b c d e", "entities": [{"start": 0, "end": 9, "label": "X"}]}
     module = NERDataModule(DataSource(write_folder(**rows)))

@@ -168,6 +168,7 @@ def test_an_evaluated_choice_leaves_room_for_its_longest_candidate(byte_tokenize
     [encoded] = encoder.encode([sample], "test", answer_room=2).samples
     [reference] = encoder.encode([make_sample("word " * 100, "certainly", sample.candidates)], "test", 2).samples
     assert encoded.prompt_ids == reference.prompt_ids
+    assert encoded.candidate_ids is not None
     assert len(encoded.prompt_ids) + max(map(len, encoded.candidate_ids)) <= 60
 
 

@@ -1,6 +1,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -85,7 +86,7 @@ def test_what_was_lost_and_the_note_on_a_cut_test_split(write_folder):
     rows = [
         {"text": f"a {i}", "entities": [{"label": "X", "text": "a"}, {"label": "X", "text": "b"}]} for i in range(4)
     ]
-    settings = {"converters": [PlacedStrings()], "split_note": "not the official one"}
+    settings: dict[str, Any] = {"converters": [PlacedStrings()], "split_note": "not the official one"}
     cut = DataSource(write_folder(train=rows), **settings).read("ner")
     assert cut.lost == {"strings that the text does not have": 4}
     assert cut.split.endswith("; not the official one")

@@ -13,7 +13,7 @@ def convert():
 
     def call(converter, *records):
         rows = [make_row(record, "train", line, "set.jsonl") for line, record in enumerate(records, 1)]
-        lost = Counter()
+        lost: Counter[str] = Counter()
         done = converter(rows, lost)
         assert [row.values for row in rows] == list(records), "a converter leaves its input alone"
         return [row.values for row in done], {what: n for what, n in lost.items() if n}

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,7 +97,7 @@ def test_places_that_are_there_stay(convert):
 @given(st.text("ab ", min_size=1, max_size=12).filter(str.strip), st.lists(st.text("ab", min_size=1, max_size=3)))
 def test_every_string_of_the_text_gets_one_span(text, found):
     row = make_row(strings(text, *(("X", string) for string in found)), "train", 1, "f")
-    lost = {WITHOUT_PLACE: 0}
+    lost = Counter({WITHOUT_PLACE: 0})
     [done] = PlacedStrings()([row], lost)
     assert sorted(e["text"] for e in done.values["entities"]) == sorted({s for s in found if s in text})
     assert lost[WITHOUT_PLACE] == sum(s not in text for s in set(found))
