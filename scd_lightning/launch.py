@@ -148,18 +148,18 @@ def _run_stages(cfg: DictConfig, job: "Job", loggers: "JobLoggers", *, rank: boo
         return
     OmegaConf.save(cfg, job.run_dir / "config.yaml", resolve=True)
     if "report" in job.stages:
-        results = report(job, steps, made)
-        log_results(loggers, results, made, job.run_dir)
-        _show(results, job.run_dir)
+        results, verdict = report(job, steps, made)
+        log_results(loggers, results, verdict, made, job.run_dir)
+        _show(results, verdict, job.run_dir)
         if smoke.is_smoke():
             smoke.tell_full_costs(job)
 
 
-def _show(results: dict[str, Any], run_dir: Path) -> None:
+def _show(results: dict[str, Any], verdict: str, run_dir: Path) -> None:
     from scd_lightning.analysis.summary import run_table
     from scd_lightning.progress import console, say
 
-    console.print(run_table(results))
+    console.print(run_table(results, verdict))
     say(f"report: {run_dir / 'report.html'}")
     say(f"student: {run_dir / 'student'}")
 

@@ -14,9 +14,8 @@ from scd_lightning.analysis.comparison import Comparison, compare
 from scd_lightning.analysis.comparison_csv import write_csv
 from scd_lightning.analysis.comparison_page import write_comparison
 from scd_lightning.analysis.comparison_table import comparison_table
-from scd_lightning.analysis.model_card import write_model_card
 from scd_lightning.analysis.records import read_json, read_results
-from scd_lightning.analysis.report import write_report
+from scd_lightning.analysis.run_pages import write_run_pages
 from scd_lightning.analysis.summary import run_table
 from scd_lightning.analysis.sweep import find_runs
 from scd_lightning.errors import ConfigError, ScdError, StoreError
@@ -80,7 +79,7 @@ def _rebuild(folders: Sequence[Path], output: Path | None, console: Console) -> 
         if _is_sweep(first):
             for setting in comparison.settings:
                 for run in setting.runs:
-                    _rebuild_run(run.folder)
+                    write_run_pages(run.folder)
             output = first
     _show(comparison, output or Path("comparison"), console)
     return comparison
@@ -92,14 +91,9 @@ def _is_sweep(folder: Path) -> bool:
 
 
 def _show_run(folder: Path, console: Console) -> None:
-    page = _rebuild_run(folder)
-    console.print(run_table(read_results(folder)))
+    page, verdict = write_run_pages(folder)
+    console.print(run_table(read_results(folder), verdict))
     console.print(f"report: {page}", markup=False, soft_wrap=True)
-
-
-def _rebuild_run(folder: Path) -> Path:
-    write_model_card(folder)
-    return write_report(folder)
 
 
 def _show(comparison: Comparison, folder: Path, console: Console) -> None:

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from scd_lightning.analysis.comparison_words import bounds
 from scd_lightning.analysis.formatting import count, duration, number, share, signed, size
-from scd_lightning.analysis.intervals import run_intervals
+from scd_lightning.analysis.intervals import RunIntervals, run_intervals
 from scd_lightning.analysis.records import (
     MODEL_NAMES,
     RunRecord,
@@ -32,11 +32,12 @@ _POLICIES = {
 }
 
 
-def write_model_card(run_dir: Path) -> Path | None:
+def write_model_card(run_dir: Path, found: RunIntervals | None = None) -> Path | None:
     """Writes the card beside the exported student; it names no path, user or machine.
 
     Args:
         run_dir: Folder of a finished run.
+        found: Its intervals, where they are known already.
 
     Returns:
         The card's path; None where the run exported no student.
@@ -59,7 +60,7 @@ def write_model_card(run_dir: Path) -> Path | None:
         "language": _LANGUAGES.get(record.results["data"].get("language", ""), "unknown"),
         "models": _models(record),
         "metrics": metric_names(record.results),
-        "differences": _differences(record),
+        "differences": _differences(record, found or run_intervals(record)),
         "error": record.results.get("subdomains", {}).get("student_vs_teacher", {}).get("error"),
         "generation": read_json(folder / "generation_config.json", {}),
         "training": _training(config),
@@ -151,9 +152,8 @@ def _models(record: RunRecord) -> list[tuple[str, dict[str, float]]]:
     return [(title, metrics[name]) for name, title in MODEL_NAMES.items() if name in metrics]
 
 
-def _differences(record: RunRecord) -> list[dict[str, Any]]:
+def _differences(record: RunRecord, found: RunIntervals) -> list[dict[str, Any]]:
     """The student minus teacher and anchor, with intervals over test samples: those of the run's report."""
-    found = run_intervals(record)
     others = ("teacher", "anchor") if record.results["method"] != "sft" else ("teacher",)
     leads = [(other, found.differences.get(("student", other), {}).get(found.primary)) for other in others]
     return [

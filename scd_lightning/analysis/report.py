@@ -22,12 +22,13 @@ from scd_lightning.analysis.report_words import bounds, caveats, plain, verdict_
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path, found: RunIntervals | None = None) -> Path:
     """Writes report.html, a page that needs no other file and no network.
 
     Args:
         run_dir: Folder of a finished run. Only results.json must be there; what another file would show is left out
             where a method makes no such file.
+        found: Its intervals, where they are known already.
 
     Returns:
         The path of the page.
@@ -36,7 +37,7 @@ def write_report(run_dir: Path) -> Path:
         StoreError: results.json is missing, or a file is damaged.
     """
     record = read_run(run_dir)
-    found = run_intervals(record)
+    found = found or run_intervals(record)
     samples = sample_table(record)
     page = render(
         "report.html.j2",

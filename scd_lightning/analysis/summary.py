@@ -8,30 +8,32 @@ from rich.table import Table
 from rich.text import Text
 
 from scd_lightning.analysis.formatting import number, share, signed
-from scd_lightning.analysis.records import MODEL_NAMES, decompositions, metric_names, verdict
+from scd_lightning.analysis.records import MODEL_NAMES, decompositions, metric_names
 
 
-def run_table(results: dict[str, Any]) -> RenderableType:
+def run_table(results: dict[str, Any], verdict: str) -> RenderableType:
     """Shows the models' metrics, the SFS/TFS decomposition, each stage's checkpoint, and the verdict.
 
     Args:
         results: The content of results.json.
+        verdict: The run in a sentence.
     """
     parts = [*_metrics(results)]
     if decompositions(results):
         parts += _decomposition(results)
     if results.get("schedule"):
         parts += _schedule(results["schedule"])
-    return Group(*parts, Text(verdict(results), style="bold"))
+    return Group(*parts, Text(verdict, style="bold"))
 
 
 def _metrics(results: dict[str, Any]) -> list[RenderableType]:
     # A metric a row: names of metrics are longer than those of models, and there are more of them.
+    name = results["data"].get("name") or results["task"]
     models = [(key, title) for key, title in MODEL_NAMES.items() if results["metrics"].get(key)]
     table = _table([title for _, title in models])
-    for name in metric_names(results):
-        table.add_row(Text(name), *(number(results["metrics"][key].get(name)) for key, _ in models))
-    return [_title(f"{results['task']}, method {results['method']}, seed {results['seed']}: test split"), table]
+    for metric in metric_names(results):
+        table.add_row(Text(metric), *(number(results["metrics"][key].get(metric)) for key, _ in models))
+    return [_title(f"{name}, method {results['method']}, seed {results['seed']}: test split"), table]
 
 
 def _decomposition(results: dict[str, Any]) -> list[RenderableType]:

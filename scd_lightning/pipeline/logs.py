@@ -6,7 +6,6 @@ from typing import Any
 
 from scd_lightning import distributed
 from scd_lightning.analysis.differences import COLUMNS, differing_samples
-from scd_lightning.analysis.records import verdict
 from scd_lightning.callbacks.stage_log import log_choice, log_weights
 from scd_lightning.loggers.base import JobInfo, JobLoggers, StageLogger
 from scd_lightning.loggers.settings import flat, public_settings
@@ -73,18 +72,21 @@ def _log(loggers: list[Any], point: Mapping[str, Any]) -> None:
         logger.log_metrics(values, step=point["step"])
 
 
-def log_results(loggers: JobLoggers, results: Mapping[str, Any], made: Mapping[str, Artifact], folder: Path) -> None:
+def log_results(
+    loggers: JobLoggers, results: Mapping[str, Any], verdict: str, made: Mapping[str, Artifact], folder: Path
+) -> None:
     """Logs a finished job's metrics, its verdict, and a table of the test samples where student and teacher differ.
 
     Args:
         loggers: The job's loggers.
         results: The content of results.json.
+        verdict: The run in a sentence.
         made: The job's artifacts.
         folder: The run's folder, whose predictions are read.
     """
     student = made.get("student", made["anchor"]).result
     values = result_values(results) | {"validation/metric": student["validation_metric"]}
-    loggers.results(values, verdict(dict(results)))
+    loggers.results(values, verdict)
     loggers.table("test/differences", COLUMNS, differing_samples(folder, TABLE_ROWS))
 
 

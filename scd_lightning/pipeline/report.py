@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.analysis.model_card import write_model_card
-from scd_lightning.analysis.report import write_report
+from scd_lightning.analysis.run_pages import write_run_pages
 from scd_lightning.analysis.subdomains import decompose
 from scd_lightning.checkpoints.manifest import sha256_json, write_json
 from scd_lightning.models.loading import weights_identity
@@ -22,13 +21,16 @@ MODELS = ("teacher", "anchor", "student")
 _ADDED_COSTS = ("seconds", "cpu_seconds", "samples")
 
 
-def report(job: Job, steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
-    """Writes everything a reader of the run looks at, and returns the content of results.json.
+def report(job: Job, steps: Sequence[Step], made: Artifacts) -> tuple[dict[str, Any], str]:
+    """Writes everything a reader of the run looks at.
 
     Args:
         job: The run.
         steps: Its steps.
         made: Their artifacts, evaluations included.
+
+    Returns:
+        The content of results.json, and the verdict.
     """
     folder = job.run_dir
     _copy_predictions(folder, made)
@@ -41,9 +43,8 @@ def report(job: Job, steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
     if "student" in made:
         write_json(folder / "schedule.json", _schedule(job, made))
     write_student(job, made, folder / "student")
-    write_model_card(folder)
-    write_report(folder)
-    return results
+    _, verdict = write_run_pages(folder)
+    return results, verdict
 
 
 def _copy_predictions(folder: Path, made: Artifacts) -> None:

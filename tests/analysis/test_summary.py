@@ -5,9 +5,9 @@ from rich.console import Console
 from scd_lightning.analysis.summary import run_table
 
 
-def shown(folder) -> str:
+def shown(folder, verdict: str = "The student won.") -> str:
     console = Console(width=120, record=True)
-    console.print(run_table(json.loads((folder / "results.json").read_text())))
+    console.print(run_table(json.loads((folder / "results.json").read_text()), verdict))
     return console.export_text()
 
 
@@ -19,7 +19,8 @@ def test_summary_has_models_decomposition_schedule_and_verdict(make_run):
     assert ["malformed", "0.002", "0.010", "0.004"] in rows
     assert ["student", "error", "0.060", "0.040", "-0.020", "10.0", "%", "82.0", "%"] in rows
     assert ["stage", "2", "4-5", "3", "0.500"] in rows
-    assert "The student beats its teacher" in text
+    assert "ner, method scd_aw, seed 0" in text
+    assert "The student won." in text
 
 
 def test_summary_of_a_method_without_stages(make_run):
@@ -33,3 +34,11 @@ def test_names_in_brackets_are_not_styles(make_run):
     results["metrics"] = {name: {"f1[strict]": 0.5} for name in ("teacher", "student")}
     (folder / "results.json").write_text(json.dumps(results))
     assert ["f1[strict]", "0.500", "0.500"] in [line.split() for line in shown(folder).splitlines()]
+
+
+def test_a_preset_stands_under_its_own_name(make_run):
+    folder = make_run("run")
+    results = json.loads((folder / "results.json").read_text())
+    results["data"]["name"] = "crner"
+    (folder / "results.json").write_text(json.dumps(results))
+    assert "crner, method scd_aw, seed 0" in shown(folder)
