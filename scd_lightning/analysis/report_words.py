@@ -5,7 +5,7 @@ from typing import Any
 from scd_lightning.analysis.bootstrap import Interval
 from scd_lightning.analysis.formatting import number, signed
 from scd_lightning.analysis.intervals import RunIntervals
-from scd_lightning.analysis.records import RunRecord, verdict
+from scd_lightning.analysis.records import PREDICTORS, RunRecord, verdict
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
 
 
@@ -26,7 +26,7 @@ def verdict_sentence(record: RunRecord, found: RunIntervals) -> str:
     )
     anchor = found.differences.get(("student", "anchor"), {}).get(found.primary)
     if anchor is not None and record.results.get("method") != "sft":
-        text += f"; against its anchor, the same model fine-tuned alone, it is {_with_interval(anchor)}"
+        text += f"; to its anchor, the same model fine-tuned alone, the difference is {_with_interval(anchor)}"
     return text + "."
 
 
@@ -70,14 +70,24 @@ def caveats(record: RunRecord, found: RunIntervals) -> list[str]:
             "Student and teacher score the same on all test samples: the interval has no width for want of "
             "differences, and not because the result is sure."
         )
-    if lead is not None and found.models["teacher"][found.primary].value == 0:
-        notes.append("The teacher scores 0: it has not learnt the task, and there is nothing to compare yet.")
+    if lead is not None:
+        notes += _untaught(found)
     overlap = sum(_numbers(data.get("overlap")))
     if overlap:
         notes.append(f"Splits share texts ({_listed(data['overlap'])}): scores on those are too good.")
     if data.get("unseen_labels"):
         notes.append(f"Test labels that the training split lacks: {_listed(data['unseen_labels'])}.")
     return notes
+
+
+def _untaught(found: RunIntervals) -> list[str]:
+    """Models that score 0, of which intervals say nothing."""
+    zero = [name for name in PREDICTORS if name in found.models and found.models[name][found.primary].value == 0]
+    if not zero:
+        return []
+    names = " and ".join(zero)
+    have = "has" if len(zero) == 1 else "have"
+    return [f"Score 0: {names}, which {have} not learnt the task yet. Train longer before comparing."]
 
 
 def plain(value: Any) -> str:

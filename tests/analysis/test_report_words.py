@@ -23,7 +23,7 @@ def found(lead: Interval, teacher: float = 0.8) -> RunIntervals:
 def test_verdict_has_its_interval_and_the_anchors():
     assert verdict_sentence(record(), found(interval(0.02, 0.01, 0.03))) == (
         "The student beats its teacher on the 300 test samples: f1 0.820 against 0.800, +0.020 (95 % interval +0.010 "
-        "to +0.030); against its anchor, the same model fine-tuned alone, it is +0.100 (95 % interval +0.050 to "
+        "to +0.030); to its anchor, the same model fine-tuned alone, the difference is +0.100 (95 % interval +0.050 to "
         "+0.150)."
     )
 
@@ -46,5 +46,5 @@ def test_caveats_name_what_weakens_the_verdict():
     assert "one seed" in seed
     shared = record(overlap={"train/test": 2}, unseen_labels={"LAW": 3})
     notes = " ".join(caveats(shared, found(interval(0, 0, 0), teacher=0)))
-    for part in ("train/test 2", "LAW 3", "no width", "scores 0"):
+    for part in ("train/test 2", "LAW 3", "no width", "Score 0: teacher"):
         assert part in notes
