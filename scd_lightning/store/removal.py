@@ -12,7 +12,7 @@ from pathlib import Path
 from scd_lightning.errors import StoreError
 from scd_lightning.store.inventory import Entry, Inventory, scan
 from scd_lightning.store.layout import REMOVED, is_held, lock_path, store_lock, try_lock, unwritable
-from scd_lightning.store.registry import TIME, forget
+from scd_lightning.store.registry import TIME, RunRecord, forget
 
 DAY = 86400.0
 
@@ -62,7 +62,8 @@ def collectable(inventory: Inventory, *, older_than: float = 0.0, keep_last: int
         older_than: Leave out what was made or used in the last so many days.
         keep_last: Leave out what the last so many runs used, although their folders are gone.
     """
-    last = {name for record in inventory.records[len(inventory.records) - keep_last :] for name in record.artifacts}
+    _, kept = _split(inventory, keep_last)
+    last = {name for record in kept for name in record.artifacts}
 
     def may_go(entry: Entry) -> bool:
         return time.time() - last_use(entry) >= older_than * DAY and obstacle(entry, inventory) is None
@@ -75,6 +76,12 @@ def collectable(inventory: Inventory, *, older_than: float = 0.0, keep_last: int
             reason = "signals of a teacher that goes too" if entry.teachers else "signals of checkpoints that are gone"
             found.append(Candidate(entry, reason))
     return found + _heads(inventory, {each.entry.name for each in found})
+
+
+def _split(inventory: Inventory, keep_last: int) -> tuple[Sequence[RunRecord], Sequence[RunRecord]]:
+    """The records before the last so many, and those; there may be fewer than are asked for."""
+    first = max(0, len(inventory.records) - keep_last)
+    return inventory.records[:first], inventory.records[first:]
 
 
 def _reason(entry: Entry, last: set[str]) -> str | None:
@@ -145,7 +152,7 @@ def collect(root: Path, *, older_than: float = 0.0, keep_last: int = 0) -> list[
         for candidate in candidates:
             _ = candidate.entry.bytes  # Known before it is gone.
         moved = _set_aside(root, [candidate.entry for candidate in candidates])
-        for record in inventory.records[: len(inventory.records) - keep_last]:
+        for record in _split(inventory, keep_last)[0]:
             if not record.exists:
                 forget(record)
     _delete(moved)

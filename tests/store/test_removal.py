@@ -142,6 +142,17 @@ def test_gc_lists_exactly_what_nobody_misses(maker):
     assert not going(maker.root)
 
 
+@pytest.mark.parametrize("keep_last", [3, 4, 100])
+def test_more_runs_are_kept_than_there_are(maker, keep_last):
+    names = [maker.artifact("anchor", seed) for seed in range(3)]
+    for name in names:
+        maker.run(name, name).__exit__()
+        shutil.rmtree(maker.runs / name)
+    assert not collect(maker.root, keep_last=keep_last)
+    assert len(read_records(maker.root)) == 3
+    assert set(going(maker.root)) == set(names)
+
+
 def test_old_things_by_their_last_use(maker):
     name = maker.artifact("anchor")
     old = time.time() - 40 * removal.DAY
