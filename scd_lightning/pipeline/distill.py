@@ -20,6 +20,7 @@ from scd_lightning.models.distillation import Distillation
 from scd_lightning.pipeline.artifacts import Artifact
 from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.keys import signals_identity
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
 from scd_lightning.pipeline.training import TRAIN_LOSSES, WEIGHTS, train_student
 from scd_lightning.teachers.cached import CachedSource
@@ -93,7 +94,7 @@ def _sources(
     if job.method.teacher == "live":
         sources = [live()] * 2
     else:
-        signals = SignalStore(job.store.root / "signals", str(precision.precision))
+        signals = SignalStore(job.store.root / "signals", str(precision.precision), signals_identity(job))
         everything = range(len(job.data.samples["train"]))
         sets = (_sample_set(job, "training signals", everything), _sample_set(job, "probe signals", probe))
         sources = [CachedSource(store, signals, samples, live, device) for samples in sets]

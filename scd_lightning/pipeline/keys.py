@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from scd_lightning.checkpoints.manifest import sha256_json
+from scd_lightning.existing.adapters import read_adapter
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.models.loading import resolve_dtype, weights_identity
 from scd_lightning.models.quantization import quantization_identity
@@ -59,8 +61,21 @@ def teacher_key(job: Job) -> ArtifactKey:
 def _imported(job: Job, models: Sequence[SavedModel], spec: ModelSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Nothing of a training: its seed, optimizer and length are in the weights."""
     imported = [{"step": saved.step, "kind": saved.kind, "contents": saved.contents()} for saved in models]
-    model = _model(spec, settings, training=False) | {"lora": asdict(spec.lora)}
+    # Adapters' scale is in their configuration, and those of an anchor may be merged into a student without any.
+    adapters = asdict(read_adapter(models[0].path).lora) if models[0].kind == "peft" else None
+    model = _model(spec, settings, training=False) | {"lora": asdict(spec.lora), "adapters": adapters}
     return {"imported": imported, "model": model} | _trainer(job) | _common(job)
+
+
+def signals_identity(job: Job) -> str:
+    """Digest of what a teacher's signals depend on besides checkpoint, samples and precision.
+
+    Checkpoints of adapters leave out the weights below them, and none has the configuration: equal files may be
+    imported into different models.
+    """
+    model = _model(job.teacher, job.settings["teacher"], training=False) | {"lora": asdict(job.teacher.lora)}
+    common = _common(job)
+    return sha256_json({"model": model, "format": common["format"], "versions": common["versions"]})
 
 
 def _student_fields(job: Job) -> dict[str, Any]:

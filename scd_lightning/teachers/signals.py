@@ -89,14 +89,16 @@ class SignalStore:
     Args:
         root: The folder, shared by runs.
         precision: Name of the arithmetic that the teacher runs in; part of the key.
+        model: Digest of what checkpoints leave open, such as the weights below adapters; part of the key.
     """
 
-    def __init__(self, root: Path, precision: str) -> None:
-        self.root, self.precision = root, precision
+    def __init__(self, root: Path, precision: str, model: str = "") -> None:
+        self.root, self.precision, self.model = root, precision, model
 
     def folder(self, checkpoint_digest: str, samples: SampleSet) -> Path:
         """Where a checkpoint's signals for a sample set belong."""
         key = {"format": FORMAT, "checkpoint": checkpoint_digest, "samples": samples.digest, "dtype": self.precision}
+        key["model"] = self.model
         return self.root / f"signals-{sha256_json(key)[:24]}"
 
     def complete(self, folder: Path) -> bool:

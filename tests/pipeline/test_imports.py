@@ -14,6 +14,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from scd_lightning.batch import TokenizedSample
+from scd_lightning.pipeline.keys import anchor_key
 from scd_lightning.pipeline.training import TRAIN_LOSSES
 
 
@@ -99,6 +100,19 @@ def test_distils_from_adapters_that_peft_saved(make_imported, run_job, work, ada
     assert max(sizes) < (work.base / "model.safetensors").stat().st_size / 4
 
 
+def test_equal_adapters_on_another_base_have_signals_of_their_own(make_imported, run_job, work, adapters, tmp_path):
+    options = [f"teacher.trajectory='{adapters}'", "method=cd", "stages=[teacher_sft,student_sft,distill]"]
+    other: Any = AutoModelForCausalLM.from_pretrained(work.base)
+    torch.nn.init.constant_(other.model.norm.weight, 3)
+    other.save_pretrained(tmp_path / "other")
+    work.tokenizer.save_pretrained(tmp_path / "other")
+    store = str(tmp_path / "store")
+    run_job(make_imported(*options, store=store))
+    made = run_job(make_imported(*options, f"teacher.path='{tmp_path}/other'", store=store))
+    fresh = run_job(make_imported(*options, f"teacher.path='{tmp_path}/other'", store=str(tmp_path / "fresh")))
+    assert made["student"].result["curve"] == fresh["student"].result["curve"]
+
+
 def test_distils_from_lightning_s_checkpoints(make_imported, run_job, work):
     folder = work.lightning(work.root / "runs" / "lightning")
     job = make_imported(f"teacher.trajectory='{folder}'", "method=cd", run="lightning")
@@ -138,6 +152,15 @@ def test_an_existing_anchor_and_a_student_that_starts_from_it(make_imported, run
     # With a learning rate of 0, the student after an epoch is what it started as.
     first = made["student"].result["curve"][0]
     assert first["validation_loss"] == made["anchor"].result["validation_loss"]
+
+
+def test_adapters_of_another_scale_are_another_anchor(make_imported, work, tmp_path):
+    folder = work.adapters(tmp_path / "anchor", work.student) / "checkpoint-6"
+    jobs = [make_imported(f"anchor.path='{folder}'", *options) for options in ([], LORA)]
+    merged, kept = (anchor_key(job).digest for job in jobs)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(config | {"lora_alpha": 24}))
+    assert len({merged, kept, anchor_key(make_imported(f"anchor.path='{folder}'")).digest}) == 3
 
 
 @pytest.mark.parametrize("init", ["anchor", "base"])
