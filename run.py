@@ -20,7 +20,7 @@ def main(cfg: DictConfig) -> None:
 if __name__ == "__main__":
     # Makes Hydra hand exceptions on instead of ending the process with code 1 itself.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv[1:] = command_line.flags_first(sys.argv[1:])
+    sys.argv[1:] = [command_line.one_line(each) for each in command_line.flags_first(sys.argv[1:])]
     try:
         main()
     except (HydraException, OmegaConfBaseException) as error:

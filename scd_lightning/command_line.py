@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import Container, DictConfig
@@ -16,6 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 from scd_lightning.errors import ConfigError
 
 _SWEEP = ("-m", "--multirun")
+# A quotation, whose line breaks belong to it, or else a line break.
+_BREAK = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|\s*\n\s*""")
 _SEE = "`python run.py --help` lists the groups, `python run.py --cfg job` all settings"
 
 
@@ -26,6 +29,25 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
     ['-m', 'method=td,scd', 'seed=0,1']
     """
     return [each for each in arguments if each in _SWEEP] + [each for each in arguments if each not in _SWEEP]
+
+
+def one_line(argument: str) -> str:
+    r"""An override that goes over several lines, as long lists do, in one: Hydra can't read others.
+
+    >>> one_line("list=[\n  1,\n  2]")
+    'list=[ 1, 2]'
+    """
+    return _BREAK.sub(lambda found: found[1] or " ", argument.strip())
+
+
+def job_title() -> str:
+    """Which job of a sweep is running: its number, and the values that are its own."""
+    hydra = HydraConfig.get()
+    given = [each for each in sys.argv[1:] if "=" in each and not each.startswith("-")]
+    parsed = OverridesParser.create().parse_overrides(given)
+    swept = {each.get_key_element() for each in parsed if each.is_sweep_override()}
+    own = [each for each in hydra.overrides.task if each.partition("=")[0] in swept]
+    return f"job {hydra.job.num}: {' '.join(own)}"
 
 
 def job_command() -> str:

@@ -90,22 +90,26 @@ def _record_failure(run_dir: Path, error: Exception) -> None:
 
 
 def _run(cfg: DictConfig, run_dir: Path) -> None:
+    from scd_lightning.command_line import job_title
     from scd_lightning.config import build_job
     from scd_lightning.loggers.base import JobLoggers
     from scd_lightning.pipeline.logs import job_info
     from scd_lightning.pipeline.prepare import prepare
+    from scd_lightning.progress import say
     from scd_lightning.quiet import quiet
 
     quiet()
     # A rank was started by the parent below, or by the user's own torchrun, as on several machines.
     rank = "TORCHELASTIC_RUN_ID" in os.environ
+    leads = WORKER not in os.environ and os.environ.get("RANK", "0") == "0"
+    if leads and _in_sweep():
+        say(job_title())
     job = build_job(cfg, run_dir, locking=not rank)
     job.trainer.check_devices(launched=rank)
     if rank:
         _join_ranks(job)
     if smoke.is_smoke():
         smoke.time_steps(job)
-    leads = WORKER not in os.environ and os.environ.get("RANK", "0") == "0"
     with _on_record(job) if leads else nullcontext():
         prepare(job)
         with JobLoggers(job.loggers).open(job_info(job, leads=leads)) as loggers:

@@ -13,6 +13,8 @@ def quiet() -> None:
     disable_progress_bar()
     for name in ("lightning.pytorch", "lightning.fabric", "lightning", "pytorch_lightning", "transformers"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # What it says of a class that does not exist, our own message says in one line.
+    logging.getLogger("hydra._internal.utils").setLevel(logging.CRITICAL)
     for pattern in (
         ".*does not have many workers.*",
         ".*isinstance.treespec, LeafSpec.*",

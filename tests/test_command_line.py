@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scd_lightning.command_line import flags_first
+from scd_lightning.command_line import flags_first, one_line
 
 MISTAKES = {
     "budget.stagse=3": r"no setting budget\.stagse \(did you mean budget\.stages ",
@@ -36,6 +36,24 @@ def test_the_flag_of_a_sweep_may_stand_anywhere(run_py, tmp_path):
     assert code == 2
     assert error.count("The seed can't be used") == 2
     assert (tmp_path / "sweep" / "1" / "failure.json").is_file()
+
+
+def test_jobs_of_a_sweep_are_told_apart(run_py):
+    _, out, _ = run_py("seed=-1,-2", "-m", "hydra.sweep.dir=sweep", "task=qa", "task.data.columns={a: b}")
+    assert [line for line in out.splitlines() if line.startswith("job ")] == ["job 0: seed=-1", "job 1: seed=-2"]
+
+
+def test_an_override_may_go_over_several_lines(run_py):
+    override = "task.data.converters=[\n  {_target_: scd_lightning.data.converters.LetterAnswerz}]"
+    code, _, error = run_py("task=qa", override)
+    assert code == 2
+    assert error.strip().startswith("ConfigError: There is no such class or function. Where: task.data.converters[0].")
+    assert error.count("LetterAnswerz") == 1
+
+
+def test_line_breaks_in_quotations_stay():
+    assert one_line("task.template='a\nb'") == "task.template='a\nb'"
+    assert one_line('a=[\n"x\ny",\n 1\n]\n') == 'a=[ "x\ny", 1 ]'
 
 
 @pytest.mark.parametrize("setting", ["hydra.run.dir", "paths.store"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scd_lightning.command_line import flags_first
+from scd_lightning.command_line import flags_first, one_line
 from scd_lightning.report import _parser as report_parser
 from scd_lightning.store.__main__ import _parser as store_parser
 
@@ -33,7 +33,7 @@ def _whole(line, following):
         try:
             shlex.split(line, comments=True)
         except ValueError:
-            line += " " + next(following).strip()
+            line += "\n" + next(following)
         else:
             return line
 
@@ -57,7 +57,7 @@ def test_there_are_commands():
 
 @pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][0] == "run.py"])
 def test_a_command_composes_and_its_values_fit(make_job, words):
-    arguments = flags_first(words[1:])
+    arguments = [one_line(each) for each in flags_first(words[1:])]
     flags = [each for each in arguments if each.startswith("-")]
     assert set(flags) <= {"-m", "--help", "--info", "--cfg", "--hydra-help"}
     overrides = [each for each in arguments if "=" in each and not each.startswith("hydra")]

@@ -49,7 +49,13 @@ class Row:
             DataError: The row lacks it.
         """
         if self.values.get(field) is None:
-            raise self.error(field, "is missing", f"fields {sorted(self.values)}", expected)
+            remedy = None
+            if field not in self.values:
+                remedy = (
+                    f"correct or remove this row; a column of another name: 'task.data.columns={{name: {field}}}'; "
+                    "another form: task.data.converters (docs/data.md)"
+                )
+            raise self.error(field, "is missing", f"fields {sorted(self.values)}", expected, remedy)
         return self.values[field]
 
     def string(self, field: str) -> str:

@@ -45,7 +45,7 @@ def resolve_dtype(spec: ModelSpec) -> torch.dtype:
             "There is no such dtype",
             where=f"{spec.name}: dtype",
             got=spec.dtype,
-            expected="auto, float32, bfloat16, ...",
+            expected="auto, float32, float64 or bfloat16",
         )
     return dtype
 

@@ -40,7 +40,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scd_lightning.store", description=__doc__.partition(": ")[2])
     common = argparse.ArgumentParser(add_help=False)
     default = Path(os.environ.get("SCD_STORE") or "store")
-    common.add_argument("--store", type=Path, default=default, help="its folder; else SCD_STORE, else ./store")
+    # Before the command it is taken too; the command's own must then not set it back to the default.
+    for each, unset in ((parser, default), (common, argparse.SUPPRESS)):
+        help_ = "its folder; else SCD_STORE, else ./store"
+        each.add_argument("--store", type=Path, default=unset, metavar="DIR", help=help_)
     for_scripts = argparse.ArgumentParser(add_help=False)
     for_scripts.add_argument("--json", action="store_true", help="print JSON")
     sure = argparse.ArgumentParser(add_help=False)

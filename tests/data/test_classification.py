@@ -26,7 +26,7 @@ def read(folder, **settings):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"label": "plus"}, r'"text" is missing'),
+        ({"label": "plus"}, r'"text" is missing.*task\.data\.columns=\{name: text\}'),
         ({"text": "x"}, r'"label" is missing'),
         ({"text": "x", "label": ""}, r'"label" is empty'),
         ({"text": "x", "label": 0.5}, r'"label" has the wrong type'),

@@ -120,3 +120,9 @@ def test_a_running_job_keeps_what_it_uses_until_it_is_killed(start, tmp_path, st
     shutil.rmtree(tmp_path / "run")
     assert "tokenizer" in store("gc", "--yes", at=root)[1]
     assert store("ls", at=root)[1].endswith("is empty.\n")
+
+
+def test_the_folder_may_stand_before_the_command(maker, capsys):
+    student = maker.artifact("student")
+    assert main(["--store", str(maker.root), "ls"]) == 0
+    assert student[:14] in capsys.readouterr().out
