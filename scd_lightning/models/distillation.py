@@ -70,7 +70,8 @@ class Distillation(FineTuning):
     def on_validation_epoch_end(self) -> None:
         """Adds `advantage` and `deficit`, in nats, of the student as it is now against the best checkpoint."""
         super().on_validation_epoch_end()
-        losses = self.sample_losses.compute()
+        losses = self.last_losses
+        assert losses is not None
         gap = losses - self.best_loss.to(losses.device)
         parts = {"advantage": (-gap).clamp(min=0).nanmean(), "deficit": gap.clamp(min=0).nanmean()}
         self.log_dict(parts)

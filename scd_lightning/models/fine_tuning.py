@@ -52,7 +52,7 @@ class FineTuning(LightningModule):
     Attributes:
         curve: One point an epoch: epoch, step, train_loss, and validation_loss and validation_metric where validated.
         last_validation: The newest of the latter two.
-        sample_losses: After a validation, each validation sample's mean completion-token loss; [S] by `compute()`.
+        last_losses: After a validation, each validation sample's mean completion-token loss, in nats; [S].
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class FineTuning(LightningModule):
         exact = next(model.parameters()).dtype == torch.float64
         validation = len(data.samples["validation"])
         self.sample_losses = SampleValues(validation, torch.float64 if exact else torch.float32)
+        self.last_losses: Tensor | None = None
         self.validation_metric: Metric = data.build_metric() if data.validation == "task" else MeanMetric()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -115,10 +116,6 @@ class FineTuning(LightningModule):
         point = {"epoch": self.current_epoch, "step": self.global_step, "train_loss": float(train_loss)}
         self.curve.append(point | self.last_validation)
 
-    def on_validation_epoch_start(self) -> None:
-        """Forgets the last pass's sample losses, which stay readable after their validation."""
-        self.sample_losses.reset()
-
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Per-sample losses, and either exact match by one pass or the task's own metric."""
         logits = self.lm.logits(batch)
@@ -144,8 +141,11 @@ class FineTuning(LightningModule):
         loss = self.validation_loss.compute()
         self.log_dict({"validation_loss": loss, "validation_metric": metric, **self._when()})
         self.last_validation = {"validation_loss": float(loss), "validation_metric": float(metric)}
+        # Put together here and not when asked for: after a pass the module is on the CPU, where NCCL moves nothing.
+        self.last_losses = self.sample_losses.compute()
         self.validation_loss.reset()
         self.validation_metric.reset()
+        self.sample_losses.reset()
 
     def _when(self) -> dict[str, float]:
         """Step and epoch, logged with an epoch's values: Lightning would count the step from another point."""

@@ -82,7 +82,8 @@ def validate_trajectory(job: Job, module: FineTuning, store: CheckpointStore, fo
         store.load_into(module.lm, index)
         trainer = job.trainer()
         trainer.validate(module, datamodule=job.data, verbose=False)
-        losses.append(module.sample_losses.compute().cpu().numpy())
+        assert module.last_losses is not None
+        losses.append(module.last_losses.cpu().numpy())
         logged = trainer.callback_metrics
         metrics = {"metric": float(logged["validation_metric"]), "loss": float(logged["validation_loss"])}
         if trainer.is_global_zero:
