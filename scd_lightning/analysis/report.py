@@ -20,6 +20,7 @@ from scd_lightning.analysis.report_figures import (
 from scd_lightning.analysis.report_samples import sample_table
 from scd_lightning.analysis.report_words import bounds, caveats, plain, verdict_sentence
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
+from scd_lightning.redaction import hide_in_addresses
 
 
 def write_report(run_dir: Path, found: RunIntervals | None = None) -> Path:
@@ -65,7 +66,7 @@ def write_report(run_dir: Path, found: RunIntervals | None = None) -> Path:
         sample_data=None if samples is None else script_json(samples),
         costs=record.costs,
         facts=_facts(record),
-        run=record.run,
+        command=hide_in_addresses(record.run.get("command") or ""),
         downloads=downloads(record, found),
     )
     path = run_dir / "report.html"

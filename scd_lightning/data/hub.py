@@ -9,6 +9,7 @@ from scd_lightning.data.class_names import apply_names, named_columns
 from scd_lightning.data.rows import Row, make_row, shorten
 from scd_lightning.data.splits import SPLIT_NAMES, SPLITS
 from scd_lightning.errors import ConfigError, DataError
+from scd_lightning.redaction import hide_in_addresses
 
 # Names that `datasets` takes in place of a hub id where `data_files` says what to read.
 FILE_FORMATS = ("csv", "json", "parquet")
@@ -51,10 +52,10 @@ class HubSet:
 
     @property
     def origin(self) -> str:
-        """Where the set comes from; local paths are left out."""
+        """Where the set comes from; local paths, logins and keys are left out."""
         if self.path in FILE_FORMATS:
-            addresses = [address for address in self._addresses() if "://" in address]
-            return ", ".join(addresses) or "local files"
+            addresses = [address for address in self._addresses() if "://" in address.removeprefix("file://")]
+            return hide_in_addresses(", ".join(addresses)) or "local files"
         if os.path.isdir(self.path):
             return "local folder"
         name = f"{self.path} ({self.name})" if self.name else self.path

@@ -1,28 +1,14 @@
 """A job's settings as they may be shown to others: no secrets, no paths of somebody's home."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_ANYWHERE = {"secret", "secrets", "password", "passwd", "passphrase", "credential", "credentials", "apikey", "pwd"}
-# `max_new_tokens` and `num_key_value_heads` are no secrets: these give away a name at its end only.
-_LAST = {"key", "token"}
-_LOGIN_IN_URL = re.compile(r"(?<=://)[^/\s@]+@")
+from scd_lightning.redaction import HIDDEN, hide_in_addresses, looks_secret
+
 # Where things lie, or how they are logged.
 _LEFT_OUT = {"paths", "logger"}
-HIDDEN = "(hidden)"
-
-
-def looks_secret(name: str) -> bool:
-    """Whether a name is that of a secret.
-
-    >>> [looks_secret(name) for name in ("hf_token", "apiKey", "max_new_tokens", "num_key_value_heads")]
-    [True, True, False, False]
-    """
-    words = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower().replace("-", "_").split("_")
-    return bool(_ANYWHERE & set(words)) or words[-1] in _LAST
 
 
 def public_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,7 +26,7 @@ def public_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _clean(value: Any, secrets: list[str]) -> Any:
     if isinstance(value, Mapping):
         return {
-            str(name): HIDDEN if looks_secret(str(name)) and isinstance(inner, str) else _clean(inner, secrets)
+            str(name): HIDDEN if looks_secret(str(name)) and _has_text(inner) else _clean(inner, secrets)
             for name, inner in value.items()
         }
     if isinstance(value, list | tuple):
@@ -49,9 +35,14 @@ def _clean(value: Any, secrets: list[str]) -> Any:
         return value
     for secret in secrets:
         value = value.replace(secret, HIDDEN)
-    value = _LOGIN_IN_URL.sub(f"{HIDDEN}@", value)
+    value = hide_in_addresses(value)
     home = str(Path.home())
     return value.replace(home, "~") if home != "/" else value
+
+
+def _has_text(value: Any) -> bool:
+    """Whether there may be a secret in a value, which token ids and the like are none of."""
+    return isinstance(value, str | Mapping) or (isinstance(value, list | tuple) and any(map(_has_text, value)))
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

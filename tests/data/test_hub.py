@@ -76,6 +76,8 @@ def test_a_path_goes_before_the_hub(tmp_path):
 def test_where_a_set_comes_from():
     assert HubSet("owner/set", "part", "v1").origin == "hub set owner/set (part) at v1"
     assert HubSet("csv", data_files="https://host/a.csv").origin == "https://host/a.csv"
+    shown = HubSet("csv", data_files=["https://me:pass@host/a.csv?v=1&X-Amz-Signature=abc", "file:///home/me/b.csv"])
+    assert shown.origin == "https://(hidden)@host/a.csv?v=1&X-Amz-Signature=(hidden)"
 
 
 @pytest.mark.parametrize(

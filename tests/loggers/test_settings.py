@@ -1,6 +1,7 @@
 """Settings that may be shown."""
 
-from scd_lightning.loggers.settings import HIDDEN, flat, public_settings
+from scd_lightning.loggers.settings import flat, public_settings
+from scd_lightning.redaction import HIDDEN
 
 
 def test_secrets_are_hidden_and_numbers_that_sound_alike_are_kept(monkeypatch):
@@ -9,6 +10,7 @@ def test_secrets_are_hidden_and_numbers_that_sound_alike_are_kept(monkeypatch):
     settings = {
         "task": {"max_new_tokens": 8, "token": "t0", "db_password": "p", "data": {"path": "/home/somebody/sets"}},
         "student": {"num_key_value_heads": 2, "pad_token_id": 0, "path": "https://me:pass@hub.example/x"},
+        "trainer": {"credentials": {"user": "u", "word": "w"}, "token": ["t1"], "eos_token": [1, 2]},
         "callbacks": [{"apiKey": "k", "url": "https://hub.example/?t=hf_abcdefghij"}],
         "paths": {"run": "/home/somebody/run"},
         "logger": {},
@@ -16,6 +18,7 @@ def test_secrets_are_hidden_and_numbers_that_sound_alike_are_kept(monkeypatch):
     assert public_settings(settings) == {
         "task": {"max_new_tokens": 8, "token": HIDDEN, "db_password": HIDDEN, "data": {"path": "~/sets"}},
         "student": {"num_key_value_heads": 2, "pad_token_id": 0, "path": f"https://{HIDDEN}@hub.example/x"},
+        "trainer": {"credentials": HIDDEN, "token": HIDDEN, "eos_token": [1, 2]},
         "callbacks": [{"apiKey": HIDDEN, "url": f"https://hub.example/?t={HIDDEN}"}],
     }
 
