@@ -26,6 +26,12 @@ if __name__ == "__main__":
     except (HydraException, OmegaConfBaseException) as error:
         print(f"ConfigError: {command_line.explain(error)}", file=sys.stderr)
         sys.exit(2)
+    except (KeyboardInterrupt, SystemExit) as error:
+        if not launch.interrupted(error):
+            raise
+        if launch.tells():
+            print(f"\n{launch.INTERRUPTED}", file=sys.stderr)
+        sys.exit(130)
     except OSError as error:
         # Hydra makes the run's folder before anything of ours has started.
         if launch.started:

@@ -9,6 +9,7 @@ from huggingface_hub import try_to_load_from_cache
 from peft import PeftModel
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
+from scd_lightning.checkpoints.manifest import open_as_its_folder
 from scd_lightning.models.causal_lm import CausalLM
 
 _LONGEST_IDENTIFIER = 40
@@ -36,6 +37,8 @@ def export(
         max_new_tokens=max_new_tokens,
     )
     merged.save_pretrained(folder)
+    for file in folder.glob("*.safetensors"):
+        open_as_its_folder(file)
     tokenizer.save_pretrained(folder)
 
 

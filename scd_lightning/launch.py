@@ -31,6 +31,7 @@ WORKER = "SCD_WORKER"
 FAILURE = "failure.json"
 # The command line of a job, and when it started and finished.
 RUN = "run.json"
+INTERRUPTED = "Interrupted. What is finished is in the store: the same command goes on from there."
 
 # The process's exit code, set by `launch` and by `SweepComparison`: Hydra itself knows success and 1 only.
 exit_code = 0
@@ -73,6 +74,16 @@ def _fail(error: ScdError) -> None:
     _set_exit_code(error.exit_code)
 
 
+def interrupted(error: BaseException) -> bool:
+    """Whether Ctrl-C ended the process; Lightning turns it into an exit with code 1."""
+    return isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
+
+
+def tells() -> bool:
+    """Whether this process speaks for the job: one of several that Ctrl-C ends alike."""
+    return WORKER not in os.environ and os.environ.get("RANK", "0") == "0"
+
+
 def _set_exit_code(code: int) -> None:
     global exit_code
     exit_code = code
@@ -101,7 +112,7 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
     quiet()
     # A rank was started by the parent below, or by the user's own torchrun, as on several machines.
     rank = "TORCHELASTIC_RUN_ID" in os.environ
-    leads = WORKER not in os.environ and os.environ.get("RANK", "0") == "0"
+    leads = tells()
     if leads and _in_sweep():
         say(job_title())
     job = build_job(cfg, run_dir, locking=not rank)

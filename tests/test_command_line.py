@@ -2,10 +2,12 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
+from scd_lightning import launch
 from scd_lightning.command_line import flags_first, one_line
 
 MISTAKES = {
@@ -90,3 +92,19 @@ def test_a_run_is_told_how_to_start_it_again(run_py, tmp_path):
     assert content["command"].startswith("python run.py task.data.synthetic.train=48 ")
     assert content["command"].endswith(" 'stages=[distill]' hydra.run.dir=run")
     assert content["finished"] is None
+
+
+@pytest.mark.parametrize("caught", [False, True], ids=["plain", "through Lightning"])
+def test_an_interruption_is_a_line(run_py, monkeypatch, caught):
+    def interrupt(job):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            if caught:  # as Lightning does during a training
+                sys.exit(1)
+            raise
+
+    monkeypatch.setattr("scd_lightning.pipeline.prepare.prepare", interrupt)
+    code, _, error = run_py("task=qa")
+    assert code == 130
+    assert error.strip() == launch.INTERRUPTED

@@ -80,6 +80,12 @@ def test_it_loads_with_transformers_alone(make_student, tokenizer, tmp_path, arg
     assert not list(tmp_path.glob("adapter*"))
 
 
+def test_who_may_read_the_folder_may_read_its_files(make_student, tokenizer, tmp_path):
+    tmp_path.chmod(0o755)
+    export(make_student(), tokenizer, tmp_path)
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.glob("*.safetensors")} == {0o644}
+
+
 def test_the_tokenizer_comes_along(make_student, tokenizer, tmp_path):
     export(make_student(), tokenizer, tmp_path)
     loaded = AutoTokenizer.from_pretrained(tmp_path)

@@ -140,6 +140,7 @@ def _method(record: RunRecord, config: dict[str, Any]) -> dict[str, Any]:
         "name": record.results["method"],
         "distilled": bool(record.results.get("schedule")),
         "policy": _POLICIES.get(policy, f"the policy {policy} chooses the checkpoint of each stage"),
+        "from_anchor": config.get("student", {}).get("init") == "anchor",
         "adaptive": weighting.endswith("AdaptiveWeight"),
         "weight": (config.get("method", {}).get("weighting") or {}).get("weight"),
         "checkpoints": record.schedule.get("num_checkpoints"),

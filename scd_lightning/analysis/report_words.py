@@ -72,6 +72,10 @@ def caveats(record: RunRecord, found: RunIntervals) -> list[str]:
         )
     if lead is not None:
         notes += _untaught(found)
+    if "anchor" in record.results.get("imported", {}):
+        notes.append(
+            "The anchor was tuned elsewhere, with a budget of its own: its difference is not one at equal budget."
+        )
     overlap = sum(_numbers(data.get("overlap")))
     if overlap:
         notes.append(f"Splits share texts ({_listed(data['overlap'])}): scores on those are too good.")

@@ -50,6 +50,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             temporary.unlink()
 
 
+def open_as_its_folder(path: Path) -> None:
+    """Lets those read a file who may read its folder: safetensors makes files for their owner alone."""
+    path.chmod(path.parent.stat().st_mode & 0o666)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Writes indented UTF-8 JSON atomically, keys in their given order.
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from scd_lightning.checkpoints.fit import check_fit, check_same_names, split_tensors
 from scd_lightning.checkpoints.manifest import (
     check_digest,
+    open_as_its_folder,
     read_json,
     sha256_file,
     sha256_json,
@@ -183,6 +184,7 @@ class CheckpointStore:
                 save_file(content, path, metadata={"format": "pt"})
             except SafetensorError as error:  # which is how the library reports a full disk
                 raise OSError(str(error)) from error
+            open_as_its_folder(path)
 
         write_atomically(self.root / file, write)
         return sha256_file(self.root / file)

@@ -13,6 +13,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
+from scd_lightning.checkpoints.manifest import open_as_its_folder
 from scd_lightning.errors import ConfigError, ModelError
 
 _IN_PACKAGE = re.compile(r"([A-Za-z_]\w*):(.+)")
@@ -84,6 +85,8 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype, where: str) -> No
     model.is_quantized = False
     del model.config.quantization_config
     model.save_pretrained(folder)
+    for each in folder.glob("*.safetensors"):
+        open_as_its_folder(each)
     _within(tokenizer, model.get_input_embeddings().num_embeddings).save_pretrained(folder)
 
 

@@ -114,3 +114,12 @@ def test_results_alone_are_enough(make_run):
     _, body = card(folder)
     assert "0.842" in body
     assert "```python" not in body
+
+
+def test_an_anchor_that_was_brought_along_is_named_as_such(run):
+    path = run / "results.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"imported": {"anchor": {}}}))
+    (run / "config.yaml").write_text(yaml.safe_dump(CONFIG | {"student": {"init": "anchor"}}))
+    _, body = card(run)
+    assert "fine-tuned alone, elsewhere, with a budget of its own" in body
+    assert "It started from the anchor's weights." in body

@@ -41,6 +41,12 @@ def test_without_intervals_the_numbers_alone_are_said():
     assert verdict_sentence(record(), RunIntervals()).endswith("f1 0.820 against 0.800 (+0.020).")
 
 
+def test_an_anchor_that_was_brought_along_is_no_equal_budget():
+    brought = record()
+    brought.results["imported"] = {"anchor": {}}
+    assert any("budget of its own" in note for note in caveats(brought, found(interval(0.02, 0.01, 0.03))))
+
+
 def test_caveats_name_what_weakens_the_verdict():
     [seed] = caveats(record(), found(interval(0.02, 0.01, 0.03)))
     assert "one seed" in seed
