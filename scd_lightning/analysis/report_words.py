@@ -9,6 +9,12 @@ from scd_lightning.analysis.records import PREDICTORS, RunRecord, verdict
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
 
 
+_IMPORTED = (
+    "Whether that training has seen samples of the validation or test split is not known here; if it has, scores are too "
+    "good, and so may be those of a student that learned from it."
+)
+
+
 def verdict_sentence(record: RunRecord, found: RunIntervals) -> str:
     """Says in one sentence whether the student beat its teacher, how sure that is, and what the anchor has.
 
@@ -76,6 +82,8 @@ def caveats(record: RunRecord, found: RunIntervals) -> list[str]:
         notes.append(
             "The anchor was tuned elsewhere, with a budget of its own: its difference is not one at equal budget."
         )
+    if imported := record.results.get("imported"):
+        notes.append(f"Brought along from elsewhere: {' and '.join(imported)}. {_IMPORTED}")
     overlap = sum(_numbers(data.get("overlap")))
     if overlap:
         notes.append(f"Splits share texts ({_listed(data['overlap'])}): scores on those are too good.")

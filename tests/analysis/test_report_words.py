@@ -44,7 +44,9 @@ def test_without_intervals_the_numbers_alone_are_said():
 def test_an_anchor_that_was_brought_along_is_no_equal_budget():
     brought = record()
     brought.results["imported"] = {"anchor": {}}
-    assert any("budget of its own" in note for note in caveats(brought, found(interval(0.02, 0.01, 0.03))))
+    notes = caveats(brought, found(interval(0.02, 0.01, 0.03)))
+    assert any("budget of its own" in note for note in notes)
+    assert any("elsewhere: anchor. Whether that training has seen" in note for note in notes)
 
 
 def test_caveats_name_what_weakens_the_verdict():
