@@ -8,10 +8,9 @@ from scd_lightning.analysis.intervals import RunIntervals
 from scd_lightning.analysis.records import PREDICTORS, RunRecord, verdict
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
 
-
 _IMPORTED = (
-    "Whether that training has seen samples of the validation or test split is not known here; if it has, scores are too "
-    "good, and so may be those of a student that learned from it."
+    "Whether that training has seen samples of the validation or test split is not known here; if it has, scores are "
+    "too good, and so may be those of a student that learned from it."
 )
 
 
