@@ -33,7 +33,9 @@ def tell_full_costs(job: "Job") -> None:
     from scd_lightning.progress import say
 
     hydra = HydraConfig.get()
-    full = compose(hydra.job.config_name, [each for each in hydra.overrides.task if each != "debug=smoke"])
+    # Options of the user's own folders are found through Hydra's own setting.
+    places = [each for each in hydra.overrides.hydra if each.startswith("hydra.searchpath=")]
+    full = compose(hydra.job.config_name, [*places, *(each for each in hydra.overrides.task if each != "debug=smoke")])
     data = build_task(full)
     data.read()
     small, whole = _volume(job.data, job.teacher, job.budget), _volume(data, full.teacher, full.budget)

@@ -2,8 +2,12 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pytest
+
+CONF = Path(__file__).parents[1] / "conf"
 
 QUESTIONS = [
     {
@@ -25,6 +29,10 @@ def test_every_stage_runs_and_the_last_line_tells_the_costs_of_a_full_run(run_py
         lines = [json.dumps(row) for row in QUESTIONS]
         (tmp_path / "data" / "train.jsonl").write_text("\n".join(lines))
         extra = ["task.data.path=data"]
+    if task == "ner":  # With an option from a folder of the user's own.
+        (tmp_path / "conf" / "method").mkdir(parents=True)
+        shutil.copy(CONF / "method" / "scd_aw.yaml", tmp_path / "conf" / "method" / "mine.yaml")
+        extra = [f"hydra.searchpath=[file://{tmp_path}/conf]", "method=mine"]
     code, out, error = run_py(f"task={task}", *extra, "debug=smoke", "hydra.run.dir=run")
     assert code == 0, error
     run = tmp_path / "run"
