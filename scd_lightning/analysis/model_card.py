@@ -1,5 +1,6 @@
 """student/README.md: the model card, from the files in a run's folder alone."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def write_model_card(run_dir: Path, found: RunIntervals | None = None) -> Path |
         "results": record.results,
         "prompt": prompt,
         "base": base,
-        "front": _front(record, config, base),
+        "front": _front(record, base),
         "title": _title(record),
         "method": _method(record, config),
         "language": _LANGUAGES.get(record.results["data"].get("language", ""), "unknown"),
@@ -94,11 +95,11 @@ def _title(record: RunRecord) -> str:
     return f"{results['models']['student']['name']} for {results['data'].get('name') or results['task']}"
 
 
-def _front(record: RunRecord, config: dict[str, Any], base: dict[str, Any]) -> str:
+def _front(record: RunRecord, base: dict[str, Any]) -> str:
     """The hub's YAML head; what is not known is left out, except the licence, which is then "unknown"."""
     results = record.results
     language = results["data"].get("language")
-    data_set = _hub_data(config)
+    data_set = _hub_data(record)
     head: dict[str, Any] = {
         "license": base.get("license") or "unknown",
         "base_model": base.get("hub_id"),
@@ -125,12 +126,10 @@ def _index(record: RunRecord, data_set: str | None) -> dict[str, Any]:
     }
 
 
-def _hub_data(config: dict[str, Any]) -> str | None:
-    data = config.get("task", {}).get("data", {})
-    hub = data.get("hub")
-    if data.get("path") is not None or hub is None:
-        return None
-    return hub if isinstance(hub, str) else hub.get("path")
+def _hub_data(record: RunRecord) -> str | None:
+    """The hub's id of the data, as its description says it; files at an address or on this machine have none."""
+    found = re.match(r"hub set (\S+)", record.results["data"].get("source") or "")
+    return found and found[1]
 
 
 def _method(record: RunRecord, config: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,6 @@ PROMPT = {
     "max_new_tokens": 4,
 }
 CONFIG = {
-    "task": {"data": {"path": None, "hub": {"path": "some/set"}}},
     "method": {"weighting": {"_target_": "scd_lightning.losses.weighting.AdaptiveWeight"}},
     "student": {"path": "/home/someone/model", "optimizer": {"_target_": "torch.optim.AdamW", "lr": 0.5}},
 }
@@ -34,7 +33,14 @@ def run(full_run):
     (student / "prompt_template.json").write_text(json.dumps(PROMPT))
     (student / "base_model.json").write_text(json.dumps({"name": "org/base", "hub_id": "org/base", "license": "mit"}))
     (full_run / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    from_source(full_run, "hub set some/set (part) at v1")
     return full_run
+
+
+def from_source(run, source: str) -> None:
+    results = json.loads((run / "results.json").read_text())
+    results["data"]["source"] = source
+    (run / "results.json").write_text(json.dumps(results))
 
 
 def card(run) -> tuple[dict, str]:
@@ -79,11 +85,12 @@ def test_no_local_path_gets_into_the_card(run):
     assert "someone" not in body + str(head)
 
 
-def test_local_data_is_no_data_set_of_the_hub(run):
-    (run / "config.yaml").write_text(yaml.safe_dump(CONFIG | {"task": {"data": {"path": "/data", "hub": "some/set"}}}))
-    head, body = card(run)
+@pytest.mark.parametrize("source", ["local folder", "local files", "https://host/a.csv", "embedded data set"])
+def test_other_data_is_no_data_set_of_the_hub(run, source):
+    from_source(run, source)
+    head, _ = card(run)
     assert "datasets" not in head
-    assert "/data" not in body + str(head)
+    assert head["model-index"][0]["results"][0]["dataset"]["type"] == "ner"
 
 
 def test_unknown_licence_leads_to_the_base(run):
