@@ -7,13 +7,14 @@ from typing import Any
 
 from scd_lightning.errors import StoreError
 
-# The order in which tables list the models of a run, and how they call them.
+# The order in which tables list the models of a run, and how they call them; the untuned ones last, where a phone need
+# not show them.
 MODEL_NAMES = {
-    "base_teacher": "base teacher",
-    "base_student": "base student",
     "teacher": "teacher",
     "anchor": "anchor",
     "student": "student",
+    "base_teacher": "base teacher",
+    "base_student": "base student",
 }
 PREDICTORS = ("teacher", "anchor", "student")
 

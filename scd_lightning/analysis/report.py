@@ -75,9 +75,7 @@ def write_report(run_dir: Path, found: RunIntervals | None = None) -> Path:
 
 
 def _models(record: RunRecord) -> list[tuple[str, str]]:
-    """The run's models; the untuned ones last, where a phone need not show them."""
-    found = [(name, title) for name, title in MODEL_NAMES.items() if name in record.results["metrics"]]
-    return sorted(found, key=lambda each: each[0].startswith("base_"))
+    return [(name, title) for name, title in MODEL_NAMES.items() if name in record.results["metrics"]]
 
 
 def _differences(record: RunRecord, found: RunIntervals) -> list[tuple[str, str]]:

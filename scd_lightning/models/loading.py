@@ -43,7 +43,7 @@ def resolve_dtype(spec: ModelSpec) -> torch.dtype:
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise ConfigError(
             "There is no such dtype",
-            where=f"{spec.name}: dtype",
+            where=f"{spec.role}.dtype",
             got=spec.dtype,
             expected="auto, float32, float64 or bfloat16",
         )
@@ -96,8 +96,8 @@ def _without_weights(spec: ModelSpec) -> PreTrainedModel:
         _hub_config(spec), attn_implementation=spec.attention, trust_remote_code=spec.trust_remote_code
     )
     if spec.keep_layers is not None:
-        thin(model, spec.keep_layers, spec.name)
-        check_thinned(model, spec.name)
+        thin(model, spec.keep_layers, spec.role)
+        check_thinned(model, spec.role)
     return model
 
 
@@ -118,7 +118,7 @@ def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: s
     if unknown:
         raise ConfigError(
             "The architecture has unknown fields, or ones that the tokenizer decides",
-            where=f"{spec.name}: architecture",
+            where=f"{spec.role}.architecture",
             got=", ".join(unknown),
             expected="fields of a transformers LlamaConfig",
         )
@@ -126,7 +126,7 @@ def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: s
         config = LlamaConfig(**of_tokenizer, **fields)
         model = AutoModelForCausalLM.from_config(config, attn_implementation=kernel)
     except (ArithmeticError, ImportError, LookupError, StrictDataclassError, TypeError, ValueError) as error:
-        raise ConfigError(f"The architecture can't be built ({error})", where=f"{spec.name}: architecture") from error
+        raise ConfigError(f"The architecture can't be built ({error})", where=f"{spec.role}.architecture") from error
     return model.to(resolve_dtype(spec))
 
 
@@ -163,7 +163,7 @@ def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str
             expected=f"{vocabulary_size(tokenizer)} or more",
         )
     if spec.keep_layers is not None:
-        thin(model, spec.keep_layers, spec.name)
+        thin(model, spec.keep_layers, spec.role)
     return model
 
 
@@ -191,7 +191,7 @@ def check_kernel(spec: ModelSpec, precision: str, *, on_gpu: bool) -> None:
     """
     if spec.attention not in _GPU_KERNELS:
         return
-    where = f"{spec.name}: attention"
+    where = f"{spec.role}.attention"
     if not on_gpu:
         raise ConfigError(
             "The attention kernel needs a GPU", where=where, got=spec.attention, expected="sdpa or eager on a CPU"

@@ -23,7 +23,7 @@ def quantizing_package(spec: ModelSpec) -> str:
             return package
     raise ConfigError(
         "Quantized weights need a package that is not installed",
-        where=f"{spec.name}: quantization",
+        where=f"{spec.role}.quantization",
         got=spec.quantization,
         expected=" or ".join(usable),
         remedy=f"python -m pip install {usable[0]}",

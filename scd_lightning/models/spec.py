@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch.nn import Parameter
@@ -64,6 +64,9 @@ class ModelSpec:
         warmup: Share of the optimizer steps (of a stage, for students) that the learning rate climbs.
     """
 
+    # The part of the configuration, for messages.
+    role: ClassVar[str] = "model"
+
     name: str
     optimizer: Callable[..., Optimizer]
     path: str | None = None
@@ -89,15 +92,15 @@ class ModelSpec:
         if not self.name:
             object.__setattr__(self, "name", self._own_name())
         self._check_pretrained_options()
-        require_at_least(1, **{f"{self.name}: vocab_size": self.vocab_size})
+        require_at_least(1, **{f"{self.role}.vocab_size": self.vocab_size})
         if not 0 <= self.warmup <= 1:
             raise ConfigError(
-                "A share is out of range", where=f"{self.name}: warmup", got=self.warmup, expected="0 to 1"
+                "A share is out of range", where=f"{self.role}.warmup", got=self.warmup, expected="0 to 1"
             )
         try:
             self.optimizer([Parameter(torch.zeros(1))])
         except (TypeError, ValueError, RuntimeError) as error:
-            raise ConfigError(f"The optimizer can't be made ({error})", where=f"{self.name}: optimizer") from error
+            raise ConfigError(f"The optimizer can't be made ({error})", where=f"{self.role}.optimizer") from error
 
     @property
     def pretrained(self) -> bool:
@@ -130,14 +133,14 @@ class ModelSpec:
             if value is not None and not self.pretrained:
                 raise ConfigError(
                     f"{name} is for pretrained models",
-                    where=f"{self.name}: {name}",
+                    where=f"{self.role}.{name}",
                     got=value,
                     remedy="give the model a path, or its architecture fewer or smaller layers",
                 )
         if self.quantization is not None and not self.lora.r:
             raise ConfigError(
                 "Only frozen weights can be quantized, and without adapters none are frozen",
-                where=f"{self.name}: quantization",
+                where=f"{self.role}.quantization",
                 got=f"{self.quantization} with lora.r=0",
                 remedy="set lora.r=16, or quantization=null",
             )
@@ -154,6 +157,8 @@ class TeacherSpec(ModelSpec):
         trajectory: Existing checkpoints of a fine-tuning of this model, taken instead of one of our own: a pattern, a
             folder, or a list of paths. None fine-tunes it here.
     """
+
+    role: ClassVar[str] = "teacher"
 
     checkpoints: int = 4
     epochs: int = 4
@@ -179,6 +184,8 @@ class StudentSpec(ModelSpec):
     Attributes:
         init: Where distillation starts: from the "base" weights, or from those of the "anchor".
     """
+
+    role: ClassVar[str] = "student"
 
     init: Literal["base", "anchor"] = "base"
 

@@ -22,7 +22,7 @@ def layer_indices(keep: int | Sequence[int], layers: int, where: str) -> list[in
     Args:
         keep: How many, evenly spaced with the first and the last among them; or their indices.
         layers: How many the model has.
-        where: The model, for messages.
+        where: The part of the configuration, for messages.
 
     Raises:
         ConfigError: There are not as many, or the indices do not ascend.
@@ -42,7 +42,7 @@ def layer_indices(keep: int | Sequence[int], layers: int, where: str) -> list[in
 def _out_of_range(got: object, layers: int, where: str) -> ConfigError:
     return ConfigError(
         "The model does not have these layers to keep",
-        where=f"{where}: keep_layers",
+        where=f"{where}.keep_layers",
         got=got,
         expected=f"a number from 1 to {layers}, or ascending indices from 0 to {layers - 1}",
     )
@@ -54,7 +54,7 @@ def thin(model: PreTrainedModel, keep: int | Sequence[int], where: str) -> None:
     Args:
         model: A causal language model.
         keep: As in `layer_indices`.
-        where: The model, for messages.
+        where: The part of the configuration, for messages.
 
     Raises:
         ConfigError: It does not have these layers.
@@ -97,7 +97,7 @@ def check_thinned(model: PreTrainedModel, where: str) -> None:
 def _no_plain_layers(where: str, got: str) -> ModelError:
     return ModelError(
         "The model can't be thinned out",
-        where=f"{where}: keep_layers",
+        where=f"{where}.keep_layers",
         got=got,
         expected="one list of layers of one kind",
         remedy="choose a model of another family (Llama, Qwen, SmolLM, Mistral, ...)",

@@ -113,7 +113,7 @@ def test_from_scratch_fits_the_tokenizer(tokenizer):
 def test_a_bad_architecture_is_refused(tokenizer, change, message):
     with pytest.raises(ConfigError, match=f"(?s){message}") as raised:
         build_model(spec(architecture=ARCHITECTURE | change), tokenizer, 0)
-    assert raised.value.where == "tiny: architecture"
+    assert raised.value.where == "student.architecture"
 
 
 # dtypes
@@ -158,7 +158,7 @@ def test_trained_adapters_are_float32_on_bfloat16_weights(saved, tokenizer):
 
 @pytest.mark.parametrize("attention", ["flash_attention_2", "flex_attention"])
 def test_a_gpu_s_kernel_is_refused_on_a_cpu(attention):
-    with pytest.raises(ConfigError, match=f"needs a GPU.*tiny: attention.*{attention}.*sdpa or eager"):
+    with pytest.raises(ConfigError, match=f"needs a GPU.*student.attention.*{attention}.*sdpa or eager"):
         check_kernel(spec(attention=attention), "bf16-mixed", on_gpu=False)
 
 

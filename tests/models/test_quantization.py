@@ -48,7 +48,7 @@ def test_a_missing_package_shows_at_once(monkeypatch, bits, install):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(quantization, "find_spec", lambda name: None)
     # Before the model itself, which there is none of.
-    with pytest.raises(ConfigError, match=f"not installed.*t: quantization.*python -m pip install {install}"):
+    with pytest.raises(ConfigError, match=f"not installed.*teacher.quantization.*python -m pip install {install}"):
         check_reachable(teacher(quantization=bits), "teacher.path")
 
 

@@ -54,7 +54,7 @@ def test_a_number_gives_as_many_layers_and_both_ends(layers):
 def test_layers_that_there_are_not(keep):
     with pytest.raises(ConfigError, match="1 to 5, or ascending indices from 0 to 4") as raised:
         layer_indices(keep, 5, "m")
-    assert raised.value.where == "m: keep_layers"
+    assert raised.value.where == "m.keep_layers"
 
 
 def cached(model, ids):
@@ -135,7 +135,7 @@ def test_the_exported_student_is_plain_transformers(saved, tokenizer, tmp_path, 
 
 def test_too_many_layers_show_before_weights_are_loaded(saved, tokenizer):
     (saved / "model.safetensors").write_bytes(b"")
-    with pytest.raises(ConfigError, match=r"pretrained, 7 layers: keep_layers. Got: 7. Expected: a number from 1 to 5"):
+    with pytest.raises(ConfigError, match=r"student.keep_layers. Got: 7. Expected: a number from 1 to 5"):
         build_empty(student(saved, keep_layers=7), tokenizer)
     build_empty(student(saved, keep_layers=[1, 4]), tokenizer)
 
