@@ -1,8 +1,9 @@
 """Data sets of the hub, or files at an address, through the `datasets` library; never a set's own code."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from scd_lightning.data.class_names import apply_names, named_columns
@@ -76,9 +77,9 @@ class HubSet:
     def _load(self) -> Any:
         import datasets
 
-        options = _CSV_AS_IT_STANDS if self.path == "csv" else {}
         files = dict(self.data_files) if isinstance(self.data_files, Mapping) else self.data_files
-        return datasets.load_dataset(self.path, self.name, data_files=files, revision=self.revision, **options)
+        load = partial(datasets.load_dataset, self.path, self.name, data_files=files, revision=self.revision)
+        return _load_csv(load) if self.path == "csv" else load()
 
     def _choose(self, found: Sequence[str]) -> dict[str, str]:
         names = {split: (self.splits[split],) for split in self.splits} if self.splits else SPLIT_NAMES
@@ -195,3 +196,10 @@ class HubSet:
             remedy="connect and unset HF_HUB_OFFLINE, or download its files elsewhere, name them train, validation and "
             "test, and pass their folder as task.data.path=",
         )
+
+
+def _load_csv(load: Callable[..., Any]) -> Any:
+    """Every cell as the text that it is: 007 and 1.50 would be taken for numbers, in one split and not in another."""
+    heads = load(streaming=True, nrows=1, **_CSV_AS_IT_STANDS)
+    columns = {column: None for rows in heads.values() for row in rows for column in row}
+    return load(converters=dict.fromkeys(columns, str), **_CSV_AS_IT_STANDS)

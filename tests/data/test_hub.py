@@ -60,6 +60,14 @@ def test_csv_cells_are_text_as_they_stand(tmp_path):
     assert [row.values for row in rows] == [{"text": "None", "label": "NA"}, {"text": "nan", "label": "b", "note": "x"}]
 
 
+def test_numbers_in_csv_files_are_text_in_every_split(tmp_path):
+    (tmp_path / "a.csv").write_text("id,a,b\n007,1.50,10\n008,2.00,20\n")
+    (tmp_path / "b.csv").write_text("id,a,b\nx,none,\n")
+    rows = HubSet("csv", data_files={"train": str(tmp_path / "a.csv"), "test": str(tmp_path / "b.csv")}).read()
+    assert rows["train"][0].values == {"id": "007", "a": "1.50", "b": "10"}
+    assert rows["test"][0].values == {"id": "x", "a": "none"}
+
+
 def test_a_folder_as_a_hub_set_in_a_source(tmp_path):
     jsonl(tmp_path / "train.jsonl", [{"body": row["text"], "label": row["label"]} for row in ROWS])
     data = DataSource(hub=str(tmp_path), columns={"body": "text"}).read("classification")

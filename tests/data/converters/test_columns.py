@@ -30,6 +30,13 @@ def test_class_numbers_become_names_and_names_pass(convert):
     assert done == [{"label": "yes"}, {"label": "no"}, {"label": ["no", "yes"]}, {"text": "without"}]
 
 
+def test_class_numbers_as_text_are_numbers_unless_they_are_names(convert):
+    done, _ = convert(ClassNames("label", ["no", "yes", "0"]), {"label": "1"}, {"label": "0"})
+    assert done == [{"label": "yes"}, {"label": "0"}]
+    with pytest.raises(DataError, match="numbers from 0 to 1"):
+        convert(ClassNames("label", ["no", "yes"]), {"label": "7"})
+
+
 @pytest.mark.parametrize(("names", "said"), [(None, "Expected: names"), (["a", "b"], "numbers from 0 to 1")])
 def test_a_class_number_without_a_name(convert, names, said):
     with pytest.raises(DataError, match=rf"class number without a name.*set\.jsonl:2 .*{said}.*Parquet"):
