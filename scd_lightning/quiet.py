@@ -3,8 +3,12 @@
 import logging
 import os
 import warnings
+from pathlib import Path
 
 from transformers.utils.logging import disable_progress_bar
+
+_PACKAGE = Path(__file__).parent
+_others = warnings.formatwarning
 
 
 def quiet() -> None:
@@ -34,3 +38,15 @@ def quiet() -> None:
         ".*There is a wandb run already in progress.*",
     ):
         warnings.filterwarnings("ignore", pattern)
+    if warnings.formatwarning is not _in_words:
+        global _others
+        _others, warnings.formatwarning = warnings.formatwarning, _in_words
+
+
+def _in_words(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    # Where in the code a warning on the user's data comes from is of no use to them.
+    if Path(filename).is_relative_to(_PACKAGE):
+        return f"warning: {message}\n"
+    return _others(message, category, filename, lineno, line)
