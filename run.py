@@ -27,10 +27,10 @@ if __name__ == "__main__":
         print(f"ConfigError: {command_line.explain(error)}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, SystemExit) as error:
-        if not launch.interrupted(error):
+        if not command_line.interrupted(error):
             raise
         if launch.tells():
-            print(f"\n{launch.INTERRUPTED}", file=sys.stderr)
+            print(f"\n{command_line.INTERRUPTED}", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
         # Hydra makes the run's folder before anything of ours has started.

@@ -20,6 +20,7 @@ _SWEEP = ("-m", "--multirun")
 # A quotation, whose line breaks belong to it, or else a line break.
 _BREAK = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|\s*\n\s*""")
 _SEE = "`python run.py --help` lists the groups, `python run.py --cfg job` all settings"
+INTERRUPTED = "Interrupted. What is finished is in the store: the same command goes on from there."
 
 
 def flags_first(arguments: Sequence[str]) -> list[str]:
@@ -57,6 +58,11 @@ def job_command() -> str:
     if hydra.mode == RunMode.MULTIRUN:
         return shlex.join(["python", script, *hydra.overrides.task])
     return shlex.join(["python", script, *sys.argv[1:]])
+
+
+def interrupted(error: BaseException) -> bool:
+    """Whether Ctrl-C ended the process; Lightning turns it into an exit with code 1."""
+    return isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
 
 
 def explain(error: Exception) -> ConfigError:

@@ -31,7 +31,6 @@ WORKER = "SCD_WORKER"
 FAILURE = "failure.json"
 # The command line of a job, and when it started and finished.
 RUN = "run.json"
-INTERRUPTED = "Interrupted. What is finished is in the store: the same command goes on from there."
 
 # The process's exit code, set by `launch` and by `SweepComparison`: Hydra itself knows success and 1 only.
 exit_code = 0
@@ -72,11 +71,6 @@ def _fail(error: ScdError) -> None:
     if os.environ.get("RANK", "0") == "0":
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
     _set_exit_code(error.exit_code)
-
-
-def interrupted(error: BaseException) -> bool:
-    """Whether Ctrl-C ended the process; Lightning turns it into an exit with code 1."""
-    return isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
 
 
 def tells() -> bool:

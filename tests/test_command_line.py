@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scd_lightning import launch
-from scd_lightning.command_line import flags_first, one_line
+from scd_lightning.command_line import INTERRUPTED, flags_first, one_line
 
 MISTAKES = {
     "budget.stagse=3": r"no setting budget\.stagse \(did you mean budget\.stages ",
@@ -107,4 +106,4 @@ def test_an_interruption_is_a_line(run_py, monkeypatch, caught):
     monkeypatch.setattr("scd_lightning.pipeline.prepare.prepare", interrupt)
     code, _, error = run_py("task=qa")
     assert code == 130
-    assert error.strip() == launch.INTERRUPTED
+    assert error.strip() == INTERRUPTED
