@@ -119,6 +119,22 @@ def read_records(root: Path) -> list[RunRecord]:
     return records
 
 
+def check_live_records(root: Path) -> None:
+    """Makes sure that it is known what living runs use.
+
+    Raises:
+        StoreError: A living run's record can't be read, as where it is another user's.
+    """
+    known = {record.path for record in read_records(root)}
+    for path in sorted((root / RUNS).glob("*.json")):
+        if path not in known and is_held(path.with_suffix(".lock")):
+            raise StoreError(
+                "Nothing was removed, because it can't be told what a run is using",
+                where=path,
+                remedy="wait for the run, or get access to this file",
+            )
+
+
 def _record(path: Path, content: dict[str, Any]) -> RunRecord:
     return RunRecord(
         path=path,

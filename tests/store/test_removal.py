@@ -153,6 +153,18 @@ def test_more_runs_are_kept_than_there_are(maker, keep_last):
     assert set(going(maker.root)) == set(names)
 
 
+def test_nothing_goes_while_a_living_run_s_record_is_unknown(maker):
+    name = maker.artifact("anchor")
+    run = maker.run("run", name)
+    [record] = read_records(maker.root)
+    record.path.write_text("{")
+    for attempt in (lambda: remove(maker.root, [name]), lambda: collect(maker.root)):
+        with pytest.raises(StoreError, match="can't be told what a run is using"):
+            attempt()
+    run.__exit__()
+    assert [each.entry.name for each in collect(maker.root)] == [name]
+
+
 def test_old_things_by_their_last_use(maker):
     name = maker.artifact("anchor")
     old = time.time() - 40 * removal.DAY
