@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ class Registration:
     def __init__(self, root: Path, run: Path, command: str) -> None:
         self.root, self.run, self.command = root, run.absolute(), command
         self.artifacts: set[str] = set()
-        self._path = root / RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}.json"
+        # Records are in the order of their names: runs that reuse everything start several in a second.
+        self._path = root / RUNS / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{uuid.uuid4().hex[:6]}.json"
         self._lock = FileLock(self._path.with_suffix(".lock"))
         self._started = time.strftime(TIME)
 

@@ -165,6 +165,12 @@ def test_nothing_goes_while_a_living_run_s_record_is_unknown(maker):
     assert [each.entry.name for each in collect(maker.root)] == [name]
 
 
+def test_records_are_in_the_order_in_which_runs_started(maker):
+    for index in range(12):
+        maker.run(f"run{index}", maker.artifact("anchor")).__exit__()
+    assert [record.run.name for record in read_records(maker.root)] == [f"run{index}" for index in range(12)]
+
+
 def test_old_things_by_their_last_use(maker):
     name = maker.artifact("anchor")
     old = time.time() - 40 * removal.DAY
