@@ -8,7 +8,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from scd_lightning import command_line, launch
+from scd_lightning import command_line, launch, ranks
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -29,7 +29,7 @@ if __name__ == "__main__":
     except (KeyboardInterrupt, SystemExit) as error:
         if not command_line.interrupted(error):
             raise
-        if launch.tells():
+        if ranks.tells():
             print(f"\n{command_line.INTERRUPTED}", file=sys.stderr)
         sys.exit(130)
     except OSError as error:

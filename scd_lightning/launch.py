@@ -1,12 +1,9 @@
 """From a composed configuration to a finished job: in this process, or in one process for each device."""
 
-import ctypes
 import os
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,19 +13,13 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from scd_lightning import smoke
+from scd_lightning import ranks, smoke
 from scd_lightning.errors import ConfigError, ScdError, StoreError
 
 if TYPE_CHECKING:
-    from filelock import FileLock
-
     from scd_lightning.loggers.base import JobLoggers
     from scd_lightning.pipeline.job import Job
-    from scd_lightning.pipeline.runner import Step
 
-# Set in the ranks that a parent started: they make what it planned, and report nothing.
-WORKER = "SCD_WORKER"
-FAILURE = "failure.json"
 # The command line of a job, and when it started and finished.
 RUN = "run.json"
 
@@ -36,10 +27,6 @@ RUN = "run.json"
 exit_code = 0
 # Whether a job got as far as `launch`: what goes wrong before is Hydra's, such as a folder that it can't make.
 started = False
-
-
-class WorkersFailed(RuntimeError):
-    """The processes of a distributed job ended with an error, which they have shown."""
 
 
 def launch(cfg: DictConfig) -> None:
@@ -51,7 +38,7 @@ def launch(cfg: DictConfig) -> None:
     global started
     started = True
     run_dir = Path(HydraConfig.get().runtime.output_dir)
-    (run_dir / FAILURE).unlink(missing_ok=True)
+    (run_dir / ranks.FAILURE).unlink(missing_ok=True)
     try:
         _run(cfg, run_dir)
     except Exception as error:
@@ -73,11 +60,6 @@ def _fail(error: ScdError) -> None:
     _set_exit_code(error.exit_code)
 
 
-def tells() -> bool:
-    """Whether this process speaks for the job: one of several that Ctrl-C ends alike."""
-    return WORKER not in os.environ and os.environ.get("RANK", "0") == "0"
-
-
 def _set_exit_code(code: int) -> None:
     global exit_code
     exit_code = code
@@ -91,7 +73,7 @@ def _record_failure(run_dir: Path, error: Exception) -> None:
     from scd_lightning.checkpoints.manifest import write_json
 
     with suppress(StoreError):  # A full disk is what is told already.
-        write_json(run_dir / FAILURE, {"type": type(error).__name__, "message": str(error)})
+        write_json(run_dir / ranks.FAILURE, {"type": type(error).__name__, "message": str(error)})
 
 
 def _run(cfg: DictConfig, run_dir: Path) -> None:
@@ -106,13 +88,13 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
     quiet()
     # A rank was started by the parent below, or by the user's own torchrun, as on several machines.
     rank = "TORCHELASTIC_RUN_ID" in os.environ
-    leads = tells()
+    leads = ranks.tells()
     if leads and _in_sweep():
         say(job_title())
     job = build_job(cfg, run_dir, locking=not rank)
     job.trainer.check_devices(launched=rank)
     if rank:
-        _join_ranks(job)
+        ranks.join(job)
     if smoke.is_smoke():
         smoke.time_steps(job)
     with _on_record(job) if leads else nullcontext():
@@ -148,11 +130,11 @@ def _run_stages(cfg: DictConfig, job: "Job", loggers: "JobLoggers", *, rank: boo
     job.store.use(step.key for step in steps)
     parent = job.trainer.devices > 1 and not rank
     if parent:
-        _run_ranks(job, steps)
+        ranks.run(job, steps)
     # In a distributed job, the ranks tell of what they make, and their parent of what was there.
     made = execute(job, steps, lambda artifact: artifact.reused if parent else leads or not artifact.reused)
     if rank:
-        _leave_ranks()
+        ranks.leave()
     if not leads:
         return
     OmegaConf.save(cfg, job.run_dir / "config.yaml", resolve=True)
@@ -173,113 +155,6 @@ def _show(results: dict[str, Any], verdict: str, run_dir: Path) -> None:
     say(f"student: {run_dir / 'student'}")
 
 
-# Distributed jobs.
-
-
-def _join_ranks(job: "Job") -> None:
-    """Joins the process group at once, so that the store's decisions are common ones before any trainer exists."""
-    import torch
-    import torch.distributed as dist
-
-    on_gpu = job.trainer.options.get("accelerator") != "cpu" and torch.cuda.is_available()
-    if on_gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if on_gpu else "gloo")
-
-
-def _leave_ranks() -> None:
-    """Ends the process group's threads: one that still wants the interpreter's lock at exit aborts the process."""
-    import torch.distributed as dist
-
-    dist.destroy_process_group()
-
-
-def _run_ranks(job: "Job", steps: "Sequence[Step]") -> None:
-    """Locks what has to be made, and starts one process a device to make it.
-
-    The locks are this parent's, taken in the order of the steps, which is the same for all jobs: no two can wait for
-    each other, and no rank ever waits for a lock. Each is given back as soon as its artifact is there.
-    """
-    locks: dict[str, FileLock] = {}
-    wanted = [step for step in steps if step.stage in job.stages and job.store.find(step.key) is None]
-    try:
-        for step in wanted:
-            if step.key.folder in locks:
-                continue
-            lock = job.store.acquire(step.key)
-            if job.store.find(step.key) is None:
-                locks[step.key.folder] = lock
-            else:
-                lock.release()
-        if locks:
-            job.store.made |= set(locks)
-            ranks = subprocess.Popen(_command(job), env=_environment(job), preexec_fn=_end_with_parent)
-            _wait(job, wanted, locks, ranks)
-    finally:
-        for lock in locks.values():
-            lock.release()
-
-
-def _wait(
-    job: "Job", wanted: "Sequence[Step]", locks: "dict[str, FileLock]", workers: "subprocess.Popen[bytes]"
-) -> None:
-    try:
-        while workers.poll() is None:
-            time.sleep(0.2)
-            for step in wanted:
-                if step.key.folder in locks and job.store.find(step.key) is not None:
-                    locks.pop(step.key.folder).release()
-    except BaseException:
-        workers.terminate()
-        workers.wait()
-        raise
-    if workers.returncode != 0:
-        _raise_ranks_error(job.run_dir)
-
-
-def _raise_ranks_error(run_dir: Path) -> None:
-    from scd_lightning import errors
-    from scd_lightning.checkpoints.manifest import read_json
-
-    if (run_dir / FAILURE).is_file():
-        failure = read_json(run_dir / FAILURE)
-        kind = getattr(errors, failure["type"], None)
-        if isinstance(kind, type) and issubclass(kind, ScdError):
-            raise kind(failure["message"].rstrip("."))
-    raise WorkersFailed("a process of the distributed job failed; its error is above")
-
-
-def _command(job: "Job") -> list[str]:
-    """The job's own overrides, as a single run under torch's launcher: the same for `-m`, joblib and one job alone."""
-    hydra = HydraConfig.get()
-    overrides = [o for o in hydra.overrides.hydra if not o.startswith(("hydra.mode", "hydra.run.dir", "hydra.sweep"))]
-    return [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        f"--nproc-per-node={job.trainer.devices}",
-        os.path.abspath(sys.argv[0]),
-        f"--config-name={hydra.job.config_name}",
-        *hydra.overrides.task,
-        *overrides,
-        "hydra.mode=RUN",
-        "hydra.output_subdir=null",
-        "hydra.run.dir='{}'".format(str(job.run_dir).replace("'", "\\'")),
-    ]
-
-
-def _environment(job: "Job") -> dict[str, str]:
-    threads = max(1, (os.cpu_count() or 1) // job.trainer.devices)
-    return {"OMP_NUM_THREADS": str(threads), **os.environ, WORKER: "1"}
-
-
-def _end_with_parent() -> None:
-    """Has Linux end the ranks when this parent is killed: the locks of what they make die with it."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
 class SweepComparison(Callback):
     """After a multirun: a table over its methods and seeds, and the jobs that failed."""
 
@@ -297,6 +172,6 @@ class SweepComparison(Callback):
         write_comparison(comparison, folder)
         console.print(comparison_table(comparison))
         say(f"comparison: {folder / 'comparison.html'}")
-        failures = [path for path in runs if (path / FAILURE).is_file()]
+        failures = [path for path in runs if (path / ranks.FAILURE).is_file()]
         if failures and exit_code == 0:
             _set_exit_code(1)

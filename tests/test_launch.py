@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scd_lightning import launch
+from scd_lightning import launch, ranks
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,8 +29,8 @@ def test_a_failing_job_does_not_stop_a_sweep(run_py, tmp_path, monkeypatch):
     assert error.count("fewer optimizer steps than checkpoints") == 1
     for job in ("0", "2"):
         assert (tmp_path / "sweep" / job / "results.json").is_file()
-        assert not (tmp_path / "sweep" / job / launch.FAILURE).exists()
-    failure = json.loads((tmp_path / "sweep" / "1" / launch.FAILURE).read_text())
+        assert not (tmp_path / "sweep" / job / ranks.FAILURE).exists()
+    failure = json.loads((tmp_path / "sweep" / "1" / ranks.FAILURE).read_text())
     assert failure["type"] == "ConfigError"
     assert (tmp_path / "sweep" / "comparison.html").is_file()
     last = out.splitlines()[-12:]
@@ -66,8 +66,8 @@ def test_a_defect_in_a_single_run_is_raised(run_py, monkeypatch):
 def test_a_good_run_exits_with_0_and_forgets_an_earlier_failure(run_py, tmp_path):
     code, _, _ = run_py("seed=-1", "hydra.run.dir=run")
     assert code == 2
-    assert (tmp_path / "run" / launch.FAILURE).is_file()
+    assert (tmp_path / "run" / ranks.FAILURE).is_file()
     code, out, _ = run_py("method=sft", "hydra.run.dir=run")
     assert code == 0
-    assert not (tmp_path / "run" / launch.FAILURE).exists()
+    assert not (tmp_path / "run" / ranks.FAILURE).exists()
     assert "report: run/report.html" in out.replace(os.fspath(tmp_path) + "/", "")

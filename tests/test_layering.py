@@ -13,7 +13,7 @@ ROOT = PACKAGE.parent
 
 # A module imports from layers below its own, and from its own.
 LAYERS = (
-    {"launch", "config", "command_line", "report", "smoke"},
+    {"launch", "config", "command_line", "ranks", "report", "smoke"},
     {"pipeline"},
     {"callbacks", "models", "existing", "data", "analysis", "export", "loggers"},
     {"losses", "schedules", "checkpoints", "teachers", "metrics", "store"},
@@ -33,6 +33,7 @@ SIDEWAYS = {
     ("schedules", "losses"),
     ("launch", "config"),
     ("launch", "command_line"),
+    ("launch", "ranks"),
     ("launch", "smoke"),
     ("smoke", "config"),
     ("store", "checkpoints"),
@@ -42,7 +43,7 @@ SIDEWAYS = {
 }
 # The parts that may import a framework.
 ALLOWED = {
-    "hydra": {"launch", "config", "command_line", "smoke"},
+    "hydra": {"launch", "config", "command_line", "ranks", "smoke"},
     "omegaconf": {"launch", "config", "command_line"},
     "lightning": {"pipeline", "callbacks", "models", "data", "loggers"},
     "pytorch_lightning": set(),
@@ -103,9 +104,9 @@ def test_frameworks_stay_where_they_belong(framework):
     assert not wrong, "\n".join(wrong)
 
 
-def test_run_py_hands_over_to_launch_alone():
+def test_run_py_hands_over_at_once():
     own = {module for module, _ in imports(ROOT / "run.py") if module.startswith("scd_lightning")}
-    assert own == {"scd_lightning.launch", "scd_lightning.command_line"}
+    assert own == {"scd_lightning.launch", "scd_lightning.command_line", "scd_lightning.ranks"}
 
 
 def test_importing_the_command_line_costs_no_framework():

@@ -8,7 +8,7 @@ import torch
 from lightning import Callback
 from torch.optim import AdamW
 
-from scd_lightning import launch
+from scd_lightning import ranks
 from scd_lightning.checkpoints.manifest import write_json
 from scd_lightning.errors import OutOfMemory
 from scd_lightning.models.spec import LoRA, StudentSpec, TeacherSpec
@@ -40,7 +40,7 @@ def test_an_allocation_that_fails_in_training(run_py, tmp_path, monkeypatch):
 def test_a_rank_s_message_is_its_parent_s(tmp_path):
     write_json(tmp_path / "failure.json", {"type": "OutOfMemory", "message": "No room. Remedy: less."})
     with pytest.raises(OutOfMemory, match=r"^No room\. Remedy: less\.$"):
-        launch._raise_ranks_error(tmp_path)
+        ranks.raise_error(tmp_path)
 
 
 @pytest.mark.parametrize(
