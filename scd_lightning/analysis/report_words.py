@@ -42,6 +42,8 @@ def _outcome(lead: Interval) -> str:
 
 
 def _with_interval(found: Interval) -> str:
+    if found.value == found.low == found.high == 0:
+        return "0, whichever samples are drawn"
     level = f"{100 * found.level:.0f} %"
     return f"{signed(found.value)} ({level} interval {bounds(found)})"
 

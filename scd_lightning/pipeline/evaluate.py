@@ -51,7 +51,8 @@ def evaluate(job: Job, folder: Path, weights: Weights) -> tuple[dict[str, Any], 
     metric.update([prediction.judgement for prediction in predictions])
     # Every process has all predictions: summing over processes would count them several times.
     metric.sync_on_compute = False
-    metrics = {name: float(value) for name, value in metric.compute().items()}
+    # Metrics are float32: more digits would be those of its rounding.
+    metrics = {name: round(float(value), 7) for name, value in metric.compute().items()}
     if distributed.rank() == 0:
         lines = [json.dumps(_row(prediction, job.data.task), ensure_ascii=False) for prediction in predictions]
         (folder / PREDICTIONS).write_text("\n".join(lines) + "\n", encoding="utf-8")

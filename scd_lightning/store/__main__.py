@@ -54,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    add("ls", _ls, "list what is there, how big it is and which runs used it", for_scripts)
+    ls = add("ls", _ls, "list what is there, how big it is and which runs used it", for_scripts)
+    ls.add_argument("--all", action="store_true", help="evaluations, signals and tokenizers too")
     add("du", _du, "add up sizes by kind", for_scripts)
     show = add("show", _show, "tell everything about one artifact", for_scripts)
     show.add_argument("artifact", help="its name or the beginning of it")
@@ -82,7 +83,10 @@ def _ls(options: argparse.Namespace) -> None:
     if options.json:
         _print_json([tables.plain(entry) for entry in entries])
     elif entries:
-        console.print(tables.listing(entries))
+        shown = [entry for entry in entries if options.all or entry.kind not in tables.SMALL_PRINT]
+        console.print(tables.listing(shown))
+        if rest := tables.left_out(entries, shown):
+            console.print(rest)
     else:
         console.print(f"The store {escape(str(options.store))} is empty.")
 

@@ -10,6 +10,8 @@ from rich.table import Table
 from scd_lightning.store.inventory import Entry, Inventory
 from scd_lightning.store.removal import Candidate
 
+# What models are made from or lead to: most of a list, and seldom what somebody looks for.
+SMALL_PRINT = ("evaluation", "signals", "tokenizer")
 _NAMES = {"head": "heads of signals", "partial": "unfinished", "removed": "left over by a removal"}
 # Of many metrics, those that are looked at first.
 _METRICS = ("accuracy", "f1", "macro_f1", "kappa", "string_f1", "token_f1")
@@ -95,6 +97,16 @@ def listing(entries: Iterable[Entry]) -> Table:
         pin = " (pinned)" if entry.pinned else ""
         table.add_row(_short(entry.name) + pin, size(entry.bytes), _time(entry.made), what(entry), users(entry))
     return table
+
+
+def left_out(entries: Sequence[Entry], shown: Sequence[Entry]) -> str:
+    """What a listing leaves out, or nothing."""
+    hidden = [entry for entry in entries if entry not in shown]
+    kinds = [(kind, sum(entry.kind == kind for entry in hidden)) for kind in SMALL_PRINT]
+    parts = ", ".join(
+        f"{count} {kind if kind == 'signals' or count == 1 else f'{kind}s'}" for kind, count in kinds if count
+    )
+    return f"and {parts} ({size(sum(entry.bytes for entry in hidden))}); --all lists them" if parts else ""
 
 
 def _short(name: str) -> str:

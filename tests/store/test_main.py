@@ -25,6 +25,16 @@ def store(maker, capsys):
     return call
 
 
+def test_ls_leaves_out_what_few_look_for(maker, store):
+    maker.artifact("teacher")
+    maker.artifact("evaluation")
+    out = store("ls")[1]
+    assert "teacher-" in out
+    assert "evaluation-" not in out
+    assert "and 1 evaluation (" in out
+    assert "evaluation-" in store("ls", "--all")[1]
+
+
 def test_ls_du_show_pin_and_rm(maker, store):
     student, teacher = maker.artifact("student"), maker.artifact("teacher")
     with maker.run("morning", student, teacher):
