@@ -31,7 +31,7 @@ def verdict_sentence(record: RunRecord, found: RunIntervals) -> str:
     )
     anchor = found.differences.get(("student", "anchor"), {}).get(found.primary)
     if anchor is not None and record.results.get("method") != "sft":
-        text += f"; to its anchor, the same model fine-tuned alone, the difference is {_with_interval(anchor)}"
+        text += f"; against its anchor, the same model fine-tuned alone: {_with_interval(anchor)}"
     return text + "."
 
 
@@ -43,7 +43,7 @@ def _outcome(lead: Interval) -> str:
 
 def _with_interval(found: Interval) -> str:
     if found.value == found.low == found.high == 0:
-        return "0, whichever samples are drawn"
+        return "no difference, whichever samples are drawn"
     level = f"{100 * found.level:.0f} %"
     return f"{signed(found.value)} ({level} interval {bounds(found)})"
 

@@ -67,6 +67,8 @@ def sentence(bounds: Mapping[str, tuple[float, float]]) -> str:
 
 
 def _between(low: float, high: float) -> str:
+    if duration(low) == duration(high):
+        return duration(low)
     return f"{duration(low)} to {duration(high)}" if low else f"up to {duration(high)}"
 
 

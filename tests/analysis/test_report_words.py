@@ -23,7 +23,7 @@ def found(lead: Interval, teacher: float = 0.8) -> RunIntervals:
 def test_verdict_has_its_interval_and_the_anchors():
     assert verdict_sentence(record(), found(interval(0.02, 0.01, 0.03))) == (
         "The student beats its teacher on the 300 test samples: f1 0.820 against 0.800, +0.020 (95 % interval +0.010 "
-        "to +0.030); to its anchor, the same model fine-tuned alone, the difference is +0.100 (95 % interval +0.050 to "
+        "to +0.030); against its anchor, the same model fine-tuned alone: +0.100 (95 % interval +0.050 to "
         "+0.150)."
     )
 
