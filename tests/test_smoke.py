@@ -43,6 +43,6 @@ def test_every_stage_runs_and_the_last_line_tells_the_costs_of_a_full_run(run_py
     assert (run / "report.html").is_file()
     assert not list(run.glob("step-seconds*"))
     last = out[out.rindex("A full run") :]
-    bounds = re.findall(r"(\w+) (?:\d+ \w+ to|up to) \d+ \w+", last)
+    bounds = re.findall(r"(\w+) (?:\d+ \w+ to |up to )?\d+ \w+", last)
     assert {"teacher_sft", "student_sft", "distill", "evaluate"} <= set(bounds), last
     assert "rough" in last
