@@ -17,7 +17,7 @@ LAYERS = (
     {"pipeline"},
     {"callbacks", "models", "existing", "data", "analysis", "export", "loggers"},
     {"losses", "schedules", "checkpoints", "teachers", "metrics", "store"},
-    {"arguments", "batch", "errors", "distributed", "progress", "quiet", "redaction"},
+    {"arguments", "batch", "errors", "lm_head", "distributed", "progress", "quiet", "redaction"},
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # Packages of a common layer that know of one another nevertheless, in this direction.

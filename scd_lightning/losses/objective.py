@@ -1,13 +1,17 @@
 """The training loss: gold labels and teacher, weighted sample by sample."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from scd_lightning.errors import ConfigError
-from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
+from scd_lightning.lm_head import Unprojected
+from scd_lightning.losses.chunked import autocast_dtype, chunked_loss
+from scd_lightning.losses.closed_form import TokenTerms, cross_entropy_terms, forward_kl_terms
+from scd_lightning.losses.divergences import forward_kl
+from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean, tokens_per_sample
 
 Divergence = Callable[[Tensor, Tensor, float], Tensor]
 
@@ -50,52 +54,90 @@ class Objective:
 
     def __call__(
         self,
-        student_logits: Tensor,
+        student: Unprojected,
         targets: Tensor,
         rows: Tensor,
         sample_weight: Tensor,
         *,
         window_samples: int,
         window_tokens: int,
-        teacher_logits: Tensor | None = None,
+        teacher: Unprojected | None = None,
         weight: Tensor | None = None,
     ) -> ObjectiveResult:
         """The loss of one micro-batch.
 
         Args:
-            student_logits: [K V].
+            student: The student's outputs on the K completion tokens.
             targets: [K], gold completion tokens.
             rows: [K], the row of each completion token, 0 to B - 1.
             sample_weight: [B], 1.0, or 0.0 for padding rows, of which nothing enters the loss or a gradient.
             window_samples: Samples of the whole optimizer step, padding apart.
             window_tokens: Completion tokens of the whole optimizer step, padding apart.
-            teacher_logits: [K V], or None for the cross-entropy alone.
-            weight: [B], w of each sample; given exactly where teacher_logits are.
+            teacher: The teacher's, or None for the cross-entropy alone.
+            weight: [B], w of each sample; given exactly where the teacher is.
 
         Raises:
-            ValueError: Only one of teacher_logits and weight is given.
+            ValueError: Only one of teacher and weight is given.
         """
-        if (teacher_logits is None) != (weight is None):
-            raise ValueError("teacher_logits and weight must be given together or not at all")
-        real = sample_weight > 0
-        # Padding rows are dropped before any arithmetic: multiplied by 0, a NaN of theirs would remain one.
-        kept = real[rows].nonzero().squeeze(1)
-        if len(kept) < len(rows):
-            student_logits, targets, rows = student_logits[kept], targets[kept], rows[kept]
-            teacher_logits = None if teacher_logits is None else teacher_logits[kept]
+        if (teacher is None) != (weight is None):
+            raise ValueError("teacher and weight must be given together or not at all")
+        real = (sample_weight > 0)[rows]
+        # Padding rows are taken out before any arithmetic: multiplied by 0, a NaN of theirs would remain one.
+        student = replace(student, hidden=torch.where(real[:, None], student.hidden, 0))
+        teacher = teacher and replace(teacher, hidden=torch.where(real[:, None], teacher.hidden, 0))
         num_rows = len(sample_weight)
-        tokens = cross_entropy = completion_cross_entropy(student_logits, targets)
-        divergence = None
-        if teacher_logits is not None and weight is not None:
-            divergence = self.divergence(teacher_logits, student_logits, self.temperature)
-            token_weight = weight.to(cross_entropy.dtype)[rows]
-            tokens = (1 - token_weight) * cross_entropy + token_weight * self.temperature**2 * divergence
-        if self.reduction == "sample":
-            loss = per_sample_mean(tokens, rows, num_rows).sum() / window_samples
-        else:
-            loss = tokens.sum() / window_tokens
+        head = student.head
+        dtype = torch.promote_types(student.hidden.dtype, torch.float32)
+        counts = tokens_per_sample(rows, num_rows).to(dtype)
+        share = 1 / (window_samples * counts[rows]) if self.reduction == "sample" else counts.new_tensor(1 / window_tokens)
+        teacher = teacher and teacher.to(autocast_dtype(teacher.hidden))
+        share = torch.where(real, share, 0)
+        tokens = _Tokens(self, targets, share, teacher, None if weight is None else weight.to(dtype)[rows])
+        loss, cross_entropy, divergence = chunked_loss(student.hidden, head.weight, head.bias, share, tokens)
         return ObjectiveResult(
             loss,
-            per_sample_mean(cross_entropy.detach(), rows, num_rows),
-            None if divergence is None else per_sample_mean(divergence.detach(), rows, num_rows),
+            per_sample_mean(torch.where(real, cross_entropy, 0), rows, num_rows),
+            None if teacher is None else per_sample_mean(torch.where(real, divergence, 0), rows, num_rows),
         )
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    """The loss of chunks of tokens: a `ChunkLoss`.
+
+    Attributes:
+        objective: What to compute.
+        targets: [K].
+        share: [K], each token's share of the step's mean.
+        teacher: Its outputs, or None.
+        weight: [K], w of each token's sample, or None.
+    """
+
+    objective: Objective
+    targets: Tensor
+    share: Tensor
+    teacher: Unprojected | None
+    weight: Tensor | None
+
+    def __call__(self, chunk: slice, logits: Tensor, wanted: bool) -> TokenTerms:
+        targets, share = self.targets[chunk], self.share[chunk]
+        if self.teacher is None or self.weight is None:
+            return cross_entropy_terms(logits, targets, share, wanted=wanted)
+        teacher_logits = self.teacher.head(self.teacher.hidden[chunk]).to(logits.dtype)
+        weight, temperature = self.weight[chunk], self.objective.temperature
+        if getattr(self.objective.divergence, "func", self.objective.divergence) is forward_kl:
+            return forward_kl_terms(logits, teacher_logits, targets, share, weight, temperature, wanted=wanted)
+        return self._by_autograd(logits, teacher_logits, targets, share, weight, wanted)
+
+    def _by_autograd(
+        self, logits: Tensor, teacher_logits: Tensor, targets: Tensor, share: Tensor, weight: Tensor, wanted: bool
+    ) -> TokenTerms:
+        """The terms of any divergence."""
+        temperature = self.objective.temperature
+        with torch.set_grad_enabled(wanted):
+            logits.requires_grad_(wanted)
+            cross_entropy = completion_cross_entropy(logits, targets)
+            divergence = self.objective.divergence(teacher_logits, logits, temperature)
+            loss = (1 - weight) * cross_entropy + weight * temperature**2 * divergence
+            gradient = torch.autograd.grad(loss, logits, share)[0] if wanted else None
+        return TokenTerms(cross_entropy.detach(), divergence.detach(), loss.detach(), gradient)

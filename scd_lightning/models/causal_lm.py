@@ -9,7 +9,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from scd_lightning.batch import Batch
 from scd_lightning.errors import ModelError
-from scd_lightning.teachers.source import LMHead
+from scd_lightning.lm_head import LMHead, Unprojected
 
 
 class CausalLM(nn.Module):
@@ -54,6 +54,10 @@ class CausalLM(nn.Module):
         """Hidden states [K, D] that predict the batch's completion tokens."""
         output = self.body(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
         return output.last_hidden_state.flatten(0, 1)[batch.positions]
+
+    def outputs(self, batch: Batch) -> Unprojected:
+        """What the head makes logits of."""
+        return Unprojected(self.hidden(batch), self.head)
 
     def logits(self, batch: Batch) -> Tensor:
         """Logits [K, V] of the batch's completion tokens."""

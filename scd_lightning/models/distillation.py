@@ -49,13 +49,13 @@ class Distillation(FineTuning):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """This micro-batch's share of the optimizer step's loss."""
         with torch.no_grad():
-            teacher_logits = self.source.logits(batch)
-            teacher_loss = self.source.losses(batch, teacher_logits)
+            teacher = self.source.outputs(batch)
+            teacher_loss = self.source.losses(batch, teacher)
             anchor_loss = None if self.anchor_loss is None else self.anchor_loss[batch.index]
             weight = self.weighting(anchor_loss, teacher_loss)
         self.weight.update(weight, batch.sample_weight)
         self.weight_histogram.update(weight, batch.sample_weight)
-        return self.share(batch, teacher_logits, weight)
+        return self.share(batch, teacher, weight)
 
     def on_train_epoch_end(self) -> None:
         """Adds the epoch's `mean_weight` to what is logged."""

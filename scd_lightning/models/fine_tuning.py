@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.batch import Batch
 from scd_lightning.data.base import DomainDataModule
+from scd_lightning.lm_head import Unprojected
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
 from scd_lightning.metrics.samples import SampleValues
@@ -85,24 +86,24 @@ class FineTuning(LightningModule):
         """This micro-batch's share of the optimizer step's loss."""
         return self.share(batch)
 
-    def share(self, batch: Batch, teacher_logits: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
+    def share(self, batch: Batch, teacher: Unprojected | None = None, weight: Tensor | None = None) -> Tensor:
         """A micro-batch's share of the loss, with the averages of DDP and of gradient accumulation undone.
 
         The objective has divided by the optimizer step's own count already, whatever the number of ranks.
 
         Args:
             batch: The micro-batch.
-            teacher_logits: [K V], or None for the cross-entropy alone.
-            weight: [B], the distillation term's weight; given exactly where teacher_logits are.
+            teacher: The teacher's outputs, or None for the cross-entropy alone.
+            weight: [B], the distillation term's weight; given exactly where the teacher is.
         """
         result = self.objective(
-            self.lm.logits(batch),
+            self.lm.outputs(batch),
             batch.targets,
             batch.rows,
             batch.sample_weight,
             window_samples=batch.window_samples,
             window_tokens=batch.window_tokens,
-            teacher_logits=teacher_logits,
+            teacher=teacher,
             weight=weight,
         )
         self.train_loss.update(result.sample_cross_entropy, batch.sample_weight)

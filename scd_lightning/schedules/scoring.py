@@ -8,9 +8,10 @@ from torch import Tensor
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
+from scd_lightning.lm_head import LMHead
 from scd_lightning.losses.divergences import forward_kl
 from scd_lightning.losses.reduction import per_sample_mean
-from scd_lightning.teachers.source import LMHead, TeacherSource
+from scd_lightning.teachers.source import TeacherSource
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def kl_to_checkpoints(
     for checkpoint in range(source.num_checkpoints):
         source.load(checkpoint)
         for i, batch in enumerate(batches):
-            logits = source.logits(batch)
+            logits = source.outputs(batch).logits()
             for r, ref in enumerate(references):
                 kl = forward_kl(ref.head(ref.hidden[i]), logits)
                 per_sample = per_sample_mean(kl, batch.rows, batch.size)

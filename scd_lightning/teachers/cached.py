@@ -8,9 +8,10 @@ from torch import Tensor
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signals import SampleSet, Signals, SignalStore
-from scd_lightning.teachers.source import LMHead, TeacherCounts, TeacherSource
+from scd_lightning.teachers.source import TeacherCounts, TeacherSource
 
 
 class CachedSource(TeacherSource):
@@ -74,8 +75,8 @@ class CachedSource(TeacherSource):
         """The checkpoint's stored LM head."""
         return self._signals().head
 
-    def losses(self, batch: Batch, logits: Tensor) -> Tensor:
-        """Stored per-sample losses [B]; the logits are not needed."""
+    def losses(self, batch: Batch, outputs: Unprojected) -> Tensor:
+        """Stored per-sample losses [B]; the outputs are not needed."""
         return self._signals().losses(batch)
 
     def digest(self, checkpoint: int) -> str:

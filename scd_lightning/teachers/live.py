@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.checkpoints.store import CheckpointStore
-from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
-from scd_lightning.teachers.source import LMHead, TeacherCounts, TeacherSource
+from scd_lightning.lm_head import LMHead, Unprojected
+from scd_lightning.losses.chunked import chunked_cross_entropy
+from scd_lightning.losses.reduction import per_sample_mean
+from scd_lightning.teachers.source import TeacherCounts, TeacherSource
 
 
 class Teacher(Protocol):
@@ -73,9 +75,9 @@ class LiveSource(TeacherSource):
         head = self.teacher.head
         return LMHead(head.weight.detach(), None if head.bias is None else head.bias.detach())
 
-    def losses(self, batch: Batch, logits: Tensor) -> Tensor:
-        """Cross-entropy [B] of the gold completions, from the logits."""
-        return per_sample_mean(completion_cross_entropy(logits, batch.targets), batch.rows, batch.size)
+    def losses(self, batch: Batch, outputs: Unprojected) -> Tensor:
+        """Cross-entropy [B] of the gold completions, from the outputs."""
+        return per_sample_mean(chunked_cross_entropy(outputs, batch.targets), batch.rows, batch.size)
 
     def digest(self, checkpoint: int) -> str:
         """SHA-256 of the checkpoint."""

@@ -20,9 +20,9 @@ from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.checkpoints.manifest import read_json, sha256_json, write_atomically, write_json
 from scd_lightning.errors import StoreError
+from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.progress import say, track
 from scd_lightning.teachers.live import LiveSource
-from scd_lightning.teachers.source import LMHead
 
 FORMAT = 2
 # bfloat16 is no NumPy type: its bits are stored, and read back under this name.
@@ -160,7 +160,7 @@ def _compute(folder: Path, checkpoint: int, samples: SampleSet, source: LiveSour
         hidden = source.hidden(batch)
         # A live teacher's losses are taken inside a training step, which runs in this precision too.
         with torch.no_grad(), source.context():
-            losses = source.losses(batch, source.head(hidden))
+            losses = source.losses(batch, Unprojected(hidden, source.head))
         if files is None:
             dtype = hidden.dtype
             files = _open_files(folder, int(offsets[-1]), len(samples.indices), hidden, losses)

@@ -3,32 +3,10 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from scd_lightning.batch import Batch
-
-
-@dataclass(frozen=True)
-class LMHead:
-    """The linear map from a hidden state to the logits of the tokenizer's vocabulary.
-
-    Attributes:
-        weight: [V, D], cut to the tokenizer's length where the model's vocabulary is padded.
-        bias: [V] or None.
-    """
-
-    weight: Tensor
-    bias: Tensor | None = None
-
-    def __call__(self, hidden: Tensor) -> Tensor:
-        """Logits [K, V] of hidden states [K, D]."""
-        return torch.nn.functional.linear(hidden, self.weight, self.bias)
-
-    def clone(self) -> "LMHead":
-        """A copy that survives a reload of the weights it was taken from."""
-        bias = None if self.bias is None else self.bias.detach().clone()
-        return LMHead(self.weight.detach().clone(), bias)
+from scd_lightning.lm_head import LMHead, Unprojected
 
 
 @dataclass
@@ -75,18 +53,18 @@ class TeacherSource(ABC):
         """The checkpoint's LM head. It may share the live weights: `clone` it to keep it."""
 
     @abstractmethod
-    def losses(self, batch: Batch, logits: Tensor) -> Tensor:
+    def losses(self, batch: Batch, outputs: Unprojected) -> Tensor:
         """Cross-entropy [B] of the gold completions, mean over each sample's tokens, at temperature 1.
 
         Args:
             batch: The batch.
-            logits: [K, V], this source's own `logits(batch)`, so that no pass is made twice.
+            outputs: This source's own `outputs(batch)`, so that no pass is made twice.
         """
 
     @abstractmethod
     def digest(self, checkpoint: int) -> str:
         """SHA-256 of a checkpoint's stored weights, equal on all ranks or the run must stop."""
 
-    def logits(self, batch: Batch) -> Tensor:
-        """Logits [K, V] of the batch's completion tokens."""
-        return self.head(self.hidden(batch))
+    def outputs(self, batch: Batch) -> Unprojected:
+        """What the head makes the logits of the batch's completion tokens of."""
+        return Unprojected(self.hidden(batch), self.head)
