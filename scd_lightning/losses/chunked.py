@@ -112,26 +112,18 @@ class _ChunkedLoss(torch.autograd.Function):
                 if by_bias is not None:
                     by_bias += terms.gradient.sum(0)
         ctx.gradients = by_hidden, by_weight, by_bias
-        ctx.dtypes = weight.dtype, None if bias is None else bias.dtype
+        ctx.dtypes = hidden.dtype, weight.dtype, None if bias is None else bias.dtype
         ctx.mark_non_differentiable(cross_entropy, divergence)
         return total, cross_entropy, divergence
 
     @staticmethod
     def backward(ctx: Any, by_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        by_hidden, by_weight, by_bias = ctx.gradients
-        ctx.gradients = None
+        gradients, dtypes = ctx.gradients, ctx.dtypes
         # Usually 1. Seeing that costs nothing on a CPU, and saves a pass over the head's gradient; a GPU would wait.
         if by_total.device.type != "cpu" or by_total.item() != 1:
-            for gradient in (g for g in (by_hidden, by_weight, by_bias) if g is not None):
-                gradient.mul_(by_total.to(gradient.dtype))
-        return (
-            by_hidden,
-            None if by_weight is None else by_weight.to(ctx.dtypes[0]),
-            None if by_bias is None else by_bias.to(ctx.dtypes[1]),
-            None,
-            None,
-            None,
-        )
+            gradients = [None if g is None else g * by_total.to(g.dtype) for g in gradients]
+        scaled = (None if g is None else g.to(dtype) for g, dtype in zip(gradients, dtypes, strict=True))
+        return *scaled, None, None, None
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:

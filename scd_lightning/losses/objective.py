@@ -89,10 +89,14 @@ class Objective:
         head = student.head
         dtype = torch.promote_types(student.hidden.dtype, torch.float32)
         counts = tokens_per_sample(rows, num_rows).to(dtype)
-        share = 1 / (window_samples * counts[rows]) if self.reduction == "sample" else counts.new_tensor(1 / window_tokens)
+        share = (
+            1 / (window_samples * counts[rows]) if self.reduction == "sample" else counts.new_tensor(1 / window_tokens)
+        )
         teacher = teacher and teacher.to(autocast_dtype(teacher.hidden))
         share = torch.where(real, share, 0)
-        tokens = _Tokens(self, targets, share, teacher, None if weight is None else weight.to(dtype)[rows])
+        tokens = _Tokens(
+            self, targets, share, teacher, None if weight is None else torch.where(real, weight.to(dtype)[rows], 0)
+        )
         loss, cross_entropy, divergence = chunked_loss(student.hidden, head.weight, head.bias, share, tokens)
         return ObjectiveResult(
             loss,

@@ -11,8 +11,8 @@ from torch import Tensor
 from scd_lightning.batch import Batch
 from scd_lightning.callbacks import teacher_scheduler
 from scd_lightning.callbacks.teacher_scheduler import StageChoice, TeacherScheduler
-from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, SingleBest
 from scd_lightning.lm_head import LMHead
+from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, SingleBest
 from scd_lightning.teachers.source import TeacherSource
 
 

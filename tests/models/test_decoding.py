@@ -8,10 +8,10 @@ from torch import nn
 from transformers import GenerationConfig
 
 from scd_lightning.batch import TokenizedSample
+from scd_lightning.lm_head import LMHead
 from scd_lightning.models import decoding
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.decoding import best_candidates, greedy_decode
-from scd_lightning.lm_head import LMHead
 
 EOS, PAD = 0, 1
 # Of these, Mistral's and Gemma 3's windows of 4 are shorter than the prompts, and Bloom takes no positions.

@@ -65,8 +65,8 @@ def test_two_processes_write_the_folder_of_one(helpers, make_teacher, tmp_path):
         (tmp_path / f"counts-{rank}").write_text(f"{source.counts.loads} {source.counts.forward_samples}")
         # Each can answer for every sample, also for those that the other computed.
         for batch in helpers.batches(range(11)):
-            assert torch.equal(source.logits(batch), single.logits(batch))
-            assert torch.equal(source.losses(batch, torch.empty(0)), single.losses(batch, torch.empty(0)))
+            assert torch.equal(source.outputs(batch).logits(), single.outputs(batch).logits())
+            assert torch.equal(source.losses(batch, source.outputs(batch)), single.losses(batch, source.outputs(batch)))
         source.load(1)
 
     in_processes(2, work, tmp_path / "group")
@@ -85,7 +85,7 @@ def test_fewer_samples_than_processes(helpers, make_teacher, tmp_path):
         live = made.live()
         live.load(0)
         batch = next(iter(helpers.batches([4], size=1)))
-        torch.testing.assert_close(source.logits(batch), live.logits(batch), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(source.outputs(batch).logits(), live.outputs(batch).logits(), rtol=1e-12, atol=1e-12)
 
     in_processes(2, work, tmp_path / "group")
 

@@ -53,12 +53,14 @@ def test_live_and_cached_answer_alike(helpers, make_teacher, dtype, tolerance, l
         source.release()
         torch.testing.assert_close(source.head.weight, live.head.weight, rtol=0, atol=0)
         for batch in other_batches(helpers):
-            hidden, logits = live.hidden(batch), live.logits(batch)
+            hidden, logits = live.hidden(batch), live.outputs(batch).logits()
             assert source.hidden(batch).dtype == hidden.dtype == dtype
             torch.testing.assert_close(source.hidden(batch), hidden, rtol=tolerance, atol=tolerance)
-            torch.testing.assert_close(source.logits(batch), logits, rtol=tolerance, atol=10 * tolerance)
-            losses = source.losses(batch, source.logits(batch))
-            torch.testing.assert_close(losses, live.losses(batch, logits), rtol=tolerance, atol=10 * tolerance)
+            torch.testing.assert_close(source.outputs(batch).logits(), logits, rtol=tolerance, atol=10 * tolerance)
+            losses = source.losses(batch, source.outputs(batch))
+            torch.testing.assert_close(
+                losses, live.losses(batch, live.outputs(batch)), rtol=tolerance, atol=10 * tolerance
+            )
 
 
 def test_they_are_the_checkpoints_own_answers(helpers, make_teacher):
@@ -74,8 +76,10 @@ def test_they_are_the_checkpoints_own_answers(helpers, make_teacher):
             with torch.no_grad():
                 logits = model.base(input_ids=ids, use_cache=False).logits[0, len(sample.prompt_ids) - 1 : -1, :50]
             expected = cross_entropy(logits, torch.tensor(sample.completion_ids))
-            torch.testing.assert_close(source.logits(batch)[batch.rows == row], logits, rtol=1e-10, atol=1e-10)
-            torch.testing.assert_close(source.losses(batch, source.logits(batch))[row], expected, rtol=1e-10, atol=0)
+            torch.testing.assert_close(
+                source.outputs(batch).logits()[batch.rows == row], logits, rtol=1e-10, atol=1e-10
+            )
+            torch.testing.assert_close(source.losses(batch, source.outputs(batch))[row], expected, rtol=1e-10, atol=0)
 
 
 def test_bfloat16_comes_back_bit_by_bit(helpers, make_teacher):
@@ -85,7 +89,7 @@ def test_bfloat16_comes_back_bit_by_bit(helpers, make_teacher):
     source.load(0)
     for batch in helpers.batches(range(11)):  # As they were computed: equal batches round alike.
         assert torch.equal(source.hidden(batch), live.hidden(batch))
-        assert torch.equal(source.losses(batch, live.logits(batch)), live.losses(batch, live.logits(batch)))
+        assert torch.equal(source.losses(batch, live.outputs(batch)), live.losses(batch, live.outputs(batch)))
     assert np.load(next(made.root.glob("*/hidden.npy"))).dtype == np.int16
     assert np.load(next(made.root.glob("*/losses.npy"))).dtype == np.float32
 
@@ -100,10 +104,10 @@ def test_mixed_precision_losses_are_those_of_a_training_step(helpers, make_teach
     source.load(2)
     for batch in helpers.batches(range(11)):
         with autocast():
-            logits = live.logits(batch)
+            logits = live.outputs(batch).logits()
             assert logits.dtype == torch.bfloat16
-            assert torch.equal(source.logits(batch), logits)
-            assert torch.equal(source.losses(batch, logits), live.losses(batch, logits))
+            assert torch.equal(source.outputs(batch).logits(), logits)
+            assert torch.equal(source.losses(batch, source.outputs(batch)), live.losses(batch, live.outputs(batch)))
 
 
 def test_padding_rows_overwrite_nothing(helpers, make_teacher, monkeypatch):
@@ -133,7 +137,7 @@ def test_counts_are_of_real_samples_and_of_real_work(helpers, make_teacher):
     source = cached(made, helpers.sample_set())
     source.load(0)
     assert (source.counts.loads, source.counts.forward_samples) == (1, 11)
-    list(map(source.logits, helpers.batches(range(11))))
+    list(map(source.outputs, helpers.batches(range(11))))
     source.load(0)
     assert (source.counts.loads, source.counts.forward_samples) == (1, 11)
     source.load(1)
@@ -141,7 +145,7 @@ def test_counts_are_of_real_samples_and_of_real_work(helpers, make_teacher):
     live = made.live()
     live.load(0)
     for batch in helpers.batches(range(11)):
-        live.logits(batch)
+        live.outputs(batch).logits()
     assert (live.counts.loads, live.counts.forward_samples) == (1, 11)
 
 
@@ -165,12 +169,12 @@ def test_the_teacher_is_let_go_of(helpers, make_teacher):
     source.release()
     assert live is not None
     assert source._live is None
-    source.logits(next(iter(helpers.batches([3]))))
+    source.outputs(next(iter(helpers.batches([3]))))
 
 
 def test_asking_before_loading_is_a_defect(helpers, make_teacher):
     with pytest.raises(RuntimeError, match="load a checkpoint"):
-        cached(make_teacher(), helpers.sample_set()).logits(next(iter(helpers.batches([0]))))
+        cached(make_teacher(), helpers.sample_set()).outputs(next(iter(helpers.batches([0]))))
 
 
 def test_a_part_of_the_samples_has_signals_of_its_own(helpers, make_teacher):
@@ -222,7 +226,7 @@ def test_damaged_files_are_made_anew(helpers, make_teacher, file, damage):
     source = cached(made, helpers.sample_set())
     source.load(0)
     batch = other_batches(helpers)[0]
-    hidden, losses = source.hidden(batch).clone(), source.losses(batch, source.logits(batch)).clone()
+    hidden, losses = source.hidden(batch).clone(), source.losses(batch, source.outputs(batch)).clone()
     (path,) = made.root.glob("head-*") if file == "head" else made.root.glob(f"*/{file}")
     if damage == "removed":
         path.unlink()
@@ -232,7 +236,7 @@ def test_damaged_files_are_made_anew(helpers, make_teacher, file, damage):
     again.load(0)
     assert again.counts.forward_samples == 11
     assert torch.equal(again.hidden(batch), hidden)
-    assert torch.equal(again.losses(batch, again.logits(batch)), losses)
+    assert torch.equal(again.losses(batch, again.outputs(batch)), losses)
 
 
 def test_an_interrupted_pass_leaves_nothing_complete(helpers, make_teacher):
@@ -323,7 +327,7 @@ def test_no_teacher_weight_enters_the_student(helpers, make_teacher, kind):
         assert not source.model.training
         assert not any(parameter.requires_grad for parameter in source.model.parameters())
     for batch in other_batches(helpers):
-        assert not source.logits(batch).requires_grad
+        assert not source.outputs(batch).logits().requires_grad
 
 
 def test_a_live_teacher_is_deterministic_and_frozen(helpers, make_teacher):
@@ -332,6 +336,6 @@ def test_a_live_teacher_is_deterministic_and_frozen(helpers, make_teacher):
     assert isinstance(live, LiveSource)
     live.load(2)
     batch = other_batches(helpers)[0]
-    assert torch.equal(live.logits(batch), live.logits(batch))
+    assert torch.equal(live.outputs(batch).logits(), live.outputs(batch).logits())
     assert live.num_checkpoints == 3
     assert not live.head.weight.requires_grad
