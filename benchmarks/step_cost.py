@@ -21,6 +21,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from scd_lightning.batch import Batch, Slot, TokenizedSample
 from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.data.collate import collate
+from scd_lightning.lm_head import Unprojected
 from scd_lightning.losses.divergences import forward_kl
 from scd_lightning.losses.objective import Objective
 from scd_lightning.models.causal_lm import CausalLM
@@ -83,20 +84,20 @@ def step(
     batch: Batch,
 ) -> None:
     """One optimizer step, as the framework computes it."""
-    teacher_logits: Tensor | None = None
+    teacher: Unprojected | None = None
     weight: Tensor | None = None
     if source is not None:
         with torch.no_grad():
-            teacher_logits = source.logits(batch)
+            teacher = source.outputs(batch)
         weight = torch.full((batch.size,), 0.5)
     result = objective(
-        student.logits(batch),
+        student.outputs(batch),
         batch.targets,
         batch.rows,
         batch.sample_weight,
         window_samples=batch.window_samples,
         window_tokens=batch.window_tokens,
-        teacher_logits=teacher_logits,
+        teacher=teacher,
         weight=weight,
     )
     result.loss.backward()

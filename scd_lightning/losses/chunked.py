@@ -17,7 +17,6 @@ from scd_lightning.losses.closed_form import TokenTerms, cross_entropy_terms
 # Bytes of one chunk's float32 logits: large enough for full speed, small beside a model.
 CHUNK_BYTES = 32 * 2**20
 
-
 # (tokens of the chunk, the student's logits [k V] in at least float32, whether a gradient is wanted) -> terms. The
 # logits are the function's to overwrite.
 ChunkLoss = Callable[[slice, Tensor, bool], TokenTerms]
@@ -40,7 +39,7 @@ def chunked_loss(
         without a teacher; both detached.
     """
     wanted = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (hidden, weight, bias))
-    return _ChunkedLoss.apply(hidden, weight, bias, share, loss, wanted)  # type: ignore[no-any-return, no-untyped-call]
+    return _ChunkedLoss.apply(hidden, weight, bias, share, loss, wanted)
 
 
 def chunked_cross_entropy(outputs: Unprojected, targets: Tensor) -> Tensor:
@@ -71,9 +70,15 @@ def project(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def autocast_dtype(tensor: Tensor) -> torch.dtype:
-    """The dtype that a matrix product with a tensor runs in here."""
+    """The dtype that a matrix product with a tensor runs in here: never float16.
+
+    The gradients are formed before a loss scaler could lift them into float16's range.
+    """
     device = tensor.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else tensor.dtype
+    if not torch.is_autocast_enabled(device) or tensor.dtype == torch.float64:
+        return tensor.dtype
+    dtype = torch.get_autocast_dtype(device)
+    return torch.float32 if dtype == torch.float16 else dtype
 
 
 class _ChunkedLoss(torch.autograd.Function):

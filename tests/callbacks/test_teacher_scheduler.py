@@ -11,7 +11,7 @@ from torch import Tensor
 from scd_lightning.batch import Batch
 from scd_lightning.callbacks import teacher_scheduler
 from scd_lightning.callbacks.teacher_scheduler import StageChoice, TeacherScheduler
-from scd_lightning.lm_head import LMHead
+from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, SingleBest
 from scd_lightning.teachers.source import TeacherSource
 
@@ -41,7 +41,7 @@ class TableSource(TeacherSource):
     def head(self) -> LMHead:
         return LMHead(self.heads[self.current])
 
-    def losses(self, batch: Batch, logits: Tensor) -> Tensor:
+    def losses(self, batch: Batch, outputs: Unprojected) -> Tensor:
         raise NotImplementedError
 
     def digest(self, checkpoint: int) -> str:
