@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from scd_lightning.analysis.comparison_words import bounds
-from scd_lightning.analysis.formatting import count, duration, number, share, signed, size
 from scd_lightning.analysis.intervals import RunIntervals, run_intervals
+from scd_lightning.analysis.pages import environment
 from scd_lightning.analysis.records import (
     MODEL_NAMES,
     RunRecord,
@@ -75,19 +74,11 @@ def write_model_card(run_dir: Path, found: RunIntervals | None = None) -> Path |
 
 def _render(facts: dict[str, Any]) -> str:
     # Markdown, not HTML: nothing to escape, and quotes in the code must stay as they are.
-    environment = Environment(
-        loader=PackageLoader("scd_lightning.analysis"),
-        autoescape=False,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    for form in (count, duration, number, share, signed, size):
-        environment.filters[form.__name__] = form
-    environment.filters["python"] = repr
-    environment.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", "\\|")
-    return environment.get_template("model_card.md.j2").render(**facts)
+    card = environment(escape=False)
+    card.keep_trailing_newline = True
+    card.filters["python"] = repr
+    card.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", "\\|")
+    return card.get_template("model_card.md.j2").render(**facts)
 
 
 def _title(record: RunRecord) -> str:

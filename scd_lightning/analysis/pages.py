@@ -9,11 +9,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from scd_lightning.analysis import formatting
 
 
-def render(template: str, **context: Any) -> str:
-    """Fills a template; the formats of `formatting` are its filters."""
-    environment = Environment(
+def environment(*, escape: bool) -> Environment:
+    """What fills the templates beside this file; the formats of `formatting` are its filters.
+
+    Args:
+        escape: Whether values are escaped for HTML.
+    """
+    made = Environment(
         loader=PackageLoader("scd_lightning.analysis"),
-        autoescape=True,
+        autoescape=escape,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -26,8 +30,13 @@ def render(template: str, **context: Any) -> str:
         formatting.duration,
         formatting.size,
     ):
-        environment.filters[format_value.__name__] = format_value
-    return environment.get_template(template).render(**context)
+        made.filters[format_value.__name__] = format_value
+    return made
+
+
+def render(template: str, **context: Any) -> str:
+    """Fills a template of a page."""
+    return environment(escape=True).get_template(template).render(**context)
 
 
 def script_json(value: Any) -> str:

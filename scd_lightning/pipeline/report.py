@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scd_lightning.analysis.records import read_predictions
 from scd_lightning.analysis.run_pages import write_run_pages
 from scd_lightning.analysis.subdomains import decompose
 from scd_lightning.checkpoints.manifest import sha256_json, write_json
 from scd_lightning.models.loading import weights_identity
 from scd_lightning.models.spec import ModelSpec
-from scd_lightning.pipeline.artifacts import Artifact
 from scd_lightning.pipeline.evaluate import PREDICTIONS
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.runner import Artifacts, Step
@@ -73,7 +73,7 @@ def _results(job: Job, made: Artifacts) -> dict[str, Any]:
         # Models that were brought along: their steps and kinds, by which no budget of ours is claimed for them.
         "imported": {name: made[name].result["imported"] for name in MODELS if "imported" in _result(made, name)},
         "metrics": {name: artifact.result["metrics"] for name, artifact in evaluations.items()},
-        "subdomains": {f"{name}_vs_teacher": _against_teacher(made, name) for name in ("student", "anchor")},
+        "subdomains": _subdomains(job.run_dir),
         "schedule": [
             {name: value for name, value in stage.items() if name != "weights"}
             for stage in (made["student"].result["schedule"] if "student" in made else [])
@@ -99,18 +99,18 @@ def _starting_weights(spec: ModelSpec) -> str:
     return sha256_json([dict(part) if isinstance(part, Mapping) else part for part in parts])[:24]
 
 
-def _read_predictions(artifact: Artifact) -> list[dict[str, Any]]:
-    # Not str.splitlines: an answer may hold a line separator of Unicode, which is no end of a JSON line.
-    lines = (artifact.folder / PREDICTIONS).read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines if line]
-
-
-def _against_teacher(made: Artifacts, name: str) -> dict[str, Any]:
-    """The decomposition on the test split, in nats and in task error."""
-    student, teacher = (_read_predictions(made[f"evaluation of {who}"]) for who in (name, "teacher"))
-    losses = [[row["loss"] for row in rows] for rows in (student, teacher)]
-    errors = [[1 - row["correct"] for row in rows] for rows in (student, teacher)]
-    return {"loss": decompose(*losses).as_dict(), "error": decompose(*errors).as_dict()}
+def _subdomains(folder: Path) -> dict[str, Any]:
+    """The decompositions on the test split, in nats and in task error, of what was copied into the run's folder."""
+    rows = {name: read_predictions(folder, name) for name in MODELS}
+    losses = {name: [row["loss"] for row in of_model] for name, of_model in rows.items()}
+    errors = {name: [1 - row["correct"] for row in of_model] for name, of_model in rows.items()}
+    return {
+        f"{name}_vs_teacher": {
+            risk: decompose(values[name], values["teacher"]).as_dict()
+            for risk, values in (("loss", losses), ("error", errors))
+        }
+        for name in ("student", "anchor")
+    }
 
 
 def _costs(steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
