@@ -1,0 +1,1 @@
+"""What is compared, each a process of its own."""

@@ -1,0 +1,56 @@
+"""TRL's GKDTrainer: forward KL from a live teacher, off-policy. Runs in an environment of its own."""
+
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from trl.experimental.gkd import GKDConfig, GKDTrainer
+
+from benchmarks.contenders import peers
+from benchmarks.contenders.arguments import parse
+from benchmarks.workload import Case
+
+ARGUMENTS = parse()
+
+
+def main() -> None:
+    """Runs the contender."""
+    peers.main(ARGUMENTS, make_trainer)
+
+
+def make_trainer(
+    student: PreTrainedModel, teacher: PreTrainedModel, case: Case, ids: np.ndarray, common: dict[str, Any]
+) -> GKDTrainer:
+    """The trainer; lmbda 0 generates nothing, beta 0 is forward KL: a sum over completion tokens by their number."""
+    config = GKDConfig(
+        **peers.training_arguments(case, ARGUMENTS),
+        lmbda=0.0,
+        beta=0.0,
+        seq_kd=False,
+        disable_dropout=True,
+        max_length=case.prompt + case.completion,
+    )
+    return GKDTrainer(
+        student, teacher, config, train_dataset=rows(case, ids), processing_class=tokenizer(case.vocab_size), **common
+    )
+
+
+def rows(case: Case, ids: np.ndarray) -> Dataset:
+    """Samples whose prompt's end the completion mask names, so that no text is tokenized: "prompt" is not read."""
+    mask = [0] * case.prompt + [1] * case.completion
+    return Dataset.from_list([{"input_ids": row, "completion_mask": mask, "prompt": "-"} for row in ids.tolist()])
+
+
+def tokenizer(vocab_size: int) -> PreTrainedTokenizerFast:
+    """A tokenizer of as many words, which the trainer asks for its pad token alone."""
+    words = {"<pad>": 0} | {f"w{index}": index for index in range(1, vocab_size)}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(WordLevel(words, unk_token="<pad>")), pad_token="<pad>", eos_token="<pad>"
+    )
+
+
+if __name__ == "__main__":
+    main()
