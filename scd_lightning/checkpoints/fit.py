@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from scd_lightning.checkpoints.reading import StoredTensor
 from scd_lightning.errors import StoreError
 
 
@@ -37,11 +38,11 @@ def check_same_names(names: Iterable[str], expected: Iterable[str], root: Path) 
         )
 
 
-def check_fit(stored: Mapping[str, Tensor], targets: Mapping[str, Tensor], root: Path, *, complete: bool) -> None:
+def check_fit(stored: Mapping[str, StoredTensor], targets: Mapping[str, Tensor], root: Path, *, complete: bool) -> None:
     """Refuses stored tensors that are not the module's.
 
     Args:
-        stored: What was read.
+        stored: What the files hold.
         targets: The module's tensors.
         root: The store, for the message.
         complete: Every tensor of the module must be stored; else the module may have more.

@@ -3,13 +3,13 @@
 import math
 import shutil
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from scd_lightning.checkpoints.fit import check_fit, check_same_names, split_tensors
@@ -22,6 +22,7 @@ from scd_lightning.checkpoints.manifest import (
     write_atomically,
     write_json,
 )
+from scd_lightning.checkpoints.reading import StoredTensor, read_into, stored_tensors
 from scd_lightning.errors import StoreError
 
 MANIFEST = "manifest.json"
@@ -116,34 +117,36 @@ class CheckpointStore:
         entry.metrics.update(metrics)
         self._write_manifest(manifest, entries)
 
-    def load_into(self, module: nn.Module, index: int) -> None:
+    def load_into(self, module: nn.Module, index: int) -> int:
         """Copies a checkpoint into a module's own tensors, which stay the same objects.
 
         Everything is checked before the first copy, so that a refused module is as it was.
+
+        Returns:
+            Bytes copied.
 
         Raises:
             StoreError: A file is missing or damaged, or a tensor does not fit the module.
             IndexError: There is no such checkpoint.
         """
-        stored: dict[str, Tensor] = {}
+        stored: dict[str, StoredTensor] = {}
         for path, digest in self._files(index):
             check_digest(path, digest)
-            stored |= load_file(path)
+            stored |= stored_tensors(path)
         trainable, frozen = split_tensors(module)
         targets = trainable | frozen
         check_fit(stored, targets, self.root, complete=self._read()[0]["complete"])
-        with torch.no_grad():
-            for name, tensor in stored.items():
-                targets[name].copy_(tensor)
+        return read_into(stored, targets)
 
     def verify(self) -> None:
-        """Reads every file anew and compares its digest.
+        """Reads every file anew and compares its digest, several files at a time.
 
         Raises:
             StoreError: A file is missing or damaged.
         """
-        for path, digest in {file for entry in self.entries for file in self._files(entry.index)}:
-            check_digest(path, digest, anew=True)
+        files = sorted({file for entry in self.entries for file in self._files(entry.index)})
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda file: check_digest(*file, anew=True), files))
 
     def digest(self, index: int) -> str:
         """Hex digest of everything that `load_into` reads.
