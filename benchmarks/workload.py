@@ -133,7 +133,8 @@ def read(folder: Path) -> tuple[Case, np.ndarray]:
 def load(folder: Path, role: str, device: str) -> PreTrainedModel:
     """The student or the teacher, in the dtype it was stored in, with the attention kernel that all contenders use."""
     model = LlamaForCausalLM.from_pretrained(folder / role, dtype="auto", attn_implementation="sdpa")
-    return model.to(device)
+    # The method of transformers hides its types.
+    return torch.nn.Module.to(model, device)
 
 
 def optimizer(model: torch.nn.Module) -> torch.optim.Optimizer:

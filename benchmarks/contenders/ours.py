@@ -1,0 +1,134 @@
+"""Our own steps by the real modules, teacher sources and trainer: fine-tuning, and distillation cached and live."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer
+from torch.utils.data import DataLoader
+
+from benchmarks import workload
+from benchmarks.contenders.arguments import parse
+from benchmarks.contenders.gate import Gate
+from benchmarks.tokens import TokenData
+from scd_lightning.batch import Slot
+from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.data.loading import slot_loader
+from scd_lightning.losses.divergences import forward_kl
+from scd_lightning.losses.objective import Objective
+from scd_lightning.losses.weighting import ConstantWeight
+from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.distillation import Distillation
+from scd_lightning.models.fine_tuning import FineTuning
+from scd_lightning.models.spec import StudentSpec
+from scd_lightning.pipeline.trainer import TrainerFactory
+from scd_lightning.teachers.cached import CachedSource
+from scd_lightning.teachers.live import LiveSource
+from scd_lightning.teachers.signals import SampleSet, SignalStore
+from scd_lightning.teachers.source import TeacherSource
+
+
+class InOrder(TokenData):
+    """Batches of the samples as they come, again and again, as all contenders take them.
+
+    Args:
+        case: The workload.
+        ids: Its token ids.
+    """
+
+    def __init__(self, case: workload.Case, ids: list[list[int]]) -> None:
+        super().__init__(ids, case.prompt, evaluation_batch=case.batch)
+        self.case = case
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """One batch for each step."""
+        size, count = self.case.batch, self.case.samples
+        firsts = [step * size % count for step in range(self.case.steps)]
+        slots = [[Slot(first + i, 1.0, size, self.case.completion_tokens) for i in range(size)] for first in firsts]
+        return slot_loader(self.tokenized["train"], slots, self._pad_id)
+
+
+class AtTheGate(Callback):
+    """Waits between two steps; the next batch is fetched within the next step.
+
+    Args:
+        device: "cpu" or "cuda".
+    """
+
+    def __init__(self, device: str) -> None:
+        self.gate = Gate(device)
+
+    def on_train_start(self, *args: Any) -> None:
+        """All is loaded."""
+        self.gate.ready()
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """A step is done."""
+        self.gate.done(outputs["loss"])
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Trains step by step at the referee's orders."""
+    case, ids = workload.read(arguments.folder)
+    data = InOrder(case, ids.tolist())
+    make_trainer = TrainerFactory(
+        accelerator="gpu" if arguments.device == "cuda" else "cpu",
+        precision="bf16-mixed" if case.dtype == "bfloat16" else "32-true",
+        gradient_clip_val=workload.CLIP,
+        limit_val_batches=0,
+    )
+    trainer = make_trainer(callbacks=[AtTheGate(arguments.device)])
+    optimizer = partial(torch.optim.AdamW, **workload.OPTIMIZER)
+    common = {
+        "model": CausalLM(workload.load(arguments.folder, "student", "cpu"), case.vocab_size),
+        "spec": StudentSpec(name="student", optimizer=optimizer, path=str(arguments.folder / "student"), warmup=0.0),
+        "data": data,
+        "tokenizer": None,
+        "objective": Objective(forward_kl, 1.0, "token"),
+        # So long a stage that the learning rate is constant.
+        "stage_steps": 10**9,
+    }
+    trainer.fit(_module(arguments, case, data, trainer, common), datamodule=data)
+
+
+def _module(
+    arguments: argparse.Namespace, case: workload.Case, data: TokenData, trainer: Trainer, common: dict[str, Any]
+) -> FineTuning:
+    if arguments.kind == "sft":
+        return FineTuning(**common)
+    source = teacher_source(arguments.kind, arguments.folder, case, data, trainer)
+    source.load(0)
+    source.release()
+    return Distillation(source, ConstantWeight(1.0), None, torch.zeros(1), **common)
+
+
+def teacher_source(kind: str, folder: Path, case: workload.Case, data: TokenData, trainer: Trainer) -> TeacherSource:
+    """A source of a trajectory of one checkpoint, the workload's teacher.
+
+    Args:
+        kind: "cached" or "live".
+        folder: The workload's.
+        case: The workload.
+        data: Its samples.
+        trainer: Its device and precision are the teacher's.
+    """
+    store = CheckpointStore(folder / f"trajectory-{kind}")
+    store.save(CausalLM(workload.load(folder, "teacher", "cpu"), case.vocab_size), 1, {})
+    device, precision = trainer.strategy.root_device, trainer.precision_plugin
+
+    def live() -> LiveSource:
+        teacher = CausalLM(workload.load(folder, "teacher", "cpu"), case.vocab_size).to(device)
+        return LiveSource(teacher, store, precision.forward_context)
+
+    if kind == "live":
+        return live()
+    lengths = [case.completion] * case.samples
+    batches = partial(data.evaluation_loader, "train")
+    samples = SampleSet("signals", range(case.samples), lengths, "benchmark", batches, case.samples // case.batch)
+    return CachedSource(store, SignalStore(folder / "signals", str(precision.precision)), samples, live, device)
+
+
+if __name__ == "__main__":
+    main(parse())
