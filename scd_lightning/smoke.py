@@ -38,15 +38,19 @@ def tell_full_costs(job: "Job") -> None:
     full = compose(hydra.job.config_name, [*places, *(each for each in hydra.overrides.task if each != "debug=smoke")])
     data = build_task(full)
     data.read()
-    small, whole = _volume(job.data, job.teacher, job.budget), _volume(data, full.teacher, full.budget)
+    small = _volume(job, job.data, job.teacher, job.budget)
+    whole = _volume(job, data, full.teacher, full.budget)
     costs, seconds = read_json(job.run_dir / "costs.json"), read_step_seconds(job.run_dir)
     say(sentence(extrapolate(costs, seconds, small, whole)))
 
 
-def _volume(data: "DomainDataModule", teacher: Any, budget: Any) -> "Volume":
+def _volume(job: "Job", data: "DomainDataModule", teacher: Any, budget: Any) -> "Volume":
+    """The work on some data. Of a full run's samples no lengths are known: they are taken to be those of the job's."""
     from scd_lightning.pipeline.extrapolation import Volume
 
     students = dict.fromkeys(("student_sft", "distill"), budget.stages * budget.stage_epochs)
-    batches = {"teacher_sft": teacher.global_batch, **dict.fromkeys(students, budget.global_batch)}
     train, test = (len(data.samples[split]) for split in ("train", "test"))
-    return Volume(train, test, {"teacher_sft": teacher.epochs, **students}, batches)
+    length = job.data.description["lengths"]["train"]["mean"]
+    sizes = {"teacher_sft": job.teacher.batch, **dict.fromkeys(students, job.budget.batch)}
+    epoch_steps = {stage: size.expected_batches(train, length) for stage, size in sizes.items()}
+    return Volume(train, test, {"teacher_sft": teacher.epochs, **students}, epoch_steps)

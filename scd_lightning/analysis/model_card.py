@@ -162,7 +162,7 @@ def _training(config: dict[str, Any]) -> list[tuple[str, Any]]:
     optimizer, lora = student.get("optimizer", {}), student.get("lora") or {}
     listed = [
         ("stages x epochs", f"{budget.get('stages')} x {budget.get('stage_epochs')}"),
-        ("samples of an optimizer step", budget.get("global_batch")),
+        _batch(budget),
         ("optimizer", str(optimizer.get("_target_", "")).rpartition(".")[2]),
         ("learning rate", optimizer.get("lr")),
         ("warm-up of a stage", student.get("warmup")),
@@ -172,3 +172,10 @@ def _training(config: dict[str, Any]) -> list[tuple[str, Any]]:
         ("precision", config.get("trainer", {}).get("precision")),
     ]
     return [(name, value) for name, value in listed if value not in (None, "")]
+
+
+def _batch(budget: dict[str, Any]) -> tuple[str, Any]:
+    tokens = budget.get("batch_tokens")
+    if tokens is None:
+        return "samples of an optimizer step", budget.get("global_batch")
+    return "tokens of an optimizer step, padding included", tokens

@@ -25,7 +25,8 @@ def kept_steps(total_steps: int, checkpoints: int) -> list[int]:
             "There are fewer optimizer steps than checkpoints to keep",
             where="teacher.checkpoints",
             got=f"{checkpoints} checkpoints of {total_steps} steps",
-            remedy="lower teacher.checkpoints or teacher.global_batch, or raise teacher.epochs",
+            remedy="lower teacher.checkpoints or the batch (teacher.global_batch or teacher.batch_tokens), or raise "
+            "teacher.epochs",
         )
     return [round((i + 1) * total_steps / checkpoints) for i in range(checkpoints)]
 

@@ -13,6 +13,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 from torchmetrics import Metric
 
+from scd_lightning.data.batch_size import BatchSize
 from scd_lightning.data.batching import PlanSampler
 from scd_lightning.data.checks import check_choice, check_numbers
 from scd_lightning.data.collate import TokenizedSample
@@ -229,27 +230,26 @@ class DomainDataModule(LightningDataModule, ABC):
 
     # Loaders.
 
-    def set_batching(self, global_batch: int, micro_batches: int, seed: int) -> None:
+    def set_batching(self, size: BatchSize, micro_batches: int, seed: int) -> None:
         """Sets how training samples are batched.
 
         Args:
-            global_batch: Samples of one optimizer step, over all processes and micro-batches.
+            size: How much one optimizer step holds, over all processes and micro-batches.
             micro_batches: Forward passes of one process for one optimizer step.
             seed: Seed of the order.
         """
-        check_numbers(global_batch=global_batch, micro_batches=micro_batches)
-        self._batching = (global_batch, micro_batches, seed)
+        check_numbers(micro_batches=micro_batches)
+        self._batching = (size, micro_batches, seed)
+
+    def train_sampler(self) -> PlanSampler:
+        """What this process trains on, in every epoch; after `encode` and `set_batching`."""
+        size, micro_batches, seed = self._batching
+        place = {"rank": self._place[0], "world_size": self._place[1], "micro_batches": micro_batches}
+        return PlanSampler(*plan_lengths(self.tokenized["train"]), size, seed, **place)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """This process's micro-batches of the training split, in the epoch's order; yields `Batch`."""
-        samples = self.tokenized["train"]
-        lengths, completions = plan_lengths(samples)
-        global_batch, micro_batches, seed = self._batching
-        rank, world_size = self._place
-        sampler = PlanSampler(
-            lengths, completions, global_batch, seed, rank=rank, world_size=world_size, micro_batches=micro_batches
-        )
-        return slot_loader(samples, sampler, self._pad_id)
+        return slot_loader(self.tokenized["train"], self.train_sampler(), self._pad_id)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """This process's batches of the validation split; yields `Batch`."""

@@ -7,30 +7,27 @@ from functools import cached_property
 
 from torch.utils.data import Sampler
 
+from scd_lightning.data.batch_size import BatchSize
 from scd_lightning.data.collate import Slot
-
-# Samples are grouped by length inside windows of this many batches: wide enough to save nearly all padding, narrow
-# enough that what a batch holds still changes from epoch to epoch.
-BUCKET_BATCHES = 50
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """The global batches of one epoch, the same for every number of processes.
+    """The batches of one epoch, each of one optimizer step; the same for every number of processes.
 
     Attributes:
         lengths: [S], tokens of each sample, by which samples are bucketed.
         completion_lengths: [S], completion tokens of each sample.
-        global_batch: Samples of one optimizer step; the epoch's remainder makes one smaller step.
+        size: How much one optimizer step holds.
         seed: Seed of the order.
-        epoch: Epoch, counted from 0; each has its own order.
+        epoch: Epoch, counted from 0; each has its own order, and as many batches as the others.
         shuffle: Random order in length buckets; else from the longest sample to the shortest, so that a batch that
             does not fit into memory shows at once.
     """
 
     lengths: tuple[int, ...]
     completion_lengths: tuple[int, ...]
-    global_batch: int
+    size: BatchSize
     seed: int
     epoch: int
     shuffle: bool = True
@@ -41,32 +38,18 @@ class BatchPlan:
                 f"lengths and completion_lengths must count the same samples, got {len(self.lengths)} and "
                 f"{len(self.completion_lengths)}"
             )
-        if self.global_batch < 1:
-            raise ValueError(f"global_batch must be at least 1, got {self.global_batch}")
 
     @cached_property
     def batches(self) -> list[list[int]]:
-        """The sample ids of each global batch; every sample stands in exactly one."""
-        if not self.shuffle:
-            return _cut(self._by_length(range(len(self.lengths))), self.global_batch)
+        """The sample ids of each batch; every sample stands in exactly one."""
         # Seeded with a string, since Random hashes it the same way on every platform and in every process.
-        generator = random.Random(f"{self.seed}/{self.epoch}")
-        order = list(range(len(self.lengths)))
-        generator.shuffle(order)
-        # The remainder is taken off before bucketing: a smaller step weighs its samples more, and those must be
-        # any samples, not always the longest.
-        full = len(order) - len(order) % self.global_batch
-        windows = _cut(order[:full], self.global_batch * BUCKET_BATCHES)
-        batches = [batch for window in windows for batch in _cut(self._by_length(window), self.global_batch)]
-        if full < len(order):
-            batches.append(self._by_length(order[full:]))
-        generator.shuffle(batches)
-        return batches
+        generator = random.Random(f"{self.seed}/{self.epoch}") if self.shuffle else None
+        return self.size.batches(self.lengths, generator)
 
     def shard(self, rank: int, world_size: int, micro_batches: int = 1) -> list[list[Slot]]:
-        """Cuts each global batch over the processes, and a process's share into micro-batches.
+        """Cuts each batch over the processes, and a process's share into micro-batches.
 
-        Every process gets the same number of micro-batches, `micro_batches` for each global batch, none of them
+        Every process gets the same number of micro-batches, `micro_batches` for each batch, none of them
         empty: where samples don't suffice, the batch's shortest one stands in with weight 0.
 
         Args:
@@ -90,9 +73,10 @@ class BatchPlan:
         parts = [ids[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
         return [[Slot(index, 1.0, len(batch), tokens) for index in part] or filler for part in parts]
 
-    def _by_length(self, ids: Sequence[int]) -> list[int]:
-        """The longest first; equal lengths keep their order."""
-        return sorted(ids, key=lambda index: -self.lengths[index])
+    def padded_tokens(self, world_size: int, micro_batches: int = 1) -> int:
+        """Tokens of all micro-batches of all processes, padding included."""
+        shards = (self.shard(rank, world_size, micro_batches) for rank in range(world_size))
+        return sum(len(slots) * max(self.lengths[slot.index] for slot in slots) for shard in shards for slots in shard)
 
 
 class PlanSampler(Sampler[list[Slot]]):
@@ -101,7 +85,7 @@ class PlanSampler(Sampler[list[Slot]]):
     Args:
         lengths: [S], tokens of each sample.
         completion_lengths: [S], completion tokens of each sample.
-        global_batch: Samples of one optimizer step over all processes and micro-batches.
+        size: How much one optimizer step holds, over all processes and micro-batches.
         seed: Seed of the order.
         shuffle: As in `BatchPlan`.
         rank: This process.
@@ -113,7 +97,7 @@ class PlanSampler(Sampler[list[Slot]]):
         self,
         lengths: Sequence[int],
         completion_lengths: Sequence[int],
-        global_batch: int,
+        size: BatchSize,
         seed: int,
         shuffle: bool = True,
         rank: int = 0,
@@ -121,7 +105,7 @@ class PlanSampler(Sampler[list[Slot]]):
         micro_batches: int = 1,
     ) -> None:
         self.lengths, self.completion_lengths = tuple(lengths), tuple(completion_lengths)
-        self.global_batch, self.seed, self.shuffle = global_batch, seed, shuffle
+        self.size, self.seed, self.shuffle = size, seed, shuffle
         self.rank, self.world_size, self.micro_batches = rank, world_size, micro_batches
         self.epoch = 0
 
@@ -137,14 +121,15 @@ class PlanSampler(Sampler[list[Slot]]):
     @property
     def plan(self) -> BatchPlan:
         """The plan of the current epoch."""
-        return BatchPlan(self.lengths, self.completion_lengths, self.global_batch, self.seed, self.epoch, self.shuffle)
+        return BatchPlan(self.lengths, self.completion_lengths, self.size, self.seed, self.epoch, self.shuffle)
+
+    @cached_property
+    def steps(self) -> int:
+        """Optimizer steps of every epoch."""
+        return len(self.plan.batches)
 
     def __iter__(self) -> Iterator[list[Slot]]:
         return iter(self.plan.shard(self.rank, self.world_size, self.micro_batches))
 
     def __len__(self) -> int:
-        return -(-len(self.lengths) // self.global_batch) * self.micro_batches
-
-
-def _cut(ids: Sequence[int], size: int) -> list[list[int]]:
-    return [list(ids[start : start + size]) for start in range(0, len(ids), size)]
+        return self.steps * self.micro_batches

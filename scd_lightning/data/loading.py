@@ -7,6 +7,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
+from scd_lightning.data.batch_size import SampleCount
 from scd_lightning.data.batching import BatchPlan
 from scd_lightning.data.collate import Batch, Slot, TokenizedSample, collate
 
@@ -61,7 +62,7 @@ def fixed_batches(
     """
     chosen = list(indices)
     lengths, completions = plan_lengths([samples[index] for index in chosen])
-    plan = BatchPlan(lengths, completions, size, seed=0, epoch=0, shuffle=False)
+    plan = BatchPlan(lengths, completions, SampleCount(size), seed=0, epoch=0, shuffle=False)
     batches = [[replace(slot, index=chosen[slot.index]) for slot in slots] for slots in plan.shard(0, 1)]
     while len(batches) % world_size:
         batches.append([replace(batches[0][-1], weight=0.0)])

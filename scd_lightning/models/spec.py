@@ -10,6 +10,7 @@ import torch
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
+from scd_lightning.data.batch_size import BatchSize, batch_size
 from scd_lightning.errors import ConfigError
 
 
@@ -154,6 +155,7 @@ class TeacherSpec(ModelSpec):
         checkpoints: Number N of checkpoints kept at equal spacing of the optimizer steps.
         epochs: Passes over the training samples.
         global_batch: Samples of an optimizer step, over all devices.
+        batch_tokens: Its tokens instead, padding included: as many samples as fit. None for a number of samples.
         trajectory: Existing checkpoints of a fine-tuning of this model, taken instead of one of our own: a pattern, a
             folder, or a list of paths. None fine-tunes it here.
     """
@@ -163,6 +165,7 @@ class TeacherSpec(ModelSpec):
     checkpoints: int = 4
     epochs: int = 4
     global_batch: int = 8
+    batch_tokens: int | None = None
     trajectory: str | list[str] | None = None
 
     def __post_init__(self) -> None:
@@ -173,8 +176,14 @@ class TeacherSpec(ModelSpec):
                 "teacher.checkpoints": self.checkpoints,
                 "teacher.epochs": self.epochs,
                 "teacher.global_batch": self.global_batch,
+                "teacher.batch_tokens": self.batch_tokens,
             },
         )
+
+    @property
+    def batch(self) -> BatchSize:
+        """How much an optimizer step holds."""
+        return batch_size(self.global_batch, self.batch_tokens)
 
 
 @dataclass(frozen=True, kw_only=True)

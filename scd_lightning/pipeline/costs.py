@@ -2,7 +2,6 @@
 
 import resource
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +55,10 @@ def _peak() -> int:
 
 
 def training_volume(data: DomainDataModule, epochs: int) -> dict[str, Any]:
-    """Samples, tokens and share of padding of a training, told by the batch plan of a single process."""
-    sampler = data.train_dataloader().batch_sampler
-    lengths: Sequence[int] = sampler.lengths  # type: ignore[union-attr]
-    padded = 0
+    """Samples, tokens and share of padding of a training, over all processes and micro-batches."""
+    sampler, padded = data.train_sampler(), 0
     for epoch in range(epochs):
-        sampler.set_epoch(epoch)  # type: ignore[union-attr]
-        batches = sampler.plan.batches  # type: ignore[union-attr]
-        padded += sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
-    tokens = epochs * sum(lengths)
-    return {"samples": epochs * len(lengths), "tokens": tokens, "padding_share": round(1 - tokens / padded, 4)}
+        sampler.set_epoch(epoch)
+        padded += sampler.plan.padded_tokens(sampler.world_size, sampler.micro_batches)
+    samples, tokens = epochs * len(sampler.lengths), epochs * sum(sampler.lengths)
+    return {"samples": samples, "tokens": tokens, "padding_share": round(1 - tokens / padded, 4)}

@@ -13,13 +13,13 @@ class Volume:
         train: Training samples.
         test: Test samples.
         epochs: Stage -> epochs of its training.
-        batch: Stage -> samples of an optimizer step.
+        epoch_steps: Stage -> optimizer steps of an epoch of its training.
     """
 
     train: int
     test: int
     epochs: Mapping[str, int]
-    batch: Mapping[str, int]
+    epoch_steps: Mapping[str, int]
 
     def samples(self, stage: str) -> int:
         """Samples that pass through a model in a pipeline stage, repetitions counted."""
@@ -27,7 +27,7 @@ class Volume:
 
     def steps(self, stage: str) -> int:
         """Optimizer steps of a stage."""
-        return -(-self.train // self.batch[stage]) * self.epochs[stage]
+        return self.epoch_steps[stage] * self.epochs[stage]
 
 
 def extrapolate(
@@ -44,7 +44,7 @@ def extrapolate(
     Returns:
         Stage -> (its steps alone, everything that the small run took scaled by the samples, start-up included).
 
-    >>> small, full = (Volume(n, n // 4, {"distill": e}, {"distill": 8}) for n, e in ((32, 2), (3200, 8)))
+    >>> small, full = (Volume(n, n // 4, {"distill": e}, {"distill": n // 8}) for n, e in ((32, 2), (3200, 8)))
     >>> extrapolate({"distill": {"seconds": 9.0}, "evaluate": {"seconds": 2.0}}, {"distill": 0.5}, small, full)
     {'distill': (1600.0, 3600.0), 'evaluate': (0.0, 200.0)}
     """

@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import Logger
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.data.base import DomainDataModule
+from scd_lightning.data.batch_size import BatchSize, batch_size
 from scd_lightning.errors import ConfigError
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.losses.objective import Objective
@@ -36,12 +37,14 @@ class Budget:
         stages: Number of stages.
         stage_epochs: Epochs of a stage, T.
         global_batch: Samples of an optimizer step, over all devices.
+        batch_tokens: Its tokens instead, padding included: as many samples as fit. None for a number of samples.
         probe_samples: Training samples that a schedule scores checkpoints on.
     """
 
     stages: int = 4
     stage_epochs: int = 2
     global_batch: int = 8
+    batch_tokens: int | None = None
     probe_samples: int = 256
 
     def __post_init__(self) -> None:
@@ -51,6 +54,11 @@ class Budget:
     def epochs(self) -> int:
         """Epochs in all."""
         return self.stages * self.stage_epochs
+
+    @property
+    def batch(self) -> BatchSize:
+        """How much an optimizer step holds."""
+        return batch_size(self.global_batch, self.batch_tokens)
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,13 @@ from scd_lightning.pipeline.job import NUMERIC_FORMAT, Job
 _NOT_NUMBERS = {"_target_", "name", "path", "gguf", "revision", "trust_remote_code", "gradient_checkpointing", "dtype"}
 # Whether trained or taken as it is, and from where on: each is said by the keys that it matters to.
 _NOT_NUMBERS |= {"trajectory", "init"}
+# The batch is samples or tokens, not both: the key of a training says which.
+_BATCH = {"global_batch", "batch_tokens"}
+_NOT_NUMBERS |= _BATCH
 # Options of Lightning's trainer that only say where, or what is shown. Precision is part of every key by itself.
 _TRAINER_HOW = {"accelerator", "precision", "log_every_n_steps", "profiler", "default_root_dir", "detect_anomaly"}
 # Fresh adapters add nothing to an untuned model.
-_TRAINING = {"optimizer", "warmup", "checkpoints", "epochs", "global_batch", "lora"}
+_TRAINING = {"optimizer", "warmup", "checkpoints", "epochs", "lora"}
 
 
 def _common(job: Job) -> dict[str, Any]:
@@ -54,8 +57,8 @@ def teacher_key(job: Job) -> ArtifactKey:
     if job.trajectory:
         return ArtifactKey("teacher", _imported(job, job.trajectory, job.teacher, job.settings["teacher"]))
     fields: dict[str, Any] = {"model": _model(job.teacher, job.settings["teacher"], training=True)}
-    fields |= {"seed": job.seed, "reduction": job.objective.reduction} | _trainer(job) | _common(job)
-    return ArtifactKey("teacher", fields)
+    fields |= {"batch": str(job.teacher.batch), "seed": job.seed, "reduction": job.objective.reduction}
+    return ArtifactKey("teacher", fields | _trainer(job) | _common(job))
 
 
 def _imported(job: Job, models: Sequence[SavedModel], spec: ModelSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +82,9 @@ def signals_identity(job: Job) -> str:
 
 
 def _student_fields(job: Job) -> dict[str, Any]:
-    budget = {name: value for name, value in asdict(job.budget).items() if name != "probe_samples"}
+    dropped = _BATCH | {"probe_samples"}
+    budget = {name: value for name, value in asdict(job.budget).items() if name not in dropped}
+    budget["batch"] = str(job.budget.batch)
     fields = {"model": _model(job.student, job.settings["student"], training=True), "budget": budget}
     return fields | {"seed": job.seed, "reduction": job.objective.reduction} | _trainer(job) | _common(job)
 

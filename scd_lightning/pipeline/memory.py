@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from scd_lightning.data.loading import plan_lengths
 from scd_lightning.errors import OutOfMemory
 from scd_lightning.models.loading import resolve_dtype
 from scd_lightning.pipeline.job import Job
@@ -67,11 +68,13 @@ def remedies(job: Job, stage: str, role: Role) -> list[str]:
 
 def _of_training(job: Job, stage: str, role: Role) -> list[str]:
     spec, trainer = getattr(job, role), job.trainer
-    samples = job.teacher.global_batch if stage == "teacher_sft" else job.budget.global_batch
+    size = job.teacher.batch if stage == "teacher_sft" else job.budget.batch
+    lengths, _ = plan_lengths(job.data.tokenized["train"])
+    parts = trainer.devices * trainer.num_nodes * trainer.micro_batches
     found = []
     if stage == "distill" and job.method.teacher == "live":
         found.append("method.teacher=cached")
-    if samples > trainer.devices * trainer.num_nodes * trainer.micro_batches:
+    if size.heaviest(lengths, 2 * parts) < size.heaviest(lengths, parts):
         found.append(f"trainer.micro_batches={2 * trainer.micro_batches}")
     if not spec.gradient_checkpointing:
         found.append(f"{role}.gradient_checkpointing=true")

@@ -46,6 +46,22 @@ def prepare(job: Job) -> None:
     check_imports(job)
     job.tokenizer_identity = sha256_json([identity(job.tokenizer), job.tokenizer.chat_template])
     job.data.encode(job.tokenizer)
+    _check_batches(job)
+
+
+def _check_batches(job: Job) -> None:
+    """Fails where a training sample alone is more than an optimizer step may hold."""
+    longest = max(job.data.tokenized["train"], key=len)
+    wanted = {"budget": job.budget.batch} | ({} if job.trajectory else {"teacher": job.teacher.batch})
+    for part, size in wanted.items():
+        if not size.fits(len(longest)):
+            raise ConfigError(
+                "A training sample is longer than an optimizer step may be",
+                where=f"{part}.batch_tokens",
+                got=size,
+                expected=f"{len(longest)} or more, for the sample {job.data.samples['train'][longest.index].id}",
+                remedy=f"{part}.batch_tokens={len(longest)} or more, or a lower task.max_length",
+            )
 
 
 def _as_folder(job: Job, spec: S, where: str) -> S:

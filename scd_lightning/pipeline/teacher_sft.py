@@ -14,7 +14,6 @@ from scd_lightning.checkpoints.store import CheckpointEntry, CheckpointStore, ch
 from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.pipeline.costs import Meter, training_volume
 from scd_lightning.pipeline.job import Job
-from scd_lightning.pipeline.training import steps_per_epoch
 from scd_lightning.progress import track
 
 TRAJECTORY = "trajectory"
@@ -38,12 +37,12 @@ def teacher_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
     """
     meter, spec = Meter(), job.teacher
     seed_everything(job.seed, workers=True, verbose=False)
-    total = spec.epochs * steps_per_epoch(len(job.data.samples["train"]), spec.global_batch)
+    job.data.set_batching(spec.batch, job.trainer.micro_batches, job.seed)
+    total = spec.epochs * job.data.train_sampler().steps
     steps = kept_steps(total, spec.checkpoints)
     model = job.build(spec)
     store = CheckpointStore(folder / TRAJECTORY)
     check_free_space(job.store.root, required_bytes(model, spec.checkpoints, keep_frozen=not spec.lora.r))
-    job.data.set_batching(spec.global_batch, job.trainer.micro_batches, job.seed)
     module = FineTuning(model, spec, job.data, job.tokenizer, job.objective, stage_steps=total)
     keep = Trajectory(store, steps, keep_frozen=not spec.lora.r)
     trainer = job.trainer(

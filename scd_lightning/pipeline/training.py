@@ -23,11 +23,6 @@ WEIGHTS = "weights"
 TRAIN_LOSSES = "train_losses.npy"
 
 
-def steps_per_epoch(samples: int, global_batch: int) -> int:
-    """Optimizer steps of an epoch; the last batch may be smaller."""
-    return -(-samples // global_batch)
-
-
 def train_student(
     job: Job,
     folder: Path,
@@ -50,8 +45,8 @@ def train_student(
         The module with its best weights, the result (best epoch and metrics, curve), and the volume of the work.
     """
     seed_everything(job.seed, workers=True, verbose=False)
-    job.data.set_batching(job.budget.global_batch, job.trainer.micro_batches, job.seed)
-    epoch_steps = steps_per_epoch(len(job.data.samples["train"]), job.budget.global_batch)
+    job.data.set_batching(job.budget.batch, job.trainer.micro_batches, job.seed)
+    epoch_steps = job.data.train_sampler().steps
     model = job.build(job.student)
     if start is not None:
         CheckpointStore(start).load_into(model, 0)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from scd_lightning.data.batch_size import SampleCount
 from scd_lightning.models.fine_tuning import FineTuning
 
 
@@ -32,7 +33,7 @@ def make_module(make_job) -> Callable[..., StepRecorder]:
 
     def make(*overrides: str, stage_steps: int = 6) -> StepRecorder:
         job = make_job(*overrides)
-        job.data.set_batching(8, job.trainer.micro_batches, job.seed)
+        job.data.set_batching(SampleCount(8), job.trainer.micro_batches, job.seed)
         module = StepRecorder(job.build(job.student), job.student, job.data, job.tokenizer, job.objective, stage_steps)
         module.job = job
         return module

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from scd_lightning.data.batch_size import SampleCount, TokenBudget
 from scd_lightning.data.classification import ClassificationDataModule
 from scd_lightning.data.ner import NERDataModule
 from scd_lightning.data.sources import DataSource
@@ -92,7 +93,7 @@ def test_digest_follows_content_and_settings_but_not_the_path(write_folder):
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 def test_training_batches_hold_every_sample_once_over_all_ranks(module, world_size):
-    module.set_batching(global_batch=6, micro_batches=2, seed=1)
+    module.set_batching(SampleCount(6), micro_batches=2, seed=1)
     loaders = []
     for rank in range(world_size):
         module.trainer = SimpleNamespace(global_rank=rank, world_size=world_size)
@@ -102,8 +103,28 @@ def test_training_batches_hold_every_sample_once_over_all_ranks(module, world_si
     assert {batch.window_samples for batches in loaders for batch in batches} == {6, 5}
 
 
+@pytest.mark.parametrize("world_size", [1, 3])
+def test_batches_of_a_token_budget(module, world_size):
+    """What reaches the model over all ranks is within the budget, and its counts are the step's."""
+    longest = max(len(sample) for sample in module.tokenized["train"])
+    module.set_batching(TokenBudget(3 * longest), micro_batches=1, seed=1)
+    steps = module.train_sampler().steps
+    loaders = []
+    for rank in range(world_size):
+        module.trainer = SimpleNamespace(global_rank=rank, world_size=world_size)
+        loaders.append(list(module.train_dataloader()))
+    assert [len(batches) for batches in loaders] == [steps] * world_size
+    assert real(batch for batches in loaders for batch in batches) == list(range(23))
+    for step in zip(*loaders, strict=True):
+        samples = sum(int(batch.sample_weight.sum()) for batch in step)
+        assert samples * max(batch.input_ids.shape[1] for batch in step) <= 3 * longest
+        assert {batch.window_samples for batch in step} == {samples}
+        tokens = sum(int(batch.sample_weight[batch.rows].sum()) for batch in step)
+        assert {batch.window_tokens for batch in step} == {tokens}
+
+
 def test_batches_hold_the_tokens_of_their_samples(module):
-    module.set_batching(global_batch=4, micro_batches=1, seed=0)
+    module.set_batching(SampleCount(4), micro_batches=1, seed=0)
     for batch in module.train_dataloader():
         for row, index in enumerate(batch.index.tolist()):
             sample = module.tokenized["train"][index]
@@ -144,7 +165,6 @@ def test_settings_out_of_range(settings):
         ClassificationDataModule(DataSource(), **settings)
 
 
-@pytest.mark.parametrize("batching", [{"global_batch": 0}, {"micro_batches": 0}])
-def test_batching_out_of_range(module, batching):
+def test_batching_out_of_range(module):
     with pytest.raises(ConfigError):
-        module.set_batching(**{"global_batch": 4, "micro_batches": 1, "seed": 0, **batching})
+        module.set_batching(SampleCount(4), micro_batches=0, seed=0)

@@ -2,18 +2,18 @@
 
 import subprocess
 import sys
-from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scd_lightning.data.batch_size import SampleCount, TokenBudget
 from scd_lightning.data.batching import BatchPlan, PlanSampler
 
 SETTINGS = st.fixed_dictionaries(
     {
         "lengths": st.lists(st.integers(1, 40), max_size=60).map(tuple),
-        "global_batch": st.integers(1, 12),
+        "size": st.integers(1, 12).map(SampleCount) | st.integers(40, 400).map(TokenBudget),
         "seed": st.integers(-3, 3),
         "epoch": st.integers(0, 3),
         "shuffle": st.booleans(),
@@ -29,9 +29,6 @@ def make(lengths, **settings):
 def test_every_sample_stands_in_one_batch(settings):
     plan = make(**settings)
     assert sorted(index for batch in plan.batches for index in batch) == list(range(len(plan.lengths)))
-    sizes = Counter(len(batch) for batch in plan.batches)
-    full, remainder = divmod(len(plan.lengths), plan.global_batch)
-    assert sizes == Counter({plan.global_batch: full}) + Counter([remainder] if remainder else [])
 
 
 @given(SETTINGS, st.integers(1, 5), st.integers(1, 4))
@@ -72,46 +69,38 @@ def test_equal_settings_give_equal_plans(settings):
     assert make(**settings).batches == make(**settings).batches
 
 
-def test_seed_and_epoch_change_the_order():
+@pytest.mark.parametrize("size", [SampleCount(4), TokenBudget(80)])
+def test_seed_and_epoch_change_the_order(size):
     lengths = tuple(range(1, 41))
-    orders = {
-        str(make(lengths, global_batch=4, seed=seed, epoch=epoch).batches) for seed in range(3) for epoch in range(3)
-    }
+    orders = {str(make(lengths, size=size, seed=seed, epoch=epoch).batches) for seed in range(3) for epoch in range(3)}
     assert len(orders) == 9
 
 
-def test_order_does_not_depend_on_the_process():
+@given(SETTINGS)
+def test_every_epoch_has_as_many_steps(settings):
+    counts = {len(make(**settings | {"epoch": epoch, "seed": epoch % 2}).batches) for epoch in range(6)}
+    sampler = PlanSampler(settings["lengths"], settings["lengths"], settings["size"], settings["seed"])
+    assert counts == {sampler.steps}
+
+
+@pytest.mark.parametrize("size", [SampleCount(2), TokenBudget(9)])
+def test_order_does_not_depend_on_the_process(size):
     """Hash randomisation differs from process to process, the plan may not."""
-    plan = "BatchPlan((5, 3, 9, 1, 7), (1,) * 5, 2, 7, 1)"
-    code = f"from scd_lightning.data.batching import BatchPlan; print({plan}.batches)"
+    plan = f"BatchPlan((5, 3, 9, 1, 7), (1,) * 5, {size!r}, 7, 1)"
+    imports = "from scd_lightning.data.batch_size import *; from scd_lightning.data.batching import *"
+    code = f"{imports}; print({plan}.batches)"
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    assert found == str(BatchPlan((5, 3, 9, 1, 7), (1,) * 5, 2, 7, 1).batches)
+    assert found == str(BatchPlan((5, 3, 9, 1, 7), (1,) * 5, size, 7, 1).batches)
 
 
-def test_unshuffled_goes_from_the_longest_to_the_shortest():
-    plan = make((3, 9, 3, 1, 9), global_batch=2, seed=0, epoch=5, shuffle=False)
-    assert plan.batches == [[1, 4], [0, 2], [3]]
-
-
-def test_buckets_save_most_padding_and_still_mix():
-    lengths = tuple(10 + (37 * index) % 91 for index in range(2000))
-    plan = make(lengths, global_batch=8, seed=0, epoch=0)
-    padded = sum(max(lengths[index] for index in batch) * len(batch) for batch in plan.batches)
-    assert padded < 1.05 * sum(lengths)
-    assert padded < sum(max(lengths[start : start + 8]) * 8 for start in range(0, 2000, 8))
-    first = [max(lengths[index] for index in batch) for batch in plan.batches[:50]]
-    assert first not in (sorted(first), sorted(first, reverse=True))
-
-
-def test_the_smaller_step_holds_any_samples():
-    """It weighs its samples more, so they must not be the longest or shortest of the set by rule."""
-    lengths = tuple(range(1, 22))
-    remainder = [
-        next(batch[0] for batch in make(lengths, global_batch=4, seed=0, epoch=epoch).batches if len(batch) == 1)
-        for epoch in range(60)
-    ]
-    assert len(set(remainder)) > 12
+@given(SETTINGS, st.integers(1, 5), st.integers(1, 4))
+def test_padded_tokens_are_those_of_all_batches_that_are_made(settings, world_size, micro_batches):
+    plan = make(**settings)
+    micro = [slots for rank in range(world_size) for slots in plan.shard(rank, world_size, micro_batches)]
+    widths = [[plan.lengths[slot.index] for slot in slots] for slots in micro]
+    assert plan.padded_tokens(world_size, micro_batches) == sum(len(each) * max(each) for each in widths)
+    assert plan.padded_tokens(1) >= sum(plan.lengths)
 
 
 @given(SETTINGS, st.integers(1, 3), st.integers(1, 3))
@@ -121,7 +110,7 @@ def test_sampler_yields_the_plans_shards(settings, world_size, micro_batches):
         sampler = PlanSampler(
             list(plan.lengths),
             list(plan.completion_lengths),
-            plan.global_batch,
+            plan.size,
             plan.seed,
             plan.shuffle,
             rank,
@@ -134,17 +123,9 @@ def test_sampler_yields_the_plans_shards(settings, world_size, micro_batches):
         assert len(sampler) == before == len(list(sampler))
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"global_batch": 0}, "^global_batch must be at least 1, got 0$"),
-        ({"completion_lengths": (1,)}, "^lengths and completion_lengths must count the same samples, got 2 and 1$"),
-    ],
-)
-def test_wrong_settings(settings, message):
-    good = {"lengths": (1, 2), "completion_lengths": (1, 1), "global_batch": 1, "seed": 0, "epoch": 0}
-    with pytest.raises(ValueError, match=message):
-        BatchPlan(**(good | settings))
+def test_lengths_of_other_samples():
+    with pytest.raises(ValueError, match="^lengths and completion_lengths must count the same samples, got 2 and 1$"):
+        BatchPlan((1, 2), (1,), SampleCount(1), seed=0, epoch=0)
 
 
 @pytest.mark.parametrize(
@@ -157,4 +138,4 @@ def test_wrong_settings(settings, message):
 )
 def test_wrong_shards(arguments, message):
     with pytest.raises(ValueError, match=message):
-        make((1, 2), global_batch=1, seed=0, epoch=0).shard(*arguments)
+        make((1, 2), size=SampleCount(1), seed=0, epoch=0).shard(*arguments)

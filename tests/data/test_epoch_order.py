@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from scd_lightning.batch import Slot
+from scd_lightning.data.batch_size import SampleCount
 from scd_lightning.data.batching import BatchPlan, PlanSampler
 
 LENGTHS = tuple(range(3, 40))
@@ -37,7 +38,7 @@ class Recorder(LightningModule):
 
 
 def test_each_epoch_of_a_fit_has_its_own_planned_order(tmp_path):
-    sampler = PlanSampler(LENGTHS, LENGTHS, global_batch=4, seed=7)
+    sampler = PlanSampler(LENGTHS, LENGTHS, SampleCount(4), seed=7)
     recorder = Recorder()
     trainer = Trainer(
         max_epochs=3,
@@ -50,6 +51,6 @@ def test_each_epoch_of_a_fit_has_its_own_planned_order(tmp_path):
         default_root_dir=tmp_path,
     )
     trainer.fit(recorder, DataLoader(Slots(), batch_sampler=sampler, collate_fn=list))
-    planned = [BatchPlan(LENGTHS, LENGTHS, 4, seed=7, epoch=epoch).batches for epoch in range(3)]
+    planned = [BatchPlan(LENGTHS, LENGTHS, SampleCount(4), seed=7, epoch=epoch).batches for epoch in range(3)]
     assert recorder.seen == planned
     assert planned[0] != planned[1]
