@@ -10,6 +10,7 @@ from lightning import Trainer
 from omegaconf import OmegaConf
 
 from scd_lightning.config import GROUPS
+from scd_lightning.data.batch_size import SampleCount, TokenBudget
 from scd_lightning.errors import ConfigError
 from scd_lightning.losses.objective import Objective
 from scd_lightning.pipeline.job import Method
@@ -134,6 +135,14 @@ def test_pairs_of_a_family(config, teacher, student):
     assert teacher.global_batch == 8
     assert teacher.path != student.path
     assert teacher.name == student.name == ""  # Their own, so.
+
+
+def test_batches_are_samples_unless_they_are_tokens(make_job):
+    for options in ((), ("teacher=hub", "teacher.path=some/model")):
+        job = make_job(*options, "budget.global_batch=4", "teacher.global_batch=4", prepared=False)
+        assert job.budget.batch == job.teacher.batch == SampleCount(4)
+        job = make_job(*options, "budget.batch_tokens=512", "teacher.batch_tokens=4096", prepared=False)
+        assert (job.budget.batch, job.teacher.batch) == (TokenBudget(512), TokenBudget(4096))
 
 
 @pytest.mark.parametrize("group", ["teacher", "student"])

@@ -74,6 +74,20 @@ def test_body_has_results_with_intervals_and_the_one_seed(run):
     assert "- learning rate: 0.5" in body
 
 
+@pytest.mark.parametrize(
+    ("budget", "line"),
+    [
+        ({"global_batch": 8, "batch_tokens": None}, "- samples of an optimizer step: 8\n"),
+        ({"global_batch": 8, "batch_tokens": 4096}, "- tokens of an optimizer step, padding included: 4096\n"),
+    ],
+)
+def test_the_batch_is_samples_or_tokens(run, budget, line):
+    (run / "config.yaml").write_text(yaml.safe_dump(CONFIG | {"budget": budget}))
+    _, body = card(run)
+    assert line in body
+    assert body.count("of an optimizer step") == 1
+
+
 def test_choices_are_explained_and_listed(run):
     _, body = card(run)
     assert "Candidates: `a`, `b`." in body

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import socket
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
@@ -140,6 +141,18 @@ def test_same_losses_and_schedule(variant, reference, train):
             assert one["weights"] == other["weights"]
         for name in ("best_kl", "student_kl", "mean_weight"):
             assert one[name] == pytest.approx(other[name], abs=max(tolerance, 1e-6), rel=0)
+
+
+def test_same_losses_with_a_token_budget(train):
+    """Steps of uneven numbers of samples, among them fewer than there are micro-batches."""
+    budget = ("trainer.precision=64-true", "budget.batch_tokens=300", "teacher.batch_tokens=400")
+    expected = train(*budget)
+    found = train(*budget, "trainer=ddp_cpu", "trainer.micro_batches=3")
+    steps = Counter((kind, step) for kind, step, _ in expected.losses)
+    assert min(steps.values()) < 6 < max(steps.values())
+    assert found.losses.keys() == expected.losses.keys()
+    assert max(abs(found.losses[key] - loss) for key, loss in expected.losses.items()) <= 1e-9
+    np.testing.assert_allclose(found.test, expected.test, rtol=0, atol=1e-9)
 
 
 def test_the_comparison_would_show_another_teacher(reference, train):

@@ -79,6 +79,7 @@ def test_folders_change_nothing(digests, plain):
         ("task.template='{text}: {labels}\n'", EVERYTHING),
         ("teacher.optimizer.lr=0.1", TEACHER | STUDENT),
         ("teacher.global_batch=6", TEACHER | STUDENT),
+        ("teacher.batch_tokens=5000", TEACHER | STUDENT),
         ("teacher.checkpoints=2", TEACHER | STUDENT),
         ("teacher.epochs=3", TEACHER | STUDENT),
         ("teacher.warmup=0.3", TEACHER | STUDENT),
@@ -90,6 +91,7 @@ def test_folders_change_nothing(digests, plain):
         ("student.optimizer.weight_decay=0", ANCHOR | STUDENT),
         ("student.architecture.num_hidden_layers=2", ANCHOR | STUDENT),
         ("budget.global_batch=6", ANCHOR | STUDENT),
+        ("budget.batch_tokens=5000", ANCHOR | STUDENT),
         ("budget.stages=3", ANCHOR | STUDENT),
         ("budget.stage_epochs=2", ANCHOR | STUDENT),
         ("objective.temperature=2", STUDENT),
@@ -100,6 +102,12 @@ def test_folders_change_nothing(digests, plain):
 )
 def test_what_changes_numbers_changes_the_digest_of_just_these(digests, plain, override, expected):
     assert changed(plain, digests("method=scd_aw", override)) == expected
+
+
+def test_a_number_of_samples_is_nothing_beside_a_token_budget(digests):
+    tokens = ("teacher.batch_tokens=5000", "budget.batch_tokens=5000")
+    samples = ("teacher.global_batch=6", "budget.global_batch=6")
+    assert changed(digests("method=scd_aw", *tokens), digests("method=scd_aw", *tokens, *samples)) == set()
 
 
 def test_methods_share_teacher_and_anchor(digests, plain):
@@ -158,6 +166,7 @@ def existing_plain(existing) -> Digests:
         ("teacher.epochs=3", set()),
         ("teacher.checkpoints=2", set()),
         ("teacher.global_batch=3", set()),
+        ("teacher.batch_tokens=5000", set()),
         ("teacher.lora.r=16", set()),
         ("seed=1", ANCHOR | STUDENT),
         ("objective.reduction=token", ANCHOR | STUDENT),

@@ -82,3 +82,9 @@ def test_what_helps_depends_on_the_place(make_job):
     assert remedies(job, "student_sft", "student")[:2] == ["student.gradient_checkpointing=true", "student.lora.r=16"]
     object.__setattr__(job.method, "teacher", "live")
     assert remedies(job, "distill", "student")[0] == "method.teacher=cached"
+
+
+def test_more_micro_batches_help_where_the_heaviest_gets_smaller(make_job):
+    longest = max(map(len, make_job().data.tokenized["train"]))
+    found = [remedies(make_job(f"budget.batch_tokens={n * longest}"), "student_sft", "student")[0] for n in (1, 2)]
+    assert found == ["student.gradient_checkpointing=true", "trainer.micro_batches=2"]
