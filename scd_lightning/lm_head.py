@@ -27,6 +27,10 @@ class LMHead:
         bias = None if self.bias is None else self.bias.detach().clone()
         return LMHead(self.weight.detach().clone(), bias)
 
+    def to(self, dtype: torch.dtype) -> "LMHead":
+        """The same in another dtype."""
+        return LMHead(self.weight.to(dtype), None if self.bias is None else self.bias.to(dtype))
+
 
 @dataclass(frozen=True)
 class Unprojected:
@@ -46,5 +50,4 @@ class Unprojected:
 
     def to(self, dtype: torch.dtype) -> "Unprojected":
         """The same in another dtype."""
-        bias = None if self.head.bias is None else self.head.bias.to(dtype)
-        return Unprojected(self.hidden.to(dtype), LMHead(self.head.weight.to(dtype), bias))
+        return Unprojected(self.hidden.to(dtype), self.head.to(dtype))

@@ -213,12 +213,19 @@ def required_bytes(module: nn.Module, count: int, *, keep_frozen: bool = True) -
     return count * trainable + (frozen if keep_frozen else 0)
 
 
-def check_free_space(root: str | Path, needed: int) -> None:
+def check_free_space(
+    root: str | Path,
+    needed: int,
+    content: str = "the checkpoints",
+    remedy: str = "keep fewer with teacher.checkpoints, or choose another folder with paths.store",
+) -> None:
     """Makes sure that a folder, which need not exist yet, has room.
 
     Args:
         root: The folder.
         needed: Bytes.
+        content: What for, as the message says it.
+        remedy: What else could be done than to free some space.
 
     Raises:
         StoreError: Its disk has less free.
@@ -229,11 +236,11 @@ def check_free_space(root: str | Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StoreError(
-            "The disk has no room for the checkpoints",
+            f"The disk has no room for {content}",
             where=root,
             got=f"{free / 1e9:.1f} GB free",
             expected=f"{needed / 1e9:.1f} GB",
-            remedy="free some space, keep fewer with teacher.checkpoints, or choose another folder with paths.store",
+            remedy=f"free some space, {remedy}",
         )
 
 

@@ -1,11 +1,12 @@
 """Stage 3: distil the student in stages, each from the checkpoint that the policy picks."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from scd_lightning.pipeline.artifacts import Artifact
 from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.keys import signals_identity
+from scd_lightning.pipeline.signal_space import check_signal_space
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
 from scd_lightning.pipeline.training import TRAIN_LOSSES, WEIGHTS, train_student
 from scd_lightning.teachers.cached import CachedSource
@@ -49,7 +51,7 @@ def distill(job: Job, folder: Path, trajectory: Artifact, anchor: Artifact) -> t
     store.verify()
     counts = TeacherCounts()
     probe = draw_probe(len(job.data.samples["train"]), job.budget.probe_samples, job.seed)
-    sources = _sources(job, store, probe, counts)
+    sources = _sources(job, store, probe, trajectory.result["best"], counts)
     scheduler = TeacherScheduler(
         job.method.policy,
         sources[0],
@@ -69,7 +71,8 @@ def distill(job: Job, folder: Path, trajectory: Artifact, anchor: Artifact) -> t
     schedule = [_record(choice, module) for choice in scheduler.choices]
     costs = meter.read() | volume
     forwarded = int(distributed.sum_over_ranks(torch.tensor([counts.forward_samples]))[0])
-    costs |= {"teacher_loads": counts.loads, "teacher_forward_samples": forwarded}
+    costs |= {"teacher_loads": counts.loads, "teacher_load_bytes": counts.loaded_bytes}
+    costs |= {"teacher_load_seconds": round(counts.load_seconds, 3), "teacher_forward_samples": forwarded}
     return result | {"schedule": schedule}, costs
 
 
@@ -81,7 +84,7 @@ def draw_probe(samples: int, size: int, seed: int) -> list[int]:
 
 
 def _sources(
-    job: Job, store: CheckpointStore, probe: Sequence[int], counts: TeacherCounts
+    job: Job, store: CheckpointStore, probe: Sequence[int], best: int, counts: TeacherCounts
 ) -> tuple[TeacherSource, TeacherSource]:
     """The sources for the training samples and for the probe set; both add to the same counts."""
     trainer = job.trainer()
@@ -94,13 +97,28 @@ def _sources(
     if job.method.teacher == "live":
         sources = [live()] * 2
     else:
-        signals = SignalStore(job.store.root / "signals", str(precision.precision), signals_identity(job))
+        root, identity = job.store.root / "signals", signals_identity(job)
+        signals = SignalStore(root, str(precision.precision), identity, job.method.signals_dtype)
         everything = range(len(job.data.samples["train"]))
         sets = (_sample_set(job, "training signals", everything), _sample_set(job, "probe signals", probe))
-        sources = [CachedSource(store, signals, samples, live, device) for samples in sets]
+        check_signal_space(job, store, best, signals, *sets)
+        shared = _shared(live)
+        sources = [CachedSource(store, signals, each, shared, device, precision.forward_context) for each in sets]
     for each in sources:
         each.counts = counts
     return sources[0], sources[1]
+
+
+def _shared(make: Callable[[], LiveSource]) -> Callable[[], LiveSource]:
+    """One teacher for as long as someone holds it: two sources at work in one stage need no two in memory."""
+    held: WeakValueDictionary[str, LiveSource] = WeakValueDictionary()
+
+    def get() -> LiveSource:
+        source = held.get("teacher") or make()
+        held["teacher"] = source
+        return source
+
+    return get
 
 
 def _sample_set(job: Job, name: str, indices: Sequence[int]) -> SampleSet:

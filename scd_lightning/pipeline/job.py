@@ -70,17 +70,27 @@ class Method:
         policy: Which checkpoint teaches in which stage; None for no distillation at all (plain fine-tuning).
         weighting: The weight of the distillation term of each sample.
         teacher: "cached" reads the teacher's signals from the store, "live" runs its weights.
+        signals_dtype: What the signals' hidden states are stored in: "auto", the dtype that the teacher has them in,
+            which is exact, "float32" or "bfloat16".
     """
 
     name: str
     policy: Policy | None
     weighting: Weighting | None
     teacher: Literal["cached", "live"] = "cached"
+    signals_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def __post_init__(self) -> None:
         if self.teacher not in ("cached", "live"):
             raise ConfigError(
                 "There is no such teacher source", where="method.teacher", got=self.teacher, expected="cached or live"
+            )
+        if self.signals_dtype not in ("auto", "float32", "bfloat16"):
+            raise ConfigError(
+                "Signals can't be stored in this dtype",
+                where="method.signals_dtype",
+                got=self.signals_dtype,
+                expected="auto, float32 or bfloat16",
             )
         if (self.policy is None) != (self.weighting is None):
             raise ConfigError(

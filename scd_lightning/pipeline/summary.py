@@ -1,5 +1,8 @@
 """One line at the end of each step: what it was, what it reached, what it cost."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from scd_lightning.pipeline.artifacts import Artifact
 from scd_lightning.pipeline.job import Job
 
@@ -10,8 +13,16 @@ def summarize(name: str, stage: str, artifact: Artifact, job: Job) -> str:
     if artifact.reused:
         effort = f"reused from {artifact.folder}"
     else:
-        effort = f"{costs['seconds']:.1f} s, {costs['peak_memory_bytes'] / 2**30:.2f} GiB"
+        effort = f"{costs['seconds']:.1f} s, {costs['peak_memory_bytes'] / 2**30:.2f} GiB{_loads(costs)}"
     return f"{stage}: {name}, {_reached(name, artifact, job)} ({effort})"
+
+
+def _loads(costs: Mapping[str, Any]) -> str:
+    """How often the teacher's weights were loaded and how fast, where they were."""
+    if not costs.get("teacher_loads"):
+        return ""
+    speed = costs["teacher_load_bytes"] / max(costs["teacher_load_seconds"], 1e-3) / 1e9
+    return f", {costs['teacher_loads']} teacher loads at {speed:.1f} GB/s"
 
 
 def _reached(name: str, artifact: Artifact, job: Job) -> str:

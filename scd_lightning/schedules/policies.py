@@ -1,7 +1,7 @@
 """Which of the teacher's checkpoints a stage uses: scores and history in, an index out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -35,6 +35,10 @@ class Policy(Protocol):
         """The checkpoint, 0 to N - 1, for a stage counted from 0, after those that `history` names were used."""
         ...
 
+    def candidates(self, best: int, num_checkpoints: int) -> Collection[int]:
+        """The checkpoints that `select` may choose, whatever the scores: for estimates before there are any."""
+        ...
+
 
 class SingleBest:
     """Traditional distillation: the best checkpoint, always."""
@@ -44,6 +48,10 @@ class SingleBest:
     def select(self, stage: int, scores: Scores, history: Sequence[int]) -> int:
         """The best checkpoint's index."""
         return scores.best
+
+    def candidates(self, best: int, num_checkpoints: int) -> Collection[int]:
+        """The best one."""
+        return {best}
 
 
 class FixedOrder:
@@ -70,6 +78,11 @@ class FixedOrder:
             raise ValueError(f"stage must be in 0 to {self.num_stages - 1}, got {stage}")
         return math.ceil((stage + 1) * scores.num_checkpoints / self.num_stages) - 1
 
+    def candidates(self, best: int, num_checkpoints: int) -> Collection[int]:
+        """Those of all stages."""
+        scores = Scores(best, num_checkpoints)
+        return {self.select(stage, scores, ()) for stage in range(self.num_stages)}
+
 
 class ScheduledCheckpoint:
     """Scheduled checkpoint distillation: near the best checkpoint and near to where the student is now."""
@@ -87,6 +100,10 @@ class ScheduledCheckpoint:
         totals = [best + student for best, student in zip(best_kl, student_kl, strict=True)]
         lowest = min(totals)
         return max(index for index, total in enumerate(totals) if total <= lowest + TIE)
+
+    def candidates(self, best: int, num_checkpoints: int) -> Collection[int]:
+        """All of them."""
+        return range(num_checkpoints)
 
 
 def _checked(name: str, values: Sequence[float] | None, num_checkpoints: int) -> Sequence[float]:

@@ -1,6 +1,7 @@
 """Teacher outputs from cached signals: no teacher weight but the LM head is in memory while the student trains."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ class CachedSource(TeacherSource):
         samples: The samples this source can answer for.
         live: Makes the teacher, for signals that are missing; it is kept until `release`.
         device: Where answers go.
+        context: Enters the precision that training steps run in.
     """
 
     def __init__(
@@ -32,7 +34,9 @@ class CachedSource(TeacherSource):
         samples: SampleSet,
         live: Callable[[], LiveSource],
         device: torch.device,
+        context: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        self.context = context
         self.store, self.signals, self.samples, self.live, self.device = store, signals, samples, live, device
         self.counts = TeacherCounts()
         self._current: Signals | None = None
@@ -49,7 +53,7 @@ class CachedSource(TeacherSource):
         digest = self.digest(checkpoint)
         distributed.require_equal(digest, f"teacher checkpoint {checkpoint}")
         folder = self.signals.ensure(checkpoint, self.samples, self._teacher, digest)
-        self._current = Signals(folder, self.samples, self.device)
+        self._current = Signals(folder, self.samples, self.device, self.context)
 
     def _teacher(self) -> LiveSource:
         if self._live is None:
@@ -72,7 +76,7 @@ class CachedSource(TeacherSource):
 
     @property
     def head(self) -> LMHead:
-        """The checkpoint's stored LM head."""
+        """The checkpoint's stored LM head, in the dtype that a step's product runs in."""
         return self._signals().head
 
     def losses(self, batch: Batch, outputs: Unprojected) -> Tensor:

@@ -1,5 +1,6 @@
 """Teacher outputs from live weights, reloaded in place from the trajectory."""
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, cast
@@ -11,7 +12,7 @@ from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.lm_head import LMHead, Unprojected
-from scd_lightning.losses.chunked import chunked_cross_entropy
+from scd_lightning.losses.chunked import autocast_dtype, chunked_cross_entropy
 from scd_lightning.losses.reduction import per_sample_mean
 from scd_lightning.teachers.source import TeacherCounts, TeacherSource
 
@@ -50,6 +51,7 @@ class LiveSource(TeacherSource):
         self.store = store
         self.context = context
         self.counts = TeacherCounts()
+        self._head: LMHead | None = None
 
     @property
     def num_checkpoints(self) -> int:
@@ -58,7 +60,10 @@ class LiveSource(TeacherSource):
 
     def load(self, checkpoint: int) -> None:
         """Copies a checkpoint's weights into the model."""
-        self.store.load_into(self.model, checkpoint)
+        self._head = None
+        start = time.perf_counter()
+        self.counts.loaded_bytes += self.store.load_into(self.model, checkpoint)
+        self.counts.load_seconds += time.perf_counter() - start
         self.counts.loads += 1
         distributed.require_equal(self.digest(checkpoint), f"teacher checkpoint {checkpoint}")
 
@@ -71,7 +76,16 @@ class LiveSource(TeacherSource):
 
     @property
     def head(self) -> LMHead:
-        """The model's own head; the next `load` changes it."""
+        """The head in the dtype that a step's product runs in, cast once after a `load`; the next `load` changes it."""
+        if self._head is None:
+            own = self.own_head
+            with self.context():
+                self._head = own.to(autocast_dtype(own.weight))
+        return self._head
+
+    @property
+    def own_head(self) -> LMHead:
+        """The model's own head."""
         head = self.teacher.head
         return LMHead(head.weight.detach(), None if head.bias is None else head.bias.detach())
 

@@ -1,12 +1,13 @@
 """Teacher signals on disk: what a checkpoint says about a set of samples, computed once and shared by all runs.
 
 A teacher whose loss lies on completion tokens only is its last hidden states at those positions plus its LM head:
-exact, and far smaller than its logits.
+exact, and far smaller than its logits. Hidden states may be stored rounded to another dtype; the per-sample losses are
+always those of the unrounded ones.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +20,19 @@ from torch import Tensor
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.checkpoints.manifest import read_json, sha256_json, write_atomically, write_json
-from scd_lightning.errors import StoreError
 from scd_lightning.lm_head import LMHead, Unprojected
+from scd_lightning.losses.chunked import autocast_dtype
 from scd_lightning.progress import say, track
 from scd_lightning.teachers.live import LiveSource
+from scd_lightning.teachers.signal_files import SignalFiles
 
-FORMAT = 2
-# bfloat16 is no NumPy type: its bits are stored, and read back under this name.
-_BITS = {torch.bfloat16: torch.int16}
+FORMAT = 3
+_NPY_HEADER = 128
+
+
+def stored_dtype(choice: str, dtype: torch.dtype) -> torch.dtype:
+    """What hidden states of a dtype are stored in, by the choice of "auto" (as they are) or another dtype's name."""
+    return dtype if choice == "auto" else getattr(torch, choice)
 
 
 @dataclass(frozen=True)
@@ -57,16 +63,30 @@ class Signals:
         folder: Where `SignalStore` wrote them.
         samples: The set they are about.
         device: Where answers go.
+        context: Enters the precision that training steps run in.
+
+    Attributes:
+        dtype: What hidden states and head come in: that of the step's product of the two, so that no step casts the
+            head. It does not depend on the dtype in which the hidden states are stored.
+        head: The LM head.
     """
 
-    def __init__(self, folder: Path, samples: SampleSet, device: torch.device) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        samples: SampleSet,
+        device: torch.device,
+        context: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         manifest = read_json(folder / "manifest.json")
         self.device = device
-        self.dtype = getattr(torch, manifest["dtype"])
+        self._stored = getattr(torch, manifest["stored"])
+        with context():
+            self.dtype = autocast_dtype(torch.empty(0, dtype=getattr(torch, manifest["dtype"]), device=device))
         self._hidden = np.load(folder / "hidden.npy", mmap_mode="r")
         self._losses = torch.from_numpy(np.load(folder / "losses.npy")).to(device)
         head = load_file(folder.parent / manifest["head"], device=str(device))
-        self.head = LMHead(head["weight"], head.get("bias"))
+        self.head = LMHead(head["weight"], head.get("bias")).to(self.dtype)
         self._offsets = np.concatenate([[0], np.cumsum(samples.completion_lengths)])
         self._place = {index: place for place, index in enumerate(samples.indices)}
 
@@ -76,7 +96,10 @@ class Signals:
     def hidden(self, batch: Batch) -> Tensor:
         """Hidden states [K, D] of the batch's completion positions."""
         rows = [self._hidden[self._offsets[place] : self._offsets[place + 1]] for place in self._places(batch)]
-        return torch.from_numpy(np.concatenate(rows)).view(self.dtype).to(self.device)
+        hidden = torch.from_numpy(np.concatenate(rows)).view(self._stored)
+        if self.device.type == "cuda":  # From pinned memory the copy runs beside what the GPU still works on.
+            hidden = hidden.pin_memory().to(self.device, non_blocking=True)
+        return hidden.to(self.device, self.dtype)
 
     def losses(self, batch: Batch) -> Tensor:
         """Per-sample losses [B]."""
@@ -90,15 +113,17 @@ class SignalStore:
         root: The folder, shared by runs.
         precision: Name of the arithmetic that the teacher runs in; part of the key.
         model: Digest of what checkpoints leave open, such as the weights below adapters; part of the key.
+        dtype: What hidden states are stored in: "auto", the teacher's own dtype, which is exact, or a dtype's name;
+            part of the key. Losses and head are stored as they are.
     """
 
-    def __init__(self, root: Path, precision: str, model: str = "") -> None:
-        self.root, self.precision, self.model = root, precision, model
+    def __init__(self, root: Path, precision: str, model: str = "", dtype: str = "auto") -> None:
+        self.root, self.precision, self.model, self.dtype = root, precision, model, dtype
 
     def folder(self, checkpoint_digest: str, samples: SampleSet) -> Path:
         """Where a checkpoint's signals for a sample set belong."""
         key = {"format": FORMAT, "checkpoint": checkpoint_digest, "samples": samples.digest, "dtype": self.precision}
-        key["model"] = self.model
+        key |= {"model": self.model, "stored": self.dtype}
         return self.root / f"signals-{sha256_json(key)[:24]}"
 
     def complete(self, folder: Path) -> bool:
@@ -108,6 +133,24 @@ class SignalStore:
         sizes = read_json(folder / "manifest.json")["bytes"]
         paths = {name: folder / name if name.endswith(".npy") else self.root / name for name in sizes}
         return all(path.is_file() and path.stat().st_size == sizes[name] for name, path in paths.items())
+
+    def missing_bytes(self, digest: str, samples: SampleSet, width: int, dtype: torch.dtype) -> int:
+        """Disk space that a checkpoint's signals would still take, the head apart; 0 where they are there.
+
+        Args:
+            digest: The checkpoint's digest.
+            samples: The samples.
+            width: Width D of the teacher.
+            dtype: That of its hidden states.
+        """
+        folder = self.folder(digest, samples)
+        if self.complete(folder):
+            return 0
+        row = width * stored_dtype(self.dtype, dtype).itemsize
+        loss = torch.promote_types(dtype, torch.float32).itemsize
+        needed = 2 * _NPY_HEADER + sum(samples.completion_lengths) * row + len(samples.indices) * loss
+        # What a killed run has left is written over.
+        return max(0, needed - sum(path.stat().st_size for path in folder.glob("*.npy")))
 
     def ensure(self, checkpoint: int, samples: SampleSet, source: Callable[[], LiveSource], digest: str) -> Path:
         """Returns the folder of a checkpoint's signals, made by a pass over the samples where it is not there.
@@ -131,7 +174,8 @@ class SignalStore:
                 told = True
         try:
             if state == "compute":
-                _compute(folder, checkpoint, samples, source(), {"checkpoint": digest, "samples": samples.name})
+                about = {"checkpoint": digest, "samples": samples.name}
+                _compute(folder, checkpoint, samples, source(), self.dtype, about)
         finally:
             lock.release()
         return folder
@@ -148,13 +192,12 @@ class SignalStore:
         return "ready" if self.complete(folder) else "compute"
 
 
-def _compute(folder: Path, checkpoint: int, samples: SampleSet, source: LiveSource, about: dict[str, str]) -> None:
+def _compute(
+    folder: Path, checkpoint: int, samples: SampleSet, source: LiveSource, stored: str, about: dict[str, str]
+) -> None:
     """One pass over the samples, each process writing its own rows of the common files."""
     source.load(checkpoint)
-    offsets = np.concatenate([[0], np.cumsum(samples.completion_lengths)])
-    place = {index: i for i, index in enumerate(samples.indices)}
-    files: tuple[np.ndarray, np.ndarray] | None = None
-    dtype = torch.float32
+    files: SignalFiles | None = None
     for batch in track(samples.batches(), f"{samples.name} of checkpoint {checkpoint}", samples.num_batches):
         batch = batch.to(source.head.weight.device)
         hidden = source.hidden(batch)
@@ -162,58 +205,22 @@ def _compute(folder: Path, checkpoint: int, samples: SampleSet, source: LiveSour
         with torch.no_grad(), source.context():
             losses = source.losses(batch, Unprojected(hidden, source.head))
         if files is None:
-            dtype = hidden.dtype
-            files = _open_files(folder, int(offsets[-1]), len(samples.indices), hidden, losses)
-        bits = hidden.view(_BITS.get(dtype, dtype)).cpu().numpy()
-        ends = torch.bincount(batch.rows, minlength=batch.size).cumsum(0).tolist()
-        rows = zip(ends, losses.tolist(), batch.index.tolist(), batch.sample_weight.tolist(), strict=True)
-        for end, loss, index, weight in rows:
-            if weight > 0:
-                start = end - samples.completion_lengths[place[index]]
-                files[0][offsets[place[index]] : offsets[place[index] + 1]] = bits[start:end]
-                files[1][place[index]] = loss
+            about |= {"dtype": _name(hidden.dtype), "stored": _name(stored_dtype(stored, hidden.dtype))}
+        hidden = hidden.to(stored_dtype(stored, hidden.dtype))
+        files = files or SignalFiles(folder, samples.indices, samples.completion_lengths, hidden, losses)
+        files.write(batch, hidden, losses)
     assert files is not None
-    for array in files:
-        array.flush()  # type: ignore[attr-defined]
-    distributed.barrier()
+    files.close()
     if distributed.rank() == 0:
-        _finish(folder, source.head, dtype, about)
+        _finish(folder, source.own_head, about)
     distributed.barrier()
 
 
-def _open_files(
-    folder: Path, tokens: int, samples: int, hidden: Tensor, losses: Tensor
-) -> tuple[np.ndarray, np.ndarray]:
-    """Process 0 lays out the files, the others open them."""
-    bits = hidden.new_empty(0).view(_BITS.get(hidden.dtype, hidden.dtype)).cpu().numpy().dtype
-    if distributed.rank() == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "manifest.json").unlink(missing_ok=True)
-        try:
-            np.lib.format.open_memmap(folder / "hidden.npy", "w+", bits, (tokens, hidden.shape[1])).flush()
-            np.lib.format.open_memmap(folder / "losses.npy", "w+", losses.cpu().numpy().dtype, (samples,)).flush()
-            for name in ("hidden.npy", "losses.npy"):
-                _reserve(folder / name)
-        except OSError as error:
-            raise StoreError(
-                "The teacher's signals can't be written",
-                where=folder,
-                got=error,
-                expected=f"room for {tokens * hidden.shape[1] * bits.itemsize / 1e9:.2f} GB",
-                remedy="free some disk space, choose another folder with paths.store, or take method.teacher=live",
-            ) from error
-    distributed.barrier()
-    return np.load(folder / "hidden.npy", mmap_mode="r+"), np.load(folder / "losses.npy", mmap_mode="r+")
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
-def _reserve(path: Path) -> None:
-    """Has the disk set a mapped file's room aside: where it lacks it later, the process dies of a bus error."""
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as stream:
-            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-
-
-def _finish(folder: Path, head: LMHead, dtype: torch.dtype, about: dict[str, str]) -> None:
+def _finish(folder: Path, head: LMHead, about: dict[str, str]) -> None:
     """Writes the head, once for all checkpoints that share it, and the manifest last."""
     tensors = {"weight": head.weight.contiguous().cpu()}
     if head.bias is not None:
@@ -224,5 +231,5 @@ def _finish(folder: Path, head: LMHead, dtype: torch.dtype, about: dict[str, str
     if not path.is_file() or path.stat().st_size != len(content):
         write_atomically(path, lambda temporary: temporary.write_bytes(content))
     sizes = {file: (folder / file).stat().st_size for file in ("hidden.npy", "losses.npy")}
-    manifest = {"format": FORMAT, "dtype": str(dtype).removeprefix("torch."), "head": name} | about
+    manifest = {"format": FORMAT, "head": name} | about
     write_json(folder / "manifest.json", manifest | {"bytes": sizes | {name: len(content)}})

@@ -15,10 +15,14 @@ class TeacherCounts:
 
     Attributes:
         loads: How often a checkpoint's weights were copied into a teacher model.
+        loaded_bytes: Size of what was copied.
+        load_seconds: How long that took, the first check of each file's digest included.
         forward_samples: Samples that went through a teacher's forward pass.
     """
 
     loads: int = 0
+    loaded_bytes: int = 0
+    load_seconds: float = 0.0
     forward_samples: int = 0
 
 

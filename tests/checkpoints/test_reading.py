@@ -1,5 +1,7 @@
 """Reading tensors in place, against what safetensors reads."""
 
+from typing import Any
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -74,7 +76,7 @@ def test_reads_that_return_early_go_on(path, monkeypatch):
             asked.append(len(rest))
             return self.stream.readinto(rest[:7])
 
-    read = reading._read
+    read: Any = reading._read
     monkeypatch.setattr(reading, "_read", lambda stream, *rest: read(Hesitant(stream), *rest))
     found = targets(path)
     read_into(stored_tensors(path), found)

@@ -13,7 +13,7 @@ from scd_lightning.batch import Batch
 from scd_lightning.errors import StoreError
 from scd_lightning.losses.weighting import AdaptiveWeight
 from scd_lightning.models.distillation import Distillation
-from scd_lightning.teachers import signals as signals_module
+from scd_lightning.teachers import signal_files
 from scd_lightning.teachers.cached import CachedSource
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signals import SignalStore
@@ -271,7 +271,7 @@ def test_a_full_disk_is_said_at_the_beginning(helpers, make_teacher, monkeypatch
     def full(descriptor, offset, length):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(signals_module.os, "posix_fallocate", full)
+    monkeypatch.setattr(signal_files.os, "posix_fallocate", full)
     with pytest.raises(StoreError, match=r"signals can't be written.*No space left.*method\.teacher=live"):
         cached(make_teacher(), helpers.sample_set()).load(0)
 
