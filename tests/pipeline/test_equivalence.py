@@ -145,7 +145,7 @@ def test_same_losses_and_schedule(variant, reference, train):
 
 def test_same_losses_with_a_token_budget(train):
     """Steps of uneven numbers of samples, among them fewer than there are micro-batches."""
-    budget = ("trainer.precision=64-true", "budget.batch_tokens=300", "teacher.batch_tokens=400")
+    budget = ("trainer.precision=64-true", "budget.batch_tokens=600", "teacher.batch_tokens=400")
     expected = train(*budget)
     found = train(*budget, "trainer=ddp_cpu", "trainer.micro_batches=3")
     steps = Counter((kind, step) for kind, step, _ in expected.losses)
