@@ -8,7 +8,8 @@ import torch
 from benchmarks.contenders.gate import synchronize
 from benchmarks.workload import Case
 
-GEMM_SIZE = 2048
+# Large enough for a device's full speed.
+GEMM_SIZES = {"cpu": 2048, "cuda": 8192}
 
 
 def parts(case: Case, device: str) -> dict[str, Callable[[], object]]:
@@ -21,9 +22,9 @@ def parts(case: Case, device: str) -> dict[str, Callable[[], object]]:
     Returns:
         head: the teacher's LM head on the K completion tokens of a step, [K, D] x [D, V].
         vocabulary_pass: one pass over K x V, two float32 tensors read and one written.
-        gemm: a product of two square matrices of GEMM_SIZE, for the machine's own speed.
+        gemm: a product of two square matrices of the device's GEMM_SIZES, for the machine's own speed.
     """
-    dtype = getattr(torch, case.dtype)
+    dtype, size = getattr(torch, case.dtype), GEMM_SIZES[device]
 
     def random(rows: int, columns: int, dtype: torch.dtype = dtype) -> torch.Tensor:
         return torch.randn(rows, columns, device=device).to(dtype)
@@ -33,7 +34,7 @@ def parts(case: Case, device: str) -> dict[str, Callable[[], object]]:
     result = torch.zeros_like(left)
     # The logits take the place of an operand where they have its dtype: memory is short at large vocabularies.
     logits = left if dtype == torch.float32 else left.to(dtype)
-    square, other = random(GEMM_SIZE, GEMM_SIZE), random(GEMM_SIZE, GEMM_SIZE)
+    square, other = random(size, size), random(size, size)
     product = torch.zeros_like(square)
     return {
         "head": lambda: torch.mm(hidden, head.T, out=logits),
@@ -50,3 +51,8 @@ def timed(part: Callable[[], object], device: str) -> dict[str, float]:
     part()
     synchronize(device)
     return {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu_start}
+
+
+def gemm_operations(size: int) -> int:
+    """Floating-point operations of a product of two square matrices."""
+    return 2 * size**3

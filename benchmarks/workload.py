@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 # A constant learning rate, gradients clipped at 1: what a step costs does not depend on them.
 OPTIMIZER: dict[str, Any] = {"lr": 1e-4, "betas": (0.9, 0.95), "weight_decay": 0.1, "fused": True}
@@ -117,7 +117,7 @@ def make(case: Case, folder: Path) -> Path:
     roles = (("student", case.student, torch.float32), ("teacher", case.teacher, getattr(torch, case.dtype)))
     for seed, (role, shape, dtype) in enumerate(roles):
         torch.manual_seed(seed)
-        LlamaForCausalLM(shape.config(case.vocab_size)).to(dtype).save_pretrained(folder / role)
+        AutoModelForCausalLM.from_config(shape.config(case.vocab_size), dtype=dtype).save_pretrained(folder / role)
     return folder
 
 

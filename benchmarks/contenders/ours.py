@@ -105,7 +105,7 @@ def _module(
 
 
 def teacher_source(kind: str, folder: Path, case: workload.Case, data: TokenData, trainer: Trainer) -> TeacherSource:
-    """A source of a trajectory of one checkpoint, the workload's teacher.
+    """A source of the folder's trajectory, whose one checkpoint is the workload's teacher.
 
     Args:
         kind: "cached" or "live".
@@ -114,8 +114,7 @@ def teacher_source(kind: str, folder: Path, case: workload.Case, data: TokenData
         data: Its samples.
         trainer: Its device and precision are the teacher's.
     """
-    store = CheckpointStore(folder / f"trajectory-{kind}")
-    store.save(CausalLM(workload.load(folder, "teacher", "cpu"), case.vocab_size), 1, {})
+    store = CheckpointStore(folder / "trajectory")
     device, precision = trainer.strategy.root_device, trainer.precision_plugin
 
     def live() -> LiveSource:
@@ -127,7 +126,8 @@ def teacher_source(kind: str, folder: Path, case: workload.Case, data: TokenData
     lengths = [case.completion] * case.samples
     batches = partial(data.evaluation_loader, "train")
     samples = SampleSet("signals", range(case.samples), lengths, "benchmark", batches, case.samples // case.batch)
-    return CachedSource(store, SignalStore(folder / "signals", str(precision.precision)), samples, live, device)
+    signals = SignalStore(folder / "signals", str(precision.precision))
+    return CachedSource(store, signals, samples, live, device, precision.forward_context)
 
 
 if __name__ == "__main__":

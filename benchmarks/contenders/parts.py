@@ -14,7 +14,8 @@ def main(arguments: argparse.Namespace) -> None:
     gate = Gate(arguments.device)
     gate.ready()
     for _ in range(case.steps):
-        gate.done(0.0, parts={name: floor.timed(part, arguments.device) for name, part in parts.items()})
+        times = {name: floor.timed(part, arguments.device) for name, part in parts.items()}
+        gate.done(0.0, parts=times, gemm_size=floor.GEMM_SIZES[arguments.device])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,213 @@
+"""Steps: ours beside a bare loop, other frameworks and the floor of the work, over prompt shares and vocabularies."""
+
+import itertools
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks import workload
+from benchmarks.floor import gemm_operations
+from benchmarks.referee import Report, interleaved
+from benchmarks.settings import Settings
+from benchmarks.workload import Case, Shape
+from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.models.causal_lm import CausalLM
+
+WARM_UP = 1
+COMPARED_LOSSES = 10
+UNITS = ("seconds", "cpu_seconds")
+FINE_TUNING, DISTILLATION = ("bare", "sft"), ("cached", "live", "trl", "modelopt")
+PAIRS = (
+    ("sft", "bare"),
+    ("cached", "sft"),
+    ("cached", "floor"),
+    ("cached", "live"),
+    ("cached", "trl"),
+    ("cached", "modelopt"),
+)
+EVERYONE = (*FINE_TUNING, *DISTILLATION)
+
+_SMALL = (Shape(256, 4, 4, 4, 704), Shape(512, 8, 8, 8, 1408))
+_SMOLLM2 = Shape(576, 30, 9, 3, 1536)
+_LLAMA_1B, _LLAMA_8B = Shape(2048, 16, 32, 8, 8192), Shape(4096, 32, 32, 8, 14336, tied=False)
+
+# Prompt and completion tokens: 75, 25 and 97 % prompt; the first is what a quick run takes.
+_SHARES = ((96, 32), (32, 96), (124, 4))
+
+# A case and who takes part.
+Plan = list[tuple[Case, tuple[str, ...]]]
+
+
+def measure(settings: Settings) -> list[dict[str, Any]]:
+    """Measures all cases; see `row` for what a case's row holds.
+
+    Args:
+        settings: The settings.
+    """
+    plan = _plan(settings)
+    rows = []
+    for number, (case, names) in enumerate(plan, start=1):
+        start = time.perf_counter()
+        rows.append(row(case, _reports(settings, case, names)))
+        took = time.perf_counter() - start
+        print(f"{number} of {len(plan)}: {case.name} {_summary_line(rows[-1])} ({took:.0f} s)", file=sys.stderr)
+    return rows
+
+
+def _plan(settings: Settings) -> Plan:
+    plan = _gpu_plan() if settings.device == "cuda" else _cpu_plan()
+    return [(replace(case, steps=4), names) for case, names in plan[:1]] if settings.quick else plan
+
+
+def _cpu_plan() -> Plan:
+    student, teacher = _SMALL
+    plan: Plan = []
+    # Full logits of eight samples at the largest vocabulary would take the peers half an hour and several gigabytes.
+    batches = {4096: 8, 32000: 8, 128256: 4}
+    for (vocab_size, batch), (prompt, completion) in itertools.product(batches.items(), _SHARES):
+        name = _name("small", vocab_size, prompt, completion)
+        plan.append((Case(name, vocab_size, prompt, completion, batch, 11, student, teacher), EVERYONE))
+    case = Case(_name("SmolLM2", 49152, 124, 4), 49152, 124, 4, 8, 8, _SMOLLM2, _SMOLLM2)
+    return [*plan, (case, ("bare", "sft", "cached"))]
+
+
+def _gpu_plan() -> Plan:
+    plan: Plan = []
+    pairs = {
+        "SmolLM2-135M to 20 layers": (49152, replace(_SMOLLM2, layers=20), _SMOLLM2),
+        "Llama-3.1-8B to 3.2-1B shapes": (128256, _LLAMA_1B, _LLAMA_8B),
+    }
+    for pair, (vocab_size, student, teacher) in pairs.items():
+        for prompt, completion in ((4 * p, 4 * c) for p, c in _SHARES):
+            name = _name(pair, vocab_size, prompt, completion)
+            case = Case(name, vocab_size, prompt, completion, 8, 21, student, teacher, dtype="bfloat16")
+            plan.append((case, EVERYONE))
+    return plan
+
+
+def _name(pair: str, vocab_size: int, prompt: int, completion: int) -> str:
+    return f"{pair}, V {vocab_size}, {prompt} + {completion} tokens"
+
+
+def _reports(settings: Settings, case: Case, names: Sequence[str]) -> dict[str, list[Report]]:
+    """Runs a case's contenders: interleaved, or one after another where they share a GPU's memory."""
+    folder = workload.make(case, settings.folder / "steps")
+    _write_trajectory(case, folder)
+    turns = [[name] for name in (*names, "floor")] if settings.device == "cuda" else [[*names, "floor"]]
+    reports: dict[str, list[Report]] = {}
+    for together in turns:
+        reports |= interleaved(settings, together, folder, case.steps)
+    shutil.rmtree(folder)
+    return reports
+
+
+def _write_trajectory(case: Case, folder: Path) -> None:
+    """The teacher as a trajectory of one checkpoint, made here so that no contender's memory remembers it."""
+    teacher = CausalLM(workload.load(folder, "teacher", "cpu"), case.vocab_size)
+    CheckpointStore(folder / "trajectory").save(teacher, 1, {})
+
+
+def row(case: Case, reports: dict[str, list[Report]]) -> dict[str, Any]:
+    """What a case's reports come to, without its first step.
+
+    Args:
+        case: The case.
+        reports: Contender -> its steps' reports; "floor" -> reports whose "parts" were measured alone.
+
+    Returns:
+        The case's fields, with "case" for its name, and
+        contenders: name -> seconds and cpu_seconds of a step ({median, min, max}), tokens_per_second, peak_bytes,
+            losses (the first ten), operations (floating-point, of the work that has to be done, prompts' logits not
+            among it), utilisation (of the speed of the machine's own matrix product);
+        parts: head, vocabulary_pass and gemm -> seconds and cpu_seconds;
+        floor: seconds and cpu_seconds of our SFT step + head + vocabulary_pass;
+        ratios: "a/b" of PAIRS -> a by b in seconds, cpu_seconds and peak_bytes, of the medians;
+        largest_loss_difference: fine_tuning and distillation -> of any two contenders' first ten losses, or None.
+    """
+    parts = {
+        name: {unit: _spread([r["parts"][name][unit] for r in reports["floor"][WARM_UP:]]) for unit in UNITS}
+        for name in reports["floor"][0]["parts"]
+    }
+    speed = gemm_operations(reports["floor"][0]["gemm_size"]) / parts["gemm"]["seconds"]["median"]
+    contenders = {name: _contender(case, name, of, speed) for name, of in reports.items() if name != "floor"}
+    floor = {
+        unit: sum(part[unit]["median"] for part in (contenders["sft"], parts["head"], parts["vocabulary_pass"]))
+        for unit in UNITS
+    }
+    fields = asdict(case)
+    return {
+        "case": fields.pop("name"),
+        **fields,
+        "contenders": contenders,
+        "parts": parts,
+        "floor": floor,
+        "ratios": _ratios(contenders, floor),
+        "largest_loss_difference": {
+            "fine_tuning": _largest_difference([contenders[name] for name in FINE_TUNING if name in contenders]),
+            "distillation": _largest_difference([contenders[name] for name in DISTILLATION if name in contenders]),
+        },
+    }
+
+
+def _contender(case: Case, name: str, reports: Sequence[Report], speed: float) -> dict[str, Any]:
+    times = {unit: _spread([report[unit] for report in reports[WARM_UP:]]) for unit in UNITS}
+    median = times["seconds"]["median"]
+    work = operations(case, name)
+    return {
+        **times,
+        "tokens_per_second": case.tokens / median,
+        "peak_bytes": reports[-1]["peak_bytes"],
+        "losses": [report["loss"] for report in reports[:COMPARED_LOSSES]],
+        "operations": work,
+        "utilisation": work / median / speed,
+    }
+
+
+def operations(case: Case, name: str) -> int:
+    """Floating-point operations of a step's matrix products with weights, heads on completion tokens alone.
+
+    Args:
+        case: The case.
+        name: The contender: only where the teacher is live does its body count.
+    """
+    student, teacher = case.student, case.teacher
+    head = case.completion_tokens * case.vocab_size
+    # Forward 2, backward 4 for each weight and token.
+    total = 6 * (student.body_parameters() * case.tokens + student.hidden * head)
+    if name in DISTILLATION:
+        total += 2 * teacher.hidden * head
+    if name in DISTILLATION and name != "cached":
+        total += 2 * teacher.body_parameters() * case.tokens
+    return total
+
+
+def _ratios(contenders: dict[str, Any], floor: dict[str, float]) -> dict[str, dict[str, float]]:
+    sides = {
+        name: {unit: of[unit]["median"] for unit in UNITS} | {"peak_bytes": of["peak_bytes"]}
+        for name, of in contenders.items()
+    }
+    sides["floor"] = dict(floor)
+    return {
+        f"{a}/{b}": {unit: sides[a][unit] / value for unit, value in sides[b].items()}
+        for a, b in PAIRS
+        if a in sides and b in sides
+    }
+
+
+def _largest_difference(contenders: Sequence[dict[str, Any]]) -> float | None:
+    if len(contenders) < 2:
+        return None
+    return max(max(step) - min(step) for step in zip(*(each["losses"] for each in contenders), strict=True))
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def _summary_line(made: dict[str, Any]) -> str:
+    return ", ".join(f"{pair} {ratio['seconds']:.2f}" for pair, ratio in made["ratios"].items())
