@@ -39,6 +39,14 @@ format: $(STAMP) ## Mends what ruff can mend
 type: $(STAMP) ## Checks types with mypy
 	$(PYTHON) -m mypy
 
-bench: $(STAMP) ## Runs every script of benchmarks/
-	@test -n "$(wildcard benchmarks/*.py)" || { echo "There is no script in benchmarks/."; exit 1; }
-	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "== $$script"; $(PYTHON) $$script; done
+# What bench measures us against, each in an environment of its own; made again when its pins change.
+PEERS := build/bench/trl/.installed build/bench/modelopt/.installed
+BENCH ?=
+
+build/bench/%/.installed: benchmarks/peers/%.txt
+	@test -x build/bench/$*/bin/python || $(BASE_PYTHON) -m venv build/bench/$*
+	build/bench/$*/bin/python -m pip install -r $<
+	@touch $@
+
+bench: $(STAMP) $(PEERS) ## Measures speed and memory, half an hour on a CPU; parts of it: make bench BENCH="--only steps"
+	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m benchmarks $(BENCH)

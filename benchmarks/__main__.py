@@ -1,0 +1,80 @@
+"""Runs the sections, keeps their rows with the machine and the versions, and makes the page."""
+
+import argparse
+import importlib
+import json
+import shlex
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import page
+from benchmarks.machine import folder_name, machine, versions
+from benchmarks.settings import PEERS, ROOT, SECTIONS, Settings
+
+# Quick numbers are good for nothing, so they never stand beside real ones.
+QUICK_RESULTS = ROOT / "build" / "bench" / "quick"
+
+
+def main(arguments: list[str]) -> int:
+    """Runs what was asked for and prints the table of targets.
+
+    Args:
+        arguments: The command line, without the program.
+
+    Returns:
+        The exit code; 1 where an environment is missing.
+    """
+    options = _parser().parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        settings = Settings(Path(folder), options.device, options.quick)
+        if options.only & {"steps", "runs"}:
+            try:
+                for peer in PEERS:
+                    settings.python(peer)
+            except FileNotFoundError as error:
+                print(error, file=sys.stderr)
+                return 1
+        about = machine(settings.device)
+        results = (QUICK_RESULTS if settings.quick else page.RESULTS) / folder_name(about)
+        common = {"machine": about, "versions": versions(settings), "command": _command(arguments)}
+        for section in (name for name in SECTIONS if name in options.only):
+            start = time.perf_counter()
+            print(f"== {section}", file=sys.stderr, flush=True)
+            rows = importlib.import_module(f"benchmarks.{section}").measure(settings)
+            took = round(time.perf_counter() - start, 1)
+            _write(results / f"{section}.json", common | {"took_seconds": took, "rows": rows})
+    if not settings.quick:
+        page.write(page.RESULTS, page.PAGE)
+    print(page.summary(page.read(results)))
+    return 0
+
+
+def _command(arguments: list[str]) -> str:
+    return shlex.join(["python", "-m", "benchmarks", *arguments])
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _sections(text: str) -> set[str]:
+    names = set(text.split(","))
+    if unknown := names - set(SECTIONS):
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    return names
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", type=_sections, default=set(SECTIONS), help=f"sections: {','.join(SECTIONS)}")
+    parser.add_argument("--quick", action="store_true", help="small and few; writes no results into the repository")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what computes (default: cpu)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

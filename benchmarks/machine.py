@@ -1,0 +1,61 @@
+"""Where numbers come from: the machine and the versions."""
+
+import os
+import platform
+import re
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.settings import PEERS, Settings
+
+_OWN = ("torch", "transformers", "lightning", "scd-lightning")
+_OF_PEERS = {"trl": "trl", "modelopt": "nvidia-modelopt"}
+_TELL = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What computes: {"device", "cpu", "cores", "threads", "memory_gb", "gpu" or None, "os", "python"}.
+
+    Args:
+        device: "cpu" or "cuda".
+    """
+    gpu = torch.cuda.get_device_name() if device == "cuda" else None
+    return {
+        "device": device,
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "gpu": gpu,
+        "os": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+def folder_name(about: dict[str, Any]) -> str:
+    """Name of the folder of a machine's results: the card's, or the processor's and its number of cores."""
+    name = about["gpu"] or f"{about['cpu']} {about['cores']} cores"
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)", "", name.lower())).strip("-")
+
+
+def versions(settings: Settings) -> dict[str, str]:
+    """Versions of what is measured; of the other frameworks, those whose environments are there."""
+    found = {name: version(name) for name in _OWN}
+    for peer in PEERS:
+        python = settings.peers / peer / "bin" / "python"
+        if python.exists():
+            names = (_OF_PEERS[peer], "torch", "transformers")
+            told = subprocess.run([python, "-c", _TELL, *names], capture_output=True, text=True, check=True)
+            own, torch_version, transformers = told.stdout.split()
+            found[_OF_PEERS[peer]] = f"{own} (torch {torch_version}, transformers {transformers})"
+    return found
+
+
+def _cpu() -> str:
+    path = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*:\s*(.+)$", path.read_text(), re.MULTILINE) if path.exists() else None
+    return found[1].strip() if found else platform.processor() or platform.machine()

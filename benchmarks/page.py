@@ -1,0 +1,132 @@
+"""docs/performance.md, from the files of results; `python -m benchmarks.page` makes it anew without measuring."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks import tables
+from benchmarks.settings import ROOT, SECTIONS
+from benchmarks.targets import targets
+
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "performance.md"
+Sections = Mapping[str, Mapping[str, Any]]
+
+_INTRODUCTION = """\
+# Performance
+
+What distillation costs here, beside fine-tuning the student alone, beside the least that the work can cost, and beside
+two other frameworks: TRL's GKDTrainer and NVIDIA ModelOpt's KDTrainer. Made by
+
+    make bench
+
+which takes about half an hour on two cores; `make bench BENCH="--only steps"` makes a part again. Everything on
+this page is computed from the files in benchmarks/results; none of it is typed by hand.
+
+How to read it:
+
+- Look at ratios, not at seconds: all of a ratio's parts come from one machine and one session. In the tables of steps,
+  contenders take turns, one step each, so that whatever else the machine does falls on all of them.
+- `bare` is a loop of PyTorch around the student, `sft` our fine-tuning. `cached` distils from stored teacher signals,
+  `live` runs the teacher for every batch. All start from the same weights, see the same token ids in the same order,
+  and use the same optimizer; the distilling ones compute the same loss, which "losses apart" holds them to.
+- The *floor* of a cached step is what it can't do without: our fine-tuning step, the teacher's head on the completion
+  tokens, and one pass over completion tokens x vocabulary for the divergence; the last two are measured alone. The
+  floor of a whole run is that times its steps, one teacher forward pass for each distinct checkpoint used, and the
+  probes.
+- A whole run of ours is the pipeline's own distillation with nothing stored yet: reading and verifying checkpoints,
+  building both models, probing, signals, steps, validation on 8 samples after each epoch and keeping the best weights
+  all count. Of the other frameworks only `train()` counts, over as many epochs, with one teacher and no validation.
+- Peak memory is the process's (of a GPU: of its tensors), libraries and all, so that ratios of it understate.
+"""
+
+_TITLES = {
+    "steps": "One optimizer step",
+    "runs": "Whole runs",
+    "growth": "How the cost of a run grows",
+    "reload": "Reloading a checkpoint",
+    "startup": "When there is nothing to do",
+}
+_NOTES = {
+    "steps": "Seconds are medians of steps. The columns with a slash are ratios.",
+    "runs": "`td` is taught by one checkpoint, `cd` by each of four, `scd_aw` by those that its schedule picks; four "
+    "stages of two epochs.",
+    "growth": "`scd_aw` by a small pair of models: N checkpoints, T epochs in each of the stages, S training samples, "
+    "V words of the vocabulary.",
+    "reload": "Files in the page cache. `copy_` is torch's, of the same tensors; `memcpy` of one block as large. The "
+    "first load also checks the file's digest.",
+    "startup": "The import of the libraries alone is there for comparison.",
+}
+_NO_GPU = """\
+## Not measured
+
+No GPU was at hand. `python -m benchmarks --device cuda` measures one, on which nothing of this has been tried: steps
+with the shapes of SmolLM2-135M thinned to 20 layers, and of Llama-3.1-8B to 3.2-1B with random weights, in bfloat16.
+"""
+
+
+def read(folder: Path) -> dict[str, dict[str, Any]]:
+    """The sections that a machine's folder has, in their order."""
+    paths = {section: folder / f"{section}.json" for section in SECTIONS}
+    return {section: json.loads(path.read_text()) for section, path in paths.items() if path.exists()}
+
+
+def summary(sections: Sections) -> str:
+    """The table of targets."""
+    return tables.of_targets(targets(sections))
+
+
+def render(machines: Mapping[str, Sections]) -> str:
+    """The whole page.
+
+    Args:
+        machines: Name of a machine's folder -> its sections.
+    """
+    measured = [sections for sections in machines.values() if sections]
+    parts = [_INTRODUCTION, *(_of_machine(sections) for sections in measured)]
+    if not any(_machine(sections)["device"] == "cuda" for sections in measured):
+        parts.append(_NO_GPU)
+    return "\n".join(parts)
+
+
+def _machine(sections: Sections) -> Mapping[str, Any]:
+    machine: Mapping[str, Any] = next(iter(sections.values()))["machine"]
+    return machine
+
+
+def _of_machine(sections: Sections) -> str:
+    machine = _machine(sections)
+    name = machine["gpu"] or f"{machine['cpu']}, {machine['cores']} cores"
+    parts = [f"# {name}", _about(sections), "## Targets", summary(sections)]
+    for section, content in sections.items():
+        parts += [f"## {_TITLES[section]}", _NOTES[section], tables.TABLES[section](content["rows"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _about(sections: Sections) -> str:
+    """The machine, and with which versions each section was measured."""
+    machine = _machine(sections)
+    lines = [f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB of memory, {machine['os']}."]
+    versions: dict[str, list[str]] = {}
+    for section, content in sections.items():
+        told = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
+        versions.setdefault(f"Python {content['machine']['python']}, {told}", []).append(section)
+    for told, names in versions.items():
+        lines.append(f"{told}." if len(versions) == 1 else f"{', '.join(names)}: {told}.")
+    return "\n\n".join(lines)
+
+
+def write(results: Path, path: Path) -> None:
+    """Makes the page of all machines whose results there are.
+
+    Args:
+        results: Folder of folders, one a machine.
+        path: The page.
+    """
+    folders = sorted(folder for folder in results.iterdir() if folder.is_dir())
+    path.write_text(render({folder.name: read(folder) for folder in folders}), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(RESULTS, PAGE)

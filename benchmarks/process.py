@@ -1,0 +1,34 @@
+"""A measurement in a process of its own: no peak memory, no warm cache and no thread is another one's."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.settings import ROOT, Settings
+
+
+def fresh(settings: Settings, module: str, order: dict[str, Any], python: str | Path = sys.executable) -> Any:
+    """Runs a module that takes an order and a file's name as arguments and writes its JSON answer into that file.
+
+    Args:
+        settings: The settings.
+        module: The module's name.
+        order: What it is told.
+        python: Interpreter to run it with.
+
+    Returns:
+        The answer.
+
+    Raises:
+        RuntimeError: The process failed; the message ends with what it printed last.
+    """
+    with tempfile.TemporaryDirectory(dir=settings.folder) as folder:
+        answer = Path(folder) / "answer.json"
+        command = [str(python), "-m", module, json.dumps(order), str(answer)]
+        done = subprocess.run(command, cwd=ROOT, env=settings.environment, capture_output=True, text=True, check=False)
+        if done.returncode or not answer.exists():
+            raise RuntimeError(f"{module} failed on {order}:\n{(done.stdout + done.stderr)[-4000:]}")
+        return json.loads(answer.read_text())

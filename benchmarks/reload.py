@@ -1,0 +1,103 @@
+"""How fast a checkpoint's weights come back into a model, beside the machine's own speed of copying."""
+
+import ctypes
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from benchmarks.process import fresh
+from benchmarks.settings import Settings
+from scd_lightning.checkpoints.store import CheckpointStore
+
+_MODELS: dict[str, dict[str, Any]] = {
+    # The shape of SmolLM2-135M, and of the teacher that run.py trains where nothing else is asked for.
+    "135M": {
+        "vocab_size": 49152,
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+    },
+    "tiny": {
+        "vocab_size": 896,
+        "hidden_size": 112,
+        "intermediate_size": 304,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+    },
+}
+
+
+def measure(settings: Settings) -> list[dict[str, Any]]:
+    """One row a model: "model", "bytes", "rounds", "first_seconds", "seconds" {load, copy, memcpy: {median, min, max}}.
+
+    `load` is `CheckpointStore.load_into` with the files in the page cache and their digests checked before; `copy` is
+    torch's `copy_` of the same tensors from other ones in memory; `memcpy` that of one block of as many bytes.
+    """
+    rounds = {"135M": 5 if settings.quick else 21, "tiny": 20 if settings.quick else 200}
+    return [fresh(settings, "benchmarks.reload", {"model": name, "rounds": rounds[name]}) for name in _MODELS]
+
+
+def _row(name: str, rounds: int, folder: Path) -> dict[str, Any]:
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(tie_word_embeddings=True, **_MODELS[name]))
+    store = CheckpointStore(folder)
+    store.save(model, step=1, metrics={})
+    first = _seconds(lambda: store.load_into(model, 0))
+    tensors = list(model.parameters())
+    size = sum(tensor.nbytes for tensor in tensors)
+    ways: dict[str, Callable[[], object]] = {
+        "load": lambda: store.load_into(model, 0),
+        "copy": _copy(tensors),
+        "memcpy": _memcpy(size),
+    }
+    taken: dict[str, list[float]] = {way: [] for way in ways}
+    for turn in range(rounds + 1):
+        for way, run in ways.items():
+            seconds = _seconds(run)
+            if turn:  # The first turn touches memory for the first time.
+                taken[way].append(seconds)
+    return {"model": name, "bytes": size, "rounds": rounds, "first_seconds": first, "seconds": _spread(taken)}
+
+
+def _spread(taken: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    return {way: {"median": statistics.median(s), "min": min(s), "max": max(s)} for way, s in taken.items()}
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+@torch.no_grad()
+def _copy(targets: list[nn.Parameter]) -> Callable[[], None]:
+    sources = [tensor.detach().clone() for tensor in targets]
+
+    def run() -> None:
+        for target, source in zip(targets, sources, strict=True):
+            target.detach().copy_(source)
+
+    return run
+
+
+def _memcpy(size: int) -> Callable[[], object]:
+    source, target = (torch.ones(size, dtype=torch.uint8) for _ in range(2))
+    addresses: tuple[Tensor, Tensor] = (target, source)  # Keeps both alive.
+    return lambda: ctypes.memmove(addresses[0].data_ptr(), addresses[1].data_ptr(), size)
+
+
+if __name__ == "__main__":
+    order = json.loads(sys.argv[1])
+    with tempfile.TemporaryDirectory() as root:
+        Path(sys.argv[2]).write_text(json.dumps(_row(order["model"], order["rounds"], Path(root))))

@@ -1,0 +1,84 @@
+"""Reading the rows of the sections: which belong together, and what is divided by what."""
+
+from collections.abc import Sequence
+from typing import Any
+
+Row = dict[str, Any]
+
+
+class StepCase:
+    """A row of the section `steps`: all contenders of one workload.
+
+    Args:
+        row: The row, as `steps.row` describes it.
+    """
+
+    def __init__(self, row: Row) -> None:
+        self.row = row
+        self.contenders: dict[str, Row] = row["contenders"]
+
+    @property
+    def share(self) -> int:
+        """Per cent of the tokens that are the prompt's."""
+        return round(100 * self.row["prompt"] / (self.row["prompt"] + self.row["completion"]))
+
+    @property
+    def vocabulary(self) -> int:
+        """Size V of the vocabulary."""
+        return int(self.row["vocab_size"])
+
+    @property
+    def about(self) -> str:
+        """What sets the case apart, in words."""
+        return f"{self.share} % prompt, V = {self.vocabulary}"
+
+    @property
+    def has_smollm2_student(self) -> bool:
+        """Whether the student has the width and the number of layers of SmolLM2-135M."""
+        return (self.row["student"]["hidden"], self.row["student"]["layers"]) == (576, 30)
+
+    def step(self, name: str, clock: str = "seconds") -> float | None:
+        """What a contender's step takes, the median, or what the floor is; None where it was not measured."""
+        if name == "floor":
+            return float(self.row["floor"][clock])
+        return float(self.contenders[name][clock]["median"]) if name in self.contenders else None
+
+    def slower(self, one: str, other: str, clock: str = "seconds") -> float | None:
+        """How many times as long a step of one takes as a step of the other; None where one is missing."""
+        return _ratio(self.step(one, clock), self.step(other, clock))
+
+    def memory(self, one: str, other: str) -> float | None:
+        """How many times as much memory one takes at its peak; None where one is missing."""
+        peaks = (self.contenders.get(name, {}).get("peak_bytes") for name in (one, other))
+        return _ratio(*peaks)
+
+    @property
+    def loss_difference(self) -> float | None:
+        """The largest difference between the losses of contenders that should have equal ones."""
+        known = [each for each in self.row["largest_loss_difference"].values() if each is not None]
+        return max(known) if known else None
+
+
+def _ratio(numerator: float | None, denominator: float | None) -> float | None:
+    return None if numerator is None or denominator is None else numerator / denominator
+
+
+def run_named(rows: Sequence[Row], name: str) -> Row | None:
+    """A row of the section `runs`, if it is there."""
+    return next((row for row in rows if row["name"] == name), None)
+
+
+def run_ratio(rows: Sequence[Row], one: str, other: str, value: str = "seconds") -> float | None:
+    """How many times as much one run takes as another; None where one is missing."""
+    runs = (run_named(rows, name) for name in (one, other))
+    return _ratio(*(None if run is None else float(run[value]) for run in runs))
+
+
+def floor_ratio(row: Row, clock: str = "seconds") -> float:
+    """How many times as long a run takes as its floor."""
+    return float(row[clock] / row["floor"][clock])
+
+
+def speed(row: Row, way: str) -> float:
+    """Gigabytes a second of a row of the section `reload`."""
+    return float(row["bytes"] / 1e9 / row["seconds"][way]["median"])

@@ -1,0 +1,43 @@
+"""What all sections of the benchmarks are told."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SECTIONS = ("steps", "runs", "growth", "reload", "startup")
+PEERS = ("trl", "modelopt")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the benchmarks are run.
+
+    Attributes:
+        folder: For what they write on their way; thrown away.
+        device: "cpu" or "cuda".
+        quick: Smaller and fewer, to see that everything works; its numbers are good for nothing else.
+        peers: Folder of the other frameworks' environments, one a name of PEERS.
+    """
+
+    folder: Path
+    device: str = "cpu"
+    quick: bool = False
+    peers: Path = ROOT / "build" / "bench"
+
+    def python(self, peer: str) -> Path:
+        """The interpreter of another framework's environment.
+
+        Raises:
+            FileNotFoundError: The environment is not there.
+        """
+        path = self.peers / peer / "bin" / "python"
+        if not path.exists():
+            raise FileNotFoundError(f"{path} does not exist: `make bench` makes the environments of {', '.join(PEERS)}")
+        return path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables of the processes that measure."""
+        # Threads that spin while they wait slow down whoever's turn it is.
+        return os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}

@@ -1,0 +1,50 @@
+"""How long run.py takes where there is nothing to do."""
+
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+from benchmarks.settings import ROOT, Settings
+
+# Small enough to be trained in seconds; what is measured is the second time.
+_SMALL = (
+    "task.data.synthetic={train: 24, validation: 8, test: 8}",
+    "budget.stages=2",
+    "budget.stage_epochs=1",
+    "teacher.epochs=2",
+    "teacher.checkpoints=2",
+)
+
+
+def measure(settings: Settings) -> list[dict[str, Any]]:
+    """One row a command: {"command", "what", "seconds": {median, min, max}, "rounds"}; interleaved."""
+    store = f"paths.store={settings.folder / 'store'}"
+    run = ["run.py", *_SMALL, store, f"hydra.run.dir={settings.folder / 'run'}"]
+    _seconds(settings, run)
+    commands = {
+        "python run.py, all stages in the store": run,
+        "python run.py --help": ["run.py", "--help"],
+        "python -c 'import torch, lightning, transformers'": ["-c", "import torch, lightning, transformers"],
+    }
+    taken: dict[str, list[float]] = {name: [] for name in commands}
+    rounds = 2 if settings.quick else 5
+    for _ in range(rounds):
+        for name, arguments in commands.items():
+            taken[name].append(_seconds(settings, arguments))
+    return [
+        {"command": name, "rounds": rounds, "seconds": {"median": statistics.median(s), "min": min(s), "max": max(s)}}
+        for name, s in taken.items()
+    ]
+
+
+def _seconds(settings: Settings, arguments: list[str]) -> float:
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=settings.environment, capture_output=True, text=True, check=False
+    )
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise RuntimeError(f"{arguments} failed:\n{(done.stdout + done.stderr)[-4000:]}")
+    return seconds

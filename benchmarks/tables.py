@@ -1,0 +1,215 @@
+"""The sections' tables in Markdown."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from benchmarks.growth import SERIES
+from benchmarks.phases import PHASES
+from benchmarks.rows import Row, StepCase, floor_ratio, run_ratio, speed
+from benchmarks.targets import PEERS, Target
+
+Cell = str | float | int | None
+_MISSING = "–"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """A table; its first column is text, the others are numbers or short words."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *([_text(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _text(cell: Cell) -> str:
+    if cell is None:
+        return _MISSING
+    return cell if isinstance(cell, str) else number(cell)
+
+
+def number(value: float) -> str:
+    """A number with three digits or so that mean something."""
+    if isinstance(value, int) or value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
+    if abs(value) < 0.001:
+        return f"{value:.1e}"
+    return f"{value:.{1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3}f}"
+
+
+def factor(value: float | None) -> str:
+    """A ratio."""
+    return _MISSING if value is None else f"{value:.2f}"
+
+
+def megabytes(value: float | None) -> str:
+    """Bytes as MB."""
+    return _MISSING if value is None else f"{value / 1e6:,.0f}"
+
+
+def of_targets(targets: Iterable[Target]) -> str:
+    """Target, measured, reached."""
+    words = {True: "yes", False: "**no**", None: _MISSING}
+    rows = [(target.what, target.limit, target.measured, words[target.reached]) for target in targets]
+    return table(("what", "target", "measured", "reached"), rows)
+
+
+_PAIRS = (
+    ("sft", "bare"),
+    ("cached", "sft"),
+    ("cached", "floor"),
+    ("live", "cached"),
+    ("trl", "cached"),
+    ("modelopt", "cached"),
+)
+
+
+def of_steps(rows: Sequence[Row]) -> str:
+    """All cases' ratios, then each case's own table."""
+    cases = [StepCase(row) for row in rows]
+    head = ["case", *(f"{_title(one)} / {_title(other)}" for one, other in _PAIRS)]
+    head += ["memory: cached / sft", "cached / TRL", "cached / ModelOpt", "losses apart"]
+    ratios = [
+        (
+            case.row["case"],
+            *(factor(case.slower(one, other)) for one, other in _PAIRS),
+            *(factor(case.memory("cached", other)) for other in ("sft", "trl", "modelopt")),
+            case.loss_difference,
+        )
+        for case in cases
+    ]
+    return "\n\n".join([table(head, ratios), *map(_of_case, cases)])
+
+
+def _of_case(case: StepCase) -> str:
+    head = ("step", "seconds", "least", "most", "CPU-seconds", "tokens/s", "peak MB", "/ sft", "/ floor", "of GEMM")
+    rows: list[Sequence[Cell]] = []
+    for name, of in case.contenders.items():
+        seconds = of["seconds"]
+        times = (seconds["median"], seconds["min"], seconds["max"], of["cpu_seconds"]["median"])
+        beside = (factor(case.slower(name, other)) for other in ("sft", "floor"))
+        share = f"{of['utilisation']:.0%}" if "utilisation" in of else None
+        rows.append((_title(name), *times, of["tokens_per_second"], megabytes(of["peak_bytes"]), *beside, share))
+    floor = (case.step("floor"), None, None, case.step("floor", "cpu_seconds"), None, None)
+    rows.append(("floor", *floor, factor(case.slower("floor", "sft")), factor(1.0), None))
+    student, teacher = (_shape(case.row[role]) for role in ("student", "teacher"))
+    row = case.row
+    steps = f"batch {row['batch']}, {row['steps'] - 1} steps after the first, {row['dtype']}"
+    return f"### {row['case']}\n\nStudent {student}, teacher {teacher}; {steps}.\n\n{table(head, rows)}"
+
+
+def _shape(shape: Row) -> str:
+    return f"{shape['hidden']} wide x {shape['layers']} layers"
+
+
+def _title(name: str) -> str:
+    return PEERS.get(name, name)
+
+
+def of_runs(rows: Sequence[Row]) -> str:
+    """Whole runs, and where their time goes."""
+    head = ["run", "seconds", "CPU-seconds", "peak MB", "teacher loads", "teacher forward samples"]
+    head += ["/ floor", "/ floor, CPU", "TRL / this", "ModelOpt / this"]
+    lines = [
+        (
+            _title(row["name"]),
+            row["seconds"],
+            row["cpu_seconds"],
+            megabytes(row["peak_memory_bytes"]),
+            row.get("teacher_loads"),
+            row.get("teacher_forward_samples"),
+            factor(floor_ratio(row)) if "floor" in row else None,
+            factor(floor_ratio(row, "cpu_seconds")) if "floor" in row else None,
+            *(factor(run_ratio(rows, peer, row["name"])) for peer in PEERS),
+        )
+        for row in rows
+    ]
+    ours = [row for row in rows if "phases" in row]
+    return f"{table(head, lines)}\n\n{_repeats(ours)}\n\nWhere our CPU-seconds go:\n\n{_of_phases(ours)}"
+
+
+def _repeats(ours: Sequence[Row]) -> str:
+    told = [f"{row['name']} {', '.join(map(factor, row['floor_ratios']))}" for row in ours if row["repeats"] > 1]
+    return f"Runs that were repeated, each time beside the floor measured in the same process: {'; '.join(told)}."
+
+
+def _of_phases(ours: Sequence[Row]) -> str:
+    head = ["run", *(_PHASE_TITLES[phase] for phase in PHASES), "the rest"]
+    head += ["floor: steps", "signals", "probes"]
+    return table(head, [(row["name"], *_phases(row), *_floor_parts(row)) for row in ours])
+
+
+_PHASE_TITLES = {
+    "start": "start",
+    "teacher": "schedule, probes, signals",
+    "steps": "steps",
+    "validation": "validation",
+}
+
+
+def _phases(row: Row) -> list[float]:
+    phases = [row["phases"][phase] for phase in PHASES]
+    return [*phases, row["cpu_seconds"] - sum(phases)]
+
+
+def _floor_parts(row: Row) -> tuple[float, float, float]:
+    parts = {name: part["cpu_seconds"] for name, part in row["parts"].items()}
+    steps = row["steps"] * (parts["sft_step"] + parts["head"] + parts["vocabulary_pass"])
+    signals = row["distinct"] * parts["teacher_samples"]
+    return steps, signals, max(0.0, row["floor"]["cpu_seconds"] - steps - signals)
+
+
+def of_growth(rows: Sequence[Row]) -> str:
+    """A table for each letter, with the others at their middle."""
+    return "\n\n".join(_of_letter(rows, letter) for letter in SERIES)
+
+
+def _of_letter(rows: Sequence[Row], letter: str) -> str:
+    others = [name for name in SERIES if name != letter]
+    base = {name: _most_frequent(row[name] for row in rows) for name in others}
+    here = [row for row in rows if all(row[name] == base[name] for name in others)]
+    cached = sorted((row for row in here if row["teacher"] == "cached"), key=lambda row: int(row[letter]))
+    live = {row[letter]: row["cpu_seconds"] for row in here if row["teacher"] == "live"}
+    head = (letter, "cached", *(f"of it {_PHASE_TITLES[phase]}" for phase in PHASES[1:]), "live", "live / cached")
+    lines = [
+        (
+            f"{row[letter]:,}",
+            row["cpu_seconds"],
+            *(row["phases"][phase] for phase in PHASES[1:]),
+            live[row[letter]],
+            factor(live[row[letter]] / row["cpu_seconds"]),
+        )
+        for row in cached
+    ]
+    fixed = ", ".join(f"{name} = {value:,}" for name, value in base.items())
+    return f"{letter} grows, {fixed}; CPU-seconds:\n\n{table(head, lines)}"
+
+
+def _most_frequent(values: Iterable[int]) -> int:
+    found = list(values)
+    return max(found, key=found.count)
+
+
+def of_reload(rows: Sequence[Row]) -> str:
+    """GB/s of loading, copying and memcpy."""
+    head = ("model", "MB", "load ms", "load GB/s", "copy_ GB/s", "memcpy GB/s", "load / copy_", "first load ms")
+    return table(head, map(_of_model, rows))
+
+
+def _of_model(row: Row) -> Sequence[Cell]:
+    rates = [speed(row, way) for way in ("load", "copy", "memcpy")]
+    milliseconds = 1000 * row["seconds"]["load"]["median"]
+    size = number(row["bytes"] / 1e6)
+    return (row["model"], size, milliseconds, *rates, factor(rates[0] / rates[1]), 1000 * row["first_seconds"])
+
+
+def of_startup(rows: Sequence[Row]) -> str:
+    """Seconds of commands."""
+    head = ("command", "seconds", "least", "most", "times")
+    return table(
+        head, [(row["command"], *map(row["seconds"].get, ("median", "min", "max")), row["rounds"]) for row in rows]
+    )
+
+
+TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
+    "steps": of_steps,
+    "runs": of_runs,
+    "growth": of_growth,
+    "reload": of_reload,
+    "startup": of_startup,
+}

@@ -1,0 +1,138 @@
+"""The numbers that the framework sets out to reach, and whether it does; told from the rows alone."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.rows import Row, StepCase, floor_ratio, run_named, run_ratio, speed
+
+PEERS = {"trl": "TRL", "modelopt": "ModelOpt"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """One number to reach.
+
+    Attributes:
+        what: The number in words.
+        limit: What it should be, in words.
+        measured: What it is, in words; "not measured" where a row is missing.
+        reached: Whether it is; None where it was not measured.
+    """
+
+    what: str
+    limit: str
+    measured: str
+    reached: bool | None
+
+
+def targets(sections: Mapping[str, Mapping[str, Any]]) -> list[Target]:
+    """All targets.
+
+    Args:
+        sections: Section -> the content of its file; sections may be missing.
+    """
+    rows = {name: list(content["rows"]) for name, content in sections.items()}
+    return [
+        *_of_steps([StepCase(row) for row in rows.get("steps", [])]),
+        *_of_runs(rows.get("runs", [])),
+        *_of_reload(rows.get("reload", [])),
+        *_of_startup(rows.get("startup", [])),
+    ]
+
+
+def at_most(what: str, values: Mapping[str, float | None], limit: float, form: str = "{:.2f} x") -> Target:
+    """A target on the largest of some values, which are named where there are several.
+
+    Args:
+        what: The number in words.
+        values: Where -> value.
+        limit: The most that it may be.
+        form: How a number is written.
+    """
+    return _target(what, values, f"at most {form.format(limit)}", form, max, lambda value: value <= limit)
+
+
+def at_least(what: str, values: Mapping[str, float | None], limit: float, form: str = "{:.2f} x") -> Target:
+    """A target on the smallest of some values; see `at_most`."""
+    return _target(what, values, f"at least {form.format(limit)}", form, min, lambda value: value >= limit)
+
+
+def _target(
+    what: str,
+    values: Mapping[str, float | None],
+    limit: str,
+    form: str,
+    worst: Callable[[Iterable[float]], float],
+    passes: Callable[[float], bool],
+) -> Target:
+    known = {where: value for where, value in values.items() if value is not None}
+    if not known:
+        return Target(what, limit, "not measured", None)
+    value = worst(known.values())
+    where = next(name for name, each in known.items() if each == value)
+    told = form.format(value) + (f" ({where})" if len(known) > 1 else "")
+    return Target(what, limit, told, passes(value))
+
+
+def _of_steps(cases: Sequence[StepCase]) -> list[Target]:
+    large = [case for case in cases if case.has_smollm2_student and case.share == 97]
+    found = [
+        at_most("a cached step beside its floor", _each(cases, "cached", "floor"), 1.10),
+        at_most("a cached step beside fine-tuning, SmolLM2's shape, 97 % prompt", _each(large, "cached", "sft"), 1.05),
+    ]
+    for share, factor in ((75, 4.0), (97, 6.0)):
+        found += _beside_peers([case for case in cases if case.share == share], share, factor)
+    found.append(at_most("our fine-tuning step beside a bare PyTorch loop", _each(cases, "sft", "bare"), 1.15))
+    differences = {case.about: case.loss_difference for case in cases}
+    return [*found, at_most("losses of the first 10 steps apart", differences, 1e-4, "{:.1g}")]
+
+
+def _beside_peers(cases: Sequence[StepCase], share: int, factor: float) -> list[Target]:
+    about = f"{share} % prompt, V = 32000"
+    here = [case for case in cases if case.vocabulary == 32000]
+    speeds = [
+        at_least(f"a cached step, faster than {name}'s, {about}", _each(here, peer, "cached"), factor)
+        for peer, name in PEERS.items()
+    ]
+    memory = {name: case.memory("cached", peer) for case in here for peer, name in PEERS.items()}
+    return [*speeds, at_most(f"peak memory beside theirs, {about}", memory, 0.6)]
+
+
+def _each(cases: Iterable[StepCase], one: str, other: str) -> dict[str, float | None]:
+    return {case.about: case.slower(one, other) for case in cases}
+
+
+def _of_runs(rows: list[Row]) -> list[Target]:
+    found = []
+    for name in ("td cached", "scd_aw cached"):
+        row = run_named(rows, name)
+        ratio = {"": None if row is None else floor_ratio(row)}
+        found.append(at_most(f"a whole run beside its floor, {name}", ratio, 1.15))
+    for name, factor, about in (("td cached", 3.5, "one checkpoint"), ("cd cached", 2.0, "four distinct checkpoints")):
+        for peer, title in PEERS.items():
+            ratio = {"": run_ratio(rows, peer, name)}
+            found.append(at_least(f"a whole run, faster than {title}'s, {name} ({about})", ratio, factor))
+    return [*found, *_of_loads(rows)]
+
+
+def _of_loads(rows: list[Row]) -> list[Target]:
+    row = run_named(rows, "scd_aw cached")
+    allowed = 0 if row is None else row["plan"]["checkpoints"] + row["distinct"]
+    loads = {"": None if row is None else float(row["teacher_loads"])}
+    cached = [each for each in rows if each["name"].endswith("cached")]
+    within = {each["name"]: float(each["within_epochs"]["loads"]) for each in cached}
+    return [
+        at_most("loads of teacher weights, scd_aw: N + distinct ones", loads, allowed, "{:.0f}"),
+        at_most("loads of teacher weights while a cached student trains", within, 0, "{:.0f}"),
+    ]
+
+
+def _of_reload(rows: list[Row]) -> list[Target]:
+    large = {row["model"]: speed(row, "load") / speed(row, "copy") for row in rows if row["model"] != "tiny"}
+    return [at_least("reloading weights beside copying them", large, 0.7)]
+
+
+def _of_startup(rows: list[Row]) -> list[Target]:
+    idle = {row["command"]: row["seconds"]["median"] for row in rows if "all stages" in row["command"]}
+    return [at_most("run.py where nothing is to be done", idle, 10, "{:.1f} s")]

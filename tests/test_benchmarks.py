@@ -1,0 +1,254 @@
+"""The benchmarks' arithmetic and their page, from rows written by hand; nothing is timed here."""
+
+import json
+import re
+
+import pytest
+
+from benchmarks import page, tables, targets
+from benchmarks.jobs import Plan
+from benchmarks.rows import StepCase, floor_ratio
+from benchmarks.runs import run_floor
+
+MACHINE = {
+    "device": "cpu",
+    "cpu": "Abacus 9",
+    "cores": 2,
+    "threads": 2,
+    "memory_gb": 16.0,
+    "gpu": None,
+    "os": "Linux x86_64",
+    "python": "3.11.7",
+}
+SHAPE = {"hidden": 256, "layers": 4}
+
+
+def spread(value):
+    return {"median": value, "min": value * 0.9, "max": value * 1.2}
+
+
+def contender(seconds, peak):
+    return {
+        "seconds": spread(seconds),
+        "cpu_seconds": spread(2 * seconds),
+        "tokens_per_second": 1024 / seconds,
+        "peak_bytes": peak,
+        "losses": [9.5],
+        "operations": 1,
+        "utilisation": 0.25,
+    }
+
+
+def step_row(prompt, vocabulary, seconds, floor, *, student=SHAPE, difference=2e-6):
+    """A row of `steps` whose contenders take these seconds; each has 100 MB at its peak for a second of a step."""
+    return {
+        "case": f"V {vocabulary}, {prompt} + {128 - prompt} tokens",
+        "vocab_size": vocabulary,
+        "prompt": prompt,
+        "completion": 128 - prompt,
+        "batch": 8,
+        "steps": 11,
+        "student": student,
+        "teacher": {"hidden": 512, "layers": 8},
+        "dtype": "float32",
+        "contenders": {name: contender(value, int(value * 1e8)) for name, value in seconds.items()},
+        "floor": {"seconds": floor, "cpu_seconds": 2 * floor},
+        "largest_loss_difference": {"fine_tuning": None, "distillation": difference},
+    }
+
+
+STEPS = [
+    step_row(96, 32000, {"bare": 1.0, "sft": 1.1, "cached": 1.3, "live": 2.6, "trl": 6.5, "modelopt": 5.2}, 1.2),
+    step_row(124, 32000, {"bare": 1.0, "sft": 1.0, "cached": 1.05, "live": 2.1, "trl": 6.0, "modelopt": 8.4}, 1.0),
+    step_row(124, 49152, {"sft": 4.0, "cached": 4.1}, 4.05, student={"hidden": 576, "layers": 30}),
+]
+PARTS = {
+    name: {"seconds": seconds, "cpu_seconds": 2 * seconds}
+    for name, seconds in {
+        "sft_step": 0.1,
+        "head": 0.02,
+        "vocabulary_pass": 0.005,
+        "teacher_samples": 2.0,
+        "teacher_probe": 0.5,
+        "student_probe": 0.25,
+    }.items()
+}
+
+
+def run_row(method, teacher, seconds, floor, *, distinct, loads):
+    return {
+        "name": f"{method} {teacher}",
+        "plan": {"checkpoints": 4},
+        "seconds": seconds,
+        "cpu_seconds": 2 * seconds,
+        "peak_memory_bytes": 900_000_000,
+        "steps": 64,
+        "distinct": distinct,
+        "teacher_loads": loads,
+        "teacher_forward_samples": 64 * distinct,
+        "phases": {"start": 0.0, "teacher": 4.0, "steps": 16.0, "validation": 0.5},
+        "within_epochs": {"loads": 0, "forward_samples": 0},
+        "floor": {"seconds": floor, "cpu_seconds": 2 * floor},
+        "floor_ratios": [seconds / floor] * 3,
+        "repeats": 3,
+        "parts": PARTS,
+    }
+
+
+def peer_row(name, seconds):
+    return {"name": name, "seconds": seconds, "cpu_seconds": seconds, "peak_memory_bytes": 2 * 10**9, "steps": 64}
+
+
+RUNS = [
+    run_row("td", "cached", 11.0, 10.0, distinct=1, loads=1),
+    run_row("scd_aw", "cached", 18.0, 15.0, distinct=2, loads=6),
+    run_row("cd", "cached", 20.0, 16.0, distinct=4, loads=4),
+    peer_row("trl", 44.0),
+    peer_row("modelopt", 33.0),
+]
+GROWTH = [
+    {"N": n, "T": t, "S": 64, "V": 8000, "teacher": teacher, "cpu_seconds": seconds, "phases": RUNS[0]["phases"]}
+    for n, t in ((2, 2), (4, 2), (8, 2), (4, 1), (4, 4))
+    for teacher, seconds in (("cached", 20.0 + n), ("live", 60.0 + 2 * n))
+]
+RELOAD = [
+    {
+        "model": model,
+        "bytes": 500_000_000,
+        "rounds": 3,
+        "first_seconds": 0.3,
+        "seconds": {"load": spread(load), "copy": spread(0.06), "memcpy": spread(0.05)},
+    }
+    for model, load in (("135M", 0.08), ("tiny", 0.6))
+]
+STARTUP = [
+    {"command": "python run.py, all stages in the store", "rounds": 3, "seconds": spread(8.25)},
+    {"command": "python run.py --help", "rounds": 3, "seconds": spread(0.5)},
+]
+
+
+@pytest.fixture
+def sections():
+    rows = {"steps": STEPS, "runs": RUNS, "growth": GROWTH, "reload": RELOAD, "startup": STARTUP}
+    versions = {"torch": "2.13.0", "trl": "1.16.0"}
+    return {
+        name: {"machine": MACHINE, "versions": versions, "command": "", "rows": each} for name, each in rows.items()
+    }
+
+
+def found(sections, beginning):
+    (target,) = (each for each in targets.targets(sections) if each.what.startswith(beginning))
+    return target
+
+
+@pytest.mark.parametrize(
+    ("beginning", "measured", "reached"),
+    [
+        ("a cached step beside its floor", "1.08 x (75 % prompt, V = 32000)", True),
+        ("a cached step beside fine-tuning", "1.02 x", True),
+        ("a cached step, faster than TRL's, 75 %", "5.00 x", True),
+        ("a cached step, faster than ModelOpt's, 75 %", "4.00 x", True),
+        ("a cached step, faster than TRL's, 97 %", "5.71 x", False),
+        ("a cached step, faster than ModelOpt's, 97 %", "8.00 x", True),
+        ("peak memory beside theirs, 75 %", "0.25 x (ModelOpt)", True),
+        ("our fine-tuning step", "1.10 x (75 % prompt, V = 32000)", True),
+        ("losses of the first", "2e-06 (75 % prompt, V = 32000)", True),
+        ("a whole run beside its floor, td", "1.10 x", True),
+        ("a whole run beside its floor, scd_aw", "1.20 x", False),
+        ("a whole run, faster than TRL's, td", "4.00 x", True),
+        ("a whole run, faster than ModelOpt's, td", "3.00 x", False),
+        ("a whole run, faster than ModelOpt's, cd", "1.65 x", False),
+        ("loads of teacher weights, scd_aw", "6", True),
+        ("loads of teacher weights while", "0 (td cached)", True),
+        ("reloading weights", "0.75 x", True),
+        ("run.py where nothing", "8.2 s", True),
+    ],
+)
+def test_targets_are_told_from_the_rows(sections, beginning, measured, reached):
+    target = found(sections, beginning)
+    if beginning == "a cached step beside its floor":
+        # 1.3 / 1.2 = 1.083, 1.05 / 1 = 1.05, 4.1 / 4.05 = 1.012.
+        assert target.limit == "at most 1.10 x"
+    assert (target.measured, target.reached) == (measured, reached)
+
+
+def test_a_teacher_that_is_loaded_too_often_shows(sections):
+    sections["runs"]["rows"] = [RUNS[1] | {"teacher_loads": 7, "within_epochs": {"loads": 1, "forward_samples": 8}}]
+    assert found(sections, "loads of teacher weights, scd_aw").reached is False
+    assert found(sections, "loads of teacher weights while").reached is False
+
+
+def test_losses_that_differ_show(sections):
+    sections["steps"]["rows"] = [step_row(96, 32000, {"cached": 1.0}, 1.0, difference=2e-4)]
+    assert found(sections, "losses of the first").reached is False
+
+
+def test_what_was_not_measured_is_neither_reached_nor_missed():
+    assert {(each.measured, each.reached) for each in targets.targets({})} == {("not measured", None)}
+
+
+def test_ratios_of_a_step():
+    case = StepCase(STEPS[0])
+    assert case.share == 75
+    assert case.slower("trl", "cached") == pytest.approx(5)
+    assert case.slower("cached", "floor", "cpu_seconds") == pytest.approx(2.6 / 2.4)
+    assert case.memory("cached", "trl") == pytest.approx(0.2)
+    assert case.slower("cached", "nobody") is case.memory("cached", "nobody") is None
+
+
+def test_the_floor_of_a_run_counts_probes_where_the_schedule_is_scored():
+    parts = {name: part["seconds"] for name, part in PARTS.items()}
+    steps = 64 * (0.1 + 0.02 + 0.005)
+    assert run_floor(Plan("", "td", "cached"), 64, 1, parts) == pytest.approx(steps + 2)
+    assert run_floor(Plan("", "cd", "cached"), 64, 4, parts) == pytest.approx(steps + 8)
+    scored = Plan("", "scd_aw", "cached", stages=3, checkpoints=5)
+    assert run_floor(scored, 64, 2, parts) == pytest.approx(steps + 4 + 5 * 0.5 + 3 * 0.25)
+    assert floor_ratio(RUNS[0]) == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0, "0"),
+        (0.0, "0"),
+        (7, "7"),
+        (12345.6, "12,346"),
+        (12.34, "12.3"),
+        (1.234, "1.23"),
+        (0.1234, "0.123"),
+        (2e-6, "2.0e-06"),
+    ],
+)
+def test_numbers_are_short(value, told):
+    assert tables.number(value) == told
+
+
+def test_the_page_has_every_section_of_every_machine(sections, tmp_path):
+    for machine, name in (("one", "Abacus 9"), ("two", "Abacus 10")):
+        for section, content in sections.items():
+            (tmp_path / machine).mkdir(exist_ok=True)
+            content = content | {"machine": MACHINE | {"cpu": name}}
+            (tmp_path / machine / f"{section}.json").write_text(json.dumps(content))
+    page.write(tmp_path, tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    assert text.count("\n## Targets\n") == 2
+    assert "# Abacus 10, 2 cores" in text
+    assert "torch 2.13.0, trl 1.16.0" in text
+    assert "No GPU was at hand" in text
+    assert "| td cached | 11.0 | 22.0 | 900 | 1 | 64 | 1.10 | 1.10 | 4.00 | 3.00 |" in text
+    assert "| 8 | 28.0 | 4.00 | 16.0 | 0.500 | 76.0 | 2.71 |" in text
+
+
+def test_tables_of_the_page_are_whole(sections):
+    """Every row of a table has as many cells as its head."""
+    for block in page.render({"one": sections}).split("\n\n"):
+        lines = [line for line in block.splitlines() if line.startswith("|")]
+        assert len({len(re.findall(r"\|", line)) for line in lines}) <= 1
+
+
+def test_a_gpu_is_named_and_nothing_is_said_to_be_missing(sections):
+    for content in sections.values():
+        content["machine"] = MACHINE | {"device": "cuda", "gpu": "Loom 3"}
+    text = page.render({"loom": sections})
+    assert "# Loom 3" in text
+    assert "No GPU" not in text
