@@ -97,10 +97,9 @@ def _sources(
     if job.method.teacher == "live":
         sources = [live()] * 2
     else:
-        root, identity = job.store.root / "signals", signals_identity(job)
-        signals = SignalStore(root, str(precision.precision), identity, job.method.signals_dtype)
+        signals = signal_store(job, str(precision.precision))
         everything = range(len(job.data.samples["train"]))
-        sets = (_sample_set(job, "training signals", everything), _sample_set(job, "probe signals", probe))
+        sets = (sample_set(job, "training signals", everything), sample_set(job, "probe signals", probe))
         check_signal_space(job, store, best, signals, *sets)
         shared = _shared(live)
         sources = [CachedSource(store, signals, each, shared, device, precision.forward_context) for each in sets]
@@ -121,7 +120,24 @@ def _shared(make: Callable[[], LiveSource]) -> Callable[[], LiveSource]:
     return get
 
 
-def _sample_set(job: Job, name: str, indices: Sequence[int]) -> SampleSet:
+def signal_store(job: Job, precision: str) -> SignalStore:
+    """Where a job's signals are, in the store that it shares with other runs.
+
+    Args:
+        job: The run.
+        precision: Name of the arithmetic that its trainer runs in.
+    """
+    return SignalStore(job.store.root / "signals", precision, signals_identity(job), job.method.signals_dtype)
+
+
+def sample_set(job: Job, name: str, indices: Sequence[int]) -> SampleSet:
+    """Training samples as the signals see them.
+
+    Args:
+        job: The run.
+        name: What messages call their signals.
+        indices: Their positions in the training split.
+    """
     lengths = [len(job.data.tokenized["train"][i].completion_ids) for i in indices]
     digest = sha256_json({"data": job.data.digest, "tokenizer": job.tokenizer_identity, "indices": list(indices)})
     batches = -(-len(indices) // (job.data.evaluation_batch * distributed.world_size()))

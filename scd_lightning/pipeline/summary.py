@@ -19,10 +19,11 @@ def summarize(name: str, stage: str, artifact: Artifact, job: Job) -> str:
 
 def _loads(costs: Mapping[str, Any]) -> str:
     """How often the teacher's weights were loaded and how fast, where they were."""
-    if not costs.get("teacher_loads"):
+    loads = costs.get("teacher_loads")
+    if not loads:
         return ""
     speed = costs["teacher_load_bytes"] / max(costs["teacher_load_seconds"], 1e-3) / 1e9
-    return f", {costs['teacher_loads']} teacher loads at {speed:.1f} GB/s"
+    return f", {loads} teacher load{'' if loads == 1 else 's'} at {speed:.1f} GB/s"
 
 
 def _reached(name: str, artifact: Artifact, job: Job) -> str:

@@ -20,8 +20,10 @@ from torch import Tensor
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.checkpoints.manifest import read_json, sha256_json, write_atomically, write_json
+from scd_lightning.checkpoints.reading import stored_tensors
+from scd_lightning.errors import StoreError
 from scd_lightning.lm_head import LMHead, Unprojected
-from scd_lightning.losses.chunked import autocast_dtype
+from scd_lightning.losses.logits import autocast_dtype
 from scd_lightning.progress import say, track
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signal_files import SignalFiles
@@ -127,12 +129,18 @@ class SignalStore:
         return self.root / f"signals-{sha256_json(key)[:24]}"
 
     def complete(self, folder: Path) -> bool:
-        """Whether signals are there, with files of the sizes that their manifest names."""
+        """Whether signals are there, with files of the sizes and shapes that their manifest names."""
         if not (folder / "manifest.json").is_file():
             return False
-        sizes = read_json(folder / "manifest.json")["bytes"]
-        paths = {name: folder / name if name.endswith(".npy") else self.root / name for name in sizes}
-        return all(path.is_file() and path.stat().st_size == sizes[name] for name, path in paths.items())
+        try:
+            manifest = read_json(folder / "manifest.json")
+            head = self.root / manifest["head"]
+            shapes = {name: list(np.load(folder / name, mmap_mode="r").shape) for name in manifest["shapes"]}
+            sizes = {name: (folder / name).stat().st_size for name in shapes} | {head.name: head.stat().st_size}
+            stored_tensors(head)
+        except (KeyError, OSError, StoreError, TypeError, ValueError):
+            return False
+        return shapes == manifest["shapes"] and sizes == manifest["bytes"]
 
     def missing_bytes(self, digest: str, samples: SampleSet, width: int, dtype: torch.dtype) -> int:
         """Disk space that a checkpoint's signals would still take, the head apart; 0 where they are there.
@@ -228,8 +236,18 @@ def _finish(folder: Path, head: LMHead, about: dict[str, str]) -> None:
     content = save(tensors)
     name = f"head-{hashlib.sha256(content).hexdigest()[:24]}.safetensors"
     path = folder.parent / name
-    if not path.is_file() or path.stat().st_size != len(content):
+    if not _is_there(path, content):
         write_atomically(path, lambda temporary: temporary.write_bytes(content))
-    sizes = {file: (folder / file).stat().st_size for file in ("hidden.npy", "losses.npy")}
-    manifest = {"format": FORMAT, "head": name} | about
-    write_json(folder / "manifest.json", manifest | {"bytes": sizes | {name: len(content)}})
+    files = [folder / file for file in ("hidden.npy", "losses.npy")]
+    shapes = {file.name: np.load(file, mmap_mode="r").shape for file in files}
+    sizes = {file.name: file.stat().st_size for file in files} | {name: len(content)}
+    manifest = {"format": FORMAT, "head": name, "shapes": shapes, "bytes": sizes}
+    write_json(folder / "manifest.json", manifest | about)
+
+
+def _is_there(path: Path, content: bytes) -> bool:
+    """Whether a file has the length and the beginning of what it is named by."""
+    if not path.is_file() or path.stat().st_size != len(content):
+        return False
+    with path.open("rb") as stream:
+        return stream.read(4096) == content[:4096]

@@ -147,6 +147,9 @@ def test_counts_are_of_real_samples_and_of_real_work(helpers, make_teacher):
     for batch in helpers.batches(range(11)):
         live.outputs(batch).logits()
     assert (live.counts.loads, live.counts.forward_samples) == (1, 11)
+    size = sum(parameter.nbytes for parameter in live.model.parameters())
+    assert (live.counts.loaded_bytes, source.counts.loaded_bytes) == (size, 2 * size)
+    assert live.counts.load_seconds > 0
 
 
 def test_another_source_reuses_what_is_there(helpers, make_teacher):
@@ -220,7 +223,7 @@ def test_what_changes_signals_changes_their_folder(helpers, make_teacher):
 
 
 @pytest.mark.parametrize("file", ["hidden.npy", "losses.npy", "head"])
-@pytest.mark.parametrize("damage", ["truncated", "removed"])
+@pytest.mark.parametrize("damage", ["truncated", "removed", "another length"])
 def test_damaged_files_are_made_anew(helpers, make_teacher, file, damage):
     made = make_teacher()
     source = cached(made, helpers.sample_set())
@@ -230,13 +233,30 @@ def test_damaged_files_are_made_anew(helpers, make_teacher, file, damage):
     (path,) = made.root.glob("head-*") if file == "head" else made.root.glob(f"*/{file}")
     if damage == "removed":
         path.unlink()
-    else:
+    elif damage == "truncated":
         path.write_bytes(path.read_bytes()[:-64])
+    else:  # A bit of what the header says of the length, in a file of the right size.
+        content = bytearray(path.read_bytes())
+        content[0 if file == "head" else content.index(b"(") + 1] ^= 1
+        path.write_bytes(content)
     again = cached(made, helpers.sample_set())
     again.load(0)
     assert again.counts.forward_samples == 11
     assert torch.equal(again.hidden(batch), hidden)
     assert torch.equal(again.losses(batch, again.outputs(batch)), losses)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"head": 3, "shapes": {}}', '{"head": "none", "shapes": [1]}'])
+def test_a_damaged_manifest_is_made_anew(helpers, make_teacher, content):
+    made = make_teacher()
+    cached(made, helpers.sample_set()).load(0)
+    (path,) = made.root.glob("*/manifest.json")
+    before = path.read_text()
+    path.write_text(content)
+    source = cached(made, helpers.sample_set())
+    source.load(0)
+    assert source.counts.forward_samples == 11
+    assert path.read_text() == before
 
 
 def test_an_interrupted_pass_leaves_nothing_complete(helpers, make_teacher):
