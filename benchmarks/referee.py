@@ -61,12 +61,14 @@ class Running:
         their_orders, orders = os.pipe()
         reports, their_reports = os.pipe()
         self.name, self.log = name, folder / f"{name}.log"
-        names = {ORDERS: str(their_orders), REPORTS: str(their_reports)}
+        environment = {ORDERS: str(their_orders), REPORTS: str(their_reports)}
+        # Trainers of transformers take all the GPUs that they see.
+        environment["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=settings.environment | names,
+                env=settings.environment | environment,
                 pass_fds=(their_orders, their_reports),
                 stdout=log,
                 stderr=subprocess.STDOUT,

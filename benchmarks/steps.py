@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks import workload
 from benchmarks.floor import gemm_operations
 from benchmarks.referee import Report, interleaved
+from benchmarks.rows import StepCase
 from benchmarks.settings import Settings
 from benchmarks.workload import Case, Shape
 from scd_lightning.checkpoints.store import CheckpointStore
@@ -22,14 +23,6 @@ WARM_UP = 1
 COMPARED_LOSSES = 10
 UNITS = ("seconds", "cpu_seconds")
 FINE_TUNING, DISTILLATION = ("bare", "sft"), ("cached", "live", "trl", "modelopt")
-PAIRS = (
-    ("sft", "bare"),
-    ("cached", "sft"),
-    ("cached", "floor"),
-    ("cached", "live"),
-    ("cached", "trl"),
-    ("cached", "modelopt"),
-)
 EVERYONE = (*FINE_TUNING, *DISTILLATION)
 
 _SMALL = (Shape(256, 4, 4, 4, 704), Shape(512, 8, 8, 8, 1408))
@@ -53,9 +46,9 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
     rows = []
     for number, (case, names) in enumerate(plan, start=1):
         start = time.perf_counter()
-        rows.append(row(case, _reports(settings, case, names)))
+        rows.append(row(case, run_contenders(settings, case, names)))
         took = time.perf_counter() - start
-        print(f"{number} of {len(plan)}: {case.name} {_summary_line(rows[-1])} ({took:.0f} s)", file=sys.stderr)
+        print(f"{number} of {len(plan)}: {case.name}: {_in_short(StepCase(rows[-1]))} ({took:.0f} s)", file=sys.stderr)
     return rows
 
 
@@ -94,8 +87,17 @@ def _name(pair: str, vocab_size: int, prompt: int, completion: int) -> str:
     return f"{pair}, V {vocab_size}, {prompt} + {completion} tokens"
 
 
-def _reports(settings: Settings, case: Case, names: Sequence[str]) -> dict[str, list[Report]]:
-    """Runs a case's contenders: interleaved, or one after another where they share a GPU's memory."""
+def run_contenders(settings: Settings, case: Case, names: Sequence[str]) -> dict[str, list[Report]]:
+    """Runs a case's contenders: interleaved, or one after another where they share a GPU's memory.
+
+    Args:
+        settings: The settings.
+        case: The case.
+        names: The contenders; the floor's parts are measured with them.
+
+    Returns:
+        What `row` takes.
+    """
     folder = workload.make(case, settings.folder / "steps")
     _write_trajectory(case, folder)
     turns = [[name] for name in (*names, "floor")] if settings.device == "cuda" else [[*names, "floor"]]
@@ -126,7 +128,6 @@ def row(case: Case, reports: dict[str, list[Report]]) -> dict[str, Any]:
             among it), utilisation (of the speed of the machine's own matrix product);
         parts: head, vocabulary_pass and gemm -> seconds and cpu_seconds;
         floor: seconds and cpu_seconds of our SFT step + head + vocabulary_pass;
-        ratios: "a/b" of PAIRS -> a by b in seconds, cpu_seconds and peak_bytes, of the medians;
         largest_loss_difference: fine_tuning and distillation -> of any two contenders' first ten losses, or None.
     """
     parts = {
@@ -146,7 +147,6 @@ def row(case: Case, reports: dict[str, list[Report]]) -> dict[str, Any]:
         "contenders": contenders,
         "parts": parts,
         "floor": floor,
-        "ratios": _ratios(contenders, floor),
         "largest_loss_difference": {
             "fine_tuning": _largest_difference([contenders[name] for name in FINE_TUNING if name in contenders]),
             "distillation": _largest_difference([contenders[name] for name in DISTILLATION if name in contenders]),
@@ -186,19 +186,6 @@ def operations(case: Case, name: str) -> int:
     return total
 
 
-def _ratios(contenders: dict[str, Any], floor: dict[str, float]) -> dict[str, dict[str, float]]:
-    sides = {
-        name: {unit: of[unit]["median"] for unit in UNITS} | {"peak_bytes": of["peak_bytes"]}
-        for name, of in contenders.items()
-    }
-    sides["floor"] = dict(floor)
-    return {
-        f"{a}/{b}": {unit: sides[a][unit] / value for unit, value in sides[b].items()}
-        for a, b in PAIRS
-        if a in sides and b in sides
-    }
-
-
 def _largest_difference(contenders: Sequence[dict[str, Any]]) -> float | None:
     if len(contenders) < 2:
         return None
@@ -209,5 +196,7 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def _summary_line(made: dict[str, Any]) -> str:
-    return ", ".join(f"{pair} {ratio['seconds']:.2f}" for pair, ratio in made["ratios"].items())
+def _in_short(case: StepCase) -> str:
+    pairs = (("sft", "bare"), ("cached", "sft"), ("cached", "floor"), ("trl", "cached"), ("modelopt", "cached"))
+    ratios = {f"{one}/{other}": case.slower(one, other) for one, other in pairs}
+    return ", ".join(f"{pair} {ratio:.2f}" for pair, ratio in ratios.items() if ratio is not None)
