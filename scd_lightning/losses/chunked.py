@@ -12,114 +12,111 @@ import torch
 from torch import Tensor
 
 from scd_lightning.lm_head import Unprojected
-from scd_lightning.losses.closed_form import TokenTerms, cross_entropy_terms
+from scd_lightning.losses.closed_form import TokenTerms
+from scd_lightning.losses.logits import ChunkedLogits, at_least_float32, blocks
 
-# Bytes of one chunk's float32 logits: large enough for full speed, small beside a model.
-CHUNK_BYTES = 32 * 2**20
-
-# (tokens of the chunk, the student's logits [k V] in at least float32, whether a gradient is wanted) -> terms. The
-# logits are the function's to overwrite.
-ChunkLoss = Callable[[slice, Tensor, bool], TokenTerms]
+# (which tokens, the student's logits [k V] and the teacher's or None in at least float32, whether a gradient is
+# wanted) -> terms. The logits are the function's to overwrite.
+BlockLoss = Callable[[slice, Tensor, Tensor | None, bool], TokenTerms]
 
 
 def chunked_loss(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, share: Tensor, loss: ChunkLoss
+    student: Unprojected, share: Tensor, loss: BlockLoss, teacher: Unprojected | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Sums a loss over chunks of tokens.
+    """Sums a loss over tokens.
 
     Args:
-        hidden: [K D], the student's.
-        weight: [V D], its LM head.
-        bias: [V] or None.
+        student: The student's outputs on K tokens.
         share: [K], each token's share of the loss.
-        loss: What a chunk contributes.
+        loss: What a block of tokens contributes.
+        teacher: The teacher's outputs on them, without a gradient, or None.
 
     Returns:
-        The loss (scalar, differentiable by hidden, weight and bias), the cross-entropy [K] and the divergence [K], 0
-        without a teacher; both detached.
+        The loss (scalar, differentiable by the student's hidden states and LM head), the cross-entropy [K] and the
+        divergence [K], 0 without a teacher; both detached.
     """
+    hidden, weight, bias = student.hidden, student.head.weight, student.head.bias
     wanted = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (hidden, weight, bias))
-    return _ChunkedLoss.apply(hidden, weight, bias, share, loss, wanted)
+    return _ChunkedLoss.apply(hidden, weight, bias, _Work(student, teacher, share, loss), wanted)
 
 
-def chunked_cross_entropy(outputs: Unprojected, targets: Tensor) -> Tensor:
-    """Cross-entropy [K] of gold tokens, in nats, without a gradient.
+class _Work:
+    """One pass over the tokens: the losses, and the gradients that are asked for.
 
-    Args:
-        outputs: A model's.
-        targets: [K].
+    Attributes:
+        loss: [K], each token's.
+        cross_entropy: [K].
+        divergence: [K].
+        by_hidden: [K D], by_weight: [V D], by_bias: [V]: gradients of the sum of share * loss, or None.
     """
-    share = torch.zeros(len(targets), device=targets.device)
 
-    def terms(chunk: slice, logits: Tensor, wanted: bool) -> TokenTerms:
-        return cross_entropy_terms(logits, targets[chunk], share[chunk], wanted=wanted)
+    def __init__(self, student: Unprojected, teacher: Unprojected | None, share: Tensor, loss: BlockLoss) -> None:
+        self.student, self.teacher, self.share, self.block_loss = student, teacher, share, loss
+        self.loss = student.hidden.new_empty(len(share), dtype=torch.promote_types(student.hidden.dtype, torch.float32))
+        self.cross_entropy, self.divergence = torch.empty_like(self.loss), torch.zeros_like(self.loss)
+        self.by_hidden: Tensor | None = None
+        self.by_weight: Tensor | None = None
+        self.by_bias: Tensor | None = None
 
-    with torch.no_grad():
-        return chunked_loss(outputs.hidden, outputs.head.weight, outputs.head.bias, share, terms)[1]
+    def run(self, needs: tuple[bool, bool, bool]) -> None:
+        """Goes over all chunks.
 
+        Args:
+            needs: Whether a gradient is wanted by the hidden states, the head's weight and its bias.
+        """
+        student = ChunkedLogits(self.student)
+        teacher = None if self.teacher is None else ChunkedLogits(self.teacher)
+        if needs[0]:
+            self.by_hidden = torch.empty_like(student.hidden)
+        if needs[2] and student.head.bias is not None:
+            self.by_bias = torch.zeros_like(student.head.bias, dtype=self.loss.dtype)
+        # The dtype of products has been chosen; autocast would choose again.
+        with torch.autocast(student.hidden.device.type, enabled=False):
+            for chunk in student.chunks():
+                logits = student.project(chunk)
+                self._blocks(chunk.start, logits, None if teacher is None else teacher.project(chunk), any(needs))
+                # By now the logits are their own gradient.
+                if self.by_hidden is not None:
+                    torch.mm(logits, student.head.weight, out=self.by_hidden[chunk])
+                if needs[1]:
+                    self._add_by_weight(logits.T, student.hidden[chunk])
 
-def chunk_tokens(vocab_size: int) -> int:
-    """Tokens of a chunk."""
-    return max(16, CHUNK_BYTES // (4 * vocab_size))
+    def _blocks(self, start: int, logits: Tensor, teacher_logits: Tensor | None, wanted: bool) -> None:
+        """The losses of a chunk; its logits are overwritten by their gradient, where that is wanted."""
+        for block in blocks(logits):
+            rows = slice(start + block.start, start + block.stop)
+            teacher = None if teacher_logits is None else at_least_float32(teacher_logits[block])
+            terms = self.block_loss(rows, at_least_float32(logits[block]), teacher, wanted)
+            self.loss[rows], self.cross_entropy[rows] = terms.loss, terms.cross_entropy
+            if terms.divergence is not None:
+                self.divergence[rows] = terms.divergence
+            if terms.gradient is not None:
+                if terms.gradient.data_ptr() != logits[block].data_ptr():
+                    logits[block] = terms.gradient
+                if self.by_bias is not None:
+                    self.by_bias += terms.gradient.sum(0)
 
-
-def project(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Logits [k V] in at least float32."""
-    logits = torch.nn.functional.linear(hidden, weight, bias)
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-
-def autocast_dtype(tensor: Tensor) -> torch.dtype:
-    """The dtype that a matrix product with a tensor runs in here: never float16.
-
-    The gradients are formed before a loss scaler could lift them into float16's range.
-    """
-    device = tensor.device.type
-    if not torch.is_autocast_enabled(device) or tensor.dtype == torch.float64:
-        return tensor.dtype
-    dtype = torch.get_autocast_dtype(device)
-    return torch.float32 if dtype == torch.float16 else dtype
+    def _add_by_weight(self, left: Tensor, right: Tensor) -> None:
+        """Adds a product to the head's gradient, in at least float32."""
+        if self.by_weight is None:
+            self.by_weight = at_least_float32(left @ right)
+        elif self.by_weight.dtype == left.dtype:
+            self.by_weight.addmm_(left, right)
+        else:
+            self.by_weight += left @ right
 
 
 class _ChunkedLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, share: Tensor, loss: ChunkLoss, wanted: bool
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, work: _Work, wanted: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
-        needs = ctx.needs_input_grad if wanted else (False,) * 6
-        high = torch.promote_types(hidden.dtype, torch.float32)
-        dtype = autocast_dtype(hidden)
-        # Cast once, not once a chunk.
-        low_hidden, low_weight = hidden.to(dtype), weight.to(dtype)
-        low_bias = None if bias is None else bias.to(dtype)
-        total = hidden.new_zeros((), dtype=high)
-        cross_entropy = hidden.new_empty(len(hidden), dtype=high)
-        divergence = torch.zeros_like(cross_entropy)
-        by_hidden = torch.empty_like(hidden) if needs[0] else None
-        by_weight = torch.zeros_like(weight, dtype=high) if needs[1] else None
-        by_bias = torch.zeros_like(bias, dtype=high) if needs[2] and bias is not None else None
-        step = chunk_tokens(len(weight))
-        with torch.autocast(hidden.device.type, enabled=False):
-            for start in range(0, len(hidden), step):
-                chunk = slice(start, start + step)
-                terms = loss(chunk, project(low_hidden[chunk], low_weight, low_bias), wanted)
-                total += share[chunk].to(high) @ terms.loss
-                cross_entropy[chunk] = terms.cross_entropy
-                if terms.divergence is not None:
-                    divergence[chunk] = terms.divergence
-                if terms.gradient is None:
-                    continue
-                gradient = terms.gradient.to(dtype)
-                if by_hidden is not None:
-                    by_hidden[chunk] = gradient @ low_weight
-                if by_weight is not None:
-                    _add_product(by_weight, gradient.T, low_hidden[chunk])
-                if by_bias is not None:
-                    by_bias += terms.gradient.sum(0)
-        ctx.gradients = by_hidden, by_weight, by_bias
+        needs = ctx.needs_input_grad[:3] if wanted else (False, False, False)
+        work.run(needs)
+        ctx.gradients = work.by_hidden, work.by_weight, work.by_bias
         ctx.dtypes = hidden.dtype, weight.dtype, None if bias is None else bias.dtype
-        ctx.mark_non_differentiable(cross_entropy, divergence)
-        return total, cross_entropy, divergence
+        ctx.mark_non_differentiable(work.cross_entropy, work.divergence)
+        return (work.share * work.loss).sum(), work.cross_entropy, work.divergence
 
     @staticmethod
     def backward(ctx: Any, by_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
@@ -128,12 +125,4 @@ class _ChunkedLoss(torch.autograd.Function):
         if by_total.device.type != "cpu" or by_total.item() != 1:
             gradients = [None if g is None else g * by_total.to(g.dtype) for g in gradients]
         scaled = (None if g is None else g.to(dtype) for g, dtype in zip(gradients, dtypes, strict=True))
-        return *scaled, None, None, None
-
-
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """Adds a matrix product, in the total's dtype."""
-    if total.dtype == left.dtype:
-        total.addmm_(left, right)
-    else:
-        total += left @ right
+        return *scaled, None, None

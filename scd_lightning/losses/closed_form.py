@@ -1,6 +1,6 @@
 """Losses of tokens with their gradients by the student's logits, in as few passes over the vocabulary as possible.
 
-A pass over [k V] numbers costs about as much as a tenth of the LM head's product, and autograd makes a dozen of them.
+A pass over [k V] numbers costs from a hundredth to a tenth of the LM head's product, and autograd makes a dozen.
 """
 
 from dataclasses import dataclass
@@ -26,22 +26,29 @@ class TokenTerms:
     gradient: Tensor | None
 
 
+def softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Probabilities [k V] and the log of the sum of exponentials [k], with one exponential for each logit."""
+    probabilities = torch.softmax(logits, -1)
+    # The largest probability is at least 1 / V: its logarithm has all its digits.
+    return probabilities, logits.amax(-1) - probabilities.amax(-1).log()
+
+
 def cross_entropy_terms(logits: Tensor, targets: Tensor, share: Tensor, *, wanted: bool) -> TokenTerms:
     """Cross-entropy of gold tokens.
 
     Args:
-        logits: [k V], at least float32; overwritten.
+        logits: [k V], at least float32; overwritten by the gradient.
         targets: [k].
         share: [k], each token's share of the loss.
         wanted: Whether a gradient is.
     """
-    log_sum = torch.logsumexp(logits, -1)
+    q, log_sum = softmax(logits)
     cross_entropy = log_sum - _at(logits, targets)
     if not wanted:
         return TokenTerms(cross_entropy, None, cross_entropy, None)
-    gradient = _softmax_(logits, log_sum)
-    _subtract_at(gradient, targets, torch.ones_like(share))
-    return TokenTerms(cross_entropy, None, cross_entropy, gradient.mul_(share[:, None]))
+    gradient = torch.mul(q, share[:, None], out=logits)
+    _subtract_at(gradient, targets, share)
+    return TokenTerms(cross_entropy, None, cross_entropy, gradient)
 
 
 def forward_kl_terms(
@@ -57,46 +64,52 @@ def forward_kl_terms(
     """(1 - w) CE + w tau^2 KL(teacher || student); the gradient of the divergence by the logits is (q - p) / tau.
 
     Args:
-        logits: [k V], the student's, at least float32; overwritten.
-        teacher_logits: [k V], likewise.
+        logits: [k V], the student's, at least float32; overwritten by the gradient.
+        teacher_logits: [k V], likewise; overwritten.
         targets: [k].
         share: [k], each token's share of the loss.
         weight: [k], w.
         temperature: tau.
         wanted: Whether a gradient is.
     """
-    gold_log_sum = torch.logsumexp(logits, -1)
-    cross_entropy = gold_log_sum - _at(logits, targets)
-    gold = None
-    if temperature != 1:
-        # Cross-entropy is at temperature 1, so it has a softmax of its own.
-        gold = _softmax_(logits.clone(), gold_log_sum) if wanted else None
+    gold, log_sum = softmax(logits)
+    cross_entropy = log_sum - _at(logits, targets)
+    if temperature == 1:
+        q = gold
+    else:
         logits /= temperature
         teacher_logits /= temperature
-    log_sum = gold_log_sum if temperature == 1 else torch.logsumexp(logits, -1)
-    teacher_log_sum = torch.logsumexp(teacher_logits, -1)
-    p = torch.softmax(teacher_logits, -1)
-    # Differences first: where the two agree, theirs is exactly 0, and no digit is lost near there.
-    divergence = torch.linalg.vecdot(p, teacher_logits.sub_(logits)) - (teacher_log_sum - log_sum)
+        q, log_sum = softmax(logits)
+    p, divergence = forward_kl_of(teacher_logits, logits, log_sum)
     loss = (1 - weight) * cross_entropy + weight * temperature**2 * divergence
     if not wanted:
         return TokenTerms(cross_entropy, divergence, loss, None)
-    q = _softmax_(logits, log_sum)
-    if gold is None:
-        gradient = q.sub_(p.mul_(weight[:, None]))
+    # share * ((1 - w) gold + w tau (q - p)) less what falls on the target; at tau = 1, gold and q are one.
+    pull = (share * weight * temperature)[:, None]
+    if temperature == 1:
+        gradient = torch.mul(q, share[:, None], out=logits)
     else:
-        gradient = q.sub_(p).mul_((weight * temperature)[:, None]).addcmul_(gold, (1 - weight)[:, None])
-    _subtract_at(gradient, targets, 1 - weight)
-    return TokenTerms(cross_entropy, divergence, loss, gradient.mul_(share[:, None]))
+        gradient = torch.mul(gold, (share * (1 - weight))[:, None], out=logits).addcmul_(q, pull)
+    gradient.addcmul_(p, pull, value=-1)
+    _subtract_at(gradient, targets, share * (1 - weight))
+    return TokenTerms(cross_entropy, divergence, loss, gradient)
+
+
+def forward_kl_of(teacher_logits: Tensor, logits: Tensor, log_sum: Tensor) -> tuple[Tensor, Tensor]:
+    """The teacher's probabilities [k V] and KL(teacher || student) [k].
+
+    Args:
+        teacher_logits: [k V], overwritten.
+        logits: [k V], the student's.
+        log_sum: [k], the log of the sum of their exponentials.
+    """
+    p, teacher_log_sum = softmax(teacher_logits)
+    # Differences first: where the two agree, theirs is exactly 0, and no digit is lost near there.
+    return p, torch.linalg.vecdot(p, teacher_logits.sub_(logits)) - (teacher_log_sum - log_sum)
 
 
 def _at(logits: Tensor, targets: Tensor) -> Tensor:
     return logits.gather(1, targets[:, None]).squeeze(1)
-
-
-def _softmax_(logits: Tensor, log_sum: Tensor) -> Tensor:
-    """The softmax, in the logits' own memory."""
-    return logits.sub_(log_sum[:, None]).exp_()
 
 
 def _subtract_at(gradient: Tensor, targets: Tensor, values: Tensor) -> None:

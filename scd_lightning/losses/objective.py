@@ -8,7 +8,7 @@ from torch import Tensor
 
 from scd_lightning.errors import ConfigError
 from scd_lightning.lm_head import Unprojected
-from scd_lightning.losses.chunked import autocast_dtype, chunked_loss
+from scd_lightning.losses.chunked import chunked_loss
 from scd_lightning.losses.closed_form import TokenTerms, cross_entropy_terms, forward_kl_terms
 from scd_lightning.losses.divergences import forward_kl
 from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean, tokens_per_sample
@@ -86,18 +86,14 @@ class Objective:
         student = replace(student, hidden=torch.where(real[:, None], student.hidden, 0))
         teacher = teacher and replace(teacher, hidden=torch.where(real[:, None], teacher.hidden, 0))
         num_rows = len(sample_weight)
-        head = student.head
         dtype = torch.promote_types(student.hidden.dtype, torch.float32)
         counts = tokens_per_sample(rows, num_rows).to(dtype)
         share = (
             1 / (window_samples * counts[rows]) if self.reduction == "sample" else counts.new_tensor(1 / window_tokens)
         )
-        teacher = teacher and teacher.to(autocast_dtype(teacher.hidden))
         share = torch.where(real, share, 0)
-        tokens = _Tokens(
-            self, targets, share, teacher, None if weight is None else torch.where(real, weight.to(dtype)[rows], 0)
-        )
-        loss, cross_entropy, divergence = chunked_loss(student.hidden, head.weight, head.bias, share, tokens)
+        tokens = _Tokens(self, targets, share, None if weight is None else torch.where(real, weight.to(dtype)[rows], 0))
+        loss, cross_entropy, divergence = chunked_loss(student, share, tokens, teacher)
         return ObjectiveResult(
             loss,
             per_sample_mean(torch.where(real, cross_entropy, 0), rows, num_rows),
@@ -107,28 +103,25 @@ class Objective:
 
 @dataclass(frozen=True)
 class _Tokens:
-    """The loss of chunks of tokens: a `ChunkLoss`.
+    """The loss of blocks of tokens: a `BlockLoss`.
 
     Attributes:
         objective: What to compute.
         targets: [K].
         share: [K], each token's share of the step's mean.
-        teacher: Its outputs, or None.
         weight: [K], w of each token's sample, or None.
     """
 
     objective: Objective
     targets: Tensor
     share: Tensor
-    teacher: Unprojected | None
     weight: Tensor | None
 
-    def __call__(self, chunk: slice, logits: Tensor, wanted: bool) -> TokenTerms:
-        targets, share = self.targets[chunk], self.share[chunk]
-        if self.teacher is None or self.weight is None:
+    def __call__(self, tokens: slice, logits: Tensor, teacher_logits: Tensor | None, wanted: bool) -> TokenTerms:
+        targets, share = self.targets[tokens], self.share[tokens]
+        if teacher_logits is None or self.weight is None:
             return cross_entropy_terms(logits, targets, share, wanted=wanted)
-        teacher_logits = self.teacher.head(self.teacher.hidden[chunk]).to(logits.dtype)
-        weight, temperature = self.weight[chunk], self.objective.temperature
+        weight, temperature = self.weight[tokens], self.objective.temperature
         if getattr(self.objective.divergence, "func", self.objective.divergence) is forward_kl:
             return forward_kl_terms(logits, teacher_logits, targets, share, weight, temperature, wanted=wanted)
         return self._by_autograd(logits, teacher_logits, targets, share, weight, wanted)
@@ -139,7 +132,7 @@ class _Tokens:
         """The terms of any divergence."""
         temperature = self.objective.temperature
         with torch.set_grad_enabled(wanted):
-            logits.requires_grad_(wanted)
+            logits = logits.detach().requires_grad_(wanted)
             cross_entropy = completion_cross_entropy(logits, targets)
             divergence = self.objective.divergence(teacher_logits, logits, temperature)
             loss = (1 - weight) * cross_entropy + weight * temperature**2 * divergence

@@ -14,8 +14,9 @@ from transformers import PreTrainedTokenizerFast
 from scd_lightning.batch import Batch
 from scd_lightning.data.base import DomainDataModule
 from scd_lightning.lm_head import Unprojected
+from scd_lightning.losses.measures import chunked_scores
 from scd_lightning.losses.objective import Objective
-from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
+from scd_lightning.losses.reduction import per_sample_mean
 from scd_lightning.metrics.samples import SampleValues
 from scd_lightning.models.answers import answer
 from scd_lightning.models.causal_lm import CausalLM
@@ -119,8 +120,8 @@ class FineTuning(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Per-sample losses, and either exact match by one pass or the task's own metric."""
-        logits = self.lm.logits(batch)
-        loss = per_sample_mean(completion_cross_entropy(logits, batch.targets), batch.rows, batch.size)
+        token_losses, right = chunked_scores(self.lm.outputs(batch), batch.targets)
+        loss = per_sample_mean(token_losses, batch.rows, batch.size)
         self.validation_loss.update(loss, batch.sample_weight)
         self.sample_losses.update(loss, batch.index, batch.sample_weight)
         if self.data.validation == "task":
@@ -130,8 +131,7 @@ class FineTuning(LightningModule):
             )
         else:
             # Greedy decoding reproduces the gold completion exactly when the argmax is right at each position.
-            right = (logits.argmax(-1) == batch.targets).to(loss.dtype)
-            exact = per_sample_mean(right, batch.rows, batch.size) == 1
+            exact = per_sample_mean(right.to(loss.dtype), batch.rows, batch.size) == 1
             self.validation_metric.update(exact.to(loss.dtype), batch.sample_weight)
 
     def on_validation_epoch_end(self) -> None:

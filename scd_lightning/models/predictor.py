@@ -8,7 +8,8 @@ from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.batch import Batch
 from scd_lightning.data.base import DomainDataModule
-from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
+from scd_lightning.losses.measures import chunked_cross_entropy
+from scd_lightning.losses.reduction import per_sample_mean
 from scd_lightning.metrics.judgement import Judgement
 from scd_lightning.models.answers import answer
 from scd_lightning.models.causal_lm import CausalLM
@@ -58,8 +59,8 @@ class Predictor(LightningModule):
     @torch.no_grad()
     def predict_step(self, batch: Batch, batch_idx: int) -> None:
         """Predicts the batch's real samples."""
-        logits = self.lm.logits(batch)
-        losses = per_sample_mean(completion_cross_entropy(logits, batch.targets), batch.rows, batch.size)
+        token_losses = chunked_cross_entropy(self.lm.outputs(batch), batch.targets)
+        losses = per_sample_mean(token_losses, batch.rows, batch.size)
         weights = batch.sample_weight.tolist()
         real = [(i, loss) for i, loss, w in zip(batch.index.tolist(), losses.tolist(), weights, strict=True) if w > 0]
         judged: list[Judgement | None] = [None] * len(real)

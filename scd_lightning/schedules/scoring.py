@@ -8,8 +8,8 @@ from torch import Tensor
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
-from scd_lightning.lm_head import LMHead
-from scd_lightning.losses.divergences import forward_kl
+from scd_lightning.lm_head import LMHead, Unprojected
+from scd_lightning.losses.measures import chunked_forward_kl
 from scd_lightning.losses.reduction import per_sample_mean
 from scd_lightning.teachers.source import TeacherSource
 
@@ -54,9 +54,9 @@ def kl_to_checkpoints(
     for checkpoint in range(source.num_checkpoints):
         source.load(checkpoint)
         for i, batch in enumerate(batches):
-            logits = source.outputs(batch).logits()
+            outputs = source.outputs(batch)
             for r, ref in enumerate(references):
-                kl = forward_kl(ref.head(ref.hidden[i]), logits)
+                kl = chunked_forward_kl(Unprojected(ref.hidden[i], ref.head), outputs)
                 per_sample = per_sample_mean(kl, batch.rows, batch.size)
                 sums[r, checkpoint] += (per_sample * batch.sample_weight).sum().double().cpu()
     count = torch.tensor([float(sum((batch.sample_weight > 0).sum() for batch in batches))], dtype=torch.float64)

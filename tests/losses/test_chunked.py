@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scd_lightning.lm_head import LMHead, Unprojected
-from scd_lightning.losses import chunked
+from scd_lightning.losses import logits
 from scd_lightning.losses.divergences import forward_kl, reverse_kl, skew_kl, total_variation
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
@@ -17,8 +17,10 @@ REAL = torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0, 0.0])
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    """Three chunks, the last one cut short."""
-    monkeypatch.setattr(chunked, "CHUNK_BYTES", 4 * VOCAB * 16)
+    """Three chunks of four blocks, the last of each cut short."""
+    monkeypatch.setattr(logits, "CHUNK_BYTES", 4 * VOCAB * 16)
+    monkeypatch.setattr(logits, "CHUNK_TOKENS", 1)
+    monkeypatch.setattr(logits, "CPU_BLOCK_BYTES", 4 * VOCAB * 5)
 
 
 def draw(*shape, dtype=torch.float64):
@@ -90,17 +92,28 @@ def test_a_frozen_head_gets_no_gradient(case):
 
 
 def test_no_more_than_a_chunk_of_logits_exists(case, monkeypatch):
-    sizes = []
-    project = chunked.project
+    sizes, memory = [], set()
+    project = logits.ChunkedLogits.project
 
-    def recorded(*arguments):
-        logits = project(*arguments)
-        sizes.append(len(logits))
-        return logits
+    def recorded(self, chunk):
+        projected = project(self, chunk)
+        sizes.append(len(projected))
+        memory.add(projected.data_ptr())
+        return projected
 
-    monkeypatch.setattr(chunked, "project", recorded)
+    monkeypatch.setattr(logits.ChunkedLogits, "project", recorded)
     by_chunks(case, Objective(forward_kl)).loss.backward()
-    assert sizes == [16, 16, 5]
+    assert sizes == [16, 16, 16, 16, 5, 5]
+    assert len(memory) == 2, "one buffer for the student, one for the teacher"
+
+
+@pytest.mark.parametrize("constant", ["CHUNK_BYTES", "CPU_BLOCK_BYTES"])
+def test_neither_chunks_nor_blocks_change_the_numbers(case, monkeypatch, constant):
+    expected = torch.autograd.grad(by_chunks(case, Objective(forward_kl)).loss, case["student"][:2])
+    monkeypatch.setattr(logits, constant, 2**20)
+    found = torch.autograd.grad(by_chunks(case, Objective(forward_kl)).loss, case["student"][:2])
+    for got, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-12, atol=1e-15)
 
 
 def test_the_divergence_of_equal_outputs_is_exactly_zero(case):
@@ -132,8 +145,34 @@ def test_without_gradients_none_are_formed(case):
     assert not loss.requires_grad
 
 
-def test_cross_entropy_by_chunks(case):
-    hidden, weight, bias = (each.detach() for each in case["student"])
-    outputs = Unprojected(hidden, LMHead(weight, bias))
-    expected = completion_cross_entropy(outputs.logits(), case["targets"])
-    torch.testing.assert_close(chunked.chunked_cross_entropy(outputs, case["targets"]), expected, rtol=1e-12, atol=0)
+@pytest.mark.parametrize("teacher", [True, False])
+def test_a_batch_of_padding_alone_has_no_loss_and_no_gradient(case, teacher):
+    case["student"][0].data.fill_(float("nan"))
+    hidden, weight, bias = case["student"]
+    more = {"teacher": case["teacher"], "weight": case["weight"]} if teacher else {}
+    result = Objective(forward_kl)(
+        Unprojected(hidden, LMHead(weight, bias)),
+        case["targets"],
+        case["rows"],
+        torch.zeros(SAMPLES),
+        window_samples=4,
+        window_tokens=30,
+        **more,
+    )
+    assert result.loss.item() == 0
+    for gradient in torch.autograd.grad(result.loss, [hidden, weight]):
+        assert gradient.eq(0).all()
+
+
+def test_extreme_logits_lose_no_digit(case):
+    """A nearly certain token, and one whose probability is far below the smallest float32."""
+    hidden = torch.tensor([[30.0], [30.0]], requires_grad=True)
+    weight = torch.tensor([[1.0], [0.0], [-6.0]], requires_grad=True)
+    targets, rows = torch.tensor([0, 2]), torch.tensor([0, 1])
+    result = Objective(forward_kl)(
+        Unprojected(hidden, LMHead(weight)), targets, rows, torch.ones(2), window_samples=2, window_tokens=2
+    )
+    exact = completion_cross_entropy(hidden.double() @ weight.double().T, targets)
+    torch.testing.assert_close(result.sample_cross_entropy.double(), exact, rtol=1e-6, atol=1e-7)
+    for gradient in torch.autograd.grad(result.loss, [hidden, weight]):
+        assert gradient.isfinite().all()
