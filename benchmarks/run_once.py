@@ -33,22 +33,17 @@ def run(plan: jobs.Plan) -> dict[str, Any]:
         "steps", the "checkpoints" of the stages, CPU-seconds of its "phases", and what the teacher did
         "within_epochs".
     """
-    watch: list[Phases] = []
-
-    def phases() -> Phases:
-        watch.append(Phases())
-        return watch[0]
-
     with tempfile.TemporaryDirectory(dir=plan.folder) as folder:
         out = Path(folder) / "student"
         out.mkdir()
-        job = jobs.make_job(plan, Path(folder) / "store", [phases])
+        job = jobs.make_job(plan, Path(folder) / "store", [lambda: phases])
+        phases = Phases()
         result, costs = distill(job, out, *jobs.artifacts(plan))
     return costs | {
         "steps": result["curve"][-1]["step"],
         "checkpoints": [record["checkpoint"] for record in result["schedule"]],
-        "phases": watch[0].seconds,
-        "within_epochs": watch[0].within_epochs,
+        "phases": phases.seconds,
+        "within_epochs": phases.within_epochs,
     }
 
 
