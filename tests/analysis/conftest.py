@@ -132,6 +132,7 @@ def full_run(make_run: Callable[..., Path]) -> Path:
     _write(folder / "curves.json", {"teacher": _curve(6, 0.1), "anchor": _curve(8, 0.3), "student": student})
     teacher_cost = {"seconds": 75.2, "cpu_seconds": 148.0, "peak_memory_bytes": 900 * 2**20, "samples": 24000}
     distill_cost = {"seconds": 31.0, "teacher_loads": 4, "teacher_forward_samples": 16000, "padding_share": 0.07}
+    distill_cost |= {"teacher_load_bytes": 2_000_000_000, "teacher_load_seconds": 0.4}
     _write(folder / "costs.json", {"teacher_sft": {**teacher_cost, "reused": True}, "distill": distill_cost})
     for name in ("teacher", "anchor", "student"):
         lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in _predictions(name, 300)]

@@ -66,6 +66,7 @@ def test_report_shows_models_decomposition_schedule_and_costs(page):
         ["student", "error", "0.060", "0.040", "-0.020", "10.0 %", "8.0 %", "82.0 %"],
         ["1", "2–3", "2", "0.450", "1.450, 0.750, 0.650, 0.860"],
         ["teacher_sft (reused)", "1 min 15 s", "2 min 28 s", "900.0 MiB", "24,000", "–"],
+        ["7.0 %", "4, 5.0 GB/s", "16,000"],
     ):
         assert any(cells[start : start + len(row)] == row for start in range(len(cells))), row
 

@@ -94,3 +94,16 @@ def test_scheduled_needs_a_score_for_each_checkpoint(field, values, got):
     given_scores = {"best_kl": [1.0] * 4, "student_kl": [1.0] * 4} | {field: values}
     with pytest.raises(ValueError, match=f"^{field} must hold a score for each of the 4 checkpoints, got {got}$"):
         ScheduledCheckpoint().select(0, scores(**given_scores), [])
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (SingleBest(), [2]),
+        (FixedOrder(2), [1, 3]),
+        (FixedOrder(6), [0, 1, 2, 3]),
+        (ScheduledCheckpoint(), [0, 1, 2, 3]),
+    ],
+)
+def test_candidates_are_all_that_may_be_chosen(policy, expected):
+    assert sorted(policy.candidates(2, 4)) == expected
