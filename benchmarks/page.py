@@ -41,6 +41,7 @@ How to read it:
 - Peak memory is the process's (of a GPU: of its tensors), libraries and all, so that ratios of it understate.
 """
 
+_OF_TARGETS = "Ratios, where no unit is named. Where a number has several cases, the worst one is told, in brackets."
 _TITLES = {
     "steps": "One optimizer step",
     "runs": "Whole runs",
@@ -49,7 +50,9 @@ _TITLES = {
     "startup": "When there is nothing to do",
 }
 _NOTES = {
-    "steps": "Seconds are medians of steps. The columns with a slash are ratios.",
+    "steps": "Seconds are medians; columns with a slash are ratios of those, or of peak memory. `of GEMM` is how fast "
+    "the operations that have to be done are done, beside the machine's own product of two large matrices; prompts' "
+    "logits are none of those.",
     "runs": "`td` is taught by one checkpoint, `cd` by each of four, `scd_aw` by those that its schedule picks; four "
     "stages of two epochs.",
     "growth": "`scd_aw` by a small pair of models: N checkpoints, T epochs in each of the stages, S training samples, "
@@ -98,9 +101,9 @@ def _machine(sections: Sections) -> Mapping[str, Any]:
 def _of_machine(sections: Sections) -> str:
     machine = _machine(sections)
     name = machine["gpu"] or f"{machine['cpu']}, {machine['cores']} cores"
-    parts = [f"# {name}", _about(sections), "## Targets", summary(sections)]
+    parts = [f"## {name}", _about(sections), "### Targets", _OF_TARGETS, summary(sections)]
     for section, content in sections.items():
-        parts += [f"## {_TITLES[section]}", _NOTES[section], tables.TABLES[section](content["rows"])]
+        parts += [f"### {_TITLES[section]}", _NOTES[section], tables.TABLES[section](content["rows"])]
     return "\n\n".join(parts) + "\n"
 
 

@@ -90,7 +90,7 @@ def _of_case(case: StepCase) -> str:
     student, teacher = (_shape(case.row[role]) for role in ("student", "teacher"))
     row = case.row
     steps = f"batch {row['batch']}, {row['steps'] - 1} steps after the first, {row['dtype']}"
-    return f"### {row['case']}\n\nStudent {student}, teacher {teacher}; {steps}.\n\n{table(head, rows)}"
+    return f"#### {row['case']}\n\nStudent {student}, teacher {teacher}; {steps}.\n\n{table(head, rows)}"
 
 
 def _shape(shape: Row) -> str:

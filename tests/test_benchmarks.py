@@ -231,8 +231,8 @@ def test_the_page_has_every_section_of_every_machine(sections, tmp_path):
             (tmp_path / machine / f"{section}.json").write_text(json.dumps(content))
     page.write(tmp_path, tmp_path / "page.md")
     text = (tmp_path / "page.md").read_text()
-    assert text.count("\n## Targets\n") == 2
-    assert "# Abacus 10, 2 cores" in text
+    assert text.count("\n### Targets\n") == 2
+    assert "\n## Abacus 10, 2 cores" in text
     assert "torch 2.13.0, trl 1.16.0" in text
     assert "No GPU was at hand" in text
     assert "| td cached | 11.0 | 22.0 | 900 | 1 | 64 | 1.10 | 1.10 | 4.00 | 3.00 |" in text
@@ -250,5 +250,5 @@ def test_a_gpu_is_named_and_nothing_is_said_to_be_missing(sections):
     for content in sections.values():
         content["machine"] = MACHINE | {"device": "cuda", "gpu": "Loom 3"}
     text = page.render({"loom": sections})
-    assert "# Loom 3" in text
+    assert "\n## Loom 3\n" in text
     assert "No GPU" not in text
