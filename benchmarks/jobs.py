@@ -1,10 +1,9 @@
 """Jobs as run.py would make them, on a workload's random token ids instead of a task's texts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -56,13 +55,12 @@ class Plan:
     device: str = "cpu"
 
 
-def make_job(plan: Plan, store: Path, callbacks: Sequence[Any] = ()) -> Job:
+def make_job(plan: Plan, store: Path) -> Job:
     """The job, prepared.
 
     Args:
         plan: What it is.
         store: Where its signals go.
-        callbacks: Makers of Lightning callbacks that watch it.
     """
     case, ids = workload.read(Path(plan.folder))
     specs = {role: str(Path(plan.folder) / role) for role in ("teacher", "student")}
@@ -82,7 +80,7 @@ def make_job(plan: Plan, store: Path, callbacks: Sequence[Any] = ()) -> Job:
         budget=Budget(plan.stages, plan.stage_epochs, global_batch=case.batch, probe_samples=plan.probe),
         trainer=trainer,
         loggers=(),
-        callbacks=callbacks,
+        callbacks=(),
         seed=0,
         stages=("distill",),
         store=ArtifactStore(store, "benchmark"),

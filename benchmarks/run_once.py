@@ -36,8 +36,9 @@ def run(plan: jobs.Plan) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=plan.folder) as folder:
         out = Path(folder) / "student"
         out.mkdir()
-        job = jobs.make_job(plan, Path(folder) / "store", [lambda: phases])
+        job = jobs.make_job(plan, Path(folder) / "store")
         phases = Phases()
+        job.callbacks = [lambda: phases]
         result, costs = distill(job, out, *jobs.artifacts(plan))
     return costs | {
         "steps": result["curve"][-1]["step"],
