@@ -10,9 +10,9 @@ from transformers import DynamicCache, PreTrainedTokenizerFast
 from scd_lightning.batch import TokenizedSample
 from scd_lightning.models.causal_lm import CausalLM
 
-# Bounds on the (sample, candidate) pairs that are scored at once: pairs, and bytes of their key-value cache and
-# logits. Without the second, 512 prompts of 512 tokens would take a 7B model 130 GB.
-CANDIDATE_ROWS = 512
+# Bounds on the (sample, candidate) pairs that are scored at once: pairs, few enough that their lengths are alike, and
+# bytes of their key-value cache and logits. Without the second, 256 prompts of 512 tokens would take a 7B model 65 GB.
+CANDIDATE_ROWS = 256
 CANDIDATE_BYTES = 1 << 30
 
 Pair = tuple[int, list[int]]
@@ -82,6 +82,7 @@ def best_candidates(model: CausalLM, samples: Sequence[TokenizedSample], pad_id:
     # rounding can't tell them apart.
     candidates = [[tuple(sample.prompt_ids[-1:] + ids) for ids in sample.candidate_ids or []] for sample in samples]
     pairs = [(row, list(ids)) for row, each in enumerate(candidates) for ids in dict.fromkeys(each)]
+    pairs.sort(key=lambda pair: -len(pair[1]))  # Candidates of one length run together: nothing is padded.
     scores: dict[tuple[int, tuple[int, ...]], float] = {}
     size = _chunk_size(model, cache, max(len(ids) for _, ids in pairs))
     for start in range(0, len(pairs), size):

@@ -66,16 +66,25 @@ def plain_greedy(model, length, prompt, max_new_tokens):
 
 @pytest.fixture
 def found_scores(monkeypatch):
-    """The scores that `best_candidates` has computed, in the order of its pairs."""
-    scores = []
+    """The scores that `best_candidates` computes, chunk by chunk: {(row, prompt's last token and candidate): score}."""
+    chunks = []
     score_chunk = decoding._score_chunk
 
-    def spy(*args):
-        scores.extend(result := score_chunk(*args))
-        return result
+    def spy(model, pairs, *rest):
+        scores = score_chunk(model, pairs, *rest)
+        chunks.append({(row, tuple(ids)): score for (row, ids), score in zip(pairs, scores, strict=True)})
+        return scores
 
     monkeypatch.setattr(decoding, "_score_chunk", spy)
-    return scores
+    return chunks
+
+
+def scores_of(chunks, samples):
+    """All scores, sample by sample."""
+    found = dict(pair for chunk in chunks for pair in chunk.items())
+    return [
+        found[row, (sample.prompt_ids[-1], *ids)] for row, sample in enumerate(samples) for ids in sample.candidate_ids
+    ]
 
 
 @pytest.mark.parametrize("family", DECODERS)
@@ -86,7 +95,7 @@ def test_candidates_equal_one_full_pass_each(make_model, length, found_scores, f
     expected = [plain_scores(model, length, sample) for sample in samples]
     flat = [score for scores in expected for score in scores]
     assert len({round(score, 3) for score in flat}) == len(flat)
-    assert found_scores == pytest.approx(flat, abs=ROUNDING.get(family, 1e-9))
+    assert scores_of(found_scores, samples) == pytest.approx(flat, abs=ROUNDING.get(family, 1e-9))
     assert best == [scores.index(max(scores)) for scores in expected]
     assert len(set(best)) > 1
 
@@ -95,7 +104,16 @@ def test_candidates_with_eager_attention(make_model, length, found_scores):
     model = make_model("llama", dtype=torch.float32, attn_implementation="eager")
     samples = draw_samples(5, [1, 7], candidates=3)
     best_candidates(CausalLM(model, length), samples, PAD)
-    assert found_scores == pytest.approx([s for each in samples for s in plain_scores(model, length, each)], abs=1e-4)
+    expected = [s for each in samples for s in plain_scores(model, length, each)]
+    assert scores_of(found_scores, samples) == pytest.approx(expected, abs=1e-4)
+
+
+def test_candidates_of_one_length_run_together(make_model, length, found_scores, monkeypatch):
+    monkeypatch.setattr(decoding, "CANDIDATE_ROWS", 4)
+    candidates = [[token] * size + [EOS] for token, size in ((5, 1), (6, 9), (7, 4), (8, 9), (9, 1), (10, 4))]
+    samples = [TokenizedSample(index, [3, 4], [EOS], candidates) for index in range(2)]
+    best_candidates(CausalLM(make_model("llama"), length), samples, PAD)
+    assert [{len(ids) for _, ids in chunk} for chunk in found_scores] == [{11}, {6}, {3}]
 
 
 @pytest.mark.parametrize(("rows", "memory"), [(1, 1 << 30), (4, 1 << 30), (512, 1)])
@@ -146,8 +164,9 @@ def test_equal_scores_of_unequal_candidates_go_to_the_lowest(make_model, length)
 
 def test_bfloat16_scores_are_summed_in_float32(make_model, length, found_scores):
     model = make_model("llama", dtype=torch.bfloat16)
-    best_candidates(CausalLM(model, length), draw_samples(1, [5], candidates=3), PAD)
-    assert all(score != float(torch.tensor(score).bfloat16()) for score in found_scores)
+    samples = draw_samples(1, [5], candidates=3)
+    best_candidates(CausalLM(model, length), samples, PAD)
+    assert all(score != float(torch.tensor(score).bfloat16()) for score in scores_of(found_scores, samples))
 
 
 @pytest.mark.parametrize("family", DECODERS)
