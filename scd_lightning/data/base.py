@@ -244,8 +244,8 @@ class DomainDataModule(LightningDataModule, ABC):
     def train_sampler(self) -> PlanSampler:
         """What this process trains on, in every epoch; after `encode` and `set_batching`."""
         size, micro_batches, seed = self._batching
-        place = {"rank": self._place[0], "world_size": self._place[1], "micro_batches": micro_batches}
-        return PlanSampler(*plan_lengths(self.tokenized["train"]), size, seed, **place)
+        lengths, completions = plan_lengths(self.tokenized["train"])
+        return PlanSampler(lengths, completions, size, seed, True, *self._place, micro_batches)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """This process's micro-batches of the training split, in the epoch's order; yields `Batch`."""

@@ -24,7 +24,7 @@ def steps_of(make_job, run_job, recorder, read_losses):
         job = make_job("method=td", *TOKENS, *overrides, **folders)
         job.callbacks = [partial(recorder, str(job.run_dir))]
         run_job(job)
-        steps = defaultdict(lambda: defaultdict(list))
+        steps: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         for kind, step, index in read_losses(job.run_dir):
             steps[kind][step].append(index)
         return steps, job
