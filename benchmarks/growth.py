@@ -35,7 +35,7 @@ QUICK_SERIES: dict[str, tuple[int, ...]] = {"N": (2, 4), "T": (1, 2), "S": (16, 
 
 
 def measure(settings: Settings) -> list[dict[str, Any]]:
-    """One row a point and teacher source: the point's letters, "teacher", and what `run_once.run` says of `scd_aw`."""
+    """One row a point and teacher source: the point's letters, "teacher", "case", and what `run_once.run` says."""
     base, series = (QUICK_BASE, QUICK_SERIES) if settings.quick else (Point(), SERIES)
     points = list(dict.fromkeys(replace(base, **{name: value}) for name in series for value in series[name]))
     plans = [plan for point in points for plan in _plans(settings, point)]
@@ -43,7 +43,10 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
     order = {"plans": [asdict(plan) for plan in (plans[0], *plans)], "parts": False}
     runs = fresh(settings, "benchmarks.run_once", order)[1:]
     places = [(point, teacher) for point in points for teacher in ("cached", "live")]
-    return [asdict(point) | {"teacher": teacher} | run for (point, teacher), run in zip(places, runs, strict=True)]
+    return [
+        asdict(point) | {"teacher": teacher, "case": asdict(CASE)} | run
+        for (point, teacher), run in zip(places, runs, strict=True)
+    ]
 
 
 def _plans(settings: Settings, point: Point) -> list[Plan]:

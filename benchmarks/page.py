@@ -21,8 +21,8 @@ two other frameworks: TRL's GKDTrainer and NVIDIA ModelOpt's KDTrainer. Made by
 
     make bench
 
-which takes about half an hour on two cores; `make bench BENCH="--only steps"` makes a part again. Everything on
-this page is computed from the files in benchmarks/results; none of it is typed by hand.
+and a part of it by `make bench BENCH="--only steps"`. Every number below is computed from the files in
+benchmarks/results; none is typed by hand.
 
 How to read it:
 
@@ -54,7 +54,7 @@ _NOTES = {
     "the operations that have to be done are done, beside the machine's own product of two large matrices; prompts' "
     "logits are none of those.",
     "runs": "`td` is taught by one checkpoint, `cd` by each of four, `scd_aw` by those that its schedule picks; four "
-    "stages of two epochs.",
+    "stages of two epochs, and the loss that these methods have, cross-entropy included.",
     "growth": "`scd_aw` by a small pair of models: N checkpoints, T epochs in each of the stages, S training samples, "
     "V words of the vocabulary.",
     "reload": "Files in the page cache. `copy_` is torch's, of the same tensors; `memcpy` of one block as large. The "
@@ -111,6 +111,8 @@ def _about(sections: Sections) -> str:
     """The machine, and with which versions each section was measured."""
     machine = _machine(sections)
     lines = [f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB of memory, {machine['os']}."]
+    took = sum(content["took_seconds"] for content in sections.values()) / 60
+    lines[0] += f" Measuring took {took:.0f} minutes."
     versions: dict[str, list[str]] = {}
     for section, content in sections.items():
         told = ", ".join(f"{name} {version}" for name, version in content["versions"].items())

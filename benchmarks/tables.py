@@ -87,14 +87,15 @@ def _of_case(case: StepCase) -> str:
         rows.append((_title(name), *times, of["tokens_per_second"], megabytes(of["peak_bytes"]), *beside, share))
     floor = (case.step("floor"), None, None, case.step("floor", "cpu_seconds"), None, None)
     rows.append(("floor", *floor, factor(case.slower("floor", "sft")), factor(1.0), None))
-    student, teacher = (_shape(case.row[role]) for role in ("student", "teacher"))
     row = case.row
-    steps = f"batch {row['batch']}, {row['steps'] - 1} steps after the first, {row['dtype']}"
-    return f"#### {row['case']}\n\nStudent {student}, teacher {teacher}; {steps}.\n\n{table(head, rows)}"
+    steps = f"{row['steps'] - 1} steps after the first, {row['dtype']}"
+    return f"#### {row['case']}\n\n{_work(row)}; {steps}.\n\n{table(head, rows)}"
 
 
-def _shape(shape: Row) -> str:
-    return f"{shape['hidden']} wide x {shape['layers']} layers"
+def _work(case: Row) -> str:
+    """A workload's models and batch in words."""
+    shapes = (f"{role} {case[role]['hidden']} wide x {case[role]['layers']} layers" for role in ("student", "teacher"))
+    return f"{', '.join(shapes).capitalize()}, batch {case['batch']}"
 
 
 def _title(name: str) -> str:
@@ -120,7 +121,10 @@ def of_runs(rows: Sequence[Row]) -> str:
         for row in rows
     ]
     ours = [row for row in rows if "phases" in row]
-    return f"{table(head, lines)}\n\n{_repeats(ours)}\n\nWhere our CPU-seconds go:\n\n{_of_phases(ours)}"
+    case = rows[0]["case"]
+    samples = f"{case['samples']} samples of {case['prompt']} + {case['completion']} tokens, V = {case['vocab_size']:,}"
+    parts = [f"{_work(case)}; {samples}.", table(head, lines), _repeats(ours), "Where our CPU-seconds go:"]
+    return "\n\n".join([*parts, _of_phases(ours)])
 
 
 def _repeats(ours: Sequence[Row]) -> str:
@@ -156,7 +160,9 @@ def _floor_parts(row: Row) -> tuple[float, float, float]:
 
 def of_growth(rows: Sequence[Row]) -> str:
     """A table for each letter, with the others at their middle."""
-    return "\n\n".join(_of_letter(rows, letter) for letter in SERIES)
+    case = rows[0]["case"]
+    samples = f"samples of {case['prompt']} + {case['completion']} tokens"
+    return "\n\n".join([f"{_work(case)}; {samples}.", *(_of_letter(rows, letter) for letter in SERIES)])
 
 
 def _of_letter(rows: Sequence[Row], letter: str) -> str:

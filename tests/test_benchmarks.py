@@ -75,10 +75,23 @@ PARTS = {
 }
 
 
+SIZES = {"samples": 64, "prompt": 96, "completion": 32, "vocab_size": 32000, "batch": 8}
+CASE = SIZES | {"student": SHAPE, "teacher": SHAPE}
+    "samples": 64,
+    "prompt": 96,
+    "completion": 32,
+    "vocab_size": 32000,
+    "batch": 8,
+    "student": SHAPE,
+    "teacher": SHAPE,
+}
+
+
 def run_row(method, teacher, seconds, floor, *, distinct, loads):
     return {
         "name": f"{method} {teacher}",
         "plan": {"checkpoints": 4},
+        "case": CASE,
         "seconds": seconds,
         "cpu_seconds": 2 * seconds,
         "peak_memory_bytes": 900_000_000,
@@ -106,8 +119,9 @@ RUNS = [
     peer_row("trl", 44.0),
     peer_row("modelopt", 33.0),
 ]
+PHASES = {"phases": RUNS[0]["phases"], "case": CASE}
 GROWTH = [
-    {"N": n, "T": t, "S": 64, "V": 8000, "teacher": teacher, "cpu_seconds": seconds, "phases": RUNS[0]["phases"]}
+    {"N": n, "T": t, "S": 64, "V": 8000, "teacher": teacher, "cpu_seconds": seconds} | PHASES
     for n, t in ((2, 2), (4, 2), (8, 2), (4, 1), (4, 4))
     for teacher, seconds in (("cached", 20.0 + n), ("live", 60.0 + 2 * n))
 ]
@@ -130,10 +144,8 @@ STARTUP = [
 @pytest.fixture
 def sections():
     rows = {"steps": STEPS, "runs": RUNS, "growth": GROWTH, "reload": RELOAD, "startup": STARTUP}
-    versions = {"torch": "2.13.0", "trl": "1.16.0"}
-    return {
-        name: {"machine": MACHINE, "versions": versions, "command": "", "rows": each} for name, each in rows.items()
-    }
+    common = {"machine": MACHINE, "versions": {"torch": "2.13.0", "trl": "1.16.0"}, "took_seconds": 96.0}
+    return {name: common | {"rows": each} for name, each in rows.items()}
 
 
 def found(sections, beginning):
@@ -234,6 +246,8 @@ def test_the_page_has_every_section_of_every_machine(sections, tmp_path):
     assert text.count("\n### Targets\n") == 2
     assert "\n## Abacus 10, 2 cores" in text
     assert "torch 2.13.0, trl 1.16.0" in text
+    assert "Measuring took 8 minutes" in text
+    assert "64 samples of 96 + 32 tokens, V = 32,000" in text
     assert "No GPU was at hand" in text
     assert "| td cached | 11.0 | 22.0 | 900 | 1 | 64 | 1.10 | 1.10 | 4.00 | 3.00 |" in text
     assert "| 8 | 28.0 | 4.00 | 16.0 | 0.500 | 76.0 | 2.71 |" in text
