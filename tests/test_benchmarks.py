@@ -77,14 +77,6 @@ PARTS = {
 
 SIZES = {"samples": 64, "prompt": 96, "completion": 32, "vocab_size": 32000, "batch": 8}
 CASE = SIZES | {"student": SHAPE, "teacher": SHAPE}
-    "samples": 64,
-    "prompt": 96,
-    "completion": 32,
-    "vocab_size": 32000,
-    "batch": 8,
-    "student": SHAPE,
-    "teacher": SHAPE,
-}
 
 
 def run_row(method, teacher, seconds, floor, *, distinct, loads):
