@@ -97,6 +97,7 @@ def test_folders_change_nothing(digests, plain):
         ("objective.temperature=2", STUDENT),
         ("objective=reverse_kl", STUDENT),
         ("method.teacher=live", STUDENT),
+        ("method.signals_dtype=bfloat16", STUDENT),
         ("budget.probe_samples=7", STUDENT),
     ],
 )
