@@ -5,7 +5,9 @@ not, and runs at nearly the speed of a copy within memory.
 """
 
 import json
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import FileIO
 from math import prod
@@ -18,6 +20,8 @@ from torch import Tensor
 
 from scd_lightning.errors import StoreError
 
+# More than these wait for the memory, not for a core.
+_THREADS = 4
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -92,16 +96,28 @@ def read_into(stored: Mapping[str, StoredTensor], targets: Mapping[str, Tensor])
         Bytes read.
     """
     for path in {tensor.path for tensor in stored.values()}:
-        # Unbuffered: a buffer would be a second copy.
-        with path.open("rb", buffering=0) as stream, safe_open(path, "pt") as mapped:
+        pairs = [(tensor, targets[name]) for name, tensor in stored.items() if tensor.path == path]
+        _read_in_threads(path, [pair for pair in pairs if _is_plain_memory(pair[1])])
+        with safe_open(path, "pt") as mapped:
             for name, tensor in stored.items():
-                if tensor.path != path:
-                    continue
-                if _is_plain_memory(targets[name]):
-                    _read(stream, tensor, targets[name])
-                else:
+                if tensor.path == path and not _is_plain_memory(targets[name]):
                     targets[name].copy_(mapped.get_tensor(name))
     return sum(tensor.nbytes for tensor in stored.values())
+
+
+def _read_in_threads(path: Path, pairs: list[tuple[StoredTensor, Tensor]]) -> None:
+    """Reads tensors of one file. Where the system has cached it in small pages, a single core can't keep up."""
+
+    def read(share: list[tuple[StoredTensor, Tensor]]) -> None:
+        # Unbuffered: a buffer would be a second copy.
+        with path.open("rb", buffering=0) as stream:
+            for tensor, target in share:
+                _read(stream, tensor, target)
+
+    by_size = sorted(pairs, key=lambda pair: pair[0].nbytes)
+    threads = min(_THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(read, [by_size[first::threads] for first in range(threads)]))
 
 
 def _is_plain_memory(target: Tensor) -> bool:
