@@ -46,7 +46,9 @@ def main(arguments: list[str]) -> int:
             rows = importlib.import_module(f"benchmarks.{section}").measure(settings)
             took = round(time.perf_counter() - start, 1)
             _write(results / f"{section}.json", common | {"took_seconds": took, "rows": rows})
-    if not settings.quick:
+    if settings.quick:
+        print("These runs are too small for their numbers to say anything; they show that all of it works.\n")
+    else:
         page.write(page.RESULTS, page.PAGE)
     print(page.summary(page.read(results)))
     return 0
