@@ -73,7 +73,7 @@ def parts(plan: jobs.Plan) -> dict[str, dict[str, float]]:
     products = {name: part for name, part in floor.parts(case, plan.device).items() if name != "gemm"}
     return (
         found
-        | {name: _repeated(each, plan.device, 4) for name, each in passes.items()}
+        | {name: _repeated(each, plan.device, 3) for name, each in passes.items()}
         | {name: _repeated(each, plan.device, 20) for name, each in products.items()}
     )
 
