@@ -1,5 +1,6 @@
 """What travels between data, models and teachers: samples, their places in a batch, batches."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,7 +51,6 @@ class Batch:
 
     Attributes:
         input_ids: [B, T].
-        attention_mask: [B, T], 0 on padding.
         positions: [K], index into the flattened [B * T] positions of the hidden state that predicts each
             completion token, i.e. of the token *before* it.
         targets: [K], the completion tokens, row by row.
@@ -59,10 +59,11 @@ class Batch:
         sample_weight: [B], 1.0, or 0.0 for rows that only pad a rank's share.
         window_samples: Samples of the whole optimizer step (all ranks and micro-batches, padding apart).
         window_tokens: Completion tokens of the whole optimizer step, likewise.
+        indices: [B], `index` once more, where reading it waits for no GPU.
+        real: [B], whether `sample_weight` is above 0, likewise.
     """
 
     input_ids: Tensor
-    attention_mask: Tensor
     positions: Tensor
     targets: Tensor
     rows: Tensor
@@ -70,6 +71,8 @@ class Batch:
     sample_weight: Tensor
     window_samples: int
     window_tokens: int
+    indices: tuple[int, ...]
+    real: tuple[bool, ...]
 
     @property
     def size(self) -> int:
@@ -77,8 +80,15 @@ class Batch:
         return self.input_ids.shape[0]
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
-        moved: dict[str, Any] = {
-            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        """The same batch on another device; from pinned memory, the copy runs beside what a GPU still works on."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=device.type != "cpu"))
+
+    def pin_memory(self) -> "Batch":
+        """The same batch in pinned memory; a DataLoader calls it."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        changed: dict[str, Any] = {
+            name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)
         }
-        return replace(self, **moved)
+        return replace(self, **changed)

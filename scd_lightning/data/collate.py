@@ -13,18 +13,16 @@ def collate(samples: Sequence[TokenizedSample], slots: Sequence[Slot], pad_id: i
     Args:
         samples: The B samples.
         slots: Their places in the batch plan, in the same order.
-        pad_id: Token id that fills the padding; masked by attention_mask, so any valid id will do.
+        pad_id: Token id that fills the padding; no completion token sees it, so any valid id will do.
     """
     width = max(len(sample) for sample in samples)
     input_ids = torch.full((len(samples), width), pad_id, dtype=torch.long)
-    attention_mask = torch.zeros((len(samples), width), dtype=torch.long)
     positions: list[int] = []
     targets: list[int] = []
     rows: list[int] = []
     for row, sample in enumerate(samples):
         ids = sample.prompt_ids + sample.completion_ids
         input_ids[row, : len(ids)] = torch.tensor(ids)
-        attention_mask[row, : len(ids)] = 1
         # The hidden state at t predicts the token at t + 1: the first completion token is predicted by the
         # prompt's last position, and the last completion token (EOS) predicts nothing.
         first = row * width + len(sample.prompt_ids) - 1
@@ -33,7 +31,6 @@ def collate(samples: Sequence[TokenizedSample], slots: Sequence[Slot], pad_id: i
         rows.extend([row] * len(sample.completion_ids))
     return Batch(
         input_ids=input_ids,
-        attention_mask=attention_mask,
         positions=torch.tensor(positions),
         targets=torch.tensor(targets),
         rows=torch.tensor(rows),
@@ -41,4 +38,6 @@ def collate(samples: Sequence[TokenizedSample], slots: Sequence[Slot], pad_id: i
         sample_weight=torch.tensor([slot.weight for slot in slots]),
         window_samples=slots[0].window_samples,
         window_tokens=slots[0].window_tokens,
+        indices=tuple(sample.index for sample in samples),
+        real=tuple(slot.weight > 0 for slot in slots),
     )

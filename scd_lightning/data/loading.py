@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from scd_lightning.data.batch_size import SampleCount
@@ -37,7 +38,13 @@ def slot_loader(samples: Sequence[TokenizedSample], batches: Iterable[list[Slot]
         batches: A sampler or list of slot lists, each slot's index a position in the split.
         pad_id: Token id that fills the padding.
     """
-    return DataLoader(_Slots(samples), batch_sampler=batches, collate_fn=partial(_collate, pad_id=pad_id))
+    return DataLoader(
+        _Slots(samples),
+        batch_sampler=batches,
+        collate_fn=partial(_collate, pad_id=pad_id),
+        # Copies from other memory would wait for all that a GPU still has to do.
+        pin_memory=torch.cuda.is_available(),
+    )
 
 
 def plan_lengths(samples: Sequence[TokenizedSample]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -1,5 +1,7 @@
 """What models make of completion tokens, without a gradient and a block of logits at a time."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -35,19 +37,20 @@ def chunked_scores(outputs: Unprojected, targets: Tensor) -> tuple[Tensor, Tenso
 
 
 @torch.no_grad()
-def chunked_forward_kl(teacher: Unprojected, student: Unprojected) -> Tensor:
-    """KL(teacher || student) [K] at temperature 1, in nats.
+def chunked_forward_kl(references: Sequence[Unprojected], outputs: Unprojected) -> Tensor:
+    """KL(reference || model) [R K] at temperature 1, in nats, for some references at once.
 
     Args:
-        teacher: One model's outputs on K tokens.
-        student: Another's.
+        references: R models' outputs on K tokens.
+        outputs: The model's on the same tokens.
     """
-    # A product within the divergence would be made in half precision.
     parts = []
-    for _, (teacher_logits, logits) in logit_blocks(teacher, student):
+    for _, (logits, *reference_logits) in logit_blocks(outputs, *references):
+        log_sum = softmax(logits)[1]
+        # A product within the divergence would be made in half precision.
         with torch.autocast(logits.device.type, enabled=False):
-            parts.append(forward_kl_of(teacher_logits, logits, softmax(logits)[1])[1])
-    return torch.cat(parts)
+            parts.append(torch.stack([forward_kl_of(each, logits, log_sum)[1] for each in reference_logits]))
+    return torch.cat(parts, dim=1)
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

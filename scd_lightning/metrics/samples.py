@@ -4,6 +4,9 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+# Sums over an epoch need more digits than their terms; Apple's GPUs have no float64.
+_EXACT = torch.float32 if torch.backends.mps.is_available() else torch.float64
+
 
 class SampleValues(Metric):
     """Keeps each sample's value, in the order of its split; the ranks' shares are put together.
@@ -30,6 +33,29 @@ class SampleValues(Metric):
     def compute(self) -> Tensor:
         """[S]; NaN for a sample that no process has seen, as where a trainer is told to validate on a part only."""
         return self.values.masked_fill(self.seen == 0, torch.nan)
+
+
+class WeightedMean(Metric):
+    """The mean over a pass. Torchmetrics' own looks for NaN in each batch, which waits for a GPU, and leaves it out."""
+
+    full_state_update = False
+    total: Tensor
+    weight: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("total", "weight"):
+            self.add_state(name, torch.zeros((), dtype=_EXACT), dist_reduce_fx="sum")
+
+    def update(self, values: Tensor, weight: Tensor) -> None:
+        """Takes values [B]; those of weight [B] 0 only pad the batch and are left out, whatever they are."""
+        weight = weight.to(self.total.dtype)
+        self.total += torch.where(weight > 0, values.to(weight.dtype) * weight, 0).sum()
+        self.weight += weight.sum()
+
+    def compute(self) -> Tensor:
+        """A scalar; NaN where nothing was seen."""
+        return self.total / self.weight
 
 
 class UnitHistogram(Metric):

@@ -52,7 +52,9 @@ class CausalLM(nn.Module):
 
     def hidden(self, batch: Batch) -> Tensor:
         """Hidden states [K, D] that predict the batch's completion tokens."""
-        output = self.body(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
+        # No mask: padding stands on the right, where no earlier token of a causal model sees it. A mask would cost
+        # its making and rule out the fastest attention kernels.
+        output = self.body(input_ids=batch.input_ids, use_cache=False)
         return output.last_hidden_state.flatten(0, 1)[batch.positions]
 
     def outputs(self, batch: Batch) -> Unprojected:

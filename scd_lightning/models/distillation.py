@@ -4,11 +4,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanMetric
 
 from scd_lightning.batch import Batch
 from scd_lightning.losses.weighting import Weighting
-from scd_lightning.metrics.samples import UnitHistogram
+from scd_lightning.metrics.samples import UnitHistogram, WeightedMean
 from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.teachers.source import TeacherSource
 
@@ -42,7 +41,7 @@ class Distillation(FineTuning):
         self.register_buffer("anchor_loss", anchor_loss, persistent=False)
         # No buffer: it would follow the model into a lower precision.
         self.best_loss = best_loss
-        self.weight = MeanMetric()
+        self.weight = WeightedMean()
         self.weight_histogram = UnitHistogram()
         self.weight_counts: list[list[int]] = []
 

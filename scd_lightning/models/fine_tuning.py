@@ -8,7 +8,7 @@ from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import Metric
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.batch import Batch
@@ -17,7 +17,7 @@ from scd_lightning.lm_head import Unprojected
 from scd_lightning.losses.measures import chunked_scores
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.reduction import per_sample_mean
-from scd_lightning.metrics.samples import SampleValues
+from scd_lightning.metrics.samples import SampleValues, WeightedMean
 from scd_lightning.models.answers import answer
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.spec import ModelSpec
@@ -75,13 +75,13 @@ class FineTuning(LightningModule):
         self.stage_steps = stage_steps
         self.curve: list[dict[str, Any]] = []
         self.last_validation: dict[str, float | None] = {"validation_loss": None, "validation_metric": None}
-        self.train_loss = MeanMetric()
-        self.validation_loss = MeanMetric()
+        self.train_loss = WeightedMean()
+        self.validation_loss = WeightedMean()
         exact = next(model.parameters()).dtype == torch.float64
         validation = len(data.samples["validation"])
         self.sample_losses = SampleValues(validation, torch.float64 if exact else torch.float32)
         self.last_losses: Tensor | None = None
-        self.validation_metric: Metric = data.build_metric() if data.validation == "task" else MeanMetric()
+        self.validation_metric: Metric = data.build_metric() if data.validation == "task" else WeightedMean()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """This micro-batch's share of the optimizer step's loss."""
@@ -125,7 +125,7 @@ class FineTuning(LightningModule):
         self.validation_loss.update(loss, batch.sample_weight)
         self.sample_losses.update(loss, batch.index, batch.sample_weight)
         if self.data.validation == "task":
-            real = [int(i) for i, w in zip(batch.index, batch.sample_weight, strict=True) if w > 0]
+            real = [index for index, real in zip(batch.indices, batch.real, strict=True) if real]
             self.validation_metric.update(
                 answer(self.lm, self.data, self.tokenizer, "validation", real) if real else []
             )
@@ -155,5 +155,7 @@ class FineTuning(LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer over what is trained, with the stage-wise warm-up and cosine."""
         optimizer = self.spec.optimizer([p for p in self.lm.parameters() if p.requires_grad])
+        # Lightning refuses to clip gradients that a fused optimizer would unscale by itself; so Lightning unscales.
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(step, self.stage_steps, self.spec.warmup))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

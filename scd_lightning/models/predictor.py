@@ -61,8 +61,7 @@ class Predictor(LightningModule):
         """Predicts the batch's real samples."""
         token_losses = chunked_cross_entropy(self.lm.outputs(batch), batch.targets)
         losses = per_sample_mean(token_losses, batch.rows, batch.size)
-        weights = batch.sample_weight.tolist()
-        real = [(i, loss) for i, loss, w in zip(batch.index.tolist(), losses.tolist(), weights, strict=True) if w > 0]
+        real = [(i, loss) for i, loss, real in zip(batch.indices, losses.tolist(), batch.real, strict=True) if real]
         judged: list[Judgement | None] = [None] * len(real)
         if self.answers and real:
             judged = [*answer(self.lm, self.data, self.tokenizer, self.split, [i for i, _ in real])]

@@ -26,7 +26,7 @@ from scd_lightning.schedules.policies import Policy
 STAGES = ("teacher_sft", "student_sft", "distill", "evaluate", "report")
 
 # Raised by whoever changes the numbers that a stage computes from the same inputs: stored artifacts are then made anew.
-NUMERIC_FORMAT = 3
+NUMERIC_FORMAT = 4
 
 
 @dataclass(frozen=True)

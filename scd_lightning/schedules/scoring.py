@@ -55,9 +55,9 @@ def kl_to_checkpoints(
         source.load(checkpoint)
         for i, batch in enumerate(batches):
             outputs = source.outputs(batch)
-            for r, ref in enumerate(references):
-                kl = chunked_forward_kl(Unprojected(ref.hidden[i], ref.head), outputs)
-                per_sample = per_sample_mean(kl, batch.rows, batch.size)
+            divergences = chunked_forward_kl([Unprojected(ref.hidden[i], ref.head) for ref in references], outputs)
+            for r, divergence in enumerate(divergences):
+                per_sample = per_sample_mean(divergence, batch.rows, batch.size)
                 sums[r, checkpoint] += (per_sample * batch.sample_weight).sum().double().cpu()
     count = torch.tensor([float(sum((batch.sample_weight > 0).sum() for batch in batches))], dtype=torch.float64)
     total = distributed.sum_over_ranks(torch.cat([sums.flatten(), count]))

@@ -71,7 +71,7 @@ class LiveSource(TeacherSource):
     @torch.no_grad()
     def hidden(self, batch: Batch) -> Tensor:
         """Hidden states [K, D] of the batch's completion positions, by a forward pass."""
-        self.counts.forward_samples += int((batch.sample_weight > 0).sum())
+        self.counts.forward_samples += sum(batch.real)
         with self.context():
             return self.teacher.hidden(batch)
 

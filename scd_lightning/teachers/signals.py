@@ -86,14 +86,14 @@ class Signals:
         with context():
             self.dtype = autocast_dtype(torch.empty(0, dtype=getattr(torch, manifest["dtype"]), device=device))
         self._hidden = np.load(folder / "hidden.npy", mmap_mode="r")
-        self._losses = torch.from_numpy(np.load(folder / "losses.npy")).to(device)
+        self._losses = torch.from_numpy(np.load(folder / "losses.npy"))
         head = load_file(folder.parent / manifest["head"], device=str(device))
         self.head = LMHead(head["weight"], head.get("bias")).to(self.dtype)
         self._offsets = np.concatenate([[0], np.cumsum(samples.completion_lengths)])
         self._place = {index: place for place, index in enumerate(samples.indices)}
 
     def _places(self, batch: Batch) -> list[int]:
-        return [self._place[index] for index in batch.index.tolist()]
+        return [self._place[index] for index in batch.indices]
 
     def hidden(self, batch: Batch) -> Tensor:
         """Hidden states [K, D] of the batch's completion positions."""
@@ -105,7 +105,7 @@ class Signals:
 
     def losses(self, batch: Batch) -> Tensor:
         """Per-sample losses [B]."""
-        return self._losses[self._places(batch)]
+        return self._losses[self._places(batch)].to(self.device, non_blocking=self.device.type != "cpu")
 
 
 class SignalStore:

@@ -1,9 +1,10 @@
 """Per-sample values and histograms over a pass."""
 
 import numpy as np
+import pytest
 import torch
 
-from scd_lightning.metrics.samples import SampleValues, UnitHistogram
+from scd_lightning.metrics.samples import SampleValues, UnitHistogram, WeightedMean
 
 
 def test_each_sample_has_its_value_and_padding_none():
@@ -24,3 +25,17 @@ def test_the_histogram_agrees_with_numpy():
     counted.update(torch.tensor([0.5]), torch.zeros(1))
     assert counted.compute().tolist() == np.histogram(values, bins=20, range=(0, 1))[0].tolist()
     assert int(counted.compute().sum()) == len(values)
+
+
+def test_a_mean_keeps_digits_and_leaves_out_padding():
+    mean = WeightedMean()
+    for _ in range(1000):
+        mean.update(torch.tensor([1e4 + 0.1, float("nan")]), torch.tensor([1.0, 0.0]))
+    mean.update(torch.tensor([4.0]), torch.tensor([2.0]))
+    assert float(mean.compute()) == pytest.approx((1000 * float(torch.tensor(1e4 + 0.1)) + 8) / 1002, rel=1e-12)
+
+
+def test_a_mean_does_not_hide_a_nan():
+    mean = WeightedMean()
+    mean.update(torch.tensor([1.0, float("nan")]), torch.ones(2))
+    assert mean.compute().isnan()

@@ -84,7 +84,9 @@ def test_gradients_are_those_of_the_models_own_logits(make_model, batch):
     (CausalLM(model, LENGTH).logits(batch) * weights).sum().backward()
     found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     model.zero_grad()
-    logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits.flatten(0, 1)
+    lengths = torch.tensor([[len(sample)] for sample in SAMPLES])
+    mask = (torch.arange(batch.input_ids.shape[1]) < lengths).long()
+    logits = model(input_ids=batch.input_ids, attention_mask=mask).logits.flatten(0, 1)
     (logits[batch.positions, :LENGTH] * weights).sum().backward()
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(found[name], parameter.grad, rtol=1e-9, atol=1e-9)

@@ -271,9 +271,7 @@ def test_bfloat16_signals_change_what_bfloat16_arithmetic_does_not_round_anyway(
     weights = []
     for dtype in ("auto", "bfloat16"):
         stages = "stages=[teacher_sft,student_sft,distill]"
-        # Lightning clips no gradients of fused optimizers in mixed precision.
-        plain = ("teacher.optimizer.fused=false", "student.optimizer.fused=false")
-        job = make_job("method=scd", f"method.signals_dtype={dtype}", f"trainer.precision={precision}", stages, *plain)
+        job = make_job("method=scd", f"method.signals_dtype={dtype}", f"trainer.precision={precision}", stages)
         model = job.build(job.student)
         CheckpointStore(run_job(job)["student"].folder / "weights").load_into(model, 0)
         weights.append(torch.nn.utils.parameters_to_vector(model.parameters()).detach())

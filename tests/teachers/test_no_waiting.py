@@ -1,0 +1,62 @@
+"""A training step never asks for the value of a tensor: on a GPU that would wait for all work queued so far."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from scd_lightning.losses.divergences import forward_kl, reverse_kl
+from scd_lightning.losses.objective import Objective
+from scd_lightning.losses.weighting import AdaptiveWeight, ConstantWeight
+from scd_lightning.models.distillation import Distillation
+from scd_lightning.teachers.cached import CachedSource
+from scd_lightning.teachers.signals import SignalStore
+
+ASKING = ("item", "tolist", "cpu", "numpy", "nonzero", "__bool__", "__int__", "__float__", "__index__")
+
+
+@pytest.fixture
+def helpers(request):
+    module = request.config.pluginmanager.get_plugin(str(request.path.parent / "conftest.py"))
+    assert module is not None
+    return module
+
+
+@pytest.mark.parametrize("divergence", [forward_kl, reverse_kl])
+@pytest.mark.parametrize("weighting", [AdaptiveWeight(), ConstantWeight(0.5)])
+def test_a_cached_step_asks_for_no_value(helpers, make_teacher, monkeypatch, weighting, divergence):
+    made = make_teacher()
+    source = CachedSource(
+        made.store, SignalStore(made.root, "32"), helpers.sample_set(), made.live, torch.device("cpu")
+    )
+    source.load(0)
+    module = Distillation(
+        source,
+        weighting,
+        torch.ones(11),
+        torch.zeros(3),
+        model=helpers.make_model(seed=5),
+        spec=None,
+        data=SimpleNamespace(validation="teacher_forced", samples={"validation": [None] * 3}),
+        tokenizer=None,
+        objective=Objective(divergence),
+        stage_steps=1,
+    )
+    module.eval()  # without dropout, so that two steps are equal
+    monkeypatch.setattr(module, "_trainer", SimpleNamespace(world_size=1, accumulate_grad_batches=1))
+    batch = next(iter(helpers.batches([1, 2])))
+    expected = module.training_step(batch, 0)
+    # transformers' own code looks at positions once a pass.
+    outputs = module.lm.outputs(batch)
+    monkeypatch.setattr(module.lm, "outputs", lambda _: outputs)
+
+    for name in ASKING:
+        if hasattr(torch.Tensor, name):
+
+            def refuse(*_, name=name, **__):
+                pytest.fail(f"a step asks for a value by {name}")
+
+            monkeypatch.setattr(torch.Tensor, name, refuse)
+    loss = module.training_step(batch, 1)
+    monkeypatch.undo()
+    torch.testing.assert_close(loss, expected)
