@@ -50,7 +50,7 @@ class Plan:
     teacher: Literal["cached", "live"]
     stages: int = 4
     stage_epochs: int = 2
-    probe: int = 8
+    probe: int = 16
     checkpoints: int = 4
     device: str = "cpu"
 

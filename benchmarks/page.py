@@ -34,7 +34,8 @@ How to read it:
 - The *floor* of a cached step is what it can't do without: our fine-tuning step, the teacher's head on the completion
   tokens, and one pass over completion tokens x vocabulary for the divergence; the last two are measured alone. The
   floor of a whole run is that times its steps, one teacher forward pass for each distinct checkpoint used, and the
-  probes.
+  probes: each checkpoint's pass over the probe set, the student's at each stage, and the products that the divergences
+  between the two can't do without.
 - A whole run of ours is the pipeline's own distillation with nothing stored yet: reading and verifying checkpoints,
   building both models, probing, signals, steps, validation on 8 samples after each epoch and keeping the best weights
   all count. Of the other frameworks only `train()` counts, over as many epochs, with one teacher and no validation.

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def parts(plan: jobs.Plan) -> dict[str, dict[str, float]]:
     Returns:
         sft_step: an optimizer step of fine-tuning the student, as the pipeline makes it; head and vocabulary_pass: see
         `floor.parts`; teacher_samples: the teacher's forward pass over the training samples, its head on completion
-        tokens alone; teacher_probe and student_probe: those over the probe set.
+        tokens alone; teacher_probe and student_probe: those over the probe set; probe_head and probe_vocabulary_pass:
+        head and vocabulary_pass on the probe set's completion tokens.
     """
     with tempfile.TemporaryDirectory(dir=plan.folder) as folder:
         job = jobs.make_job(plan, Path(folder))
@@ -70,12 +72,19 @@ def parts(plan: jobs.Plan) -> dict[str, dict[str, float]]:
             "student_probe": _forward(job, job.student, probe),
         }
     case = workload.read(Path(plan.folder))[0]
-    products = {name: part for name, part in floor.parts(case, plan.device).items() if name != "gemm"}
+    products = _products(case, plan.device)
+    products |= {
+        f"probe_{name}": part for name, part in _products(replace(case, batch=plan.probe), plan.device).items()
+    }
     return (
         found
         | {name: _repeated(each, plan.device, 3) for name, each in passes.items()}
         | {name: _repeated(each, plan.device, 20) for name, each in products.items()}
     )
+
+
+def _products(case: workload.Case, device: str) -> dict[str, Callable[[], object]]:
+    return {name: part for name, part in floor.parts(case, device).items() if name != "gemm"}
 
 
 def _sft_steps(job: Job, device: str) -> list[dict[str, float]]:

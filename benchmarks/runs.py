@@ -12,7 +12,7 @@ from benchmarks.referee import whole_run
 from benchmarks.settings import PEERS, Settings
 from benchmarks.workload import Case, Shape
 
-CASE = Case("runs", 32000, 96, 32, 8, 64, Shape(256, 4, 4, 4, 704), Shape(512, 8, 8, 8, 1408), samples=64)
+CASE = Case("runs", 32000, 96, 32, 8, 128, Shape(256, 4, 4, 4, 704), Shape(512, 8, 8, 8, 1408), samples=128)
 QUICK_CASE = replace(CASE, vocab_size=4000, samples=16)
 # Where the ratio to the floor is a target, the run of median ratio counts.
 REPEATS = {"td": 3, "scd_aw": 3, "cd": 1}
@@ -78,12 +78,14 @@ def run_floor(plan: Plan, steps: int, distinct: int, parts: dict[str, float]) ->
     Returns:
         The student's steps at the floor of a cached one, a teacher's pass over the samples for each distinct
         checkpoint, and where the schedule is scored, a pass over the probe set of each checkpoint, once, and of the
-        student at each stage.
+        student at each stage, and for each stage's divergence from each checkpoint the teacher's head and one pass
+        over the vocabulary.
     """
     step = parts["sft_step"] + parts["head"] + parts["vocabulary_pass"]
     floor = steps * step + distinct * parts["teacher_samples"]
     if plan.method.startswith("scd"):
         floor += plan.checkpoints * parts["teacher_probe"] + plan.stages * parts["student_probe"]
+        floor += plan.stages * plan.checkpoints * (parts["probe_head"] + parts["probe_vocabulary_pass"])
     return floor
 
 

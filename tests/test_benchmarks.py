@@ -71,6 +71,8 @@ PARTS = {
         "teacher_samples": 2.0,
         "teacher_probe": 0.5,
         "student_probe": 0.25,
+        "probe_head": 0.04,
+        "probe_vocabulary_pass": 0.01,
     }.items()
 }
 
@@ -206,7 +208,7 @@ def test_the_floor_of_a_run_counts_probes_where_the_schedule_is_scored():
     assert run_floor(Plan("", "td", "cached"), 64, 1, parts) == pytest.approx(steps + 2)
     assert run_floor(Plan("", "cd", "cached"), 64, 4, parts) == pytest.approx(steps + 8)
     scored = Plan("", "scd_aw", "cached", stages=3, checkpoints=5)
-    assert run_floor(scored, 64, 2, parts) == pytest.approx(steps + 4 + 5 * 0.5 + 3 * 0.25)
+    assert run_floor(scored, 64, 2, parts) == pytest.approx(steps + 4 + 5 * 0.5 + 3 * 0.25 + 15 * 0.05)
     assert floor_ratio(RUNS[0]) == pytest.approx(1.1)
 
 

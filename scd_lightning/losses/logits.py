@@ -33,28 +33,30 @@ class ChunkedLogits:
 
     Args:
         outputs: The model's outputs on K tokens.
+        buffer: Another one's, of the same vocabulary and dtype, where the two are never needed at once.
 
     Attributes:
         hidden: [K D], in the dtype that products run in here.
         head: The LM head, likewise.
+        buffer: [k V], the last chunk's logits.
     """
 
-    def __init__(self, outputs: Unprojected) -> None:
+    def __init__(self, outputs: Unprojected, buffer: Tensor | None = None) -> None:
         low = outputs.to(autocast_dtype(outputs.hidden))
         self.hidden: Tensor = low.hidden.detach()
         bias = low.head.bias
         self.head = LMHead(low.head.weight.detach(), None if bias is None else bias.detach())
         size, vocab_size = min(len(self.hidden), chunk_tokens(len(self.head.weight))), len(self.head.weight)
-        self._buffer = self.hidden.new_empty(size, vocab_size)
+        self.buffer = self.hidden.new_empty(size, vocab_size) if buffer is None else buffer
 
     def chunks(self) -> Iterator[slice]:
         """The K tokens, a chunk at a time."""
-        return _slices(len(self.hidden), max(1, len(self._buffer)))
+        return _slices(len(self.hidden), max(1, len(self.buffer)))
 
     def project(self, chunk: slice) -> Tensor:
         """Logits [k V] of a chunk, to be overwritten at will."""
         hidden = self.hidden[chunk]
-        out, weight = self._buffer[: len(hidden)], self.head.weight.T
+        out, weight = self.buffer[: len(hidden)], self.head.weight.T
         if self.head.bias is None:
             return torch.mm(hidden, weight, out=out)
         return torch.addmm(self.head.bias, hidden, weight, out=out)

@@ -51,12 +51,11 @@ def kl_to_checkpoints(
         R lists of N scores in nats, equal on all ranks.
     """
     sums = torch.zeros(len(references), source.num_checkpoints, dtype=torch.float64)
-    for checkpoint in range(source.num_checkpoints):
-        source.load(checkpoint)
-        for i, batch in enumerate(batches):
-            outputs = source.outputs(batch)
-            divergences = chunked_forward_kl([Unprojected(ref.hidden[i], ref.head) for ref in references], outputs)
-            for r, divergence in enumerate(divergences):
+    for checkpoints, i, outputs in source.sweep(batches):
+        batch = batches[i]
+        divergences = chunked_forward_kl([Unprojected(ref.hidden[i], ref.head) for ref in references], outputs)
+        for r, of_reference in enumerate(divergences):
+            for checkpoint, divergence in zip(checkpoints, of_reference, strict=True):
                 per_sample = per_sample_mean(divergence, batch.rows, batch.size)
                 sums[r, checkpoint] += (per_sample * batch.sample_weight).sum().double().cpu()
     count = torch.tensor([float(sum((batch.sample_weight > 0).sum() for batch in batches))], dtype=torch.float64)

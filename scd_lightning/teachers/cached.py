@@ -1,6 +1,6 @@
 """Teacher outputs from cached signals: no teacher weight but the LM head is in memory while the student trains."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -50,10 +50,24 @@ class CachedSource(TeacherSource):
     def load(self, checkpoint: int) -> None:
         """Opens a checkpoint's signals, after a pass over the samples where there are none."""
         self._current = None
+        self._current = self._open(checkpoint, {})
+
+    def _open(self, checkpoint: int, heads: dict[str, LMHead]) -> Signals:
         digest = self.digest(checkpoint)
         distributed.require_equal(digest, f"teacher checkpoint {checkpoint}")
         folder = self.signals.ensure(checkpoint, self.samples, self._teacher, digest)
-        self._current = Signals(folder, self.samples, self.device, self.context)
+        return Signals(folder, self.samples, self.device, self.context, heads)
+
+    def sweep(self, batches: Sequence[Batch]) -> Iterator[tuple[Sequence[int], int, list[Unprojected]]]:
+        """Answers of all checkpoints for one batch at a time: their heads, shared ones once, are in memory for it.
+
+        No checkpoint is loaded afterwards.
+        """
+        self._current = None
+        heads: dict[str, LMHead] = {}
+        opened = [self._open(checkpoint, heads) for checkpoint in range(self.num_checkpoints)]
+        for i, batch in enumerate(batches):
+            yield range(len(opened)), i, [Unprojected(signals.hidden(batch), signals.head) for signals in opened]
 
     def _teacher(self) -> LiveSource:
         if self._live is None:

@@ -66,6 +66,7 @@ class Signals:
         samples: The set they are about.
         device: Where answers go.
         context: Enters the precision that training steps run in.
+        heads: The LM heads that are open already, by the names of their files; this one's is added.
 
     Attributes:
         dtype: What hidden states and head come in: that of the step's product of the two, so that no step casts the
@@ -79,6 +80,7 @@ class Signals:
         samples: SampleSet,
         device: torch.device,
         context: Callable[[], AbstractContextManager[None]] = nullcontext,
+        heads: dict[str, LMHead] | None = None,
     ) -> None:
         manifest = read_json(folder / "manifest.json")
         self.device = device
@@ -87,8 +89,11 @@ class Signals:
             self.dtype = autocast_dtype(torch.empty(0, dtype=getattr(torch, manifest["dtype"]), device=device))
         self._hidden = np.load(folder / "hidden.npy", mmap_mode="r")
         self._losses = torch.from_numpy(np.load(folder / "losses.npy"))
-        head = load_file(folder.parent / manifest["head"], device=str(device))
-        self.head = LMHead(head["weight"], head.get("bias")).to(self.dtype)
+        heads = {} if heads is None else heads
+        if manifest["head"] not in heads:
+            head = load_file(folder.parent / manifest["head"], device=str(device))
+            heads[manifest["head"]] = LMHead(head["weight"], head.get("bias")).to(self.dtype)
+        self.head = heads[manifest["head"]]
         self._offsets = np.concatenate([[0], np.cumsum(samples.completion_lengths)])
         self._place = {index: place for place, index in enumerate(samples.indices)}
 

@@ -1,6 +1,7 @@
 """Where a stage's teacher outputs come from: one interface, whether the weights are live or the signals cached."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -68,6 +69,20 @@ class TeacherSource(ABC):
     @abstractmethod
     def digest(self, checkpoint: int) -> str:
         """SHA-256 of a checkpoint's stored weights, equal on all ranks or the run must stop."""
+
+    def sweep(self, batches: Sequence[Batch]) -> Iterator[tuple[Sequence[int], int, list[Unprojected]]]:
+        """Answers of all checkpoints for some batches. All ranks call it together.
+
+        Args:
+            batches: The batches.
+
+        Yields:
+            Some checkpoints, which batch, and each one's outputs on it; every pair of the two once.
+        """
+        for checkpoint in range(self.num_checkpoints):
+            self.load(checkpoint)
+            for i, batch in enumerate(batches):
+                yield [checkpoint], i, [self.outputs(batch)]
 
     def outputs(self, batch: Batch) -> Unprojected:
         """What the head makes the logits of the batch's completion tokens of."""

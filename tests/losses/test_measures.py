@@ -53,15 +53,18 @@ def test_half_precision_outputs_are_measured_in_float32(targets):
 def test_divergence(targets):
     teacher, student = outputs(12), outputs(8)
     expected = forward_kl(teacher.logits(), student.logits())
-    found = chunked_forward_kl([teacher, student], student)
-    torch.testing.assert_close(found[0], expected, rtol=1e-10, atol=1e-12)
-    assert found[1].eq(0).all()
+    found = chunked_forward_kl([teacher, student], [student, teacher])
+    assert found.shape == (2, 2, TOKENS)
+    torch.testing.assert_close(found[0, 0], expected, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(found[1, 1], forward_kl(student.logits(), teacher.logits()), rtol=1e-10, atol=1e-12)
+    assert found[1, 0].eq(0).all()
+    assert found[0, 1].eq(0).all()
 
 
 def test_under_autocast_only_the_heads_product_is_in_half_precision(targets):
     teacher, student = outputs(12, torch.float32), outputs(8, torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
-        found = chunked_forward_kl([teacher], student)[0]
+        found = chunked_forward_kl([teacher], [student])[0, 0]
         expected = forward_kl(teacher.logits().float(), student.logits().float())
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
