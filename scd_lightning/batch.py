@@ -81,7 +81,7 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device; from pinned memory, the copy runs beside what a GPU still works on."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=device.type != "cpu"))
+        return self._each(lambda tensor: tensor.to(device, non_blocking=device.type == "cuda"))
 
     def pin_memory(self) -> "Batch":
         """The same batch in pinned memory; a DataLoader calls it."""

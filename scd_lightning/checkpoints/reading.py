@@ -68,13 +68,18 @@ def stored_tensors(path: Path) -> dict[str, StoredTensor]:
     """
     try:
         with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
+            # A damaged length must not become an attempt to read as much.
+            length = min(int.from_bytes(stream.read(8), "little"), path.stat().st_size)
             header = json.loads(stream.read(length))
         header.pop("__metadata__", None)
         found = {name: _stored_tensor(path, 8 + length, entry) for name, entry in header.items()}
     except (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError) as error:
         raise _damaged(path, repr(error), "a safetensors file") from error
-    expected = 8 + length + sum(tensor.nbytes for tensor in found.values())
+    expected = 8 + length
+    for tensor in sorted(found.values(), key=lambda tensor: (tensor.start, tensor.nbytes)):
+        if tensor.start != expected:
+            raise _damaged(path, f"a tensor that begins at byte {tensor.start}", f"byte {expected}")
+        expected += tensor.nbytes
     if (size := path.stat().st_size) != expected:
         raise _damaged(path, f"{size} bytes", f"{expected} bytes")
     return found
@@ -96,12 +101,13 @@ def read_into(stored: Mapping[str, StoredTensor], targets: Mapping[str, Tensor])
         Bytes read.
     """
     for path in {tensor.path for tensor in stored.values()}:
-        pairs = [(tensor, targets[name]) for name, tensor in stored.items() if tensor.path == path]
-        _read_in_threads(path, [pair for pair in pairs if _is_plain_memory(pair[1])])
-        with safe_open(path, "pt") as mapped:
-            for name, tensor in stored.items():
-                if tensor.path == path and not _is_plain_memory(targets[name]):
-                    targets[name].copy_(mapped.get_tensor(name))
+        here = {name: targets[name] for name, tensor in stored.items() if tensor.path == path}
+        elsewhere = {name: target for name, target in here.items() if not _is_plain_memory(target)}
+        if elsewhere:
+            with safe_open(path, "pt") as mapped:
+                for name, target in elsewhere.items():
+                    target.copy_(mapped.get_tensor(name))
+        _read_in_threads(path, [(stored[name], here[name]) for name in here.keys() - elsewhere.keys()])
     return sum(tensor.nbytes for tensor in stored.values())
 
 

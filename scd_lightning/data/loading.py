@@ -43,7 +43,7 @@ def slot_loader(samples: Sequence[TokenizedSample], batches: Iterable[list[Slot]
         batch_sampler=batches,
         collate_fn=partial(_collate, pad_id=pad_id),
         # Copies from other memory would wait for all that a GPU still has to do.
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=torch.cuda.is_initialized(),
     )
 
 

@@ -85,7 +85,7 @@ class _Work:
         """The losses of a chunk; its logits are overwritten by their gradient, where that is wanted."""
         for block in blocks(logits):
             rows = slice(start + block.start, start + block.stop)
-            teacher = None if teacher_logits is None else at_least_float32(teacher_logits[block])
+            teacher = None if teacher_logits is None else teacher_logits[block].to(self.loss.dtype)
             terms = self.block_loss(rows, at_least_float32(logits[block]), teacher, wanted)
             self.loss[rows], self.cross_entropy[rows] = terms.loss, terms.cross_entropy
             if terms.divergence is not None:
@@ -113,16 +113,17 @@ class _ChunkedLoss(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         needs = ctx.needs_input_grad[:3] if wanted else (False, False, False)
         work.run(needs)
-        ctx.gradients = work.by_hidden, work.by_weight, work.by_bias
+        # Saved so that they go with the graph: whoever keeps the loss must not keep the head's gradient.
+        ctx.save_for_backward(work.by_hidden, work.by_weight, work.by_bias)
         ctx.dtypes = hidden.dtype, weight.dtype, None if bias is None else bias.dtype
         ctx.mark_non_differentiable(work.cross_entropy, work.divergence)
         return (work.share * work.loss).sum(), work.cross_entropy, work.divergence
 
     @staticmethod
     def backward(ctx: Any, by_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        gradients, dtypes = ctx.gradients, ctx.dtypes
+        gradients = ctx.saved_tensors
         # Usually 1. Seeing that costs nothing on a CPU, and saves a pass over the head's gradient; a GPU would wait.
         if by_total.device.type != "cpu" or by_total.item() != 1:
             gradients = [None if g is None else g * by_total.to(g.dtype) for g in gradients]
-        scaled = (None if g is None else g.to(dtype) for g, dtype in zip(gradients, dtypes, strict=True))
+        scaled = (None if g is None else g.to(dtype) for g, dtype in zip(gradients, ctx.dtypes, strict=True))
         return *scaled, None, None

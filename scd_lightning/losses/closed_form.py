@@ -26,11 +26,48 @@ class TokenTerms:
     gradient: Tensor | None
 
 
-def softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Probabilities [k V] and the log of the sum of exponentials [k], with one exponential for each logit."""
+@dataclass(frozen=True)
+class Softmax:
+    """Probabilities, and what is needed of their logits: one exponential for each.
+
+    The largest probability is at least 1 / V, so that its logarithm has all its digits. Its two parts are kept apart:
+    together, where a logit is 20, they lose the digits of a loss of 0.00001.
+
+    Attributes:
+        probabilities: [k V].
+        peak: [k], the largest logit.
+        log_peak: [k], the logarithm of its probability; peak - log_peak is the log of the sum of exponentials.
+    """
+
+    probabilities: Tensor
+    peak: Tensor
+    log_peak: Tensor
+
+    def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """[k], of targets [k]; the logits [k V] are those that it was made of."""
+        return (self.peak - logits.gather(1, targets[:, None]).squeeze(1)) - self.log_peak
+
+    def rows(self, block: slice) -> "Softmax":
+        """Those of some tokens."""
+        return Softmax(self.probabilities[block], self.peak[block], self.log_peak[block])
+
+
+def softmax(logits: Tensor) -> Softmax:
+    """The softmax of logits [k V]."""
     probabilities = torch.softmax(logits, -1)
-    # The largest probability is at least 1 / V: its logarithm has all its digits.
-    return probabilities, logits.amax(-1) - probabilities.amax(-1).log()
+    return Softmax(probabilities, logits.amax(-1), probabilities.amax(-1).log())
+
+
+def kl(p: Softmax, q: Softmax, difference: Tensor) -> Tensor:
+    """KL(p || q) [k]: where the two agree it is exactly 0, and no digit is lost near there.
+
+    Args:
+        p: Of k tokens.
+        q: Of the same.
+        difference: [k V], logits of p less those of q.
+    """
+    mean = torch.linalg.vecdot(p.probabilities.to(difference.dtype), difference)
+    return mean - ((p.peak - q.peak) - (p.log_peak - q.log_peak))
 
 
 def cross_entropy_terms(logits: Tensor, targets: Tensor, share: Tensor, *, wanted: bool) -> TokenTerms:
@@ -42,11 +79,11 @@ def cross_entropy_terms(logits: Tensor, targets: Tensor, share: Tensor, *, wante
         share: [k], each token's share of the loss.
         wanted: Whether a gradient is.
     """
-    q, log_sum = softmax(logits)
-    cross_entropy = log_sum - _at(logits, targets)
+    q = softmax(logits)
+    cross_entropy = q.cross_entropy(logits, targets)
     if not wanted:
         return TokenTerms(cross_entropy, None, cross_entropy, None)
-    gradient = torch.mul(q, share[:, None], out=logits)
+    gradient = torch.mul(q.probabilities, share[:, None], out=logits)
     _subtract_at(gradient, targets, share)
     return TokenTerms(cross_entropy, None, cross_entropy, gradient)
 
@@ -72,44 +109,27 @@ def forward_kl_terms(
         temperature: tau.
         wanted: Whether a gradient is.
     """
-    gold, log_sum = softmax(logits)
-    cross_entropy = log_sum - _at(logits, targets)
-    if temperature == 1:
-        q = gold
-    else:
+    gold = q = softmax(logits)
+    cross_entropy = gold.cross_entropy(logits, targets)
+    if temperature != 1:
         logits /= temperature
         teacher_logits /= temperature
-        q, log_sum = softmax(logits)
-    p, divergence = forward_kl_of(teacher_logits, logits, log_sum)
+        q = softmax(logits)
+    p = softmax(teacher_logits)
+    divergence = kl(p, q, teacher_logits.sub_(logits))
     loss = (1 - weight) * cross_entropy + weight * temperature**2 * divergence
     if not wanted:
         return TokenTerms(cross_entropy, divergence, loss, None)
     # share * ((1 - w) gold + w tau (q - p)) less what falls on the target; at tau = 1, gold and q are one.
     pull = (share * weight * temperature)[:, None]
     if temperature == 1:
-        gradient = torch.mul(q, share[:, None], out=logits)
+        gradient = torch.mul(q.probabilities, share[:, None], out=logits)
     else:
-        gradient = torch.mul(gold, (share * (1 - weight))[:, None], out=logits).addcmul_(q, pull)
-    gradient.addcmul_(p, pull, value=-1)
+        gradient = torch.mul(gold.probabilities, (share * (1 - weight))[:, None], out=logits)
+        gradient.addcmul_(q.probabilities, pull)
+    gradient.addcmul_(p.probabilities, pull, value=-1)
     _subtract_at(gradient, targets, share * (1 - weight))
     return TokenTerms(cross_entropy, divergence, loss, gradient)
-
-
-def forward_kl_of(teacher_logits: Tensor, logits: Tensor, log_sum: Tensor) -> tuple[Tensor, Tensor]:
-    """The teacher's probabilities [k V] and KL(teacher || student) [k].
-
-    Args:
-        teacher_logits: [k V], overwritten.
-        logits: [k V], the student's.
-        log_sum: [k], the log of the sum of their exponentials.
-    """
-    p, teacher_log_sum = softmax(teacher_logits)
-    # Differences first: where the two agree, theirs is exactly 0, and no digit is lost near there.
-    return p, torch.linalg.vecdot(p, teacher_logits.sub_(logits)) - (teacher_log_sum - log_sum)
-
-
-def _at(logits: Tensor, targets: Tensor) -> Tensor:
-    return logits.gather(1, targets[:, None]).squeeze(1)
 
 
 def _subtract_at(gradient: Tensor, targets: Tensor, values: Tensor) -> None:

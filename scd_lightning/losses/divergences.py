@@ -133,7 +133,7 @@ def _kl_to_mixture(log_a: Tensor, log_b: Tensor, share: float) -> Tensor:
     # log(mixture / a) = log(share + (1 - share) b / a). The first form is exact where a and b are equal and keeps its
     # digits near there; the second holds for any ratio, 0 included. The clamp keeps the unused form's gradient finite.
     near = torch.log1p((1 - share) * torch.expm1(ratio.clamp(-_NEAR, _NEAR)))
-    far = torch.logaddexp(ratio.new_tensor(math.log(share)), ratio + math.log1p(-share))
+    far = torch.logaddexp(ratio.new_full((), math.log(share)), ratio + math.log1p(-share))
     return -(a * torch.where(ratio.abs() < _NEAR, near, far)).sum(-1)
 
 

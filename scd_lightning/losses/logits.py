@@ -69,18 +69,17 @@ def blocks(logits: Tensor) -> Iterator[slice]:
 
 
 @torch.no_grad()
-def logit_blocks(*models: Unprojected) -> Iterator[tuple[slice, list[Tensor]]]:
-    """Goes over the same K tokens of some models.
+def logit_blocks(outputs: Unprojected) -> Iterator[tuple[slice, Tensor]]:
+    """Goes over a model's K tokens.
 
     Yields:
-        Which tokens, and each model's logits [k V] on them in at least float32, to be overwritten at will.
+        Which tokens, and the logits [k V] on them in at least float32, to be overwritten at will.
     """
-    projected = [ChunkedLogits(outputs) for outputs in models]
-    for chunk in projected[0].chunks():
-        logits = [each.project(chunk) for each in projected]
-        for block in blocks(logits[0]):
-            rows = slice(chunk.start + block.start, chunk.start + block.stop)
-            yield rows, [at_least_float32(each[block]) for each in logits]
+    projected = ChunkedLogits(outputs)
+    for chunk in projected.chunks():
+        logits = projected.project(chunk)
+        for block in blocks(logits):
+            yield slice(chunk.start + block.start, chunk.start + block.stop), at_least_float32(logits[block])
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:

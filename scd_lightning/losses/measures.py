@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from scd_lightning.lm_head import Unprojected
-from scd_lightning.losses.closed_form import softmax
+from scd_lightning.losses.closed_form import kl, softmax
 from scd_lightning.losses.logits import ChunkedLogits, at_least_float32, blocks, logit_blocks
 
 
@@ -18,7 +18,7 @@ def chunked_cross_entropy(outputs: Unprojected, targets: Tensor) -> Tensor:
         outputs: A model's.
         targets: [K].
     """
-    return torch.cat([_cross_entropy(logits, targets[rows]) for rows, (logits,) in logit_blocks(outputs)])
+    return torch.cat([_cross_entropy(logits, targets[rows]) for rows, logits in logit_blocks(outputs)])
 
 
 @torch.no_grad()
@@ -31,7 +31,7 @@ def chunked_scores(outputs: Unprojected, targets: Tensor) -> tuple[Tensor, Tenso
     """
     parts = [
         (logits.argmax(-1) == targets[rows], _cross_entropy(logits, targets[rows]))
-        for rows, (logits,) in logit_blocks(outputs)
+        for rows, logits in logit_blocks(outputs)
     ]
     return torch.cat([loss for _, loss in parts]), torch.cat([right for right, _ in parts])
 
@@ -44,36 +44,29 @@ def chunked_forward_kl(references: Sequence[Unprojected], models: Sequence[Unpro
         references: R models' outputs on K tokens.
         models: C models' on the same tokens.
     """
-    projected = [ChunkedLogits(outputs) for outputs in references]
-    others = [ChunkedLogits(models[0])]
-    others += [ChunkedLogits(outputs, others[0].buffer) for outputs in models[1:]]
+    of_references = [ChunkedLogits(outputs) for outputs in references]
+    of_models = [ChunkedLogits(models[0])]
+    of_models += [ChunkedLogits(outputs, of_models[0].buffer) for outputs in models[1:]]
     # A product within the divergence would be made in half precision.
-    with torch.autocast(projected[0].hidden.device.type, enabled=False):
-        parts = [_chunk_kl([each.project(chunk) for each in projected], others, chunk) for chunk in others[0].chunks()]
+    with torch.autocast(of_models[0].hidden.device.type, enabled=False):
+        parts = [_chunk_kl(of_references, of_models, chunk) for chunk in of_models[0].chunks()]
     return torch.cat(parts, dim=2)
 
 
-def _chunk_kl(references: Sequence[Tensor], models: Sequence[ChunkedLogits], chunk: slice) -> Tensor:
-    """[R C k] of a chunk, from the references' logits [k V]."""
-    high = [at_least_float32(logits) for logits in references]
-    known = [softmax(logits) for logits in high]
-    divergences = []
-    for model in models:
-        logits = model.project(chunk)
-        rows = []
-        for block in blocks(logits):
-            there = at_least_float32(logits[block])
-            log_sum = softmax(there)[1]
-            rows.append(
-                [
-                    # Differences first: where the two agree, theirs is exactly 0, and no digit is lost near there.
-                    torch.linalg.vecdot(p[block], own[block] - there) - (own_log_sum[block] - log_sum)
-                    for own, (p, own_log_sum) in zip(high, known, strict=True)
-                ]
-            )
-        divergences.append(torch.stack([torch.cat(parts) for parts in zip(*rows, strict=True)]))
-    return torch.stack(divergences, dim=1)
+def _chunk_kl(references: Sequence[ChunkedLogits], models: Sequence[ChunkedLogits], chunk: slice) -> Tensor:
+    """[R C k] of a chunk."""
+    known = [at_least_float32(each.project(chunk)) for each in references]
+    divergences = known[0].new_empty(len(known), len(models), chunk.stop - chunk.start)
+    p = [softmax(logits) for logits in known]
+    for c, model in enumerate(models):
+        projected = model.project(chunk)
+        for block in blocks(projected):
+            logits = at_least_float32(projected[block])
+            q = softmax(logits)
+            for r, reference in enumerate(known):
+                divergences[r, c, block] = kl(p[r].rows(block), q, reference[block] - logits)
+    return divergences
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    return softmax(logits)[1] - logits.gather(1, targets[:, None]).squeeze(1)
+    return softmax(logits).cross_entropy(logits, targets)

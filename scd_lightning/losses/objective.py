@@ -87,11 +87,10 @@ class Objective:
         teacher = teacher and replace(teacher, hidden=torch.where(real[:, None], teacher.hidden, 0))
         num_rows = len(sample_weight)
         dtype = torch.promote_types(student.hidden.dtype, torch.float32)
-        counts = tokens_per_sample(rows, num_rows).to(dtype)
-        share = (
-            1 / (window_samples * counts[rows]) if self.reduction == "sample" else counts.new_tensor(1 / window_tokens)
-        )
-        share = torch.where(real, share, 0)
+        if self.reduction == "sample":
+            share = real / (window_samples * tokens_per_sample(rows, num_rows).to(dtype)[rows])
+        else:
+            share = real.to(dtype) / window_tokens
         tokens = _Tokens(self, targets, share, None if weight is None else torch.where(real, weight.to(dtype)[rows], 0))
         loss, cross_entropy, divergence = chunked_loss(student, share, tokens, teacher)
         return ObjectiveResult(

@@ -1,14 +1,26 @@
 """Sums over a whole pass, exact over uneven ranks: one value for each sample, or counts in bins."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
+from torch.nn import Module
 from torchmetrics import Metric
 
 # Sums over an epoch need more digits than their terms; Apple's GPUs have no float64.
 _EXACT = torch.float32 if torch.backends.mps.is_available() else torch.float64
 
 
-class SampleValues(Metric):
+class _ExactMetric(Metric):
+    """Keeps the dtype of its sums where Lightning moves a module and all in it to half precision."""
+
+    full_state_update = False
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Module:
+        return super()._apply(lambda tensor: fn(tensor).to(tensor.dtype), exclude_state)
+
+
+class SampleValues(_ExactMetric):
     """Keeps each sample's value, in the order of its split; the ranks' shares are put together.
 
     Args:
@@ -16,7 +28,6 @@ class SampleValues(Metric):
         dtype: Of the values.
     """
 
-    full_state_update = False
     values: Tensor
     seen: Tensor
 
@@ -35,10 +46,9 @@ class SampleValues(Metric):
         return self.values.masked_fill(self.seen == 0, torch.nan)
 
 
-class WeightedMean(Metric):
+class WeightedMean(_ExactMetric):
     """The mean over a pass. Torchmetrics' own looks for NaN in each batch, which waits for a GPU, and leaves it out."""
 
-    full_state_update = False
     total: Tensor
     weight: Tensor
 
@@ -58,14 +68,13 @@ class WeightedMean(Metric):
         return self.total / self.weight
 
 
-class UnitHistogram(Metric):
+class UnitHistogram(_ExactMetric):
     """Counts values in equal bins of [0, 1].
 
     Args:
         bins: Number of bins; 1 itself falls into the last.
     """
 
-    full_state_update = False
     counts: Tensor
 
     def __init__(self, bins: int = 20) -> None:

@@ -43,6 +43,9 @@ class CausalLM(nn.Module):
         """The head's live weights, cut to the tokenizer's length."""
         layer = cast(nn.Linear, self.base.get_output_embeddings())
         bias = getattr(layer, "bias", None)
+        # A slice's gradient would be made anew in each step, as large as the whole.
+        if len(layer.weight) == self.vocab_size:
+            return LMHead(layer.weight, bias)
         return LMHead(layer.weight[: self.vocab_size], None if bias is None else bias[: self.vocab_size])
 
     @property

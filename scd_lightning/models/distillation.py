@@ -37,13 +37,16 @@ class Distillation(FineTuning):
         super().__init__(**common)
         self.source = source
         self.weighting = weighting
-        self.anchor_loss: Tensor | None
-        self.register_buffer("anchor_loss", anchor_loss, persistent=False)
-        # No buffer: it would follow the model into a lower precision.
-        self.best_loss = best_loss
+        # No buffers: they would follow the model into a lower precision.
+        self.anchor_loss, self.best_loss = anchor_loss, best_loss
         self.weight = WeightedMean()
         self.weight_histogram = UnitHistogram()
         self.weight_counts: list[list[int]] = []
+
+    def on_fit_start(self) -> None:
+        """Moves the anchor's losses to where the steps are made."""
+        if self.anchor_loss is not None:
+            self.anchor_loss = self.anchor_loss.to(self.device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """This micro-batch's share of the optimizer step's loss."""

@@ -32,7 +32,8 @@ def _cpu_seconds() -> float:
 
 
 def _reset_peak() -> None:
-    if torch.cuda.is_available():
+    # Not merely available: a job may run on the CPU beside a GPU.
+    if torch.cuda.is_initialized():
         torch.cuda.reset_peak_memory_stats()
     # ru_maxrss never falls within a process; Linux forgets VmHWM when 5 is written here.
     clear = Path("/proc/self/clear_refs")
@@ -44,7 +45,7 @@ def _reset_peak() -> None:
 
 
 def _peak() -> int:
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():
         return torch.cuda.max_memory_allocated()
     status = Path("/proc/self/status")
     if status.exists():

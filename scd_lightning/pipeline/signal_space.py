@@ -9,6 +9,7 @@ from scd_lightning.models.loading import build_empty, resolve_dtype
 from scd_lightning.models.tokenizers import vocabulary_size
 from scd_lightning.pipeline.job import Job
 from scd_lightning.progress import say
+from scd_lightning.schedules.policies import candidates
 from scd_lightning.store.tables import size
 from scd_lightning.teachers.signals import SampleSet, SignalStore
 
@@ -36,8 +37,8 @@ def check_signal_space(
     """
     assert job.method.policy is not None
     digests = [trajectory.digest(index) for index in range(len(trajectory.entries))]
-    candidates = job.method.policy.candidates(best, len(digests))
-    wanted = [(training, [digests[index] for index in candidates], job.budget.stages)]
+    chosen = candidates(job.method.policy, best, len(digests))
+    wanted = [(training, [digests[index] for index in chosen], job.budget.stages)]
     if job.method.policy.needs_scores:
         wanted.append((probe, digests, len(digests)))
     needed = missing_bytes(signals, wanted, _teacher_head(job))

@@ -35,9 +35,19 @@ class Policy(Protocol):
         """The checkpoint, 0 to N - 1, for a stage counted from 0, after those that `history` names were used."""
         ...
 
-    def candidates(self, best: int, num_checkpoints: int) -> Collection[int]:
-        """The checkpoints that `select` may choose, whatever the scores: for estimates before there are any."""
-        ...
+
+def candidates(policy: Policy, best: int, num_checkpoints: int) -> Collection[int]:
+    """The checkpoints that a policy may choose, whatever the scores: for estimates before there are any.
+
+    Those that its own `candidates(best, num_checkpoints)` names; all, where it has none.
+
+    Args:
+        policy: The policy.
+        best: Index of the best checkpoint.
+        num_checkpoints: N.
+    """
+    own = getattr(policy, "candidates", None)
+    return range(num_checkpoints) if own is None else own(best, num_checkpoints)
 
 
 class SingleBest:
@@ -100,10 +110,6 @@ class ScheduledCheckpoint:
         totals = [best + student for best, student in zip(best_kl, student_kl, strict=True)]
         lowest = min(totals)
         return max(index for index, total in enumerate(totals) if total <= lowest + TIE)
-
-    def candidates(self, best: int, num_checkpoints: int) -> Collection[int]:
-        """All of them."""
-        return range(num_checkpoints)
 
 
 def _checked(name: str, values: Sequence[float] | None, num_checkpoints: int) -> Sequence[float]:

@@ -57,7 +57,7 @@ def kl_to_checkpoints(
         for r, of_reference in enumerate(divergences):
             for checkpoint, divergence in zip(checkpoints, of_reference, strict=True):
                 per_sample = per_sample_mean(divergence, batch.rows, batch.size)
-                sums[r, checkpoint] += (per_sample * batch.sample_weight).sum().double().cpu()
+                sums[r, checkpoint] += (per_sample * batch.sample_weight).sum().cpu().double()
     count = torch.tensor([float(sum((batch.sample_weight > 0).sum() for batch in batches))], dtype=torch.float64)
     total = distributed.sum_over_ranks(torch.cat([sums.flatten(), count]))
     return (total[:-1] / total[-1]).reshape(sums.shape).tolist()

@@ -43,6 +43,25 @@ def test_cross_entropy_and_argmax(targets, bias):
     assert torch.equal(right, model.logits().argmax(-1) == targets)
 
 
+def test_small_losses_keep_their_digits():
+    """Logits of 30 in float32: the log of the sum of their exponentials has steps of 2e-6."""
+    hidden = torch.tensor([[30.0]])
+    weight = torch.tensor([[1.0], [0.6], [0.5]])
+    exact = completion_cross_entropy(hidden.double() @ weight.double().T, torch.tensor([0]))
+    found = chunked_cross_entropy(Unprojected(hidden, LMHead(weight)), torch.tensor([0]))
+    assert 1e-6 < float(exact) < 1e-5
+    torch.testing.assert_close(found.double(), exact, rtol=0.02, atol=0)
+
+
+def test_outputs_of_two_dtypes(targets):
+    teacher, student = outputs(12, torch.float64), outputs(8, torch.float32)
+    expected = forward_kl(teacher.logits(), student.logits().double())
+    torch.testing.assert_close(chunked_forward_kl([teacher], [student])[0, 0], expected, rtol=1e-5, atol=1e-6)
+    expected = forward_kl(student.logits().double(), teacher.logits())
+    found = chunked_forward_kl([student], [teacher])[0, 0]
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_half_precision_outputs_are_measured_in_float32(targets):
     model = outputs(8, torch.bfloat16)
     losses = chunked_cross_entropy(model, targets)

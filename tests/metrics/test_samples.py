@@ -35,6 +35,20 @@ def test_a_mean_keeps_digits_and_leaves_out_padding():
     assert float(mean.compute()) == pytest.approx((1000 * float(torch.tensor(1e4 + 0.1)) + 8) / 1002, rel=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_of_the_module_around_them_costs_no_digits(dtype):
+    module = torch.nn.ModuleDict({"mean": WeightedMean(), "kept": SampleValues(3)})
+    module.to(dtype=dtype)
+    for _ in range(100):
+        module["mean"].update(torch.full((16,), 1000.5), torch.ones(16))
+    assert float(module["mean"].compute()) == 1000.5
+    module["mean"].reset()
+    module["mean"].update(torch.tensor([1000.5]), torch.ones(1))
+    assert float(module["mean"].compute()) == 1000.5
+    module["kept"].update(torch.tensor([1000.5]), torch.tensor([1]), torch.ones(1))
+    assert module["kept"].compute().numpy()[1] == 1000.5
+
+
 def test_a_mean_does_not_hide_a_nan():
     mean = WeightedMean()
     mean.update(torch.tensor([1.0, float("nan")]), torch.ones(2))

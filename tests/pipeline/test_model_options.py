@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -145,3 +146,15 @@ def test_half_precision_runs_through(make_job, run_job, padded, pretrained, sour
     if "student.keep_layers=2" in options:
         assert student.config.num_hidden_layers == 2
         assert results(job)["models"]["student"]["name"] == "student, 2 layers"
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "bf16-mixed"])
+def test_a_trainer_in_half_precision_runs_through(make_job, run_job, precision):
+    job = make_job(*TINY, "method=scd_aw", f"trainer.precision={precision}")
+    made = run_job(job)
+    losses = np.load(made["teacher"].folder / "validation_losses.npy")
+    assert losses.dtype == np.float32
+    assert np.isfinite(losses).all()
+    # More digits than the precision of the models has: sums over samples are not made in it.
+    curve = made["student"].result["curve"]
+    assert any(torch.tensor(point["train_loss"]).bfloat16().item() != point["train_loss"] for point in curve)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, Scores, SingleBest
+from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, Scores, SingleBest, candidates
 
 
 def scores(best_kl=None, student_kl=None, best=2, num_checkpoints=4):
@@ -106,4 +106,14 @@ def test_scheduled_needs_a_score_for_each_checkpoint(field, values, got):
     ],
 )
 def test_candidates_are_all_that_may_be_chosen(policy, expected):
-    assert sorted(policy.candidates(2, 4)) == expected
+    assert sorted(candidates(policy, 2, 4)) == expected
+
+
+def test_a_policy_that_names_no_candidates_may_choose_any():
+    class Own:
+        needs_scores = False
+
+        def select(self, stage, scores, history):
+            return 0
+
+    assert list(candidates(Own(), 2, 4)) == [0, 1, 2, 3]

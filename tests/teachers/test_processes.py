@@ -104,6 +104,26 @@ def test_processes_that_read_different_trajectories_stop(helpers, make_teacher, 
     in_processes(2, work, tmp_path / "group")
 
 
+def test_two_runs_side_by_side_compute_a_signal_once(helpers, make_teacher, tmp_path):
+    """Two processes that know nothing of one another but the store."""
+    made = make_teacher()
+    together = mp.get_context("fork").Barrier(2)
+
+    def work(rank):
+        torch.set_num_threads(1)
+        source = CachedSource(made.store, SignalStore(tmp_path, "32"), helpers.sample_set(), made.live, CPU)
+        together.wait()
+        source.load(0)
+        hidden = [source.hidden(batch) for batch in helpers.batches(range(11))]
+        torch.save((source.counts.loads, source.counts.forward_samples, hidden), tmp_path / f"{rank}.pt")
+
+    mp.start_processes(work, nprocs=2, start_method="fork")
+    loads, passes, hidden = zip(*(torch.load(tmp_path / f"{rank}.pt") for rank in range(2)), strict=True)
+    assert sorted(loads) == [0, 1]
+    assert sorted(passes) == [0, 11]
+    assert all(torch.equal(*pair) for pair in zip(*hidden, strict=True))
+
+
 def test_a_run_waits_for_another_that_computes(helpers, make_teacher, tmp_path, capfd):
     made = make_teacher()
     store = SignalStore(made.root, "32-true")

@@ -223,7 +223,7 @@ def test_what_changes_signals_changes_their_folder(helpers, make_teacher):
 
 
 @pytest.mark.parametrize("file", ["hidden.npy", "losses.npy", "head"])
-@pytest.mark.parametrize("damage", ["truncated", "removed", "another length"])
+@pytest.mark.parametrize("damage", ["truncated", "emptied", "removed", "another length", "another end"])
 def test_damaged_files_are_made_anew(helpers, make_teacher, file, damage):
     made = make_teacher()
     source = cached(made, helpers.sample_set())
@@ -235,9 +235,12 @@ def test_damaged_files_are_made_anew(helpers, make_teacher, file, damage):
         path.unlink()
     elif damage == "truncated":
         path.write_bytes(path.read_bytes()[:-64])
-    else:  # A bit of what the header says of the length, in a file of the right size.
+    elif damage == "emptied":
+        path.write_bytes(b"")
+    else:  # A bit of what the header says of the length, or of its own end, in a file of the right size.
         content = bytearray(path.read_bytes())
-        content[0 if file == "head" else content.index(b"(") + 1] ^= 1
+        places = {"another length": (0, b"(", 1), "another end": (7, b"}", 0)}[damage]
+        content[places[0] if file == "head" else content.index(places[1]) + places[2]] ^= 1
         path.write_bytes(content)
     again = cached(made, helpers.sample_set())
     again.load(0)
