@@ -37,16 +37,16 @@ def test_a_mean_keeps_digits_and_leaves_out_padding():
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_of_the_module_around_them_costs_no_digits(dtype):
-    module = torch.nn.ModuleDict({"mean": WeightedMean(), "kept": SampleValues(3)})
-    module.to(dtype=dtype)
+    mean, kept = WeightedMean(), SampleValues(3)
+    torch.nn.ModuleList([mean, kept]).to(dtype=dtype)
     for _ in range(100):
-        module["mean"].update(torch.full((16,), 1000.5), torch.ones(16))
-    assert float(module["mean"].compute()) == 1000.5
-    module["mean"].reset()
-    module["mean"].update(torch.tensor([1000.5]), torch.ones(1))
-    assert float(module["mean"].compute()) == 1000.5
-    module["kept"].update(torch.tensor([1000.5]), torch.tensor([1]), torch.ones(1))
-    assert module["kept"].compute().numpy()[1] == 1000.5
+        mean.update(torch.full((16,), 1000.5), torch.ones(16))
+    assert float(mean.compute()) == 1000.5
+    mean.reset()
+    mean.update(torch.tensor([1000.5]), torch.ones(1))
+    assert float(mean.compute()) == 1000.5
+    kept.update(torch.tensor([1000.5]), torch.tensor([1]), torch.ones(1))
+    assert kept.compute().numpy()[1] == 1000.5
 
 
 def test_a_mean_does_not_hide_a_nan():

@@ -1,6 +1,7 @@
 """Policies against the choices written out by hand."""
 
 import math
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -111,7 +112,7 @@ def test_candidates_are_all_that_may_be_chosen(policy, expected):
 
 def test_a_policy_that_names_no_candidates_may_choose_any():
     class Own:
-        needs_scores = False
+        needs_scores: ClassVar[bool] = False
 
         def select(self, stage, scores, history):
             return 0
