@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks import page
-from benchmarks.machine import folder_name, machine, versions
+from benchmarks.machine import commit, folder_name, machine, versions
 from benchmarks.settings import PEERS, ROOT, SECTIONS, Settings
 
 # Quick numbers are good for nothing, so they never stand beside real ones.
@@ -25,21 +27,17 @@ def main(arguments: list[str]) -> int:
         arguments: The command line, without the program.
 
     Returns:
-        The exit code; 1 where an environment is missing.
+        The exit code; 1 where an environment or the GPU is missing.
     """
     options = _parser().parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         settings = Settings(Path(folder), options.device, options.quick)
-        if options.only & {"steps", "runs"}:
-            try:
-                for peer in PEERS:
-                    settings.python(peer)
-            except FileNotFoundError as error:
-                print(error, file=sys.stderr)
-                return 1
+        if missing := _missing(settings, options.only):
+            print(missing, file=sys.stderr)
+            return 1
         about = machine(settings.device)
         results = (QUICK_RESULTS if settings.quick else page.RESULTS) / folder_name(about)
-        common = {"machine": about, "versions": versions(settings), "command": _command(arguments)}
+        common = {"machine": about, "versions": versions(settings), "command": _command(arguments), "commit": commit()}
         for section in (name for name in SECTIONS if name in options.only):
             start = time.perf_counter()
             print(f"== {section}", file=sys.stderr, flush=True)
@@ -52,6 +50,18 @@ def main(arguments: list[str]) -> int:
         page.write(page.RESULTS, page.PAGE)
     print(page.summary(page.read(results)))
     return 0
+
+
+def _missing(settings: Settings, sections: set[str]) -> str | None:
+    """What measuring needs and is not there, in words."""
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        return "--device cuda: PyTorch finds no GPU here"
+    try:
+        for peer in PEERS if sections & {"steps", "runs"} else ():
+            settings.python(peer)
+    except FileNotFoundError as error:
+        return str(error)
+    return None
 
 
 def _command(arguments: list[str]) -> str:

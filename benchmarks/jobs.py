@@ -7,9 +7,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from transformers import PreTrainedTokenizerFast
 
 from benchmarks import workload
 from benchmarks.tokens import TokenData
@@ -87,7 +84,7 @@ def make_job(plan: Plan, store: Path) -> Job:
         run_dir=store,
         settings={"teacher": {}, "student": {}, "method": {}, "objective": {}},
     )
-    job.tokenizer, job.tokenizer_identity = _tokenizer(case.vocab_size), case.name
+    job.tokenizer, job.tokenizer_identity = workload.tokenizer(case.vocab_size), case.name
     return job
 
 
@@ -97,13 +94,6 @@ def _method(plan: Plan) -> Method:
     if plan.method == "cd":
         return Method("cd", FixedOrder(plan.stages), ConstantWeight(0.5), plan.teacher)
     return Method("scd_aw", ScheduledCheckpoint(), AdaptiveWeight(), plan.teacher)
-
-
-def _tokenizer(vocab_size: int) -> PreTrainedTokenizerFast:
-    """A tokenizer of as many words; only its length and its special tokens are asked for."""
-    words = {"<pad>": 0} | {f"w{index}": index for index in range(1, vocab_size)}
-    tokenizer = Tokenizer(WordLevel(words, unk_token="<pad>"))
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<pad>")
 
 
 def prepare(plan: Plan) -> None:

@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.settings import PEERS, Settings
+from benchmarks.settings import PEERS, ROOT, Settings
 
 _OWN = ("torch", "transformers", "lightning", "scd-lightning")
-_OF_PEERS = {"trl": "trl", "modelopt": "nvidia-modelopt"}
 _TELL = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
 
 
@@ -45,14 +44,23 @@ def folder_name(about: dict[str, Any]) -> str:
 def versions(settings: Settings) -> dict[str, str]:
     """Versions of what is measured; of the other frameworks, those whose environments are there."""
     found = {name: version(name) for name in _OWN}
-    for peer in PEERS:
+    for peer, (_, package) in PEERS.items():
         python = settings.peers / peer / "bin" / "python"
         if python.exists():
-            names = (_OF_PEERS[peer], "torch", "transformers")
+            names = (package, "torch", "transformers")
             told = subprocess.run([python, "-c", _TELL, *names], capture_output=True, text=True, check=True)
             own, torch_version, transformers = told.stdout.split()
-            found[_OF_PEERS[peer]] = f"{own} (torch {torch_version}, transformers {transformers})"
+            found[package] = f"{own} (torch {torch_version}, transformers {transformers})"
     return found
+
+
+def commit() -> str | None:
+    """The commit that is checked out; None where there is no git."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _cpu() -> str:

@@ -1,7 +1,7 @@
 """docs/performance.md, from the files of results; `python -m benchmarks.page` makes it anew without measuring."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ Sections = Mapping[str, Mapping[str, Any]]
 _INTRODUCTION = """\
 # Performance
 
-What distillation costs here, beside fine-tuning the student alone, beside the least that the work can cost, and beside
+What distillation costs here, beside fine-tuning the student alone, beside the work that can't be left out, and beside
 two other frameworks: TRL's GKDTrainer and NVIDIA ModelOpt's KDTrainer. Made by
 
     make bench
@@ -26,23 +26,35 @@ benchmarks/results; none is typed by hand.
 
 How to read it:
 
-- Look at ratios, not at seconds: all of a ratio's parts come from one machine and one session. In the tables of steps,
-  contenders take turns, one step each, so that whatever else the machine does falls on all of them.
+- Look at ratios, not at seconds: all of a ratio's parts come from one machine and one sitting. Steps on a CPU:
+  contenders take turns, one step each, so that whatever else the machine does falls on all of them. Steps on a GPU,
+  whose memory they would have to share: one contender after the other. Whole runs: one after the other, each in a
+  process of its own, once or as often as is said below their table; the parts of a run's floor are measured right
+  after it, in the same process.
 - `bare` is a loop of PyTorch around the student, `sft` our fine-tuning. `cached` distils from stored teacher signals,
-  `live` runs the teacher for every batch. All start from the same weights, see the same token ids in the same order,
-  and use the same optimizer; the distilling ones compute the same loss, which "losses apart" holds them to.
+  `live` runs the teacher for every batch; it also asks it for each sample's loss, which adaptive weights need and
+  `cached` has stored: a second product with the teacher's head. All start from the same weights, see the same token
+  ids in the same order, and use the same optimizer; the distilling ones compute the same loss, which "losses apart"
+  holds them to.
+- The other frameworks are as they come. ModelOpt's fused loss of Liger, which needs a GPU, is off; TRL's GKDTrainer has
+  none. The key-value cache that they have the teacher fill is theirs too.
 - The *floor* of a cached step is what it can't do without: our fine-tuning step, the teacher's head on the completion
   tokens, and one pass over completion tokens x vocabulary for the divergence; the last two are measured alone. The
   floor of a whole run is that times its steps, one teacher forward pass for each distinct checkpoint used, and the
   probes: each checkpoint's pass over the probe set, the student's at each stage, and the products that the divergences
-  between the two can't do without.
+  between the two can't do without, or, where "without divergences" is said, not these products.
+- The floor is a yardstick, no lower bound: its pass reads two float32 tensors from main memory and writes one, while
+  our own passes go piece by piece and stay in the cache. So a ratio to it may fall below 1.
 - A whole run of ours is the pipeline's own distillation with nothing stored yet: reading and verifying checkpoints,
   building both models, probing, signals, steps, validation on 8 samples after each epoch and keeping the best weights
   all count. Of the other frameworks only `train()` counts, over as many epochs, with one teacher and no validation.
 - Peak memory is the process's (of a GPU: of its tensors), libraries and all, so that ratios of it understate.
 """
 
-_OF_TARGETS = "Ratios, where no unit is named. Where a number has several cases, the worst one is told, in brackets."
+_OF_TARGETS = (
+    "Ratios, where no unit is named. Where a number has several cases, the worst one is told, in brackets. The targets "
+    "are set for a CPU's cases; most of them don't apply to a GPU's."
+)
 _TITLES = {
     "steps": "One optimizer step",
     "runs": "Whole runs",
@@ -53,20 +65,23 @@ _TITLES = {
 _NOTES = {
     "steps": "Seconds are medians; columns with a slash are ratios of those, or of peak memory. `of GEMM` is how fast "
     "the operations that have to be done are done, beside the machine's own product of two large matrices; prompts' "
-    "logits are none of those.",
+    "logits are none of those. What is called `alone` are the floor's parts, and that product.",
     "runs": "`td` is taught by one checkpoint, `cd` by each of four, `scd_aw` by those that its schedule picks; four "
     "stages of two epochs, and the loss that these methods have, cross-entropy included.",
     "growth": "`scd_aw` by a small pair of models: N checkpoints, T epochs in each of the stages, S training samples, "
     "V words of the vocabulary.",
     "reload": "Files in the page cache. `copy_` is torch's, of the same tensors; `memcpy` of one block as large. The "
     "first load also checks the file's digest.",
-    "startup": "The import of the libraries alone is there for comparison.",
+    "startup": "The data are those of `python run.py`, 3,600, 200 and 600 samples, which are read and tokenized even "
+    "then. The overrides shorten the training alone, which was done before and is not counted. The import of the "
+    "libraries alone is there for comparison.",
 }
 _NO_GPU = """\
 ## Not measured
 
 No GPU was at hand. `python -m benchmarks --device cuda` measures one, on which nothing of this has been tried: steps
 with the shapes of SmolLM2-135M thinned to 20 layers, and of Llama-3.1-8B to 3.2-1B with random weights, in bfloat16.
+Whole runs and growth take the CPU's small pair there too, and where their time goes is told in CPU-seconds.
 """
 
 
@@ -109,18 +124,32 @@ def _of_machine(sections: Sections) -> str:
 
 
 def _about(sections: Sections) -> str:
-    """The machine, and with which versions each section was measured."""
+    """The machine, and with which versions and at which commit each section was measured."""
     machine = _machine(sections)
     lines = [f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB of memory, {machine['os']}."]
     took = sum(content["took_seconds"] for content in sections.values()) / 60
     lines[0] += f" Measuring took {took:.0f} minutes."
-    versions: dict[str, list[str]] = {}
+    return "\n\n".join([*lines, *_grouped(sections, _versions), *_grouped(sections, _commit)])
+
+
+def _grouped(sections: Sections, tell: Callable[[Mapping[str, Any]], str | None]) -> list[str]:
+    """What is told of the sections, each thing once, with the names of its sections where it holds for some alone."""
+    groups: dict[str, list[str]] = {}
     for section, content in sections.items():
-        told = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
-        versions.setdefault(f"Python {content['machine']['python']}, {told}", []).append(section)
-    for told, names in versions.items():
-        lines.append(f"{told}." if len(versions) == 1 else f"{', '.join(names)}: {told}.")
-    return "\n\n".join(lines)
+        if told := tell(content):
+            groups.setdefault(told, []).append(section)
+    return [
+        f"{told}." if len(names) == len(sections) else f"{', '.join(names)}: {told}." for told, names in groups.items()
+    ]
+
+
+def _versions(content: Mapping[str, Any]) -> str:
+    told = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
+    return f"Python {content['machine']['python']}, {told}"
+
+
+def _commit(content: Mapping[str, Any]) -> str | None:
+    return f"commit {content['commit']}" if content.get("commit") else None
 
 
 def write(results: Path, path: Path) -> None:

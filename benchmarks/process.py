@@ -10,14 +10,13 @@ from typing import Any
 from benchmarks.settings import ROOT, Settings
 
 
-def fresh(settings: Settings, module: str, order: dict[str, Any], python: str | Path = sys.executable) -> Any:
+def fresh(settings: Settings, module: str, order: dict[str, Any]) -> Any:
     """Runs a module that takes an order and a file's name as arguments and writes its JSON answer into that file.
 
     Args:
         settings: The settings.
         module: The module's name.
         order: What it is told.
-        python: Interpreter to run it with.
 
     Returns:
         The answer.
@@ -27,7 +26,7 @@ def fresh(settings: Settings, module: str, order: dict[str, Any], python: str | 
     """
     with tempfile.TemporaryDirectory(dir=settings.folder) as folder:
         answer = Path(folder) / "answer.json"
-        command = [str(python), "-m", module, json.dumps(order), str(answer)]
+        command = [sys.executable, "-m", module, json.dumps(order), str(answer)]
         done = subprocess.run(command, cwd=ROOT, env=settings.environment, capture_output=True, text=True, check=False)
         if done.returncode or not answer.exists():
             raise RuntimeError(f"{module} failed on {order}:\n{(done.stdout + done.stderr)[-4000:]}")

@@ -1,6 +1,6 @@
 """Reading the rows of the sections: which belong together, and what is divided by what."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Row = dict[str, Any]
@@ -68,10 +68,10 @@ def run_named(rows: Sequence[Row], name: str) -> Row | None:
     return next((row for row in rows if row["name"] == name), None)
 
 
-def run_ratio(rows: Sequence[Row], one: str, other: str, value: str = "seconds") -> float | None:
-    """How many times as much one run takes as another; None where one is missing."""
+def run_ratio(rows: Sequence[Row], one: str, other: str) -> float | None:
+    """How many times as long one run takes as another; None where one is missing."""
     runs = (run_named(rows, name) for name in (one, other))
-    return _ratio(*(None if run is None else float(run[value]) for run in runs))
+    return _ratio(*(None if run is None else float(run["seconds"]) for run in runs))
 
 
 def floor_ratio(row: Row, clock: str = "seconds") -> float:
@@ -79,6 +79,32 @@ def floor_ratio(row: Row, clock: str = "seconds") -> float:
     return float(row[clock] / row["floor"][clock])
 
 
+def narrow_floor_ratio(row: Row, clock: str = "seconds") -> float:
+    """As `floor_ratio`, of a floor without the products of the schedule's divergences."""
+    parts = {name: part[clock] for name, part in row["parts"].items()}
+    return float(row[clock] / (row["floor"][clock] - divergences(row["plan"], parts)))
+
+
+def divergences(plan: Mapping[str, Any], parts: Mapping[str, float]) -> float:
+    """What the products of a schedule's divergences take, for each stage's divergence from each checkpoint.
+
+    Args:
+        plan: Fields of the run's plan.
+        parts: What each part takes, see `run_once.parts`.
+
+    Returns:
+        For each the teacher's head and one pass over the vocabulary; 0 where no schedule is scored.
+    """
+    if not plan["method"].startswith("scd"):
+        return 0.0
+    return float(plan["stages"] * plan["checkpoints"] * (parts["probe_head"] + parts["probe_vocabulary_pass"]))
+
+
 def speed(row: Row, way: str) -> float:
     """Gigabytes a second of a row of the section `reload`."""
     return float(row["bytes"] / 1e9 / row["seconds"][way]["median"])
+
+
+def copy_speed(row: Row) -> float:
+    """Gigabytes a second of the faster one of the two ways to copy."""
+    return max(speed(row, way) for way in ("copy", "memcpy"))

@@ -9,6 +9,7 @@ from benchmarks import workload
 from benchmarks.jobs import Plan, prepare
 from benchmarks.process import fresh
 from benchmarks.referee import whole_run
+from benchmarks.rows import divergences
 from benchmarks.settings import PEERS, Settings
 from benchmarks.workload import Case, Shape
 
@@ -85,8 +86,7 @@ def run_floor(plan: Plan, steps: int, distinct: int, parts: dict[str, float]) ->
     floor = steps * step + distinct * parts["teacher_samples"]
     if plan.method.startswith("scd"):
         floor += plan.checkpoints * parts["teacher_probe"] + plan.stages * parts["student_probe"]
-        floor += plan.stages * plan.checkpoints * (parts["probe_head"] + parts["probe_vocabulary_pass"])
-    return floor
+    return floor + divergences(asdict(plan), parts)
 
 
 def _peers(settings: Settings, peer: str, plan: Plan) -> dict[str, Any]:

@@ -3,10 +3,20 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 SECTIONS = ("steps", "runs", "growth", "reload", "startup")
-PEERS = ("trl", "modelopt")
+
+
+class Peer(NamedTuple):
+    """Another framework: what it is called, and the package that it comes as."""
+
+    title: str
+    package: str
+
+
+PEERS = {"trl": Peer("TRL", "trl"), "modelopt": Peer("ModelOpt", "nvidia-modelopt")}
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.growth import SERIES
 from benchmarks.phases import PHASES
-from benchmarks.rows import Row, StepCase, floor_ratio, run_ratio, speed
-from benchmarks.targets import PEERS, Target
+from benchmarks.rows import Row, StepCase, copy_speed, floor_ratio, narrow_floor_ratio, run_ratio, speed
+from benchmarks.settings import PEERS
+from benchmarks.targets import Target
 
 Cell = str | float | int | None
 _MISSING = "–"
@@ -80,16 +81,24 @@ def _of_case(case: StepCase) -> str:
     head = ("step", "seconds", "least", "most", "CPU-seconds", "tokens/s", "peak MB", "/ sft", "/ floor", "of GEMM")
     rows: list[Sequence[Cell]] = []
     for name, of in case.contenders.items():
-        seconds = of["seconds"]
-        times = (seconds["median"], seconds["min"], seconds["max"], of["cpu_seconds"]["median"])
         beside = (factor(case.slower(name, other)) for other in ("sft", "floor"))
-        share = f"{of['utilisation']:.0%}" if "utilisation" in of else None
-        rows.append((_title(name), *times, of["tokens_per_second"], megabytes(of["peak_bytes"]), *beside, share))
+        share = f"{of['utilisation']:.0%}"
+        rows.append((_title(name), *_times(of), of["tokens_per_second"], megabytes(of["peak_bytes"]), *beside, share))
     floor = (case.step("floor"), None, None, case.step("floor", "cpu_seconds"), None, None)
     rows.append(("floor", *floor, factor(case.slower("floor", "sft")), factor(1.0), None))
     row = case.row
+    rows += [(f"{_PART_TITLES[name]}, alone", *_times(part), *[None] * 5) for name, part in row["parts"].items()]
     steps = f"{row['steps'] - 1} steps after the first, {row['dtype']}"
     return f"#### {row['case']}\n\n{_work(row)}; {steps}.\n\n{table(head, rows)}"
+
+
+_PART_TITLES = {"head": "teacher's head", "vocabulary_pass": "vocabulary pass", "gemm": "GEMM"}
+
+
+def _times(of: Row) -> tuple[float, float, float, float]:
+    """Median, least and most seconds, and the median of CPU-seconds."""
+    seconds = of["seconds"]
+    return seconds["median"], seconds["min"], seconds["max"], of["cpu_seconds"]["median"]
 
 
 def _work(case: Row) -> str:
@@ -99,13 +108,13 @@ def _work(case: Row) -> str:
 
 
 def _title(name: str) -> str:
-    return PEERS.get(name, name)
+    return PEERS[name].title if name in PEERS else name
 
 
 def of_runs(rows: Sequence[Row]) -> str:
     """Whole runs, and where their time goes."""
     head = ["run", "seconds", "CPU-seconds", "peak MB", "teacher loads", "teacher forward samples"]
-    head += ["/ floor", "/ floor, CPU", "TRL / this", "ModelOpt / this"]
+    head += ["/ floor", "/ floor, CPU", "/ floor without divergences", "TRL / this", "ModelOpt / this"]
     lines = [
         (
             _title(row["name"]),
@@ -114,8 +123,7 @@ def of_runs(rows: Sequence[Row]) -> str:
             megabytes(row["peak_memory_bytes"]),
             row.get("teacher_loads"),
             row.get("teacher_forward_samples"),
-            factor(floor_ratio(row)) if "floor" in row else None,
-            factor(floor_ratio(row, "cpu_seconds")) if "floor" in row else None,
+            *(_floor_ratios(row) if "floor" in row else [None] * 3),
             *(factor(run_ratio(rows, peer, row["name"])) for peer in PEERS),
         )
         for row in rows
@@ -125,6 +133,10 @@ def of_runs(rows: Sequence[Row]) -> str:
     samples = f"{case['samples']} samples of {case['prompt']} + {case['completion']} tokens, V = {case['vocab_size']:,}"
     parts = [f"{_work(case)}; {samples}.", table(head, lines), _repeats(ours), "Where our CPU-seconds go:"]
     return "\n\n".join([*parts, _of_phases(ours)])
+
+
+def _floor_ratios(row: Row) -> list[str]:
+    return [factor(ratio) for ratio in (floor_ratio(row), floor_ratio(row, "cpu_seconds"), narrow_floor_ratio(row))]
 
 
 def _repeats(ours: Sequence[Row]) -> str:
@@ -193,7 +205,7 @@ def _most_frequent(values: Iterable[int]) -> int:
 
 def of_reload(rows: Sequence[Row]) -> str:
     """GB/s of loading, copying and memcpy."""
-    head = ("model", "MB", "load ms", "load GB/s", "copy_ GB/s", "memcpy GB/s", "load / copy_", "first load ms")
+    head = ("model", "MB", "load ms", "load GB/s", "copy_ GB/s", "memcpy GB/s", "load / faster copy", "first load ms")
     return table(head, map(_of_model, rows))
 
 
@@ -201,7 +213,7 @@ def _of_model(row: Row) -> Sequence[Cell]:
     rates = [speed(row, way) for way in ("load", "copy", "memcpy")]
     milliseconds = 1000 * row["seconds"]["load"]["median"]
     size = number(row["bytes"] / 1e6)
-    return (row["model"], size, milliseconds, *rates, factor(rates[0] / rates[1]), 1000 * row["first_seconds"])
+    return (row["model"], size, milliseconds, *rates, factor(rates[0] / copy_speed(row)), 1000 * row["first_seconds"])
 
 
 def of_startup(rows: Sequence[Row]) -> str:

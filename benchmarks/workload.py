@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 # A constant learning rate, gradients clipped at 1: what a step costs does not depend on them.
 OPTIMIZER: dict[str, Any] = {"lr": 1e-4, "betas": (0.9, 0.95), "weight_decay": 0.1, "fused": True}
@@ -140,6 +148,14 @@ def load(folder: Path, role: str, device: str) -> PreTrainedModel:
 def optimizer(model: torch.nn.Module) -> torch.optim.Optimizer:
     """The optimizer that all contenders use."""
     return torch.optim.AdamW(model.parameters(), **OPTIMIZER)
+
+
+def tokenizer(vocab_size: int) -> PreTrainedTokenizerFast:
+    """A tokenizer of as many words; only its length and its special tokens are asked for."""
+    words = {"<pad>": 0} | {f"w{index}": index for index in range(1, vocab_size)}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(WordLevel(words, unk_token="<pad>")), pad_token="<pad>", eos_token="<pad>"
+    )
 
 
 def label_rows(case: Case, ids: np.ndarray) -> list[dict[str, list[int]]]:

@@ -1,5 +1,6 @@
 """What a case's reports come to; a step's operations against what PyTorch counts; contenders that agree."""
 
+import ast
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from transformers import LlamaForCausalLM
 
 from benchmarks import steps, workload
 from benchmarks.contenders.bare import completion_loss
-from benchmarks.settings import Settings
+from benchmarks.referee import CONTENDERS
+from benchmarks.settings import PEERS, ROOT, Settings
 from benchmarks.workload import Case, Shape
 
 STUDENT, TEACHER = Shape(16, 2, 4, 2, 40), Shape(32, 2, 4, 4, 64)
@@ -98,6 +100,37 @@ def test_a_workload_is_the_same_each_time(tmp_path):
         weights = (workload.load(folder, role, "cpu").state_dict() for folder in (first, second))
         for one, other in zip(*(each.values() for each in weights), strict=True):
             assert torch.equal(one, other)
+
+
+def imported(path):
+    """Full names of what a file imports, wherever in it."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    named = {
+        f"{node.module}.{alias.name}" for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    return plain | named
+
+
+def files_of(name):
+    """Files of the repository that an import of this name runs."""
+    parts = name.split(".")
+    stems = [ROOT.joinpath(*parts[: length + 1]) for length in range(len(parts))]
+    return {path for stem in stems for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.exists()}
+
+
+@pytest.mark.parametrize("module", ["bare", "trl_gkd", "modelopt_kd"])
+def test_those_that_we_are_measured_against_need_nothing_of_the_package(module):
+    seen, new = set(), {ROOT / "benchmarks" / "contenders" / f"{module}.py"}
+    while new:
+        seen |= new
+        new = {path for name in set().union(*map(imported, new)) for path in files_of(name)} - seen
+    assert {ROOT / "benchmarks" / "workload.py", ROOT / "benchmarks" / "contenders" / "gate.py"} <= seen
+    assert {path.relative_to(ROOT).parts[0] for path in seen} == {"benchmarks"}
+
+
+def test_every_peer_contends():
+    assert {contender.peer for contender in CONTENDERS.values()} == {"", *PEERS}
 
 
 @pytest.mark.slow

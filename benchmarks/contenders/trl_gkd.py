@@ -4,14 +4,12 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel
 from trl.experimental.gkd import GKDConfig, GKDTrainer
 
 from benchmarks.contenders import peers
 from benchmarks.contenders.arguments import parse
-from benchmarks.workload import Case
+from benchmarks.workload import Case, tokenizer
 
 ARGUMENTS = parse()
 
@@ -39,17 +37,9 @@ def make_trainer(
 
 
 def rows(case: Case, ids: np.ndarray) -> Dataset:
-    """Samples whose prompt's end the completion mask names, so that no text is tokenized: "prompt" is not read."""
+    """Samples of token ids; "prompt" has to be there, and is not tokenized while a completion mask is given."""
     mask = [0] * case.prompt + [1] * case.completion
     return Dataset.from_list([{"input_ids": row, "completion_mask": mask, "prompt": "-"} for row in ids.tolist()])
-
-
-def tokenizer(vocab_size: int) -> PreTrainedTokenizerFast:
-    """A tokenizer of as many words, which the trainer asks for its pad token alone."""
-    words = {"<pad>": 0} | {f"w{index}": index for index in range(1, vocab_size)}
-    return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(WordLevel(words, unk_token="<pad>")), pad_token="<pad>", eos_token="<pad>"
-    )
 
 
 if __name__ == "__main__":
