@@ -4,6 +4,7 @@ import functools
 import os
 import sys
 import types
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -72,7 +73,7 @@ def test_what_is_configured_is_found(path, target):
 @pytest.fixture
 def own(monkeypatch):
     """A module of the user's own, with what it imported."""
-    module = types.ModuleType("own_module")
+    module: Any = types.ModuleType("own_module")
     exec("class Thing:\n    def call(self): pass\n    @classmethod\n    def make(cls): pass", module.__dict__)
     module.system = os.system
     module.listing = functools.partial(functools.partial(os.system), "ls")

@@ -146,7 +146,7 @@ class FineTuning(LightningModule):
     def _unseen_steps(self) -> int:
         """After how many steps to look at them."""
         on_cpu = self.device.type == "cpu"
-        return 1 if on_cpu else self.trainer.log_every_n_steps  # type: ignore[attr-defined, no-any-return]
+        return 1 if on_cpu else self.trainer.log_every_n_steps  # type: ignore[attr-defined]
 
     @property
     def _scales_loss(self) -> bool:

@@ -1,6 +1,7 @@
 """A watch over a training's numbers finds the first step that went wrong, and asks for none before."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -66,7 +67,7 @@ def test_watching_asks_for_no_value(monkeypatch):
     assert watch.look(shared=True) == Trouble(0, [0, 1], [1])
 
 
-DATA = SimpleNamespace(
+DATA: Any = SimpleNamespace(
     samples={"train": [SimpleNamespace(id=f"row-{i}") for i in range(20)]},
     places={"train": [f"train.jsonl:{i + 1}" for i in range(20)]},
 )

@@ -19,7 +19,7 @@ ALONE = ("method=sft", "stages=[student_sft]", UNTIED)
 def rare_token(job):
     """A token that stands in the prompts of the fewest samples, and those samples."""
     job.data.set_batching(job.budget.batch, 1, job.seed)
-    holders = {}
+    holders: dict[int, set[int]] = {}
     for sample in job.data.tokenized["train"]:
         for token in sample.prompt_ids:
             holders.setdefault(token, set()).add(sample.index)
@@ -107,16 +107,20 @@ def test_gradients_alone(make_job, run_job, clipping):
 def test_the_loss_alone_counts_where_scaled_gradients_may_overflow(make_job, run_job, poison, monkeypatch):
     """As with float16, whose steps with such gradients Lightning leaves out."""
     monkeypatch.setattr(FineTuning, "_scales_loss", True)
-    seen = []
-    monkeypatch.setattr(FiniteWatch, "close", lambda self, step, norm, close=FiniteWatch.close: (
-        seen.append(norm), close(self, step, norm)))  # fmt: skip
+    norms, close = [], FiniteWatch.close
+
+    def note(self, step, norm):
+        norms.append(norm)
+        close(self, step, norm)
+
+    monkeypatch.setattr(FiniteWatch, "close", note)
     job = make_job(*ALONE)
     token, culprits = rare_token(job)
     step, _ = first_step(job, culprits)
     job.callbacks = [lambda: poison(token)]
     with pytest.raises(NotFinite, match=f"The loss .*optimizer step {step}\\."):
         run_job(job)
-    assert set(seen) == {None}
+    assert set(norms) == {None}
 
 
 @pytest.mark.parametrize("trainer", ["cpu", pytest.param("ddp_cpu", marks=pytest.mark.slow)])
