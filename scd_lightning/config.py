@@ -1,10 +1,11 @@
 """From a composed configuration to typed objects: the only place that reads one."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -13,9 +14,10 @@ from scd_lightning.data.base import DomainDataModule
 from scd_lightning.errors import ConfigError, ScdError
 from scd_lightning.pipeline.artifacts import ArtifactStore
 from scd_lightning.pipeline.job import Job
+from scd_lightning.targets import check_allowed, find_target
 
 GROUPS = ("task", "teacher", "student", "method", "objective", "budget", "trainer", "logger", "callbacks")
-KEYS = {*GROUPS, "anchor", "paths", "seed", "stages"}
+KEYS = {*GROUPS, "anchor", "paths", "seed", "stages", "allowed_targets"}
 
 
 def build_job(cfg: DictConfig, run_dir: Path, *, locking: bool = True) -> Job:
@@ -40,7 +42,11 @@ def build_job(cfg: DictConfig, run_dir: Path, *, locking: bool = True) -> Job:
         raise ConfigError(
             "The configuration has unknown keys, or lacks some", got=", ".join(odd), expected=", ".join(sorted(KEYS))
         )
-    parts = {name: _build(settings[name], name) for name in (*GROUPS, "anchor")}
+    allowed = check_allowed(settings["allowed_targets"])
+    names = (*GROUPS, "anchor")
+    for name in names:  # All before any: a part that is refused has nothing made before it.
+        check_calls(settings[name], name, allowed)
+    parts = {name: _build(settings[name], name) for name in names}
     return Job(
         data=parts["task"],
         teacher=parts["teacher"],
@@ -64,12 +70,13 @@ def build_task(cfg: DictConfig) -> DomainDataModule:
     """Makes the task's data alone, not read yet."""
     settings = OmegaConf.to_container(cfg.task, resolve=True)
     assert isinstance(settings, dict)
-    data: DomainDataModule = _build({str(name): value for name, value in settings.items()}, "task")
+    values = {str(name): value for name, value in settings.items()}
+    check_calls(values, "task", check_allowed(OmegaConf.to_container(cfg.allowed_targets)))
+    data: DomainDataModule = _build(values, "task")
     return data
 
 
 def _build(values: dict[str, Any], where: str) -> Any:
-    check_calls(values, where)
     try:
         return instantiate(values, _convert_="all")
     except InstantiationException as error:
@@ -80,24 +87,30 @@ def _build(values: dict[str, Any], where: str) -> Any:
         raise ConfigError(f"The part {where} of the configuration can't be made ({error})", where=where) from error
 
 
-def check_calls(values: Any, where: str) -> None:
+def check_calls(values: Any, where: str, allowed: Sequence[str]) -> None:
     """Checks the constructor calls in a part of the configuration, the nested ones first.
 
+    Args:
+        values: The part, as plain values.
+        where: Its place in the configuration, for messages.
+        allowed: What may be called besides the usual, see `find_target`.
+
     Raises:
-        ConfigError: A target does not exist, or its arguments do not fit.
+        ConfigError: A target does not exist or may not be called, its arguments do not fit, or a value holds an
+            interpolation yet.
     """
+    if isinstance(values, str) and "${" in values:
+        # One that was written with a backslash: Hydra would resolve it once more, after these checks.
+        raise ConfigError("A value is left to be resolved later", where=where, got=values, expected="no ${ in it")
     if isinstance(values, list):
         for i, value in enumerate(values):
-            check_calls(value, f"{where}[{i}]")
+            check_calls(value, f"{where}[{i}]", allowed)
     if not isinstance(values, dict):
         return
     for name, value in values.items():
-        check_calls(value, f"{where}.{name}")
+        check_calls(value, f"{where}.{name}", allowed)
     if "_target_" not in values:
         return
-    try:
-        target = get_object(values["_target_"])
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError("There is no such class or function", where=where, got=values["_target_"]) from error
+    target = find_target(values["_target_"], allowed, where)
     arguments = {name: value for name, value in values.items() if not name.startswith("_")}
     check_arguments(target, arguments, where, partial=values.get("_partial_", False))

@@ -51,5 +51,9 @@ class OutOfMemory(ScdError):
     """A stage that needs more memory than there is."""
 
 
+class NotFinite(ScdError):
+    """A training whose loss or gradients are no finite numbers any more."""
+
+
 class StoreError(ScdError):
     """A stored artifact that is damaged, or a store without room."""

@@ -52,6 +52,8 @@ SMALL = (
     "budget.probe_samples=20",
     "logger=none",
     "trainer=cpu",
+    # Callbacks of the tests' own.
+    "allowed_targets=[conftest,test_memory]",
 )
 
 MakeJob = Callable[..., Job]
@@ -89,6 +91,24 @@ class DyingRank(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         if trainer.global_rank == 1 and trainer.global_step == 3 and "student" in pl_module.spec.name:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Poison(Callback):
+    """Has a student know a token as NaN, so that its numbers go wrong on the samples that hold it."""
+
+    def __init__(self, token: int) -> None:
+        self.token = token
+
+    @torch.no_grad()
+    def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
+        if "student" in pl_module.spec.name:
+            pl_module.lm.base.get_input_embeddings().weight[self.token] = torch.nan
+
+
+@pytest.fixture(scope="session")
+def poison() -> type[Poison]:
+    """The class, for tests that hand it to a job themselves."""
+    return Poison
 
 
 @pytest.fixture(scope="session")

@@ -233,6 +233,17 @@ def test_different_tokenizers(refused, tmp_path):
         ("+budget.rounds=1", ["budget", "unexpected keyword argument 'rounds'", "stage_epochs"]),
         ("method=nonsense", ["group method has no option nonsense", "scd_aw"]),
         ("method.policy._target_=os.nothing", ["method.policy", "os.nothing"]),
+        (
+            "+callbacks.list={_target_: logging.os.system, _partial_: true, command: ls}",
+            ["callbacks.list", "logging.os.system, which is posix.system", "allowed_targets=[posix.system]"],
+        ),
+        (
+            "+student.architecture.extra=[{a: {_target_: builtins.eval, _args_: ['1']}}]",
+            ["student.architecture.extra[0].a", "Got: builtins.eval.", "allowed_targets=[builtins.eval]"],
+        ),
+        ("objective.divergence._target_=torch.load", ["objective.divergence", "which is torch.serialization.load"]),
+        ("+student.extra='\\${oc.env:HOME}'", ["student.extra", "resolved later", "${oc.env:HOME}"]),
+        ("allowed_targets=my_package", ["allowed_targets", "'my_package'", "a list of packages"]),
         ("teacher.epochs=${nothing}", ["teacher.epochs", "nothing"]),
         ("seed=[", ["An override", "seed=["]),
     ],

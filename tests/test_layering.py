@@ -17,7 +17,7 @@ LAYERS = (
     {"pipeline"},
     {"callbacks", "models", "existing", "data", "analysis", "export", "loggers"},
     {"losses", "schedules", "checkpoints", "teachers", "metrics", "store"},
-    {"arguments", "batch", "errors", "lm_head", "distributed", "progress", "quiet", "redaction"},
+    {"arguments", "batch", "errors", "lm_head", "distributed", "progress", "quiet", "redaction", "targets"},
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # Packages of a common layer that know of one another nevertheless, in this direction.
@@ -38,16 +38,17 @@ SIDEWAYS = {
     ("smoke", "config"),
     ("store", "checkpoints"),
     ("arguments", "errors"),
+    ("targets", "errors"),
     ("progress", "distributed"),
     ("distributed", "errors"),
 }
 # The parts that may import a framework.
 ALLOWED = {
-    "hydra": {"launch", "config", "command_line", "ranks", "smoke"},
+    "hydra": {"launch", "config", "command_line", "ranks", "smoke", "targets"},
     "omegaconf": {"launch", "config", "command_line"},
     "lightning": {"pipeline", "callbacks", "models", "data", "loggers"},
     "pytorch_lightning": set(),
-    "torch": set(LEVEL) - {"analysis", "command_line", "config", "errors", "progress", "store"},
+    "torch": set(LEVEL) - {"analysis", "command_line", "config", "errors", "progress", "store", "targets"},
 }
 
 

@@ -17,9 +17,12 @@ from scd_lightning.errors import StoreError
 
 LEAD, VALIDATION, SECONDS = "lead", "validation", "seconds"
 # Settings that change no numbers, or that results.json tells by content: data and models by their digests.
-_ASIDE = ("paths", "logger", "callbacks", "stages", "seed", "debug", "experiment", "hparams_search", "task.data.path")
+_ASIDE = (
+    *("paths", "logger", "callbacks", "stages", "seed", "debug", "experiment", "hparams_search", "task.data.path"),
+    "allowed_targets",
+)
 _ASIDE_TRAINER = ("accelerator", "devices", "num_nodes", "strategy", "micro_batches", "log_every_n_steps", "profiler")
-_ASIDE_MODEL = ("name", "path", "revision", "trust_remote_code", "gradient_checkpointing")
+_ASIDE_MODEL = ("name", "path", "revision", "trust_remote_code", "allow_pickle", "gradient_checkpointing")
 _ASIDE_METHOD = ("name", "teacher")
 
 try:  # The C loader is ten times as fast, where PyYAML has it.

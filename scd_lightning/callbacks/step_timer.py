@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from scd_lightning.models.distillation import Distillation
-from scd_lightning.models.spec import TeacherSpec
+from scd_lightning.models.fine_tuning import FineTuning
 
 
 class StepTimer(Callback):
@@ -43,14 +42,9 @@ class StepTimer(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the file, from process 0."""
         if trainer.is_global_zero and self.seconds:
-            path = self.folder / f"step-seconds-{_stage(pl_module)}.json"
+            assert isinstance(pl_module, FineTuning)
+            path = self.folder / f"step-seconds-{pl_module.stage}.json"
             path.write_text(json.dumps(statistics.median(self.seconds)))
-
-
-def _stage(module: Any) -> str:
-    if isinstance(module, Distillation):
-        return "distill"
-    return "teacher_sft" if isinstance(module.spec, TeacherSpec) else "student_sft"
 
 
 def read_step_seconds(folder: Path) -> dict[str, float]:

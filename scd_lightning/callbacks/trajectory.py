@@ -53,6 +53,7 @@ class Trajectory(Callback):
             return
         self._saved = step
         assert isinstance(pl_module, FineTuning)
+        pl_module.check_finite()
         if trainer.is_global_zero:
             with torch.no_grad():
                 self.store.save(pl_module.lm, step, {}, keep_frozen=self.keep_frozen)

@@ -5,7 +5,7 @@ import json
 import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -20,7 +20,7 @@ from scd_lightning.data.collate import TokenizedSample
 from scd_lightning.data.encoding import Encoder
 from scd_lightning.data.loading import fixed_batches, length_statistics, plan_lengths, slot_loader
 from scd_lightning.data.prompts import LANGUAGES, choose_template, detect_language, render
-from scd_lightning.data.rows import Row
+from scd_lightning.data.rows import Row, free_texts
 from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.data.sources import DataSource
 from scd_lightning.data.splits import SPLITS
@@ -28,8 +28,6 @@ from scd_lightning.metrics.judgement import Judgement
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
-
-_TEXT_FIELDS = ("text", "question", "context")
 
 
 class DomainDataModule(LightningDataModule, ABC):
@@ -51,6 +49,7 @@ class DomainDataModule(LightningDataModule, ABC):
 
     Attributes:
         samples: Split -> samples, after `read`.
+        places: Split -> file and line of each sample, likewise.
         tokenized: Split -> token ids, after `encode`.
         digest: Hash of the rows' content and of every setting that changes samples, after `read`; no paths.
         description: What results.json says of the data.
@@ -85,6 +84,7 @@ class DomainDataModule(LightningDataModule, ABC):
         self.evaluation_batch = evaluation_batch
         self.name = name or self.task
         self.samples: dict[str, list[Sample]] = {}
+        self.places: dict[str, list[str]] = {}
         self.tokenized: dict[str, list[TokenizedSample]] = {}
         self.description: dict[str, Any] = {}
         self.digest = ""
@@ -144,11 +144,12 @@ class DomainDataModule(LightningDataModule, ABC):
         source = self.source.read(self.task)
         self._prepare(source.rows)
         if self.language == "auto":
-            self.language = detect_language(_texts(source.rows["train"]))
+            self.language = detect_language(free_texts(source.rows["train"]))
         self.template = choose_template(self.kind, self.language, self.template)
         self.primary_metric = self.primary_metric or self.metric_names[0]
         check_choice("primary_metric", self.primary_metric, self.metric_names)
         self.samples = {split: [self._sample(row) for row in source.rows[split]] for split in SPLITS}
+        self.places = {split: [row.where for row in source.rows[split]] for split in SPLITS}
         self.digest = self._hash()
         self.description = {
             "name": self.name,
@@ -292,8 +293,3 @@ class DomainDataModule(LightningDataModule, ABC):
     def describe(self, split: str, index: int) -> dict[str, Any]:
         """A sample for people and reports, as `Sample.describe` has it."""
         return self.samples[split][index].describe()
-
-
-def _texts(rows: Iterable[Row]) -> Iterator[str]:
-    values = (row.values.get(field) for row in rows for field in _TEXT_FIELDS)
-    return (value for value in values if isinstance(value, str))

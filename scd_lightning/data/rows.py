@@ -1,13 +1,14 @@
 """Rows of a data file that know where they stand, and the checks that name that place when they fail."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from scd_lightning.errors import DataError
 
-_INPUT_FIELDS = ("text", "question", "context", "choices")
+_TEXT_FIELDS = ("text", "question", "context")
+_INPUT_FIELDS = (*_TEXT_FIELDS, "choices")
 _SHOWN = 80
 
 
@@ -147,6 +148,12 @@ def shorten(value: object) -> str:
     """The value as text, cut to what a message can carry."""
     text = str(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def free_texts(rows: Iterable[Row]) -> Iterator[str]:
+    """All free text that rows hold."""
+    values = (row.values.get(field) for row in rows for field in _TEXT_FIELDS)
+    return (value for value in values if isinstance(value, str))
 
 
 def check_unique_ids(rows: Sequence[Row]) -> None:

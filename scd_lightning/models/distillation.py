@@ -59,6 +59,11 @@ class Distillation(FineTuning):
         self.weight_histogram.update(weight, batch.sample_weight)
         return self.share(batch, teacher, weight)
 
+    @property
+    def stage(self) -> str:
+        """The pipeline stage that this training is."""
+        return "distill"
+
     def on_train_epoch_end(self) -> None:
         """Adds the epoch's `mean_weight` to what is logged."""
         super().on_train_epoch_end()

@@ -7,6 +7,8 @@ import torch
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_, get_total_norm
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import Metric
 from transformers import PreTrainedTokenizerFast
@@ -20,6 +22,7 @@ from scd_lightning.losses.reduction import per_sample_mean
 from scd_lightning.metrics.samples import SampleValues, WeightedMean
 from scd_lightning.models.answers import answer
 from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.finite import FiniteWatch, explain
 from scd_lightning.models.spec import ModelSpec
 
 
@@ -81,6 +84,7 @@ class FineTuning(LightningModule):
         validation = len(data.samples["validation"])
         self.sample_losses = SampleValues(validation, torch.float64 if exact else torch.float32)
         self.last_losses: Tensor | None = None
+        self.watch = FiniteWatch()
         self.validation_metric: Metric = data.build_metric() if data.validation == "task" else WeightedMean()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -107,11 +111,76 @@ class FineTuning(LightningModule):
             teacher=teacher,
             weight=weight,
         )
-        self.train_loss.update(result.sample_cross_entropy, batch.sample_weight)
+        losses, divergence = result.sample_cross_entropy, result.sample_divergence
+        self.train_loss.update(losses, batch.sample_weight)
+        self.watch.add(batch, losses if divergence is None else losses + divergence)
         return result.loss * self.trainer.world_size * self.trainer.accumulate_grad_batches
+
+    @property
+    def stage(self) -> str:
+        """The pipeline stage that this training is."""
+        return f"{self.spec.role}_sft"
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips as Lightning does, whose own would keep the norm to itself, and has an eye on it.
+
+        A CPU's numbers are looked at before the step is taken. A GPU's would have to be waited for, so they are looked
+        at every `log_every_n_steps` steps, and before anything is validated or saved: what is kept is always finite.
+        """
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        if gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
+            norm = clip_grad_norm_(parameters, gradient_clip_val)
+        else:
+            norm = get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        self.watch.close(self.global_step, None if self._scales_loss else norm)
+        if self.watch.pending >= self._unseen_steps:
+            self.check_finite()
+
+    @property
+    def _unseen_steps(self) -> int:
+        """After how many steps to look at them."""
+        on_cpu = self.device.type == "cpu"
+        return 1 if on_cpu else self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+
+    @property
+    def _scales_loss(self) -> bool:
+        """Whether steps with overflown gradients are left out, and the scale of the loss lowered."""
+        return getattr(self.trainer.precision_plugin, "scaler", None) is not None
+
+    def check_finite(self) -> None:
+        """Stops the training where a step since the last look has left the range of numbers; on all processes alike.
+
+        Raises:
+            NotFinite: One has; the message names its samples.
+        """
+        trouble = self.watch.look(shared=not self._scales_loss)
+        if trouble is not None:
+            raise explain(
+                trouble,
+                self.data,
+                where=f"{self.stage}, with the {self.spec.role} {self.spec.name}",
+                role=self.spec.role,
+                rate=self.trainer.optimizers[0].param_groups[0]["lr"],
+                precision=str(self.trainer.precision),
+            )
+
+    def on_validation_start(self) -> None:
+        """No validation, and so no choice of the best weights, of numbers that are not finite."""
+        self.check_finite()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Likewise no state to resume from."""
+        self.check_finite()
 
     def on_train_epoch_end(self) -> None:
         """Logs `train_loss`, the mean over the epoch's samples of their cross-entropy, and adds to the curve."""
+        self.check_finite()
         train_loss = self.train_loss.compute()
         self.log_dict({"train_loss": train_loss, **self._when()})
         self.train_loss.reset()

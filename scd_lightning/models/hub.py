@@ -1,9 +1,11 @@
-"""The hub's failures told apart, before anything large is fetched."""
+"""The hub's failures told apart, and what is not read or run unasked, before anything large is fetched."""
 
+import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -14,8 +16,13 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from scd_lightning.errors import ModelError
+
+_SAFE = {"model.safetensors", "model.safetensors.index.json"}
+_PICKLED = {"pytorch_model.bin", "pytorch_model.bin.index.json"}
+_SECONDS = 10
 
 
 def fetch_config(path: str, revision: str | None, where: str) -> Path:
@@ -82,4 +89,64 @@ def _out_of_reach(path: str, where: str) -> ModelError:
         where=where,
         got=path,
         remedy="connect, unset HF_HUB_OFFLINE, or give a local folder with a transformers model instead",
+    )
+
+
+def check_weights(path: str, revision: str | None, config: Path, role: str) -> None:
+    """Refuses a model whose weights are there in pickled form alone; where no list of its files can be had, none.
+
+    Args:
+        path: Local folder or hub id.
+        revision: Branch, tag or commit, or None.
+        config: Its config.json, as `fetch_config` gives it.
+        role: The part of the configuration that names the model.
+
+    Raises:
+        ModelError: There is pytorch_model.bin, or its shards, and no model.safetensors.
+    """
+    names = {file.name for file in config.parent.iterdir()}
+    if not names & _SAFE and not os.path.isdir(path):
+        # The cache knows of what was fetched already.
+        with suppress(HTTPError, OSError):
+            listed = HfApi().model_info(path, revision=revision, timeout=_SECONDS).siblings or ()
+            names |= {file.rfilename for file in listed}
+    if names & _SAFE or not names & _PICKLED:
+        return
+    convert = f"AutoModelForCausalLM.from_pretrained({path!r}).save_pretrained(folder)"
+    raise ModelError(
+        "The model's weights are pickled, a format that may carry code",
+        where=f"{role}.path",
+        got=f"{', '.join(sorted(names & _PICKLED))} in {path}, and no safetensors",
+        expected="model.safetensors, or its shards",
+        remedy=f"convert them once, on a machine where nothing can be lost (transformers: {convert}), and give that "
+        f"folder; or have torch's restricted unpickler read them as they are: {role}.allow_pickle=true",
+    )
+
+
+def check_own_code(config: Path, role: str) -> None:
+    """Refuses a model that can't be had without running code of its own.
+
+    One that brings code for an architecture that transformers has too is had without: transformers' own is taken.
+
+    Args:
+        config: Its config.json.
+        role: The part of the configuration that names the model.
+
+    Raises:
+        ModelError: Its config.json asks for code (auto_map), and transformers knows no such architecture.
+    """
+    try:
+        content = json.loads(config.read_bytes())
+    except ValueError:  # Said better by transformers.
+        return
+    asked = content.get("auto_map") if isinstance(content, dict) else None
+    if not asked or content.get("model_type") in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return
+    raise ModelError(
+        "The model needs code of its own, which is not run unasked",
+        where=f"{role}.path",
+        got=f"auto_map in {config}: {asked}",
+        expected="an architecture that transformers has",
+        remedy=f"if you have read that code and trust it: {role}.trust_remote_code=true, with {role}.revision=<commit> "
+        "so that it stays what you have read",
     )

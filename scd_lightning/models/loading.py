@@ -25,7 +25,7 @@ from scd_lightning.checkpoints.manifest import sha256_file
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.gguf import find_gguf
-from scd_lightning.models.hub import fetch_config
+from scd_lightning.models.hub import check_own_code, check_weights, fetch_config
 from scd_lightning.models.quantization import quantization_config, quantizing_package
 from scd_lightning.models.spec import LoRA, ModelSpec
 from scd_lightning.models.thinning import check_thinned, thin
@@ -134,7 +134,7 @@ def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str
     assert spec.path is not None
     dtype = resolve_dtype(spec)
     try:
-        # Pickled weights are read too, by torch's restricted unpickler: some of the families have no others.
+        # Pickled weights, where they are asked for, are read by torch's restricted unpickler (weights_only).
         model, info = cast(Any, AutoModelForCausalLM).from_pretrained(
             spec.path,
             revision=spec.revision,
@@ -142,6 +142,7 @@ def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str
             attn_implementation=kernel,
             quantization_config=quantization_config(spec, dtype),
             trust_remote_code=spec.trust_remote_code,
+            use_safetensors=None if spec.allow_pickle else True,
             output_loading_info=True,
         )
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError, UnpicklingError) as error:
@@ -207,23 +208,22 @@ def check_kernel(spec: ModelSpec, precision: str, *, on_gpu: bool) -> None:
 
 
 def check_reachable(spec: ModelSpec, where: str) -> None:
-    """Fails early, before training, where a pretrained model can't be had or runs foreign code unasked."""
+    """Fails early, before training, where a pretrained model can't be had, or not without what was not allowed."""
     if spec.quantization is not None:
         quantizing_package(spec)
     if spec.gguf is not None:
         find_gguf(spec.gguf, where.replace("path", "gguf"))
     if spec.path is None:
         return
-    fetch_config(spec.path, spec.revision, where)
+    config = fetch_config(spec.path, spec.revision, where)
+    if not spec.trust_remote_code:
+        check_own_code(config, spec.role)
+    if not spec.allow_pickle:
+        check_weights(spec.path, spec.revision, config, spec.role)
     try:
         _hub_config(spec)
     except (OSError, ValueError) as error:
-        raise ModelError(
-            f"The model's configuration can't be used ({error})",
-            where=where,
-            got=spec.path,
-            remedy="if it needs its own code and you trust it: trust_remote_code=true",
-        ) from error
+        raise ModelError(f"The model's configuration can't be used ({error})", where=where, got=spec.path) from error
 
 
 def weights_identity(spec: ModelSpec) -> Mapping[str, Any]:

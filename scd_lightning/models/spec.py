@@ -58,6 +58,7 @@ class ModelSpec:
         attention: Attention kernel of transformers ("sdpa", "eager", "flash_attention_2", "flex_attention").
         gradient_checkpointing: Recompute activations in the backward pass: slower, far less memory.
         trust_remote_code: Run code that comes with the model. Off unless asked.
+        allow_pickle: Read weights that are there in pickled form alone, by torch's restricted unpickler. Likewise.
         keep_layers: Thins a pretrained model out: how many layers stay, evenly spaced with the first and the last
             among them, or their indices. None keeps all.
         quantization: "8bit" or "4bit" for the frozen weights below a teacher's adapters; None leaves them whole.
@@ -79,6 +80,7 @@ class ModelSpec:
     attention: str = "sdpa"
     gradient_checkpointing: bool = False
     trust_remote_code: bool = False
+    allow_pickle: bool = False
     keep_layers: int | list[int] | None = None
     quantization: Literal["8bit", "4bit"] | None = None
     lora: LoRA = field(default_factory=LoRA)

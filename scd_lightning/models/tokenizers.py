@@ -94,7 +94,12 @@ def load_tokenizer(path: str, revision: str | None, *, trust_remote_code: bool, 
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
-        raise ModelError(f"The tokenizer could not be loaded ({error})", where=where, got=path) from error
+        remedy = None
+        if "trust_remote_code" in str(error):  # transformers' own message: it needs code of its own.
+            switch = f"{where.partition('.')[0]}.trust_remote_code=true"
+            remedy = f"if you have read the code that comes with it, and trust it: {switch}"
+        what = " ".join(str(error).split())
+        raise ModelError(f"The tokenizer could not be loaded ({what})", where=where, got=path, remedy=remedy) from error
     if not tokenizer.is_fast or tokenizer.eos_token_id is None:
         raise ModelError(
             "The tokenizer can't be used",

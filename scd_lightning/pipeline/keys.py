@@ -19,6 +19,7 @@ from scd_lightning.pipeline.job import NUMERIC_FORMAT, Job
 
 # Fields of a model's configuration that say where or how, not what.
 _NOT_NUMBERS = {"_target_", "name", "path", "gguf", "revision", "trust_remote_code", "gradient_checkpointing", "dtype"}
+_NOT_NUMBERS |= {"allow_pickle"}
 # Whether trained or taken as it is, and from where on: each is said by the keys that it matters to.
 _NOT_NUMBERS |= {"trajectory", "init"}
 # The batch is samples or tokens, not both: the key of a training says which.

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import errors
@@ -11,7 +12,7 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNot
 
 from scd_lightning.errors import ModelError
 from scd_lightning.models import hub
-from scd_lightning.models.hub import fetch_config
+from scd_lightning.models.hub import check_weights, fetch_config
 
 # The HTTP library that huggingface_hub itself uses (httpx, or its successor).
 http = sys.modules[errors.HTTPError.__module__.split(".")[0]]
@@ -142,3 +143,40 @@ def test_an_incomplete_folder_is_refused(tmp_path, files, what):
 def test_a_path_that_is_no_folder_is_no_model(path):
     with pytest.raises(ModelError, match=UNKNOWN):
         fetch_config(path, None, "teacher.path")
+
+
+SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
+SHARDS = "pytorch_model.bin.index.json"
+
+
+@pytest.mark.parametrize(
+    ("cached", "listed", "refused"),
+    [
+        ([], [PICKLED], PICKLED),
+        ([], [SHARDS, "pytorch_model-00001-of-00002.bin"], SHARDS),
+        ([], [PICKLED, SAFE], None),
+        ([], ["model.safetensors.index.json", SHARDS], None),
+        ([PICKLED], [PICKLED, SAFE], None),
+        ([PICKLED], ConnectionError("offline"), PICKLED),
+        ([SAFE], ConnectionError("offline"), None),
+        ([], ConnectionError("offline"), None),
+        ([], HfHubHTTPError("down", response=response(503)), None),
+    ],
+)
+def test_pickled_weights_are_refused_by_the_list_of_files(monkeypatch, tmp_path, cached, listed, refused):
+    for name in ("config.json", *cached):
+        (tmp_path / name).touch()
+
+    def model_info(self, path, *, revision, timeout):
+        assert (path, revision) == (HUB_ID, "v1")
+        if isinstance(listed, Exception):
+            raise listed
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name) for name in listed])
+
+    monkeypatch.setattr(hub.HfApi, "model_info", model_info)
+    if refused is None:
+        check_weights(HUB_ID, "v1", tmp_path / "config.json", "student")
+        return
+    with pytest.raises(ModelError, match=r"weights are pickled.*student\.allow_pickle=true") as raised:
+        check_weights(HUB_ID, "v1", tmp_path / "config.json", "student")
+    assert str(raised.value.got).startswith(f"{refused} in {HUB_ID}")

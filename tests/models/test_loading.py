@@ -1,5 +1,6 @@
 """Building models: the same weights for the same spec and seed, adapters, folders, and what is refused."""
 
+import json
 import os
 import pickle
 import shutil
@@ -286,8 +287,46 @@ def test_weights_of_before_safetensors_are_read(saved, tokenizer):
     stored = AutoModelForCausalLM.from_pretrained(saved, dtype=torch.bfloat16).state_dict()
     torch.save(stored, saved / "pytorch_model.bin")
     (saved / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"pickled.*pytorch_model\.bin in .*student\.allow_pickle=true"):
+        check_reachable(spec(path=str(saved)), "student.path")
+    with pytest.raises(ModelError, match="The weights could not be loaded"):
+        build_model(spec(path=str(saved)), tokenizer, 0)
+    allowed = spec(path=str(saved), allow_pickle=True)
+    check_reachable(allowed, "student.path")
+    assert equal(weights(build_model(allowed, tokenizer, 0)), expected)
+
+
+def test_safetensors_go_before_pickled_weights(saved, tokenizer):
+    expected = weights(build_model(spec(path=str(saved)), tokenizer, 0))
+    torch.save({"weight": Harmful()}, saved / "pytorch_model.bin")
+    for allow_pickle in (False, True):
+        wanted = spec(path=str(saved), allow_pickle=allow_pickle)
+        check_reachable(wanted, "student.path")
+        assert equal(weights(build_model(wanted, tokenizer, 0)), expected)
+
+
+def with_own_code(saved, tmp_path, kind):
+    """A model that brings code, which leaves a folder behind where it is run."""
+    (saved / "modeling_own.py").write_text(f"import os\nos.mkdir({str(tmp_path / 'harm')!r})\n")
+    config = json.loads((saved / "config.json").read_text())
+    code = {"AutoConfig": "modeling_own.OwnConfig", "AutoModelForCausalLM": "modeling_own.OwnModel"}
+    (saved / "config.json").write_text(json.dumps(config | {"model_type": kind, "auto_map": code}))
+
+
+def test_code_that_a_model_needs_is_not_run_unasked(saved, tmp_path):
+    with_own_code(saved, tmp_path, "own")
+    with pytest.raises(ModelError, match=r"code of its own.*modeling_own\.OwnModel.*student\.trust_remote_code=true"):
+        check_reachable(spec(path=str(saved)), "student.path")
+    assert not (tmp_path / "harm").exists()
+
+
+def test_code_that_transformers_has_too_is_left_alone(saved, tmp_path, tokenizer):
+    expected = weights(build_model(spec(path=str(saved)), tokenizer, 0))
+    with_own_code(saved, tmp_path, "llama")
     check_reachable(spec(path=str(saved)), "student.path")
+    build_empty(spec(path=str(saved)), tokenizer)
     assert equal(weights(build_model(spec(path=str(saved)), tokenizer, 0)), expected)
+    assert not (tmp_path / "harm").exists()
 
 
 class Harmful:
@@ -300,10 +339,10 @@ def test_pickles_do_not_run_code(saved, tokenizer, monkeypatch, tmp_path):
     torch.save({"weight": Harmful()}, saved / "pytorch_model.bin")
     (saved / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="The weights could not be loaded"):
-        build_model(spec(path=str(saved)), tokenizer, 0)
+        build_model(spec(path=str(saved), allow_pickle=True), tokenizer, 0)
     (saved / "pytorch_model.bin").write_bytes(pickle.dumps({"weight": Harmful()}))
     with pytest.raises(ModelError, match="The weights could not be loaded"):
-        build_model(spec(path=str(saved)), tokenizer, 0)
+        build_model(spec(path=str(saved), allow_pickle=True), tokenizer, 0)
     assert not (tmp_path / "harm").exists()
 
 

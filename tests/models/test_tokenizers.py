@@ -167,3 +167,13 @@ def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(ModelError, match="The tokenizer could not be loaded"):
         load_tokenizer(str(tmp_path), None, trust_remote_code=False, where="teacher.path")
+
+
+def test_code_that_a_tokenizer_needs_is_not_run_unasked(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    code = {"AutoTokenizer": ["tokenization_own.Own", None]}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "Own", "auto_map": code}))
+    (tmp_path / "tokenization_own.py").write_text(f"import os\nos.mkdir({str(tmp_path / 'harm')!r})\n")
+    with pytest.raises(ModelError, match=r"could not be loaded.*teacher\.trust_remote_code=true"):
+        load_tokenizer(str(tmp_path), None, trust_remote_code=False, where="teacher.path")
+    assert not (tmp_path / "harm").exists()

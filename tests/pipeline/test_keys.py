@@ -51,6 +51,8 @@ def changed(before: Digests, after: Digests) -> set[str]:
         ["teacher.name=another", "student.name=another", "method.name=another"],
         ["teacher.gradient_checkpointing=true"],
         ["stages=[evaluate,report]"],
+        ["allowed_targets=[my_package]"],
+        ["teacher.allow_pickle=true", "student.trust_remote_code=true"],
         ["+callbacks.timer={_target_: lightning.pytorch.callbacks.Timer, _partial_: true}"],
     ],
     ids=lambda overrides: overrides[0].split("=")[0] + "=" + overrides[0].split("=")[1][:12],
