@@ -9,6 +9,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 from torchmetrics import Metric
 
+from scd_lightning.data.bad_rows import STRICT
 from scd_lightning.data.batch_size import BatchSize
 from scd_lightning.data.batching import PlanSampler
 from scd_lightning.data.checks import check_choice, check_numbers
@@ -81,6 +82,7 @@ class DomainDataModule(LightningDataModule, ABC):
         self.samples: dict[str, list[Sample]] = {}
         self.tokenized: dict[str, list[TokenizedSample]] = {}
         self.description: dict[str, Any] = {}
+        self._bad_rows = STRICT
         self.digest = ""
 
     # What a task defines.
@@ -104,9 +106,8 @@ class DomainDataModule(LightningDataModule, ABC):
         """Given all rows, unchecked: what raises a DataError for a row of a split that can't be a sample."""
         return self._check
 
-    @abstractmethod
-    def _check(self, row: Row, split: str) -> None:
-        """Raises a DataError where a row can't be a sample."""
+    def _check(self, row: Row, split: str) -> None:  # noqa: B027
+        """Raises a DataError where a row can't be a sample; any row can unless a task says otherwise."""
 
     @abstractmethod
     def _prepare(self, rows: Mapping[str, Sequence[Row]]) -> None:

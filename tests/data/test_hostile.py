@@ -35,7 +35,7 @@ MODULES: dict[str, Callable[..., Any]] = {
     "qa": QADataModule,
     "classification": ClassificationDataModule,
 }
-SIZES = {"train": 7, "validation": 3, "test": 3}
+SIZES = {"train": 7, "validation": 5, "test": 5}
 # What is read and scored as text although it looks odd: right to left, combining, invisible, special tokens, braces.
 ODD = [
     "\u05d0\u05d1\u05d2",
@@ -168,7 +168,7 @@ def jsonl(draw: st.DrawFn, rows: list[tuple[dict[str, Any], bool]]) -> Written:
     for row, bad in rows:
         escape = draw(st.booleans())
         line = json.dumps(row, ensure_ascii=escape).encode("utf-8", "surrogatepass")
-        raw = draw(st.integers(0, 19)) == 0
+        raw = draw(st.integers(0, 39)) == 0
         if raw:
             line = draw(RAW_LINES)
         file.lines[file.content.count(b"\n") + 1] = bad or raw
@@ -187,7 +187,7 @@ def csv_file(draw: st.DrawFn, rows: list[tuple[dict[str, Any], bool]]) -> Writte
     file = Written(rows=len(rows))
     for row, bad in rows:
         cells = [_cell(row[name]) if name in row else "" for name in names]
-        cells = draw(st.sampled_from([cells] * 18 + [[*cells, "more"], cells[:-1] or ["", ""]]))
+        cells = draw(st.sampled_from([cells] * 38 + [[*cells, "more"], cells[:-1] or ["", ""]]))
         line = len(re.findall(r"\r\n|\r|\n", out.getvalue())) + 1
         file.lines[line] = bad or len(cells) != len(names)
         writer.writerow(cells)
@@ -221,24 +221,27 @@ COLUMNS = st.one_of(
 
 @st.composite
 def parquet(draw: st.DrawFn, rows: list[tuple[dict[str, Any], bool]]) -> Written:
-    """Good rows with one column of another type, put in place of one or besides."""
-    good = [row for row, bad in rows if not bad] or [{"text": "a"}]
+    """Good rows, where others were spoilt without some values; maybe with one column of another type, or damaged."""
+    good = [row for row, bad in rows if not bad]
+    numbers = range(1, len(good) + 1)
     columns: dict[str, Any] = {name: [row.get(name) for row in good] for name in good[0]}
-    spoil = draw(st.booleans())
-    if spoil:
+    gaps = draw(st.sets(st.sampled_from(numbers), max_size=len(rows) - len(good)))
+    for number in gaps:
+        columns[draw(st.sampled_from(sorted(columns)))][number - 1] = None
+    other = draw(st.integers(0, 4)) == 0
+    if other:
         columns[draw(KEYS)] = draw(COLUMNS)[: len(good)]
-    metadata = draw(
-        st.sampled_from([None, {b"huggingface": b"[1]"}, {b"huggingface": b"\xff"}, {b"huggingface": b"{}"}])
-    )
+    said = draw(st.sampled_from([None] * 17 + [b"[1]", b"\xff", b"{}"]))
+    table = pa.table(columns).replace_schema_metadata(None if said is None else {b"huggingface": said})
     out = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), out)
+    pq.write_table(table, out)
     content = out.getvalue().to_pybytes()
     broken = draw(st.integers(0, 9)) == 0
     if broken:
         at = draw(st.integers(0, len(content) - 1))
         content = content[:at] + draw(st.binary(max_size=3)) + content[at + draw(st.integers(0, 3)) :]
-    lines = {number: spoil for number in range(1, len(good) + 1)}
-    return Written(content, None if broken else len(good), lines, broken or metadata is not None)
+    lines = {number: other or number in gaps for number in numbers}
+    return Written(content, None if broken else len(good), lines, broken or said is not None)
 
 
 FORMATS = {"jsonl": jsonl, "csv": csv_file, "parquet": parquet}
@@ -250,7 +253,7 @@ def folders(draw: st.DrawFn, task: str, suffix: str) -> dict[str, Written]:
     return {split: draw(FORMATS[suffix](draw(split_rows(task, split)))) for split in SIZES}
 
 
-def outcome(task: str, suffix: str, files: dict[str, Written], mode: str, tokenizer: Any) -> Any:
+def outcome(task: str, suffix: str, files: dict[str, Written], mode: Any, tokenizer: Any) -> Any:
     """The module, with every sample of it batched; or the error. Nothing else may be raised."""
     with tempfile.TemporaryDirectory() as folder:
         for split, file in files.items():
