@@ -4,6 +4,8 @@ They end a run with exit code 2, without a traceback. Everything else that is ra
 package and keeps its traceback.
 """
 
+from typing import Any
+
 
 class ScdError(Exception):
     """A mistake in the input that the user can mend.
@@ -40,7 +42,17 @@ class ConfigError(ScdError):
 
 
 class DataError(ScdError):
-    """A data file or row that can't be used."""
+    """A data file or row that can't be used.
+
+    Args:
+        what: As in `ScdError`, like all others.
+        row: The `data.rows.Row` that alone is at fault; None where it takes more than leaving out one row.
+        **paragraph: The rest of the message.
+    """
+
+    def __init__(self, what: str, *, row: Any = None, **paragraph: Any) -> None:
+        self.row = row
+        super().__init__(what, **paragraph)
 
 
 class ModelError(ScdError):

@@ -81,7 +81,7 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
     from scd_lightning.config import build_job
     from scd_lightning.loggers.base import JobLoggers
     from scd_lightning.pipeline.logs import job_info
-    from scd_lightning.pipeline.prepare import prepare
+    from scd_lightning.pipeline.prepare import prepare, record_rejected
     from scd_lightning.progress import say
     from scd_lightning.quiet import quiet
 
@@ -99,6 +99,8 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
         smoke.time_steps(job)
     with _on_record(job) if leads else nullcontext():
         prepare(job)
+        if leads:
+            record_rejected(job)
         with JobLoggers(job.loggers).open(job_info(job, leads=leads)) as loggers:
             _run_stages(cfg, job, loggers, rank=rank, leads=leads)
 

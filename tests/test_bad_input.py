@@ -133,6 +133,28 @@ def test_overlap_is_refused_or_counted(run_py, refused, folder, tmp_path):
     assert results["data"]["overlap"] == {"train/test": 1}
 
 
+def test_bad_rows_are_left_out_on_request(run_py, folder, tmp_path):
+    path = folder("ner", "test", without("ner", "entities"))
+    with pytest.warns(UserWarning, match=r"left out: test 1; rejected\.jsonl") as warned:
+        code, _, _ = run_py("hydra.run.dir=run", f"task.data.path={path}", "task.data.on_bad_row=skip", "method=sft")
+    assert code == 0
+    assert len([each for each in warned if "rejected" in str(each.message)]) == 1
+    run = tmp_path / "run"
+    data = json.loads((run / "results.json").read_text())["data"]
+    assert data["rejected"] == {"train": 0, "validation": 0, "test": 1}
+    assert data["sizes"] == {"train": 24, "validation": 6, "test": 5}
+    [line] = (run / "rejected.jsonl").read_text().splitlines()
+    record = json.loads(line)
+    assert record["file"] == str(path / "test.jsonl")
+    assert (record["split"], record["line"], record["id"]) == ("test", 3, "test-3")
+    assert "left out" in (run / "report.html").read_text()
+
+    (path / "test.jsonl").write_text("".join(row for row in (path / "test.jsonl").open() if "entities" in row))
+    code, _, _ = run_py("hydra.run.dir=run", f"task.data.path={path}", "stages=[teacher_sft]")
+    assert code == 0
+    assert not (run / "rejected.jsonl").exists()
+
+
 def test_a_label_that_train_lacks_is_a_warning(run_py, folder):
     path = folder("classification", "test", {"text": "Something else", "label": "cooking"})
     with pytest.warns(UserWarning, match=r"cooking.*1") as warned:
@@ -205,6 +227,7 @@ def test_different_tokenizers(refused, tmp_path):
         ("task.evaluation_batch=0", ["task.evaluation_batch", "Got: 0"]),
         ("task.data.max_samples=0", ["task.data.max_samples"]),
         ("task.data.allow_overlap=maybe", ["task.data.allow_overlap", "Expected: bool"]),
+        ("task.data.on_bad_row=drop", ["task.data.on_bad_row", "drop", "skip"]),
         ("trainer.devices=0", ["trainer.devices", "1 or more"]),
         ("trainer.micro_batches=0", ["trainer.micro_batches", "1 or more"]),
         ("trainer.accelerator=quantum", ["trainer", "quantum"]),

@@ -137,6 +137,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         ("settings", {name: value for name, value in data.get("settings", {}).items() if name != "labels"}),
         ("language", data.get("language")),
         ("shared between splits", data.get("overlap")),
+        ("rows left out", data.get("rejected")),
         ("lost in conversion", data.get("lost")),
         ("inputs cut", data.get("cut")),
         ("samples dropped", data.get("dropped")),

@@ -88,6 +88,9 @@ def caveats(record: RunRecord, found: RunIntervals) -> list[str]:
     overlap = sum(_numbers(data.get("overlap")))
     if overlap:
         notes.append(f"Splits share texts ({_listed(data['overlap'])}): scores on those are too good.")
+    if sum(_numbers(data.get("rejected"))):
+        left_out = _listed(data["rejected"])
+        notes.append(f"Rows that can't be used were left out ({left_out}); rejected.jsonl says why.")
     if data.get("unseen_labels"):
         notes.append(f"Test labels that the training split lacks: {_listed(data['unseen_labels'])}.")
     return notes

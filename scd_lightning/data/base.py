@@ -1,18 +1,15 @@
 """One data module for all tasks: read, validate, encode, batch, judge. A task overrides only what differs."""
 
-import hashlib
-import json
-import warnings
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 from torchmetrics import Metric
 
+from scd_lightning.data.bad_rows import STRICT
 from scd_lightning.data.batch_size import BatchSize
 from scd_lightning.data.batching import PlanSampler
 from scd_lightning.data.checks import check_choice, check_numbers
@@ -21,7 +18,7 @@ from scd_lightning.data.encoding import Encoder
 from scd_lightning.data.loading import fixed_batches, length_statistics, plan_lengths, slot_loader
 from scd_lightning.data.prompts import LANGUAGES, choose_template, detect_language, render
 from scd_lightning.data.rows import Row, free_texts
-from scd_lightning.data.samples import Cut, Sample
+from scd_lightning.data.samples import Cut, Sample, content_digest, unseen_labels
 from scd_lightning.data.sources import DataSource
 from scd_lightning.data.splits import SPLITS
 from scd_lightning.metrics.judgement import Judgement
@@ -49,9 +46,8 @@ class DomainDataModule(LightningDataModule, ABC):
 
     Attributes:
         samples: Split -> samples, after `read`.
-        places: Split -> file and line of each sample, likewise.
         tokenized: Split -> token ids, after `encode`.
-        digest: Hash of the rows' content and of every setting that changes samples, after `read`; no paths.
+        digest: Hash of the samples' content and of every setting that changes samples, after `read`; no paths.
         description: What results.json says of the data.
     """
 
@@ -84,9 +80,9 @@ class DomainDataModule(LightningDataModule, ABC):
         self.evaluation_batch = evaluation_batch
         self.name = name or self.task
         self.samples: dict[str, list[Sample]] = {}
-        self.places: dict[str, list[str]] = {}
         self.tokenized: dict[str, list[TokenizedSample]] = {}
         self.description: dict[str, Any] = {}
+        self._bad_rows = STRICT
         self.digest = ""
 
     # What a task defines.
@@ -106,13 +102,20 @@ class DomainDataModule(LightningDataModule, ABC):
     def metric_names(self) -> tuple[str, ...]:
         """Metrics that may be the primary one, the default first; known after `read`."""
 
+    def _checker(self, rows: Mapping[str, Sequence[Row]]) -> Callable[[Row, str], object]:
+        """Given all rows, unchecked: what raises a DataError for a row of a split that can't be a sample."""
+        return self._check
+
+    def _check(self, row: Row, split: str) -> None:  # noqa: B027
+        """Raises a DataError where a row can't be a sample; any row can unless a task says otherwise."""
+
     @abstractmethod
     def _prepare(self, rows: Mapping[str, Sequence[Row]]) -> None:
         """Learns what all rows together say, such as the label set."""
 
     @abstractmethod
     def _sample(self, row: Row) -> Sample:
-        """Turns a row into a sample; raises DataError where it can't."""
+        """Turns a row that was checked into a sample."""
 
     @abstractmethod
     def _judge(self, sample: Sample, answer: str | int) -> Judgement:
@@ -141,32 +144,30 @@ class DomainDataModule(LightningDataModule, ABC):
         """
         if self.samples:
             return
-        source = self.source.read(self.task)
+        source = self.source.read(self.task, self._checker)
         self._prepare(source.rows)
         if self.language == "auto":
             self.language = detect_language(free_texts(source.rows["train"]))
         self.template = choose_template(self.kind, self.language, self.template)
         self.primary_metric = self.primary_metric or self.metric_names[0]
         check_choice("primary_metric", self.primary_metric, self.metric_names)
-        self.samples = {split: [self._sample(row) for row in source.rows[split]] for split in SPLITS}
-        self.places = {split: [row.where for row in source.rows[split]] for split in SPLITS}
-        self.digest = self._hash()
+        self.samples = {split: [replace(self._sample(row), row=row) for row in source.rows[split]] for split in SPLITS}
+        self._bad_rows, self._identity = source.bad_rows, self._settings_of_samples()
         self.description = {
             "name": self.name,
             "source": source.origin,
-            "digest": self.digest,
-            "sizes": {split: len(samples) for split, samples in self.samples.items()},
             "split": source.split,
             "overlap": source.overlap,
             "lost": source.lost,
             "kind": self.kind,
             "language": self.language,
-            "unseen_labels": self._unseen_labels(),
+            "unseen_labels": unseen_labels(self.samples),
             "settings": self._settings(),
         }
+        self._describe_samples()
 
-    def _hash(self) -> str:
-        settings = {
+    def _settings_of_samples(self) -> dict[str, Any]:
+        return {
             "task": self.task,
             "template": self.template,
             "primary_metric": self.primary_metric,
@@ -176,21 +177,16 @@ class DomainDataModule(LightningDataModule, ABC):
             "evaluation_batch": self.evaluation_batch,
             **self._settings(),
         }
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        for split in SPLITS:
-            digest.update(f"\n{split}\n".encode())
-            for sample in self.samples[split]:
-                digest.update(json.dumps(asdict(sample), sort_keys=True).encode())
-        return digest.hexdigest()
 
-    def _unseen_labels(self) -> dict[str, int]:
-        """Labels of the test split that train lacks, with their counts; warns where there are any."""
-        known = {label for sample in self.samples["train"] for label in sample.labels}
-        counts = Counter(label for sample in self.samples["test"] for label in sample.labels if label not in known)
-        if counts:
-            named = ", ".join(f"{label} ({count})" for label, count in sorted(counts.items()))
-            warnings.warn(f"The test split has labels that train lacks, which can't be learnt: {named}.", stacklevel=3)
-        return dict(sorted(counts.items()))
+    def _describe_samples(self) -> None:
+        self.digest = content_digest(self._identity, self.samples)
+        sizes = {split: len(samples) for split, samples in self.samples.items()}
+        self.description |= {"digest": self.digest, "sizes": sizes, "rejected": self._bad_rows.counts}
+
+    @property
+    def rejected(self) -> list[dict[str, Any]]:
+        """The rows that were left out, each with its place and the reason; of too long ones known after `encode`."""
+        return self._bad_rows.records
 
     def texts(self) -> list[str]:
         """Prompts with their completions, and the candidates, of the training split: what a tokenizer is trained on."""
@@ -215,7 +211,7 @@ class DomainDataModule(LightningDataModule, ABC):
             DataError: A sample is too long even without its free text.
             ModelError: The tokenizer can't be used.
         """
-        encoder = Encoder(tokenizer, self._template, self.max_length, self._retarget)
+        encoder = Encoder(tokenizer, self._template, self.max_length, self._retarget, self._bad_rows)
         encoded = {"train": encoder.encode(self.samples["train"], "train")}
         if self.max_new_tokens is None:
             self.max_new_tokens = max(len(sample.completion_ids) for sample in encoded["train"].samples)
@@ -223,6 +219,9 @@ class DomainDataModule(LightningDataModule, ABC):
         for split in ("validation", "test"):
             encoded[split] = encoder.encode(self.samples[split], split, answer_room=self.max_new_tokens)
         self.tokenized = {split: part.samples for split, part in encoded.items()}
+        if any(len(part.kept) < len(self.samples[split]) for split, part in encoded.items()):
+            self.samples = {split: [self.samples[split][i] for i in part.kept] for split, part in encoded.items()}
+            self._describe_samples()
         # Padding is masked, so any id will do; a pad token that the student's side added may be none of the teacher's.
         self._pad_id = tokenizer.eos_token_id
         self.description["cut"] = {split: part.cut for split, part in encoded.items()}

@@ -54,19 +54,19 @@ class ClassificationDataModule(DomainDataModule):
     def _settings(self) -> dict[str, Any]:
         return {"labels": self.labels, "ordered": self.ordered}
 
+    def _check(self, row: Row, split: str) -> None:
+        row.string("text")
+        label = read_label(row)
+        # In other splits such a row is an answer that no model can give: it is scored, and said.
+        if self.given_labels is not None and split == "train" and label not in self.given_labels:
+            expected = f"one of task.labels: {', '.join(self.given_labels)}"
+            raise row.error("label", "is not among the labels", label, expected)
+
     def _prepare(self, rows: Mapping[str, Sequence[Row]]) -> None:
         found = {split: {read_label(row) for row in rows[split]} for split in rows}
         self.candidates = tuple(self.given_labels or sorted(found["train"]))
-        if self.given_labels is not None:
-            self._check_known(rows["train"])
         unseen = set.union(*found.values()) - set(self.candidates)
         self.labels = (*self.candidates, *sorted(unseen))
-
-    def _check_known(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            if read_label(row) not in self.candidates:
-                expected = f"one of task.labels: {', '.join(self.candidates)}"
-                raise row.error("label", "is not among the labels", read_label(row), expected)
 
     def _sample(self, row: Row) -> Sample:
         label = read_label(row)

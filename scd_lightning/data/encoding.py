@@ -1,11 +1,14 @@
 """Samples to token ids: prompt and completion tokenized together, too long texts cut."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from scd_lightning.data.bad_rows import STRICT, BadRows
 from scd_lightning.data.collate import TokenizedSample
 from scd_lightning.data.prompts import render
+from scd_lightning.data.rows import shorten
 from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.errors import DataError, ModelError
 
@@ -21,12 +24,14 @@ class Encoded:
     """A split as token ids.
 
     Attributes:
-        samples: The S samples, in the split's order.
+        samples: The S samples that could be encoded, in the split's order.
+        kept: Their positions among those that were to be encoded.
         cut: How many had their text cut.
         dropped: How many parts of gold answers left the training target because their text was cut away.
     """
 
     samples: list[TokenizedSample]
+    kept: list[int]
     cut: int
     dropped: int
 
@@ -39,6 +44,7 @@ class Encoder:
         template: The prompt's template.
         max_length: Most tokens of prompt and completion (or longest candidate) together.
         retarget: (sample, cut) -> the completion that the cut text still supports, and the parts dropped from it.
+        bad_rows: What becomes of samples that are too long even without their free text.
 
     Raises:
         ModelError: The tokenizer has no end-of-sequence token.
@@ -50,6 +56,7 @@ class Encoder:
         template: str,
         max_length: int,
         retarget: Callable[[Sample, Cut], tuple[str, int]],
+        bad_rows: BadRows = STRICT,
     ) -> None:
         if tokenizer.eos_token_id is None:
             raise ModelError(
@@ -62,6 +69,7 @@ class Encoder:
         self.template = template
         self.max_length = max_length
         self.retarget = retarget
+        self.bad_rows = bad_rows
         self._candidates: dict[tuple[str, tuple[str, ...]], list[list[int]] | None] = {}
 
     def encode(self, samples: Sequence[Sample], split: str, answer_room: int | None = None) -> Encoded:
@@ -80,14 +88,21 @@ class Encoder:
         prompts = [self.prompt(render(self.template, sample.fields)) for sample in samples]
         prompt_ids = self._ids(prompts)
         full_ids = self._ids([p + sample.completion for p, sample in zip(prompts, samples, strict=True)])
-        encoded, cut, dropped = [], 0, 0
-        for index, sample in enumerate(samples):
-            tokenized = self._join(index, sample, prompts[index], prompt_ids[index], full_ids[index])
-            if _needed(tokenized, answer_room) > self.max_length:
-                tokenized, lost = self._shorten(index, sample, tokenized, split, answer_room)
-                cut, dropped = cut + 1, dropped + lost
-            encoded.append(tokenized)
-        return Encoded(encoded, cut, dropped)
+        parts = enumerate(zip(samples, prompts, prompt_ids, full_ids, strict=True))
+        fit = self.bad_rows.keep(split, partial(self._fit, split, answer_room), parts)
+        cuts = [lost for _, lost in fit if lost is not None]
+        encoded = [replace(each, index=index) for index, (each, _) in enumerate(fit)]
+        return Encoded(encoded, [each.index for each, _ in fit], len(cuts), sum(cuts))
+
+    def _fit(
+        self, split: str, answer_room: int | None, part: tuple[int, tuple[Sample, str, list[int], list[int]]]
+    ) -> tuple[TokenizedSample, int | None]:
+        """A sample's ids, cut where need be, and then how many parts its gold answer lost; else None."""
+        index, (sample, prompt, prompt_ids, full_ids) = part
+        tokenized = self._join(index, sample, prompt, prompt_ids, full_ids)
+        if _needed(tokenized, answer_room) <= self.max_length:
+            return tokenized, None
+        return self._shorten(index, sample, tokenized, split, answer_room)
 
     def prompt(self, text: str) -> str:
         """The prompt as the model gets it: one user turn of its chat template, or BOS where it has one."""
@@ -166,16 +181,22 @@ class Encoder:
         needed, prompt = _needed(tokenized, answer_room), len(tokenized.prompt_ids)
         return DataError(
             "A sample is too long even without its free text",
-            where=f"{split}, id {sample.id}",
+            where=_place(sample, split),
             got=f"{needed} tokens, {prompt} of the prompt and {needed - prompt} for the answer",
             expected=f"at most task.max_length={self.max_length}",
             remedy="raise task.max_length, lower task.max_new_tokens or shorten the template",
+            row=sample.row,
         )
 
     def _offsets(self, text: str) -> list[tuple[int, int]]:
         return self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)[
             "offset_mapping"
         ]
+
+
+def _place(sample: Sample, split: str) -> str:
+    where = f"{split}, id {shorten(sample.id)}"
+    return where if sample.row is None else f"{sample.row.where} ({where})"
 
 
 def _cut(field: str, text: str, ends: Sequence[int], keep: int) -> Cut:

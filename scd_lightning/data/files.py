@@ -2,25 +2,43 @@
 
 import csv
 import io
-import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scd_lightning.data.bad_rows import STRICT, BadRows
 from scd_lightning.data.class_names import apply_names, named_columns
-from scd_lightning.data.rows import Row, make_row, shorten
+from scd_lightning.data.json_text import read_json_text
+from scd_lightning.data.rows import Row, named_by_id, shorten, whole_number
 from scd_lightning.data.splits import SPLIT_NAMES, SPLITS
 from scd_lightning.errors import DataError
 
 _JSON_COLUMNS = ("entities", "choices")
+# The csv library refuses cells past 128 KiB unless it is told otherwise; this is the most that fits a C long anywhere.
+_LONGEST_CELL = 2**31 - 1
 
 
-def read_folder(folder: Path) -> dict[str, list[Row]]:
+@dataclass(frozen=True)
+class _Format:
+    """How a kind of file is read.
+
+    Attributes:
+        records: (file) -> line and record, for each; raises where the file as a whole can't be read.
+        values: (record, row that holds it unread) -> column -> value; raises where this record can't be read.
+    """
+
+    records: Callable[[Path], Iterator[tuple[int, Any]]]
+    values: Callable[[Any, Row], dict[str, Any]]
+
+
+def read_folder(folder: Path, bad_rows: BadRows = STRICT) -> dict[str, list[Row]]:
     """The rows of a folder's splits.
 
     Args:
         folder: Holds train, and maybe validation and test, each in one file.
+        bad_rows: What becomes of lines that can't be read.
 
     Raises:
         DataError: The folder, a file or a line can't be read.
@@ -42,11 +60,11 @@ def read_folder(folder: Path) -> dict[str, list[Row]]:
             expected="train.jsonl, train.csv or train.parquet",
             remedy="rename the file or correct task.data.path",
         )
-    return {split: _read_file(file, split) for split, file in files.items() if file is not None}
+    return {split: _read_file(file, split, bad_rows) for split, file in files.items() if file is not None}
 
 
 def _find(folder: Path, split: str) -> Path | None:
-    names = [f"{name}{suffix}" for name in SPLIT_NAMES[split] for suffix in _READERS]
+    names = [f"{name}{suffix}" for name in SPLIT_NAMES[split] for suffix in _FORMATS]
     found = [folder / name for name in names if (folder / name).exists()]
     if len(found) > 1:
         raise DataError(
@@ -59,16 +77,25 @@ def _find(folder: Path, split: str) -> Path | None:
     return found[0] if found else None
 
 
-def _read_file(file: Path, split: str) -> list[Row]:
-    records = enumerate(_READERS[file.suffix](file), 1)
-    rows = [make_row(values, split, number, str(file), line) for number, (line, values) in records]
+def _read_file(file: Path, split: str, bad_rows: BadRows) -> list[Row]:
+    form = _FORMATS[file.suffix]
+    rows = bad_rows.keep(split, partial(_row, form, split, str(file)), enumerate(form.records(file), 1))
     if not rows:
         raise DataError(f"The {split} file holds no rows", where=file, expected="at least one row")
     return rows
 
 
+def _row(form: _Format, split: str, file: str, numbered: tuple[int, tuple[int, Any]]) -> Row:
+    number, (line, record) = numbered
+    unread = Row(f"{split}-{number}", {"line": record}, file, line)
+    return named_by_id(replace(unread, values=form.values(record, unread)))
+
+
 def _decode(file: Path) -> str:
-    raw = file.read_bytes()
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"The file can't be read ({error.strerror})", where=file, expected="a readable file") from error
     try:
         return raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -82,77 +109,88 @@ def _decode(file: Path) -> str:
         ) from error
 
 
-def _read_jsonl(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _jsonl_lines(file: Path) -> Iterator[tuple[int, str]]:
     # Split at line feeds only: str.splitlines would also cut at U+2028, which JSON strings may hold.
-    for number, line in enumerate(_decode(file).split("\n"), 1):
-        if line.strip():
-            yield number, _object(line, f"{file}:{number}")
+    return ((number, line) for number, line in enumerate(_decode(file).split("\n"), 1) if line.strip())
 
 
-def _object(line: str, where: str) -> dict[str, Any]:
+def _object(line: str, row: Row) -> dict[str, Any]:
     try:
-        value = json.loads(line, parse_constant=_refuse_constant)
+        value = read_json_text(line)
     except ValueError as error:
-        raise DataError(
-            f"The line is not JSON ({error})",
-            where=where,
-            got=shorten(line),
-            expected="one JSON object a line",
-            remedy="correct or remove the line",
-        ) from error
+        raise _unreadable(f"The line is not JSON ({error})", row, line, "one JSON object a line") from error
     if not isinstance(value, dict):
-        raise DataError(
-            "The line is JSON but not an object",
-            where=where,
-            got=shorten(line),
-            expected='an object such as {"text": ...}',
-            remedy="correct or remove the line",
-        )
+        raise _unreadable("The line is JSON but not an object", row, line, 'an object such as {"text": ...}')
     return value
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
+def _unreadable(what: str, row: Row, got: object, expected: str) -> DataError:
+    remedy = "correct or remove the line"
+    return DataError(what, where=row.where, got=shorten(got), expected=expected, remedy=remedy, row=row)
 
 
-def _read_csv(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(_decode(file), newline=""), strict=True)
-    line = 1
+def _csv_records(file: Path) -> Iterator[tuple[int, tuple[list[str], list[str]]]]:
+    """Line, and header and cells, of each record."""
+    csv.field_size_limit(_LONGEST_CELL)
+    reader = csv.reader(io.StringIO(_decode(file), newline=""), strict=True)
+    header: list[str] = []
+    line = 0
     try:
-        for record in reader:
+        for cells in reader:
             # A quoted cell may span lines: a record starts after the last line of the one before it.
             start, line = line + 1, reader.line_num
-            yield start, _cells(record, f"{file}:{start}")
+            if cells and header:
+                yield start, (header, cells)
+            elif cells:
+                header = _header(cells, f"{file}:{start}")
     except csv.Error as error:
-        raise DataError(
-            f"The line is not CSV ({error})", where=f"{file}:{reader.line_num}", expected="comma-separated values"
-        ) from error
+        # Behind a stray quote nobody knows where records begin: the file can't be read any further.
+        where, expected = f"{file}:{line + 1}", "comma-separated values"
+        raise DataError(f"The line is not CSV ({error})", where=where, expected=expected) from error
 
 
-def _cells(record: dict[str | Any, str | Any], where: str) -> dict[str, Any]:
-    if None in record or None in record.values():
-        raise DataError(
-            "The line has another number of cells than the header",
-            where=where,
-            got=shorten(list(record.values())),
-            expected=f"{len([name for name in record if name is not None])} cells",
-        )
-    return {name: cell for name, cell in record.items() if cell != ""}
+def _header(names: list[str], where: object) -> list[str]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError("Two columns have one name", where=where, got=shorten(twice), expected="a name for each")
+    return names
 
 
-def _read_parquet(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _cells(record: tuple[list[str], list[str]], row: Row) -> dict[str, Any]:
+    header, cells = record
+    if len(cells) != len(header):
+        what = "The line has another number of cells than the header"
+        raise _unreadable(what, replace(row, values={"line": cells}), cells, f"{len(header)} cells")
+    return {name: cell for name, cell in zip(header, cells, strict=True) if cell != ""}
+
+
+def _parquet_records(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         table = pq.read_table(file)
-    except (pa.ArrowException, OSError) as error:
+        records = table.to_pylist()
+    # Damaged text shows as a ValueError, and values that Python has no type for as one of the others.
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise DataError(f"The file is not Parquet ({shorten(error)})", where=file, expected="a Parquet file") from error
-    # A file of the hub's own making says in its schema what its class numbers stand for.
-    described = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
-    named = named_columns(described.get("info", {}).get("features", {}))
-    for number, record in enumerate(table.to_pylist(), 1):
-        yield number, apply_names(record, named)
+    _header(table.column_names, file)
+    named = _class_names(table.schema.metadata or {}, file)
+    return ((number, apply_names(record, named)) for number, record in enumerate(records, 1))
+
+
+def _class_names(metadata: Mapping[bytes, bytes], file: Path) -> dict[str, list[str]]:
+    """A file of the hub's own making says in its schema what its class numbers stand for."""
+    try:
+        described: Any = read_json_text(metadata.get(b"huggingface", b"{}").decode("utf-8"))
+        return named_columns(described.get("info", {}).get("features", {}))
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        expected = "what the datasets library writes there"
+        raise DataError("The file's description of its columns can't be read", where=file, expected=expected) from error
+
+
+def _as_they_are(record: dict[str, Any], row: Row) -> dict[str, Any]:
+    return record
 
 
 def parse_cells(row: Row) -> Row:
@@ -162,9 +200,9 @@ def parse_cells(row: Row) -> Row:
         DataError: A cell begins like a list and is not JSON.
     """
     cells = {name: row.values[name] for name in _JSON_COLUMNS if _is_list_cell(row.values.get(name))}
-    values = row.values | {name: _json_cell(cell, f"{row.where}, column {name}") for name, cell in cells.items()}
-    if "choices" in cells and str(values.get("answer", "")).strip().isdecimal():
-        values["answer"] = int(values["answer"])
+    values = row.values | {name: _json_cell(cell, name, row) for name, cell in cells.items()}
+    if "choices" in cells and isinstance(index := values.get("answer"), str):
+        values["answer"] = whole_number(index)
     return row if values == row.values else replace(row, values=values)
 
 
@@ -172,13 +210,21 @@ def _is_list_cell(value: object) -> bool:
     return isinstance(value, str) and value.lstrip().startswith("[")
 
 
-def _json_cell(cell: str, where: str) -> object:
+def _json_cell(cell: str, column: str, row: Row) -> object:
     try:
-        return json.loads(cell, parse_constant=_refuse_constant)
+        return read_json_text(cell)
     except ValueError as error:
         raise DataError(
-            f"The cell is not JSON ({error})", where=where, got=shorten(cell), expected="a list, written as JSON"
+            f"The cell is not JSON ({error})",
+            where=f"{row.where}, column {column}",
+            got=shorten(cell),
+            expected="a list, written as JSON",
+            row=row,
         ) from error
 
 
-_READERS = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
+_FORMATS = {
+    ".jsonl": _Format(_jsonl_lines, _object),
+    ".csv": _Format(_csv_records, _cells),
+    ".parquet": _Format(_parquet_records, _as_they_are),
+}

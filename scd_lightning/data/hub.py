@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from scd_lightning.data.bad_rows import STRICT, BadRows
 from scd_lightning.data.class_names import apply_names, named_columns
 from scd_lightning.data.rows import Row, make_row, shorten
 from scd_lightning.data.splits import SPLIT_NAMES, SPLITS
@@ -62,8 +63,11 @@ class HubSet:
         name = f"{self.path} ({self.name})" if self.name else self.path
         return f"hub set {name}" + (f" at {self.revision}" if self.revision else "")
 
-    def read(self) -> dict[str, list[Row]]:
+    def read(self, bad_rows: BadRows = STRICT) -> dict[str, list[Row]]:
         """The rows of the splits that the set has, with names in place of class numbers.
+
+        Args:
+            bad_rows: What becomes of rows that can't be used.
 
         Raises:
             DataError: The set is unknown, gated, broken or out of reach, or has no train split; each says so.
@@ -72,7 +76,7 @@ class HubSet:
             self._check_reachable()
             loaded = self._load()
         chosen = self._choose(list(loaded))
-        return {split: self._rows(loaded[theirs], split) for split, theirs in chosen.items()}
+        return {split: self._rows(loaded[theirs], split, bad_rows) for split, theirs in chosen.items()}
 
     def _load(self) -> Any:
         import datasets
@@ -94,14 +98,17 @@ class HubSet:
             )
         return {split: each[0] for split, each in chosen.items() if each}
 
-    def _rows(self, split_rows: Any, split: str) -> list[Row]:
+    def _rows(self, split_rows: Any, split: str, bad_rows: BadRows) -> list[Row]:
         named = named_columns(split_rows.features.to_dict())
         file = f"{self.origin}, {split}"
         empty = (None, "") if self.path == "csv" else (None,)
-        rows = []
-        for number, record in enumerate(split_rows.to_list(), 1):
+
+        def row(numbered: tuple[int, dict[str, Any]]) -> Row:
+            number, record = numbered
             values = {name: value for name, value in record.items() if value not in empty}
-            rows.append(make_row(apply_names(values, named), split, number, file))
+            return make_row(apply_names(values, named), split, number, file)
+
+        rows = bad_rows.keep(split, row, enumerate(split_rows.to_list(), 1))
         if not rows:
             raise DataError(f"The {split} split holds no rows", where=file, expected="at least one row")
         return rows

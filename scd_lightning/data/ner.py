@@ -6,7 +6,7 @@ from typing import Any, Literal
 from scd_lightning.data.base import DomainDataModule
 from scd_lightning.data.checks import check_choice
 from scd_lightning.data.entities import align, one_line, parse_entities, write_entities
-from scd_lightning.data.rows import Row
+from scd_lightning.data.rows import Row, shorten
 from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.data.sources import DataSource
 from scd_lightning.metrics.judgement import Judgement
@@ -49,6 +49,9 @@ class NERDataModule(DomainDataModule):
 
     def _settings(self) -> dict[str, Any]:
         return {"match": self.match}
+
+    def _check(self, row: Row, split: str) -> None:
+        read_entities(row)
 
     def _prepare(self, rows: Mapping[str, Sequence[Row]]) -> None:
         found = {split: {entity.label for row in rows[split] for entity in read_entities(row)} for split in rows}
@@ -111,7 +114,7 @@ def _read_entity(row: Row, text: str, field: str, entity: object) -> Entity:
     surface = text[start:end]
     if entity.get("text") not in (None, surface):
         raise row.error(
-            f"{field}.text", "is not what the text has there", repr(entity["text"]), f"{surface!r}",
+            f"{field}.text", "is not what the text has there", repr(entity["text"]), shorten(repr(surface)),
             "give offsets in characters (not bytes), end exclusive",
         )  # fmt: skip
     row.check_string(f"{field}.text", surface)

@@ -1,6 +1,6 @@
 """Question answering: multiple choice, yes/no/maybe, or extractive."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from scd_lightning.data.base import DomainDataModule
@@ -67,10 +67,24 @@ class QADataModule(DomainDataModule):
     def _settings(self) -> dict[str, Any]:
         return {"format": self.format, "ordered": self.ordered, "labels": self.labels}
 
+    def _checker(self, rows: Mapping[str, Sequence[Row]]) -> Callable[[Row, str], object]:
+        if self.format == "auto":
+            self.format = detect_format([row for split in rows.values() for row in split])
+        return self._check
+
+    def _check(self, row: Row, split: str) -> None:
+        row.string("question")
+        row.optional_string("context")
+        if self.format == "choice":
+            read_index(row, len(read_choices(row)))
+        elif self.format == "yes_no":
+            read_yes_no(row)
+        else:
+            row.string("context")
+            read_answers(row)
+
     def _prepare(self, rows: Mapping[str, Sequence[Row]]) -> None:
         everything = [row for split in rows.values() for row in split]
-        if self.format == "auto":
-            self.format = detect_format(everything)
         if self.format == "choice":
             self.labels = tuple(_LETTERS[: max(len(read_choices(row)) for row in everything)])
         elif self.format == "yes_no":
@@ -85,7 +99,6 @@ class QADataModule(DomainDataModule):
             answer = read_yes_no(row)
             fields["labels"] = ", ".join(self.labels)
             return Sample(row.id, fields, _TEXTS, answer, answer, (answer,), self.labels)
-        row.string("context")
         answers = read_answers(row)
         return Sample(row.id, fields, _TEXTS, one_line(answers[0]).strip(), answers, ())
 
@@ -117,7 +130,7 @@ def detect_format(rows: Sequence[Row]) -> Literal["choice", "yes_no", "extractiv
 
     Most rows decide, so that a row that does not fit the others is an error and not another format.
     """
-    if any(row.values.get("choices") is not None for row in rows):
+    if 2 * sum(row.values.get("choices") is not None for row in rows) >= len(rows):
         return "choice"
     answers = [row.values.get("answer") for row in rows]
     closed = sum(isinstance(answer, str) and answer.strip().lower() in YES_NO for answer in answers)

@@ -1,7 +1,8 @@
 """Rows of a data file that know where they stand, and the checks that name that place when they fail."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,10 @@ from scd_lightning.errors import DataError
 _TEXT_FIELDS = ("text", "question", "context")
 _INPUT_FIELDS = (*_TEXT_FIELDS, "choices")
 _SHOWN = 80
+# Control and format characters, half surrogate pairs, line separators: printed, they would hide what the text holds.
+_UNSHOWN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+# More digits than any class or choice has, and far fewer than Python refuses to read.
+_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,11 @@ class Row:
         """A DataError that names this row and one of its fields."""
         return DataError(
             f'Field "{field}" {what}',
-            where=f"{self.where} (id {self.id})",
+            where=f"{self.where} (id {shorten(self.id)})",
             got=shorten(got),
             expected=expected,
             remedy=remedy or "correct or remove this row",
+            row=self,
         )
 
     def require(self, field: str, expected: str) -> Any:
@@ -109,7 +115,7 @@ class Row:
         parts = [self.values.get(name) or None for name in _INPUT_FIELDS]
         if not any(parts):
             return self.where  # an error that its validation reports, and not a copy of other empty rows
-        return " ".join(json.dumps(parts, ensure_ascii=False).replace("\\n", " ").split())
+        return " ".join(json.dumps(parts, ensure_ascii=False, default=str).replace("\\n", " ").split())
 
 
 def make_row(values: dict[str, Any], split: str, number: int, file: str, line: int | None = None) -> Row:
@@ -139,32 +145,50 @@ def named_by_id(row: Row) -> Row:
     given = row.values.get("id")
     if given is None:
         return row
-    if not isinstance(given, str | int) or isinstance(given, bool) or not str(given).strip():
+    if isinstance(given, int) and not isinstance(given, bool):
+        return replace(row, id=str(given))
+    if not isinstance(given, str):
         raise row.error("id", "has the wrong type", repr(given), "a non-empty string or an integer")
-    return replace(row, id=str(given))
+    return replace(row, id=row.check_string("id", given))
+
+
+def whole_number(text: str) -> int | str:
+    """The number that a cell of a CSV file has as text; text that is none, or has too many digits, as it is."""
+    digits = text.strip()
+    return int(digits) if digits.isdecimal() and len(digits) <= _DIGITS else text
 
 
 def shorten(value: object) -> str:
-    """The value as text, cut to what a message can carry."""
+    """The value as text, cut to what a message can carry, with escapes for what can't be seen."""
     text = str(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return "".join(_visible(char) for char in shown)
+
+
+def _visible(char: str) -> str:
+    return char.encode("unicode_escape").decode() if unicodedata.category(char) in _UNSHOWN else char
 
 
 def free_texts(rows: Iterable[Row]) -> Iterator[str]:
-    """All free text that rows hold."""
+    """All texts that the rows have a model read."""
     values = (row.values.get(field) for row in rows for field in _TEXT_FIELDS)
     return (value for value in values if isinstance(value, str))
 
 
-def check_unique_ids(rows: Sequence[Row]) -> None:
-    """Checks that no two rows of a split share an id.
+class UniqueIds:
+    """Checks row by row that no two of a split share an id."""
 
-    Raises:
-        DataError: Two do.
-    """
-    seen: dict[str, Row] = {}
-    for row in rows:
-        if row.id in seen:
-            other = f"another id than that of line {seen[row.id].line}"
+    def __init__(self) -> None:
+        self._lines: dict[str, int] = {}
+
+    def __call__(self, row: Row) -> Row:
+        """Returns the row.
+
+        Raises:
+            DataError: An earlier one has its id.
+        """
+        if row.id in self._lines:
+            other = f"another id than that of line {self._lines[row.id]}"
             raise row.error("id", "is not unique", row.id, other, "rename one of the two")
-        seen[row.id] = row
+        self._lines[row.id] = row.line
+        return row

@@ -1,8 +1,15 @@
 """A sample of a task, and what is left of it where it is too long."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+import json
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+from scd_lightning.data.rows import Row
+from scd_lightning.data.splits import SPLITS
 
 CUT_MARK = "…"
 # What tells samples apart, in the order in which a reader wants it.
@@ -21,6 +28,7 @@ class Sample:
         gold: The gold answer as the task's scoring wants it; whole, whatever is cut.
         labels: Labels that occur in the gold answer.
         candidates: All answers of a choice task, or None where answers are generated.
+        row: The row that it was made of, for messages; no part of what it is.
     """
 
     id: str
@@ -30,6 +38,7 @@ class Sample:
     gold: Any
     labels: tuple[str, ...]
     candidates: tuple[str, ...] | None = None
+    row: Row | None = field(default=None, compare=False, repr=False)
 
     def describe(self) -> dict[str, Any]:
         """{"id", "input": the free text and the choices, "labels": those of the gold answer}."""
@@ -52,3 +61,30 @@ class Cut:
     def shows(self, start: int, end: int, length: int) -> bool:
         """Whether the characters from `start` to `end` of a text of `length` are still there."""
         return end <= self.head or start >= length - self.tail
+
+
+def content_digest(settings: Mapping[str, Any], samples: Mapping[str, Sequence[Sample]]) -> str:
+    """Hash of samples and of the settings that made them; no paths.
+
+    Args:
+        settings: JSON values.
+        samples: Split -> samples, for all three.
+    """
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for split in SPLITS:
+        digest.update(f"\n{split}\n".encode())
+        for sample in samples[split]:
+            content = asdict(replace(sample, row=None))
+            del content["row"]
+            digest.update(json.dumps(content, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def unseen_labels(samples: Mapping[str, Sequence[Sample]]) -> dict[str, int]:
+    """Labels of the test split that train lacks, with their counts; warns where there are any."""
+    known = {label for sample in samples["train"] for label in sample.labels}
+    counts = Counter(label for sample in samples["test"] for label in sample.labels if label not in known)
+    if counts:
+        named = ", ".join(f"{label} ({count})" for label, count in sorted(counts.items()))
+        warnings.warn(f"The test split has labels that train lacks, which can't be learnt: {named}.", stacklevel=3)
+    return dict(sorted(counts.items()))

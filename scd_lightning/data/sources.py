@@ -1,19 +1,24 @@
 """Where rows come from: a local folder, the hub, or the embedded data set; and what makes them the task's rows."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from scd_lightning.data.bad_rows import BadRows
+from scd_lightning.data.checks import check_choice
 from scd_lightning.data.converters import Converter, RenameColumns
 from scd_lightning.data.files import parse_cells, read_folder
 from scd_lightning.data.hub import HubSet
-from scd_lightning.data.rows import Row, check_unique_ids, make_row
+from scd_lightning.data.rows import Row, UniqueIds, make_row
 from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
 from scd_lightning.errors import ConfigError, DataError
 
 _GENERATOR_ARGUMENTS = (*SPLITS, "seed", "label_noise")
+# Given all rows, none of them checked: what raises a DataError for a row of a split that can't be a sample.
+Checker = Callable[[Mapping[str, Sequence[Row]]], Callable[[Row, str], object]]
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class SourceData:
         overlap: Pair of splits -> samples of the later one that stand in the earlier one too.
         lost: What converters could not carry over -> how often, over all splits.
         origin: Where it comes from, without local paths.
+        bad_rows: What was left out, and takes what later steps leave out.
     """
 
     rows: dict[str, list[Row]]
@@ -33,6 +39,7 @@ class SourceData:
     overlap: dict[str, int]
     lost: dict[str, int]
     origin: str
+    bad_rows: BadRows
 
 
 class DataSource:
@@ -45,6 +52,7 @@ class DataSource:
         columns: Old name -> new name of columns that the data calls otherwise than the task.
         converters: What makes the data's rows the task's rows, in this order, after the renaming.
         allow_overlap: Let the same sample stand in two splits, and count it, instead of refusing.
+        on_bad_row: What a row that can't be used does: "error" ends the run, "skip" leaves it out, noted and counted.
         validation_ratio: Share of train that becomes validation, where the data has none.
         test_ratio: Share of train that becomes test, where the data has none.
         split_seed: Seed of those cuts and of `max_samples`.
@@ -63,6 +71,7 @@ class DataSource:
         columns: Mapping[str, str] | None = None,
         converters: Sequence[Converter] = (),
         allow_overlap: bool = False,
+        on_bad_row: Literal["error", "skip"] = "error",
         validation_ratio: float = 0.1,
         test_ratio: float = 0.1,
         split_seed: int = 0,
@@ -71,11 +80,13 @@ class DataSource:
         max_samples: int | Mapping[str, int] | None = None,
         synthetic: Mapping[str, Any] | None = None,
     ) -> None:
+        check_choice("data.on_bad_row", on_bad_row, ("error", "skip"))
         self.path = path
         self.hub = HubSet(hub) if isinstance(hub, str) else hub
         self.renaming = RenameColumns(columns or {})
         self.converters = list(converters)
         self.allow_overlap = allow_overlap
+        self.on_bad_row = on_bad_row
         self.ratios = _ratios(validation_ratio, test_ratio)
         self.split_seed = split_seed
         self.split_note = split_note
@@ -83,41 +94,57 @@ class DataSource:
         self.max_samples = _limits(max_samples)
         self.synthetic = _generator_arguments(synthetic or {})
 
-    def read(self, task: str) -> SourceData:
-        """Reads all rows, converts them and cuts the splits that are missing.
+    def read(self, task: str, checker: Checker | None = None) -> SourceData:
+        """Reads all rows, converts and checks them, and cuts the splits that are missing.
 
         Args:
             task: "ner", "qa" or "classification": which embedded data set, where there is neither path nor hub set.
+            checker: Tells the rows that can be samples from those that can't; None lets all of them pass.
 
         Raises:
-            DataError: Something can't be read or converted, or a sample stands in two splits.
+            DataError: Something can't be read, converted or used, or a sample stands in two splits.
         """
-        found, origin = self._find(task)
+        bad_rows = BadRows(skip=self.on_bad_row == "skip")
+        found, origin = self._find(task, bad_rows)
         lost: Counter[str] = Counter()
-        given = {split: self._convert(rows, lost) for split, rows in found.items()}
-        for rows in given.values():
-            check_unique_ids(rows)
+        given = {split: self._convert(split, rows, lost, bad_rows) for split, rows in found.items()}
+        given = self._check(given, checker, bad_rows)
         whole, rule = cut_missing(given, self.ratios, self.split_seed, self.group_column)
         if self.split_note and "test" not in given:
             rule = f"{rule}; {self.split_note}"
         splits = {split: subsample(whole[split], self.max_samples.get(split), self.split_seed) for split in SPLITS}
         overlap = check_overlap(splits, allowed=self.allow_overlap)
-        return SourceData(splits, rule, overlap, {what: n for what, n in sorted(lost.items()) if n}, origin)
+        counted = {what: n for what, n in sorted(lost.items()) if n}
+        return SourceData(splits, rule, overlap, counted, origin, bad_rows)
 
-    def _find(self, task: str) -> tuple[dict[str, list[Row]], str]:
+    def _find(self, task: str, bad_rows: BadRows) -> tuple[dict[str, list[Row]], str]:
         if self.path is not None:
-            return read_folder(Path(self.path)), "local folder"
+            return read_folder(Path(self.path), bad_rows), "local folder"
         if self.hub is not None:
-            return self.hub.read(), self.hub.origin
+            return self.hub.read(bad_rows), self.hub.origin
         return self._embedded(task), "embedded data set"
 
-    def _convert(self, rows: list[Row], lost: Counter[str]) -> list[Row]:
-        converted = [parse_cells(row) for row in self.renaming(rows, lost)]
+    def _convert(self, split: str, rows: list[Row], lost: Counter[str], bad_rows: BadRows) -> list[Row]:
+        converted = bad_rows.keep(split, lambda row: parse_cells(self.renaming.convert(row)), rows)
         for converter in self.converters:
-            converted = converter(converted, lost)
+            converted = _converted(converter, split, converted, lost, bad_rows)
         if not converted:
             raise DataError("No row is left after conversion", where=rows[0].file, got=f"{len(rows)} rows as read")
         return converted
+
+    def _check(self, given: dict[str, list[Row]], checker: Checker | None, bad_rows: BadRows) -> dict[str, list[Row]]:
+        """Leaves rows out before splits are cut, so that a cut depends on none of them."""
+        check = None if checker is None else checker(given)
+        unique = {split: UniqueIds() for split in given}
+
+        def checked(row: Row, split: str) -> Row:
+            if check is not None:
+                check(row, split)
+            if self.group_column is not None and split == "train" and len(given) < len(SPLITS):
+                row.require(self.group_column, "the group column's value")
+            return unique[split](row)
+
+        return {split: bad_rows.keep(split, partial(checked, split=split), rows) for split, rows in given.items()}
 
     def _embedded(self, task: str) -> dict[str, list[Row]]:
         from scd_lightning.data.synthetic import generate
@@ -132,6 +159,14 @@ class DataSource:
             ]
             for split, rows in splits.items()
         }
+
+
+def _converted(converter: Converter, split: str, rows: list[Row], lost: Counter[str], bad_rows: BadRows) -> list[Row]:
+    """One at a time, so that a bad row can be left out; but not where it would be missing from what others make."""
+    if converter.joins_rows:
+        return converter(rows, lost)
+    parts = bad_rows.keep(split, lambda row: converter([row], lost), rows)
+    return [row for part in parts for row in part]
 
 
 def _ratios(validation: float, test: float) -> dict[str, float]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.data.base import DomainDataModule
+from scd_lightning.data.samples import Sample
 from scd_lightning.errors import NotFinite
 
 _NAMED = 8
@@ -114,7 +115,7 @@ def explain(
         precision: The trainer's.
     """
     named = trouble.culprits or trouble.samples
-    places = [f"{data.samples['train'][i].id} ({data.places['train'][i]})" for i in named[:_NAMED]]
+    places = [_place(data.samples["train"][i]) for i in named[:_NAMED]]
     more = [f"and {len(named) - _NAMED} more"] if len(named) > _NAMED else []
     of = f"{len(trouble.culprits)} of its {len(trouble.samples)} samples" if trouble.culprits else "none of its samples"
     what = "loss is no finite number" if trouble.culprits else "gradients are no finite numbers"
@@ -125,6 +126,10 @@ def explain(
         expected="finite numbers",
         remedy=_remedy(trouble, role, rate, precision),
     )
+
+
+def _place(sample: Sample) -> str:
+    return sample.id if sample.row is None else f"{sample.id} ({sample.row.where})"
 
 
 def _remedy(trouble: Trouble, role: str, rate: float, precision: str) -> str:

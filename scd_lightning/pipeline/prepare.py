@@ -1,5 +1,7 @@
 """Before any stage: data read and validated, models within reach, one tokenizer for both, samples encoded."""
 
+import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,7 +10,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning import distributed
-from scd_lightning.checkpoints.manifest import sha256_file, sha256_json
+from scd_lightning.checkpoints.manifest import sha256_file, sha256_json, write_atomically
 from scd_lightning.errors import ConfigError
 from scd_lightning.models.gguf import convert_gguf, find_gguf
 from scd_lightning.models.loading import build_empty, check_kernel, check_reachable, resolve_dtype
@@ -23,6 +25,8 @@ from scd_lightning.progress import say
 S = TypeVar("S", bound=ModelSpec)
 # A folder of its own: the artifact's manifest, beside it, is none of the model's files, and has times in it.
 _MODEL = "model"
+# Rows that were left out of the data, in the run's folder.
+REJECTED = "rejected.jsonl"
 
 
 def prepare(job: Job) -> None:
@@ -47,6 +51,18 @@ def prepare(job: Job) -> None:
     job.tokenizer_identity = sha256_json([identity(job.tokenizer), job.tokenizer.chat_template])
     job.data.encode(job.tokenizer)
     _check_batches(job)
+
+
+def record_rejected(job: Job) -> None:
+    """Writes down the rows that were left out, and warns; for the process that speaks for the job, once prepared."""
+    file, records = job.run_dir / REJECTED, job.data.rejected
+    if not records:
+        file.unlink(missing_ok=True)  # of an earlier run in the same folder
+        return
+    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    write_atomically(file, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))
+    counts = ", ".join(f"{split} {count}" for split, count in job.data.description["rejected"].items() if count)
+    warnings.warn(f"Rows that can't be used were left out: {counts}; {REJECTED} says why.", stacklevel=2)
 
 
 def _check_batches(job: Job) -> None:

@@ -52,7 +52,7 @@ def test_an_anchor_that_was_brought_along_is_no_equal_budget():
 def test_caveats_name_what_weakens_the_verdict():
     [seed] = caveats(record(), found(interval(0.02, 0.01, 0.03)))
     assert "one seed" in seed
-    shared = record(overlap={"train/test": 2}, unseen_labels={"LAW": 3})
+    shared = record(overlap={"train/test": 2}, unseen_labels={"LAW": 3}, rejected={"train": 4, "test": 0})
     notes = " ".join(caveats(shared, found(interval(0, 0, 0), teacher=0)))
-    for part in ("train/test 2", "LAW 3", "no width", "Score 0: teacher"):
+    for part in ("train/test 2", "LAW 3", "left out (train 4", "no width", "Score 0: teacher"):
         assert part in notes

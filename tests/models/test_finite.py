@@ -68,8 +68,9 @@ def test_watching_asks_for_no_value(monkeypatch):
 
 
 DATA: Any = SimpleNamespace(
-    samples={"train": [SimpleNamespace(id=f"row-{i}") for i in range(20)]},
-    places={"train": [f"train.jsonl:{i + 1}" for i in range(20)]},
+    samples={
+        "train": [SimpleNamespace(id=f"row-{i}", row=SimpleNamespace(where=f"train.jsonl:{i + 1}")) for i in range(20)]
+    },
 )
 
 

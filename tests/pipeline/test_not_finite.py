@@ -35,7 +35,8 @@ def first_step(job, culprits):
 
 
 def has_sample(text, job, index):
-    return f"{job.data.samples['train'][index].id} ({job.data.places['train'][index]})" in text
+    sample = job.data.samples["train"][index]
+    return f"{sample.id} ({sample.row.where})" in text
 
 
 class Keeper(Callback):

@@ -4,13 +4,19 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from scd_lightning.data.rows import Row
 
 
 class Converter(ABC):
-    """Makes rows as a data set has them rows as the task wants them; a row that is so already passes unchanged."""
+    """Makes rows as a data set has them rows as the task wants them; a row that is so already passes unchanged.
+
+    Attributes:
+        joins_rows: Whether a row that it makes may come of several; a bad one among those can't be left out alone.
+    """
+
+    joins_rows: ClassVar[bool] = True
 
     @abstractmethod
     def __call__(self, rows: Sequence[Row], lost: Counter[str]) -> list[Row]:
@@ -27,6 +33,8 @@ class Converter(ABC):
 
 class RowConverter(Converter):
     """A converter that looks at one row at a time and loses nothing."""
+
+    joins_rows = False
 
     def __call__(self, rows: Sequence[Row], lost: Counter[str]) -> list[Row]:
         """Converts each row; see `Converter`."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from scd_lightning.data.class_names import apply_names
 from scd_lightning.data.converters.base import RowConverter, with_values
-from scd_lightning.data.rows import Row, named_by_id
+from scd_lightning.data.rows import Row, named_by_id, whole_number
 from scd_lightning.errors import ConfigError
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -67,7 +67,7 @@ class ClassNames(RowConverter):
         """The number that a cell of a CSV file has as text."""
         if self.names is None or not isinstance(value, str) or value in self.names:
             return value
-        return int(value) if value.strip().isdecimal() else value
+        return whole_number(value)
 
 
 class ChoiceColumns(RowConverter):
@@ -104,8 +104,8 @@ class LetterAnswers(RowConverter):
             return row
         letters = _LETTERS[: len(choices)]
         letter = answer.strip().upper()
-        if letter.isdecimal():
-            return with_values(row, answer=int(letter))
+        if isinstance(index := whole_number(letter), int):
+            return with_values(row, answer=index)
         if len(letter) != 1 or letter not in letters:
             raise row.error("answer", "names no choice", repr(answer), f"one of {', '.join(letters)}")
         return with_values(row, answer=letters.index(letter))
@@ -130,9 +130,9 @@ class JoinedContext(RowConverter):
             return row
         texts = row.strings(f"{self.column}.{self.texts}", value.get(self.texts))
         labels = value.get(self.labels) or []
-        if labels and len(labels) != len(texts):
+        if labels and (not isinstance(labels, list) or len(labels) != len(texts)):
             field = f"{self.column}.{self.labels}"
-            raise row.error(field, "has another length than the parts", len(labels), f"{len(texts)} labels")
+            raise row.error(field, "has no label for each part", repr(labels), f"a list of {len(texts)} labels")
         lines = [f"{label}: {text}" for label, text in zip(labels, texts, strict=True)] if labels else texts
         return with_values(row, **{self.column: "\n".join(lines)})
 

@@ -74,7 +74,7 @@ def _answer(row: Row) -> list[str]:
     cell = row.string("answer")
     try:
         answer = ast.literal_eval(cell.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         answer = None
     if not isinstance(answer, list) or not all(isinstance(each, str) and each.strip() for each in answer):
         raise row.error("answer", "is no list", cell, "a list of strings as Python writes it, such as ['one', 'two']")

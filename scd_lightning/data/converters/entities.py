@@ -24,6 +24,8 @@ class TaggedTokens(Converter):
         names: The tags in the order of their numbers; None where the data has the tags themselves.
     """
 
+    joins_rows = False
+
     def __init__(
         self, tokens: str = "tokens", tags: str = "tags", joiner: str = " ", names: Sequence[str] | None = None
     ) -> None:
@@ -74,6 +76,8 @@ class PlacedStrings(Converter):
     else its first one; a string that a label has twice counts once. Strings that the text does not have are counted
     and left out.
     """
+
+    joins_rows = False
 
     def __call__(self, rows: Sequence[Row], lost: Counter[str]) -> list[Row]:
         """Converts one split; see `Converter`."""

@@ -102,7 +102,7 @@ def test_a_context_in_parts_becomes_labelled_lines(convert):
     [
         ({"contexts": []}, r"context\.contexts"),
         ({"labels": ["AIM"]}, r"context\.contexts"),
-        ({"contexts": ["One."], "labels": ["AIM", "RESULTS"]}, r"context\.labels.*another length"),
+        ({"contexts": ["One."], "labels": ["AIM", "RESULTS"]}, r"context\.labels.*no label for each part"),
     ],
 )
 def test_a_context_that_lacks_its_parts(convert, context, said):
