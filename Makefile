@@ -48,5 +48,5 @@ build/bench/%/.installed: benchmarks/peers/%.txt
 	build/bench/$*/bin/python -m pip install -r $<
 	@touch $@
 
-bench: $(STAMP) $(PEERS) ## Measures speed and memory, half an hour on a CPU; parts of it: make bench BENCH="--only steps"
+bench: $(STAMP) $(PEERS) ## Measures speed and memory, an hour on a CPU; parts of it: make bench BENCH="--only steps"
 	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m benchmarks $(BENCH)

@@ -24,17 +24,21 @@ SAMPLES, PROBES, CHECKPOINTS, TEACHER_WIDTH = 48, 20, 3, 48
 
 
 class Watcher(Callback):
-    """Notes each training step of a distillation, and what of a teacher is in memory then."""
+    """Notes each training step of a distillation, and what of a teacher is in memory then, and was not before."""
 
-    def __init__(self, events, alive):
-        self.events, self.alive = events, alive
+    def __init__(self, events, alive, before):
+        self.events, self.alive, self.before = events, alive, {id(each) for each in before}
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         if type(pl_module).__name__ == "Distillation":
             self.events.append("step")
             own = {id(parameter) for parameter in pl_module.parameters()}
-            found = [obj for obj in gc.get_objects() if type(obj) in (CausalLM, nn.Parameter)]
-            self.alive += [obj for obj in found if id(obj) not in own and obj is not pl_module.lm]
+            known = own | self.before | {id(pl_module.lm)}
+            self.alive += [each for each in weights_in_memory() if id(each) not in known]
+
+
+def weights_in_memory():
+    return [each for each in gc.get_objects() if type(each) in (CausalLM, nn.Parameter)]
 
 
 @pytest.fixture
@@ -59,12 +63,14 @@ def distilled(make_job, run_job, events):
     def run(*overrides, again=False):
         run_job(make_job(*overrides, "stages=[teacher_sft,student_sft]"))
         gc.collect()
+        # Other tests' models: held, so that nothing new takes their identities.
+        before = weights_in_memory()
         job = make_job(*overrides, "stages=[distill]")
         alive: list[object] = []
         if again:
             shutil.rmtree(next(job.store.root.glob("student-*")))
         del events[:]
-        job.callbacks = [lambda: Watcher(events, alive)]
+        job.callbacks = [lambda: Watcher(events, alive, before)]
         made = run_job(job)["student"]
         assert not made.reused
         return made, alive
