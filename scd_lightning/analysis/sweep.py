@@ -18,8 +18,16 @@ from scd_lightning.errors import StoreError
 LEAD, VALIDATION, SECONDS = "lead", "validation", "seconds"
 # Settings that change no numbers, or that results.json tells by content: data and models by their digests.
 _ASIDE = (
-    *("paths", "logger", "callbacks", "stages", "seed", "debug", "experiment", "hparams_search", "task.data.path"),
+    "paths",
+    "logger",
+    "callbacks",
+    "stages",
+    "seed",
+    "debug",
+    "experiment",
+    "hparams_search",
     "allowed_targets",
+    "task.data.path",
 )
 _ASIDE_TRAINER = ("accelerator", "devices", "num_nodes", "strategy", "micro_batches", "log_every_n_steps", "profiler")
 _ASIDE_MODEL = ("name", "path", "revision", "trust_remote_code", "allow_pickle", "gradient_checkpointing")

@@ -222,7 +222,8 @@ class DomainDataModule(LightningDataModule, ABC):
         if any(len(part.kept) < len(self.samples[split]) for split, part in encoded.items()):
             self.samples = {split: [self.samples[split][i] for i in part.kept] for split, part in encoded.items()}
             self._describe_samples()
-        # Padding is masked, so any id will do; a pad token that the student's side added may be none of the teacher's.
+        # No completion token sees padding, so any id will do; a pad token that the student's side added may be none of
+        # the teacher's.
         self._pad_id = tokenizer.eos_token_id
         self.description["cut"] = {split: part.cut for split, part in encoded.items()}
         self.description["dropped"] = {split: part.dropped for split, part in encoded.items()}

@@ -16,6 +16,33 @@ from scd_lightning.errors import StoreError
 _BITS = {torch.bfloat16: torch.int16}
 
 
+class Places:
+    """Where samples stand in the files of a pass, and each one's completion tokens among all.
+
+    Args:
+        indices: [M], the samples, in the files' order.
+        completion_lengths: [M], completion tokens of each.
+    """
+
+    def __init__(self, indices: Sequence[int], completion_lengths: Sequence[int]) -> None:
+        self._offsets = np.concatenate([[0], np.cumsum(completion_lengths)])
+        self._place = {index: place for place, index in enumerate(indices)}
+
+    def of(self, index: int) -> int:
+        """A sample's place."""
+        return self._place[index]
+
+    def tokens(self, index: int) -> slice:
+        """The places of a sample's completion tokens."""
+        place = self._place[index]
+        return slice(int(self._offsets[place]), int(self._offsets[place + 1]))
+
+    @property
+    def size(self) -> int:
+        """Completion tokens of all."""
+        return int(self._offsets[-1])
+
+
 class SignalFiles:
     """The files of a pass, open in all processes; process 0 lays them out.
 
@@ -30,10 +57,9 @@ class SignalFiles:
     def __init__(
         self, folder: Path, indices: Sequence[int], completion_lengths: Sequence[int], hidden: Tensor, losses: Tensor
     ) -> None:
-        self._offsets = np.concatenate([[0], np.cumsum(completion_lengths)])
-        self._place = {index: place for place, index in enumerate(indices)}
+        self._places = Places(indices, completion_lengths)
         if distributed.rank() == 0:
-            shape = int(self._offsets[-1]), hidden.shape[1]
+            shape = self._places.size, hidden.shape[1]
             _lay_out(folder, shape, _bits(hidden).dtype, losses.cpu().numpy().dtype, len(indices))
         distributed.barrier()
         self._hidden = np.load(folder / "hidden.npy", mmap_mode="r+")
@@ -43,13 +69,11 @@ class SignalFiles:
         """Writes a batch's samples, padding rows apart."""
         bits = _bits(hidden)
         ends = torch.bincount(batch.rows, minlength=batch.size).cumsum(0).tolist()
-        rows = zip(ends, losses.tolist(), batch.index.tolist(), batch.sample_weight.tolist(), strict=True)
-        for end, loss, index, weight in rows:
-            if weight > 0:
-                place = self._place[index]
-                first, last = self._offsets[place], self._offsets[place + 1]
-                self._hidden[first:last] = bits[end - (last - first) : end]
-                self._losses[place] = loss
+        for end, loss, index, real in zip(ends, losses.tolist(), batch.indices, batch.real, strict=True):
+            if real:
+                tokens = self._places.tokens(index)
+                self._hidden[tokens] = bits[end - (tokens.stop - tokens.start) : end]
+                self._losses[self._places.of(index)] = loss
 
     def close(self) -> None:
         """Sees to it that what was written is on the disk, before others may read it."""

@@ -25,7 +25,7 @@ from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.losses.logits import autocast_dtype
 from scd_lightning.progress import say, track
 from scd_lightning.teachers.live import LiveSource
-from scd_lightning.teachers.signal_files import SignalFiles
+from scd_lightning.teachers.signal_files import Places, SignalFiles
 
 FORMAT = 3
 _NPY_HEADER = 128
@@ -93,15 +93,11 @@ class Signals:
             head = load_file(folder.parent / manifest["head"], device=str(device))
             heads[manifest["head"]] = LMHead(head["weight"], head.get("bias")).to(self.dtype)
         self.head = heads[manifest["head"]]
-        self._offsets = np.concatenate([[0], np.cumsum(samples.completion_lengths)])
-        self._place = {index: place for place, index in enumerate(samples.indices)}
-
-    def _places(self, batch: Batch) -> list[int]:
-        return [self._place[index] for index in batch.indices]
+        self._places = Places(samples.indices, samples.completion_lengths)
 
     def hidden(self, batch: Batch) -> Tensor:
         """Hidden states [K, D] of the batch's completion positions."""
-        rows = [self._hidden[self._offsets[place] : self._offsets[place + 1]] for place in self._places(batch)]
+        rows = [self._hidden[self._places.tokens(index)] for index in batch.indices]
         hidden = torch.from_numpy(np.concatenate(rows)).view(self._stored)
         if self.device.type == "cuda":  # From pinned memory the copy runs beside what the GPU still works on.
             hidden = hidden.pin_memory().to(self.device, non_blocking=True)
@@ -109,7 +105,8 @@ class Signals:
 
     def losses(self, batch: Batch) -> Tensor:
         """Per-sample losses [B]."""
-        return self._losses[self._places(batch)].to(self.device, non_blocking=self.device.type == "cuda")
+        losses = self._losses[[self._places.of(index) for index in batch.indices]]
+        return losses.to(self.device, non_blocking=self.device.type == "cuda")
 
 
 class SignalStore:

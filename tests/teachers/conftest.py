@@ -102,3 +102,11 @@ def make_teacher(tmp_path: Path) -> Callable[..., Made]:
         return Made(store, lambda: LiveSource(make_model(dtype, lora=lora), store, **context), tmp_path / "signals")
 
     return make
+
+
+@pytest.fixture
+def helpers(request: pytest.FixtureRequest) -> Any:
+    """This file's plain functions."""
+    module = request.config.pluginmanager.get_plugin(str(Path(__file__)))
+    assert module is not None
+    return module

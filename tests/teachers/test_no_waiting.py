@@ -28,13 +28,6 @@ ASKING = (
 )
 
 
-@pytest.fixture
-def helpers(request):
-    module = request.config.pluginmanager.get_plugin(str(request.path.parent / "conftest.py"))
-    assert module is not None
-    return module
-
-
 @pytest.mark.parametrize("reduction", ["sample", "token"])
 @pytest.mark.parametrize("divergence", [forward_kl, reverse_kl, partial(skew_kl, alpha=0.1)])
 @pytest.mark.parametrize("weighting", [AdaptiveWeight(), ConstantWeight(0.5)])

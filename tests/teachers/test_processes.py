@@ -34,14 +34,6 @@ def in_processes(count, work, folder):
     mp.start_processes(start, nprocs=count, start_method="fork")
 
 
-@pytest.fixture
-def helpers(request):
-    """The conftest's plain functions."""
-    module = request.config.pluginmanager.get_plugin(str(request.path.parent / "conftest.py"))
-    assert module is not None
-    return module
-
-
 def content(root):
     files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".lock")
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

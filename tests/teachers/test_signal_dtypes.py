@@ -18,14 +18,6 @@ from scd_lightning.teachers.signals import SignalStore, stored_dtype
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def helpers(request):
-    """The conftest's plain functions."""
-    module = request.config.pluginmanager.get_plugin(str(request.path.parent / "conftest.py"))
-    assert module is not None
-    return module
-
-
 def autocast():
     return torch.autocast("cpu", torch.bfloat16)
 

@@ -21,14 +21,6 @@ from scd_lightning.teachers.signals import SignalStore
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def helpers(request):
-    """The conftest's plain functions."""
-    module = request.config.pluginmanager.get_plugin(str(request.path.parent / "conftest.py"))
-    assert module is not None
-    return module
-
-
 def cached(made, samples, precision="32-true"):
     return CachedSource(made.store, SignalStore(made.root, precision), samples, made.live, CPU)
 
