@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 # The command line of a job, and when it started and finished.
 RUN = "run.json"
 
-# The process's exit code, set by `launch` and by `SweepComparison`: Hydra itself knows success and 1 only.
+# The process's exit code, set by `launch` and by `sweeps.SweepComparison`: Hydra itself knows success and 1 only.
 exit_code = 0
 # Whether a job got as far as `launch`: what goes wrong before is Hydra's, such as a folder that it can't make.
 started = False
@@ -49,7 +48,7 @@ def launch(cfg: DictConfig) -> None:
             import traceback
 
             traceback.print_exc()
-            _set_exit_code(1)
+            set_exit_code(1)
         else:
             raise
 
@@ -57,10 +56,11 @@ def launch(cfg: DictConfig) -> None:
 def _fail(error: ScdError) -> None:
     if os.environ.get("RANK", "0") == "0":
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
-    _set_exit_code(error.exit_code)
+    set_exit_code(error.exit_code)
 
 
-def _set_exit_code(code: int) -> None:
+def set_exit_code(code: int) -> None:
+    """Sets what the process ends with."""
     global exit_code
     exit_code = code
 
@@ -155,25 +155,3 @@ def _show(results: dict[str, Any], verdict: str, run_dir: Path) -> None:
     console.print(run_table(results, verdict))
     say(f"report: {run_dir / 'report.html'}")
     say(f"student: {run_dir / 'student'}")
-
-
-class SweepComparison(Callback):
-    """After a multirun: a table over its methods and seeds, and the jobs that failed."""
-
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Compares what finished; a sweep with a failed job ends with that job's exit code."""
-        from scd_lightning.analysis.comparison import compare
-        from scd_lightning.analysis.comparison_page import write_comparison
-        from scd_lightning.analysis.comparison_table import comparison_table
-        from scd_lightning.analysis.sweep import find_runs
-        from scd_lightning.progress import console, say
-
-        folder = Path(config.hydra.sweep.dir)
-        runs = find_runs(folder)
-        comparison = compare(runs)
-        write_comparison(comparison, folder)
-        console.print(comparison_table(comparison))
-        say(f"comparison: {folder / 'comparison.html'}")
-        failures = [path for path in runs if (path / ranks.FAILURE).is_file()]
-        if failures and exit_code == 0:
-            _set_exit_code(1)

@@ -13,7 +13,7 @@ ROOT = PACKAGE.parent
 
 # A module imports from layers below its own, and from its own.
 LAYERS = (
-    {"launch", "config", "command_line", "ranks", "report", "smoke"},
+    {"launch", "config", "command_line", "ranks", "report", "smoke", "sweeps"},
     {"pipeline"},
     {"callbacks", "models", "existing", "data", "analysis", "export", "loggers"},
     {"losses", "schedules", "checkpoints", "teachers", "metrics", "store"},
@@ -36,6 +36,8 @@ SIDEWAYS = {
     ("launch", "ranks"),
     ("launch", "smoke"),
     ("smoke", "config"),
+    ("sweeps", "launch"),
+    ("sweeps", "ranks"),
     ("store", "checkpoints"),
     ("arguments", "errors"),
     ("targets", "errors"),
@@ -44,8 +46,8 @@ SIDEWAYS = {
 }
 # The parts that may import a framework.
 ALLOWED = {
-    "hydra": {"launch", "config", "command_line", "ranks", "smoke", "targets"},
-    "omegaconf": {"launch", "config", "command_line"},
+    "hydra": {"launch", "config", "command_line", "ranks", "smoke", "sweeps", "targets"},
+    "omegaconf": {"launch", "config", "command_line", "sweeps"},
     "lightning": {"pipeline", "callbacks", "models", "data", "loggers"},
     "pytorch_lightning": set(),
     "torch": set(LEVEL) - {"analysis", "command_line", "config", "errors", "progress", "store", "targets"},
