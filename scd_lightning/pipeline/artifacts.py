@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from scd_lightning import distributed
 from scd_lightning.checkpoints.manifest import read_json, sha256_json, write_json
+from scd_lightning.checkpoints.resume_state import RESUME, STATE
 from scd_lightning.progress import say
 from scd_lightning.store.layout import MANIFEST, PARTIAL, lock_path, unwritable
 from scd_lightning.store.registry import Registration
@@ -64,7 +65,8 @@ class Artifact:
 class ArtifactStore:
     """Finds artifacts and has them made, once, however many runs want them at the same time.
 
-    An artifact is made in a folder beside its final one and renamed when it is whole; its manifest is written last.
+    An artifact is made in a folder beside its final one and renamed when it is whole; its manifest is written last. An
+    interrupted stage's folder stays if it holds a state that the stage can go on from.
 
     Args:
         root: The store's folder.
@@ -121,14 +123,17 @@ class ArtifactStore:
     ) -> Artifact:
         partial = self.root / f"{key.folder}{PARTIAL}"
         if distributed.rank() == 0:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
+            _prepare(partial)
         distributed.barrier()
-        result, costs = build(partial)
-        distributed.barrier()
+        if not distributed.from_first_rank((partial / MANIFEST).is_file()):
+            result, costs = build(partial)
+            distributed.barrier()
+            if distributed.rank() == 0:
+                manifest = {"kind": key.kind, "key": dict(key.fields), "result": result, "costs": costs}
+                write_json(partial / MANIFEST, manifest)
         if distributed.rank() == 0:
-            manifest = {"kind": key.kind, "key": dict(key.fields), "result": result, "costs": costs}
-            write_json(partial / MANIFEST, manifest)
+            # Not before the manifest is there: a run killed in between would start the stage over.
+            shutil.rmtree(partial / RESUME, ignore_errors=True)
             partial.rename(self.root / key.folder)
         distributed.barrier()
         self.made.add(key.folder)
@@ -161,6 +166,13 @@ class ArtifactStore:
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         write_json(owner, {"run": self.run, "host": socket.gethostname(), "pid": os.getpid(), "since": now})
         return lock
+
+
+def _prepare(partial: Path) -> None:
+    """Makes an empty folder, unless what an interrupted run left in it is worth something."""
+    if not (partial / MANIFEST).is_file() and not (partial / RESUME / STATE).is_file():
+        shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
