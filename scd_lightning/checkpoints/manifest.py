@@ -1,20 +1,28 @@
 """Files that are either complete or not there, and digests of what is in them."""
 
 import hashlib
+import io
 import json
 import os
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scd_lightning.errors import StoreError
 
-_CHUNK = 1 << 20
+if TYPE_CHECKING:
+    import numpy as np
 
-# Path, digest, size and time of change of the files whose digest held, so that a file is hashed once in a process
-# however often a schedule comes back to it.
-_verified: set[tuple[str, str, int, int]] = set()
+_CHUNK = 1 << 20
+# Field of a JSON file that holds the digest of all others.
+_SEAL = "seal"
+_MADE_ANEW = "delete its folder, so that it is made anew"
+
+# Digests of files by their identity, size and time of change, so that a file is hashed once in a process however often
+# a schedule comes back to it, under whatever name.
+_known: dict[tuple[int, int, int, int], str] = {}
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -74,10 +82,63 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise _damaged(path, error) from error
     if not isinstance(content, dict):
         raise _damaged(path, type(content).__name__)
+    return content
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text atomically, lone surrogates as escapes.
+
+    Raises:
+        StoreError: As `write_atomically`.
+    """
+    content = text.encode("utf-8", errors="backslashreplace")
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def write_npy(path: Path, array: "np.ndarray") -> None:
+    """Writes an array atomically.
+
+    Raises:
+        StoreError: As `write_atomically`.
+    """
+    import numpy as np
+
+    content = io.BytesIO()  # NumPy itself does not tell a full disk from other errors.
+    np.save(content, array)
+    write_atomically(path, lambda temporary: temporary.write_bytes(content.getbuffer()))
+
+
+def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a JSON object atomically together with its own digest, which `read_sealed` checks.
+
+    Raises:
+        StoreError: As `write_atomically`.
+        ValueError: The content holds a NaN or an infinity, which JSON does not have.
+    """
+    plain = json.loads(json.dumps(dict(content), allow_nan=False))
+    write_json(path, {**plain, _SEAL: sha256_json(plain)})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Reads what `write_sealed` has written, without the digest.
+
+    Raises:
+        StoreError: The file is missing, damaged, or was changed.
+    """
+    content = read_json(path)
+    seal = content.pop(_SEAL, None)
+    try:
+        whole = seal == sha256_json(content)
+    except ValueError:  # Python's reader takes more than JSON: a number too large, half a character.
+        whole = False
+    if not whole:
+        raise StoreError(
+            "A manifest is damaged: it is not what it was when it was written", where=path, remedy=_MADE_ANEW
+        )
     return content
 
 
@@ -90,34 +151,48 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def check_digest(path: Path, expected: str, *, anew: bool = False) -> None:
+def crc32_file(path: Path) -> int:
+    """Checksum of a file's bytes: finds any damage that is not meant to be hidden, and is faster than a disk."""
+    checksum = 0
+    with Path(path).open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            checksum = zlib.crc32(chunk, checksum)
+    return checksum
+
+
+def known_digest(path: Path) -> str:
+    """Hex digest of a file's bytes, read once in a process unless the file changes."""
+    status = path.stat()
+    key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    if key not in _known:
+        _known[key] = sha256_file(path)
+    return _known[key]
+
+
+def check_digest(path: Path, expected: str) -> None:
     """Makes sure that a file is what it was when it was stored.
 
     Args:
         path: The file.
         expected: Its hex digest then.
-        anew: Read it even if this process did so before and it has not changed since.
 
     Raises:
         StoreError: The file is missing, damaged or changed.
     """
-    if not path.is_file():
-        raise StoreError(
-            "A file of a checkpoint is missing", where=path, remedy="delete its folder, so that it is made anew"
-        )
-    status = path.stat()
-    key = (str(path.absolute()), expected, status.st_size, status.st_mtime_ns)
-    if key in _verified and not anew:
-        return
-    if (digest := sha256_file(path)) != expected:
+    try:
+        digest = known_digest(path)
+    except FileNotFoundError as error:
+        raise StoreError("A file of a checkpoint is missing", where=path, remedy=_MADE_ANEW) from error
+    except OSError as error:
+        raise StoreError("A file of a checkpoint can't be read", where=path, got=error, remedy=_MADE_ANEW) from error
+    if digest != expected:
         raise StoreError(
             "A checkpoint's digest does not match: the file is damaged or was changed",
             where=path,
             got=digest,
             expected=expected,
-            remedy="delete its folder, so that it is made anew",
+            remedy=_MADE_ANEW,
         )
-    _verified.add(key)
 
 
 def sha256_json(content: Any) -> str:
@@ -137,7 +212,7 @@ def _damaged(path: Path, got: object) -> StoreError:
         where=path,
         got=got,
         expected="a JSON object",
-        remedy="delete its folder, so that it is made anew",
+        remedy=_MADE_ANEW,
     )
 
 

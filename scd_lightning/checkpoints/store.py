@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from scd_lightning.checkpoints.fit import check_fit, check_same_names, split_tensors
 from scd_lightning.checkpoints.manifest import (
     check_digest,
+    known_digest,
     open_as_its_folder,
-    read_json,
-    sha256_file,
+    read_sealed,
     sha256_json,
     write_atomically,
-    write_json,
+    write_sealed,
 )
 from scd_lightning.checkpoints.reading import StoredTensor, read_into, stored_tensors
 from scd_lightning.errors import StoreError
@@ -139,14 +139,14 @@ class CheckpointStore:
         return read_into(stored, targets)
 
     def verify(self) -> None:
-        """Reads every file anew and compares its digest, several files at a time.
+        """Compares every file's digest, several files at a time; what this process has read before it does not reread.
 
         Raises:
             StoreError: A file is missing or damaged.
         """
         files = sorted({file for entry in self.entries for file in self._files(entry.index)})
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda file: check_digest(*file, anew=True), files))
+            list(pool.map(lambda file: check_digest(*file), files))
 
     def digest(self, index: int) -> str:
         """Hex digest of everything that `load_into` reads.
@@ -168,7 +168,7 @@ class CheckpointStore:
         path = self.root / MANIFEST
         if not path.exists():
             return {}, []
-        manifest = read_json(path)
+        manifest = read_sealed(path)
         try:
             entries = [CheckpointEntry(**entry) for entry in manifest.pop("entries")]
             whole = [entry.index for entry in entries] == list(range(len(entries)))
@@ -190,10 +190,10 @@ class CheckpointStore:
             open_as_its_folder(path)
 
         write_atomically(self.root / file, write)
-        return sha256_file(self.root / file)
+        return known_digest(self.root / file)
 
     def _write_manifest(self, manifest: Mapping[str, Any], entries: Iterable[CheckpointEntry]) -> None:
-        write_json(self.root / MANIFEST, {**manifest, "entries": [asdict(entry) for entry in entries]})
+        write_sealed(self.root / MANIFEST, {**manifest, "entries": [asdict(entry) for entry in entries]})
 
     def _give_up_from(
         self, step: int, manifest: Mapping[str, Any], entries: list[CheckpointEntry]

@@ -15,8 +15,10 @@ from filelock import FileLock, Timeout
 from scd_lightning import distributed
 from scd_lightning.checkpoints.manifest import read_json, sha256_json, write_json
 from scd_lightning.checkpoints.resume_state import RESUME, STATE
+from scd_lightning.errors import StoreError
 from scd_lightning.progress import say
-from scd_lightning.store.layout import MANIFEST, PARTIAL, lock_path, unwritable
+from scd_lightning.store.integrity import read_manifest, write_manifest
+from scd_lightning.store.layout import MANIFEST, PARTIAL, PINNED, lock_path, unwritable
 from scd_lightning.store.registry import Registration
 
 
@@ -81,6 +83,7 @@ class ArtifactStore:
     def __init__(self, root: Path, run: str, *, locking: bool = True) -> None:
         self.root, self.run, self.locking = Path(root), run, locking
         self.made: set[str] = set()
+        self._told: set[str] = set()
         self.registration: Registration | None = None
 
     def use(self, keys: Iterable[ArtifactKey]) -> None:
@@ -92,52 +95,89 @@ class ArtifactStore:
         if self.registration is not None:
             self.registration.add(key.folder for key in keys)
 
-    def find(self, key: ArtifactKey) -> Artifact | None:
-        """The artifact, if it is finished."""
+    def find(self, key: ArtifactKey, *, whole: bool = False) -> Artifact | None:
+        """The artifact, if it is finished and, as far as one looks, undamaged; says so once where it is damaged.
+
+        Args:
+            key: What is wanted.
+            whole: Read its large files too.
+        """
         folder = self.root / key.folder
-        if not (folder / MANIFEST).is_file():
+        if not (folder / MANIFEST).exists():
             return None
-        manifest = read_json(folder / MANIFEST)
+        try:
+            manifest = read_manifest(folder, whole=whole)
+        except StoreError as error:
+            self._tell(f"  the store's {key.folder} is damaged and counts as missing: {error.what} ({error.where})")
+            return None
         return Artifact(key, folder, manifest["result"], manifest["costs"], reused=key.folder not in self.made)
 
-    def make(self, key: ArtifactKey, build: Callable[[Path], tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Artifact:
+    def _tell(self, message: str) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            say(message)
+
+    def check(self, key: ArtifactKey) -> None:
+        """Reads an artifact's files whole: what is damaged is not there any more, for no process of this job or another.
+
+        Raises:
+            StoreError: The store can't be written.
+        """
+        if not (self.root / key.folder).is_dir() or self.find(key, whole=True) is not None:
+            return
+        with self.lock(key) if self.locking else _unlocked():
+            if self.find(key, whole=True) is None:
+                try:
+                    (self.root / key.folder / MANIFEST).unlink(missing_ok=True)
+                except OSError as error:
+                    raise unwritable(self.root, error) from error
+
+    def make(
+        self,
+        key: ArtifactKey,
+        build: Callable[[Path], tuple[Mapping[str, Any], Mapping[str, Any]]],
+        *,
+        whole: bool = False,
+    ) -> Artifact:
         """Returns the artifact, building it where it is not there. All processes of a job call it together.
 
         Args:
             key: What is wanted.
             build: Fills a folder and returns (result, costs), both JSON values.
+            whole: Read its large files before it is used again, as `find` does.
         """
         self.use([key])
-        found = self.find(key)
-        if distributed.from_first_rank(found is not None):
-            assert found is not None
+        if (found := self._find_together(key, whole=whole)) is not None:
             return found
         with self.lock(key) if self.locking else _unlocked():
-            found = self.find(key)
-            if found is not None:
+            if (found := self._find_together(key, whole=whole)) is not None:
                 return found
             return self._build(key, build)
+
+    def _find_together(self, key: ArtifactKey, *, whole: bool = False) -> Artifact | None:
+        """What process 0 finds: one reads the files, and all go on alike."""
+        return distributed.from_first_rank(self.find(key, whole=whole) if distributed.rank() == 0 else None)
 
     def _build(
         self, key: ArtifactKey, build: Callable[[Path], tuple[Mapping[str, Any], Mapping[str, Any]]]
     ) -> Artifact:
         partial = self.root / f"{key.folder}{PARTIAL}"
         if distributed.rank() == 0:
-            _prepare(partial)
+            _prepare(partial, self.root / key.folder)
         distributed.barrier()
         if not distributed.from_first_rank((partial / MANIFEST).is_file()):
             result, costs = build(partial)
             distributed.barrier()
             if distributed.rank() == 0:
                 manifest = {"kind": key.kind, "key": dict(key.fields), "result": result, "costs": costs}
-                write_json(partial / MANIFEST, manifest)
+                write_manifest(partial, manifest)
         if distributed.rank() == 0:
             # Not before the manifest is there: a run killed in between would start the stage over.
             shutil.rmtree(partial / RESUME, ignore_errors=True)
             partial.rename(self.root / key.folder)
         distributed.barrier()
         self.made.add(key.folder)
-        made = self.find(key)
+        made = self._find_together(key)
         assert made is not None
         return made
 
@@ -168,11 +208,20 @@ class ArtifactStore:
         return lock
 
 
-def _prepare(partial: Path) -> None:
-    """Makes an empty folder, unless what an interrupted run left in it is worth something."""
-    if not (partial / MANIFEST).is_file() and not (partial / RESUME / STATE).is_file():
-        shutil.rmtree(partial, ignore_errors=True)
+def _prepare(partial: Path, folder: Path) -> None:
+    """Makes an empty folder, unless what an interrupted run left in it is worth something; a damaged artifact goes."""
+    pinned = any((each / PINNED).exists() for each in (partial, folder))
+    if folder.exists():
+        shutil.rmtree(folder)
+    try:
+        read_manifest(partial, whole=True)
+    except StoreError:
+        (partial / MANIFEST).unlink(missing_ok=True)
+        if not (partial / RESUME / STATE).is_file():
+            shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True, exist_ok=True)
+    if pinned:
+        (partial / PINNED).touch()
 
 
 @contextmanager

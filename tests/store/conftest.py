@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scd_lightning.checkpoints.manifest import sha256_json, write_json
+from scd_lightning.checkpoints.manifest import sha256_json, write_json, write_sealed
 from scd_lightning.pipeline.artifacts import ArtifactKey, ArtifactStore
 from scd_lightning.store.registry import Registration
 
@@ -19,8 +19,8 @@ class Maker:
         def build(folder: Path) -> tuple[dict, dict]:
             (folder / "weights").write_bytes(b"x" * 1000)
             if kind == "teacher":
-                entries = [{"sha256": f"{seed}-{index}"} for index in range(2)]
-                write_json(folder / "trajectory" / "manifest.json", {"frozen": None, "entries": entries})
+                entries = [{"file": str(index), "sha256": f"{seed}-{index}"} for index in range(2)]
+                write_sealed(folder / "trajectory" / "manifest.json", {"frozen": None, "entries": entries})
             return {"best": 1, "trajectory": [1, 2]} if kind == "teacher" else {"value": seed}, {"seconds": 1.0}
 
         return ArtifactStore(self.root, "run").make(ArtifactKey(kind, {"seed": seed}), build).folder.name
