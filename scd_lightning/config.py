@@ -17,7 +17,9 @@ from scd_lightning.pipeline.job import Job
 from scd_lightning.targets import check_allowed, find_target
 
 GROUPS = ("task", "teacher", "student", "method", "objective", "budget", "trainer", "logger", "callbacks")
-KEYS = {*GROUPS, "anchor", "paths", "seed", "stages", "allowed_targets"}
+# Parts that are no groups of options.
+PARTS = ("anchor", "resume")
+KEYS = {*GROUPS, *PARTS, "paths", "seed", "stages", "allowed_targets"}
 
 
 def build_job(cfg: DictConfig, run_dir: Path, *, locking: bool = True) -> Job:
@@ -43,7 +45,7 @@ def build_job(cfg: DictConfig, run_dir: Path, *, locking: bool = True) -> Job:
             "The configuration has unknown keys, or lacks some", got=", ".join(odd), expected=", ".join(sorted(KEYS))
         )
     allowed = check_allowed(settings["allowed_targets"])
-    names = (*GROUPS, "anchor")
+    names = (*GROUPS, *PARTS)
     for name in names:  # All before any: a part that is refused has nothing made before it.
         check_calls(settings[name], name, allowed)
     parts = {name: _build(settings[name], name) for name in names}
@@ -58,6 +60,7 @@ def build_job(cfg: DictConfig, run_dir: Path, *, locking: bool = True) -> Job:
         trainer=parts["trainer"],
         loggers=list(parts["logger"].values()),
         callbacks=list(parts["callbacks"].values()),
+        resume=parts["resume"],
         seed=settings["seed"],
         stages=settings["stages"],
         store=ArtifactStore(Path(settings["paths"]["store"]).absolute(), run=str(run_dir), locking=locking),

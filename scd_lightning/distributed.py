@@ -78,3 +78,41 @@ def require_equal(value: str, what: str) -> None:
             expected="one shared store",
             remedy="put paths.store on a file system that all nodes share",
         )
+
+
+class Vote:
+    """Asks all processes for their wishes without waiting for them: each gets the answer with its next question.
+
+    The questions of all processes pair up, so each gets the same answers at the same places. Runs beside everything
+    else, in a group of its own on the CPU: no GPU is waited for. All processes make one together.
+    """
+
+    def __init__(self) -> None:
+        self._group = dist.new_group(backend="gloo") if active() else None
+        self._asked: tuple[Tensor, dist.Work] | None = None
+
+    def ask(self, wishes: tuple[bool, ...]) -> tuple[bool, ...]:
+        """The wishes that any process had the last time; on a single process, these."""
+        if self._group is None:
+            return wishes
+        answer = self._wait(len(wishes))
+        asked = torch.tensor(wishes, dtype=torch.int32)
+        work = dist.all_reduce(asked, dist.ReduceOp.MAX, self._group, async_op=True)
+        assert work is not None
+        self._asked = asked, work
+        return answer
+
+    def ask_and_wait(self, wishes: tuple[bool, ...]) -> tuple[bool, ...]:
+        """The wishes that any process has now, or had the last time."""
+        before = self.ask(wishes)
+        if self._group is None:
+            return before
+        return tuple(one or other for one, other in zip(before, self._wait(len(wishes)), strict=True))
+
+    def _wait(self, count: int) -> tuple[bool, ...]:
+        if self._asked is None:
+            return (False,) * count
+        values, work = self._asked
+        work.wait()
+        self._asked = None
+        return tuple(bool(value) for value in values.tolist())

@@ -15,7 +15,7 @@ from benchmarks.contenders.gate import Gate
 from benchmarks.tokens import TokenData
 from scd_lightning.batch import Slot
 from scd_lightning.checkpoints.store import CheckpointStore
-from scd_lightning.data.loading import slot_loader
+from scd_lightning.data.loading import SlotLoader
 from scd_lightning.losses.divergences import forward_kl
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.weighting import ConstantWeight
@@ -47,7 +47,7 @@ class InOrder(TokenData):
         size, count = self.case.batch, self.case.samples
         firsts = [step * size % count for step in range(self.case.steps)]
         slots = [[Slot(first + i, 1.0, size, self.case.completion_tokens) for i in range(size)] for first in firsts]
-        return slot_loader(self.tokenized["train"], slots, self._pad_id)
+        return SlotLoader(self.tokenized["train"], slots, self._pad_id)
 
 
 class AtTheGate(Callback):

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
@@ -23,6 +24,19 @@ class BestWeights(Callback):
     def __init__(self, folder: Path, *, keep_frozen: bool) -> None:
         self.folder, self.keep_frozen = folder, keep_frozen
         self.best: tuple[float, float, int] | None = None
+
+    @property
+    def state_key(self) -> str:
+        """Names this callback's state in a checkpoint."""
+        return "scd_lightning.BestWeights"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which weights are the best so far; they themselves are in the folder."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes that back."""
+        self.best = state_dict["best"]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compares what was just logged with the best so far; the epoch-end hook would come before the logging."""

@@ -25,6 +25,10 @@ class StepLog(Callback):
         self._loss: Tensor | None = None
         self._since = 0
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Counts from here, which may be where an interrupted training goes on."""
+        self._since = trainer.global_step
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

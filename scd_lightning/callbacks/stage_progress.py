@@ -27,6 +27,12 @@ class StageProgress(Callback):
         self._context = bar(self.description, self.total_steps)
         self._bar = self._context.__enter__()
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Shows the steps that were made before an interruption."""
+        if self._bar is not None and trainer.global_step:
+            self._bar.advance(trainer.global_step, note=f"epoch {trainer.current_epoch}")
+        self._done = trainer.global_step
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

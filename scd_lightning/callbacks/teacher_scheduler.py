@@ -14,7 +14,7 @@ from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.progress import say
 from scd_lightning.schedules.policies import Policy, Scores
 from scd_lightning.schedules.scoring import ProbeReference, kl_to_checkpoints, reference
-from scd_lightning.teachers.source import TeacherSource
+from scd_lightning.teachers.source import TeacherCounts, TeacherSource
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,23 @@ class TeacherScheduler(Callback):
         return "scd_lightning.TeacherScheduler"
 
     def state_dict(self) -> dict[str, Any]:
-        """The choices so far and what they were measured against."""
-        return {"choices": [asdict(choice) for choice in self.choices], "best_kl": self._best_kl}
+        """The choices so far, what they were measured against, and what the sources did."""
+        choices = [asdict(choice) for choice in self.choices]
+        return {"choices": choices, "best_kl": self._best_kl, "counts": asdict(self.source.counts)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes the choices back."""
+        """Takes them back."""
         self.choices = [
             StageChoice(**{**choice, "epochs": tuple(choice["epochs"])}) for choice in state_dict["choices"]
         ]
         self._best_kl = state_dict["best_kl"]
+        self.source.counts.add(TeacherCounts(**state_dict["counts"]))
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Loads where a training goes on within a stage."""
+        stage = trainer.current_epoch // self.stage_epochs
+        if stage < len(self.choices):
+            self._load(stage)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Chooses and loads where a stage begins."""
@@ -91,6 +99,9 @@ class TeacherScheduler(Callback):
         assert isinstance(pl_module, FineTuning)
         if stage == len(self.choices):
             self.choices.append(self._choose(stage, trainer, pl_module))
+        self._load(stage)
+
+    def _load(self, stage: int) -> None:
         # All processes have the same scores, but one decides: equal is not the same as agreed.
         checkpoint = distributed.from_first_rank(self.choices[stage].checkpoint)
         self.source.load(checkpoint)

@@ -44,6 +44,10 @@ class Trajectory(Callback):
         self.store, self.steps, self.keep_frozen = store, set(steps), keep_frozen
         self._saved = 0
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The step that an interrupted training goes on after was saved then, if it was due."""
+        self._saved = trainer.global_step
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

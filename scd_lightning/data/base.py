@@ -15,7 +15,7 @@ from scd_lightning.data.batching import PlanSampler
 from scd_lightning.data.checks import check_choice, check_numbers
 from scd_lightning.data.collate import TokenizedSample
 from scd_lightning.data.encoding import Encoder
-from scd_lightning.data.loading import fixed_batches, length_statistics, plan_lengths, slot_loader
+from scd_lightning.data.loading import SlotLoader, TrainLoader, fixed_batches, length_statistics, plan_lengths
 from scd_lightning.data.prompts import LANGUAGES, choose_template, detect_language, render
 from scd_lightning.data.rows import Row, free_texts
 from scd_lightning.data.samples import Cut, Sample, content_digest, unseen_labels
@@ -250,7 +250,7 @@ class DomainDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """This process's micro-batches of the training split, in the epoch's order; yields `Batch`."""
-        return slot_loader(self.tokenized["train"], self.train_sampler(), self._pad_id)
+        return TrainLoader(self.tokenized["train"], self.train_sampler(), self._pad_id)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """This process's batches of the validation split; yields `Batch`."""
@@ -269,7 +269,7 @@ class DomainDataModule(LightningDataModule, ABC):
         """
         samples = self.tokenized[split]
         chosen = range(len(samples)) if indices is None else indices
-        return slot_loader(
+        return SlotLoader(
             samples, fixed_batches(samples, chosen, self.evaluation_batch, rank, world_size), self._pad_id
         )
 

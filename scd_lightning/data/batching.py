@@ -91,6 +91,10 @@ class PlanSampler(Sampler[list[Slot]]):
         rank: This process.
         world_size: Number of processes.
         micro_batches: Micro-batches of one optimizer step.
+
+    Attributes:
+        epoch: Whose order the next iteration takes.
+        steps_done: Optimizer steps of the epoch whose batches were handed out; the next iteration begins after them.
     """
 
     def __init__(
@@ -107,11 +111,12 @@ class PlanSampler(Sampler[list[Slot]]):
         self.lengths, self.completion_lengths = tuple(lengths), tuple(completion_lengths)
         self.size, self.seed, self.shuffle = size, seed, shuffle
         self.rank, self.world_size, self.micro_batches = rank, world_size, micro_batches
-        self.epoch = 0
+        self.epoch = self.steps_done = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch whose order the next iteration takes."""
-        self.epoch = epoch
+        """Chooses the epoch whose order the next iteration takes, from its beginning where it is another one."""
+        if epoch != self.epoch:
+            self.epoch, self.steps_done = epoch, 0
 
     @property
     def sampler(self) -> "PlanSampler":
@@ -129,7 +134,12 @@ class PlanSampler(Sampler[list[Slot]]):
         return len(self.plan.batches)
 
     def __iter__(self) -> Iterator[list[Slot]]:
-        return iter(self.plan.shard(self.rank, self.world_size, self.micro_batches))
+        # Lazily: Lightning makes an iterator before it tells the epoch.
+        micro_batches = self.plan.shard(self.rank, self.world_size, self.micro_batches)
+        first = self.steps_done * self.micro_batches
+        for count, slots in enumerate(micro_batches[first:], first + 1):
+            self.steps_done = count // self.micro_batches % self.steps
+            yield slots
 
     def __len__(self) -> int:
         return self.steps * self.micro_batches

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from scd_lightning.data.batch_size import SampleCount
-from scd_lightning.data.batching import BatchPlan
+from scd_lightning.data.batching import BatchPlan, PlanSampler
 from scd_lightning.data.collate import Batch, Slot, TokenizedSample, collate
 
 
@@ -30,7 +30,7 @@ def _collate(pairs: Sequence[tuple[TokenizedSample, Slot]], pad_id: int) -> Batc
     return collate([sample for sample, _ in pairs], [slot for _, slot in pairs], pad_id)
 
 
-def slot_loader(samples: Sequence[TokenizedSample], batches: Iterable[list[Slot]], pad_id: int) -> DataLoader[Any]:
+class SlotLoader(DataLoader[Any]):
     """A loader of one `Batch` per list of slots.
 
     Args:
@@ -38,13 +38,31 @@ def slot_loader(samples: Sequence[TokenizedSample], batches: Iterable[list[Slot]
         batches: A sampler or list of slot lists, each slot's index a position in the split.
         pad_id: Token id that fills the padding.
     """
-    return DataLoader(
-        _Slots(samples),
-        batch_sampler=batches,
-        collate_fn=partial(_collate, pad_id=pad_id),
-        # Copies from other memory would wait for all that a GPU still has to do.
-        pin_memory=torch.cuda.is_initialized(),
-    )
+
+    def __init__(self, samples: Sequence[TokenizedSample], batches: Iterable[list[Slot]], pad_id: int) -> None:
+        super().__init__(
+            _Slots(samples),
+            batch_sampler=batches,
+            collate_fn=partial(_collate, pad_id=pad_id),
+            # Copies from other memory would wait for all that a GPU still has to do.
+            pin_memory=torch.cuda.is_initialized(),
+            # Each iteration draws a seed for workers that there are none of: not from what dropout draws from.
+            generator=torch.Generator(),
+        )
+
+
+class TrainLoader(SlotLoader):
+    """One over a batch plan, which Lightning can start within an epoch: its state is the place in the plan."""
+
+    batch_sampler: PlanSampler
+
+    def state_dict(self) -> dict[str, int]:
+        """The epoch, and its optimizer steps whose batches were handed out."""
+        return {"epoch": self.batch_sampler.epoch, "steps_done": self.batch_sampler.steps_done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Has the next iteration begin there."""
+        self.batch_sampler.epoch, self.batch_sampler.steps_done = state["epoch"], state["steps_done"]
 
 
 def plan_lengths(samples: Sequence[TokenizedSample]) -> tuple[tuple[int, ...], tuple[int, ...]]:

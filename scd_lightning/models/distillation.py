@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
 from scd_lightning.batch import Batch
 from scd_lightning.losses.weighting import Weighting
@@ -63,6 +64,18 @@ class Distillation(FineTuning):
     def stage(self) -> str:
         """The pipeline stage that this training is."""
         return "distill"
+
+    def progress(self) -> dict[str, Any]:
+        """Adds the weights' histograms."""
+        return super().progress() | {"weight_counts": self.weight_counts}
+
+    def take_up(self, progress: dict[str, Any]) -> None:
+        """Likewise."""
+        super().take_up(progress)
+        self.weight_counts = progress["weight_counts"]
+
+    def _sums(self) -> dict[str, Metric]:
+        return super()._sums() | {"weight": self.weight, "weight_histogram": self.weight_histogram}
 
     def on_train_epoch_end(self) -> None:
         """Adds the epoch's `mean_weight` to what is logged."""

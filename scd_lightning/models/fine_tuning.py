@@ -24,6 +24,7 @@ from scd_lightning.models.answers import answer
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.finite import FiniteWatch, explain
 from scd_lightning.models.spec import ModelSpec
+from scd_lightning.models.training_state import convert_micro_batches, read_sums, trained_only, write_sums
 
 
 def learning_rate_factor(step: int, stage_steps: int, warmup: float) -> float:
@@ -174,9 +175,44 @@ class FineTuning(LightningModule):
         """No validation, and so no choice of the best weights, of numbers that are not finite."""
         self.check_finite()
 
+    @property
+    def strict_loading(self) -> bool:
+        """Not all weights are in a state to go on from."""
+        return False
+
+    @strict_loading.setter
+    def strict_loading(self, strict_loading: bool) -> None:
+        raise AttributeError("a state to go on from never holds frozen weights")
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Likewise no state to resume from."""
+        """Likewise no state to go on from."""
         self.check_finite()
+        checkpoint["state_dict"] = trained_only(self, checkpoint["state_dict"])
+        checkpoint["progress"] = self.progress()
+        checkpoint["micro_batches"] = self.trainer.accumulate_grad_batches
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes up what was saved, with the number of micro-batches of now."""
+        self.take_up(checkpoint["progress"])
+        now, then = self.trainer.accumulate_grad_batches, checkpoint["micro_batches"]
+        convert_micro_batches(checkpoint["loops"], now, then)
+
+    def progress(self) -> dict[str, Any]:
+        """What this module knows of the training so far, besides its weights; all processes call it together."""
+        return {
+            "curve": self.curve,
+            "last_validation": self.last_validation,
+            "sums": read_sums(self._sums()),
+        }
+
+    def take_up(self, progress: dict[str, Any]) -> None:
+        """Goes on from `progress`."""
+        self.curve, self.last_validation = progress["curve"], progress["last_validation"]
+        write_sums(self._sums(), progress["sums"])
+
+    def _sums(self) -> dict[str, Metric]:
+        """The sums over an epoch's training samples."""
+        return {"train_loss": self.train_loss}
 
     def on_train_epoch_end(self) -> None:
         """Logs `train_loss`, the mean over the epoch's samples of their cross-entropy, and adds to the curve."""

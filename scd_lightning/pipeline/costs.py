@@ -2,6 +2,7 @@
 
 import resource
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,19 @@ class Meter:
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), _cpu_seconds()
+        self._earlier: Mapping[str, Any] = {"seconds": 0.0, "cpu_seconds": 0.0, "peak_memory_bytes": 0}
         _reset_peak()
+
+    def add(self, earlier: Mapping[str, Any]) -> None:
+        """Counts what an interrupted run read before it ended: this one goes on with its work."""
+        self._earlier = earlier
 
     def read(self) -> dict[str, Any]:
         """Seconds, CPU-seconds of all threads, and peak memory in bytes of the GPU or else of the process."""
         return {
-            "seconds": round(time.perf_counter() - self._wall, 3),
-            "cpu_seconds": round(_cpu_seconds() - self._cpu, 3),
-            "peak_memory_bytes": _peak(),
+            "seconds": round(self._earlier["seconds"] + time.perf_counter() - self._wall, 3),
+            "cpu_seconds": round(self._earlier["cpu_seconds"] + _cpu_seconds() - self._cpu, 3),
+            "peak_memory_bytes": max(self._earlier["peak_memory_bytes"], _peak()),
         }
 
 

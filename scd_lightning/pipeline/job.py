@@ -20,13 +20,14 @@ from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.loading import build_model
 from scd_lightning.models.spec import AnchorSpec, ModelSpec, StudentSpec, TeacherSpec, require_at_least
 from scd_lightning.pipeline.artifacts import ArtifactStore
+from scd_lightning.pipeline.resume import ResumeSettings
 from scd_lightning.pipeline.trainer import TrainerFactory
 from scd_lightning.schedules.policies import Policy
 
 STAGES = ("teacher_sft", "student_sft", "distill", "evaluate", "report")
 
 # Raised by whoever changes the numbers that a stage computes from the same inputs: stored artifacts are then made anew.
-NUMERIC_FORMAT = 4
+NUMERIC_FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ class Job:
         trainer: Makes Lightning trainers.
         loggers: Makes loggers; each takes a `name`.
         callbacks: The user's own callbacks, added to every training; makers, since a callback belongs to one fit.
+        resume: When trainings save their state.
         seed: Seed of weights, order and probe set.
         stages: Which pipeline stages to run.
         store: Where artifacts are.
@@ -141,6 +143,7 @@ class Job:
     trainer: TrainerFactory
     loggers: Sequence[Callable[..., Logger]]
     callbacks: Sequence[Callable[..., Any]]
+    resume: ResumeSettings
     seed: int
     stages: Sequence[str]
     store: ArtifactStore

@@ -25,7 +25,7 @@ def student_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
         The result of `train_student` and the costs.
     """
     meter = Meter()
-    module, result, volume = train_student(job, folder, "student_sft", FineTuning)
+    module, result, volume = train_student(job, folder, "student_sft", meter, FineTuning)
     keep_train_losses(job, module.lm, folder)
     return result, meter.read() | volume
 

@@ -14,6 +14,7 @@ from scd_lightning.checkpoints.store import CheckpointEntry, CheckpointStore, ch
 from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.pipeline.costs import Meter, training_volume
 from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.resume import Resumption
 from scd_lightning.progress import track
 
 TRAJECTORY = "trajectory"
@@ -45,14 +46,16 @@ def teacher_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
     check_free_space(job.store.root, required_bytes(model, spec.checkpoints, keep_frozen=not spec.lora.r))
     module = FineTuning(model, spec, job.data, job.tokenizer, job.objective, stage_steps=total)
     keep = Trajectory(store, steps, keep_frozen=not spec.lora.r)
+    resumption = Resumption(job, folder, meter, total)
+    own = [keep, StageProgress("teacher_sft", total), StepLog()]
     trainer = job.trainer(
         max_epochs=spec.epochs,
-        callbacks=[keep, StageProgress("teacher_sft", total), StepLog(), *job.new_callbacks()],
+        callbacks=[*own, *job.new_callbacks(), resumption.callback],
         loggers=job.new_loggers("teacher_sft"),
         # The checkpoints are validated afterwards, at their own steps.
         limit_val_batches=0,
     )
-    trainer.fit(module, datamodule=job.data)
+    trainer.fit(module, datamodule=job.data, ckpt_path=resumption.path, weights_only=True)
     validate_trajectory(job, module, store, folder)
     volume = training_volume(job.data, spec.epochs)
     return trajectory_result(store, module.curve), meter.read() | volume

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import torch
 from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import Strategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -105,7 +106,8 @@ class TrainerFactory:
             "logger": list(loggers) or False,
             # The batch plan shards; a sampler of Lightning's would shard again.
             "use_distributed_sampler": False,
-            "enable_checkpointing": False,
+            # States of a training are saved by a callback of this package, the only one of its kind.
+            "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
             "enable_progress_bar": False,
             "enable_model_summary": False,
             "num_sanity_val_steps": 0,

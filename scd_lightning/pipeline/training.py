@@ -15,8 +15,9 @@ from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.models.predictor import Prediction, Predictor
-from scd_lightning.pipeline.costs import training_volume
+from scd_lightning.pipeline.costs import Meter, training_volume
 from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.resume import Resumption
 from scd_lightning.progress import track
 
 WEIGHTS = "weights"
@@ -27,6 +28,7 @@ def train_student(
     job: Job,
     folder: Path,
     stage: str,
+    meter: Meter,
     make_module: Callable[..., FineTuning],
     callbacks: Sequence[Callback] = (),
     start: Path | None = None,
@@ -37,6 +39,7 @@ def train_student(
         job: The run.
         folder: Where to keep them.
         stage: Name of the pipeline stage.
+        meter: Measures the stage.
         make_module: Makes the module from the arguments that all students share.
         callbacks: What this training adds.
         start: Folder of the checkpoint store whose weights it starts from; None for the base weights.
@@ -59,13 +62,15 @@ def train_student(
         stage_steps=epoch_steps * job.budget.stage_epochs,
     )
     best = BestWeights(folder / WEIGHTS, keep_frozen=not job.student.lora.r)
-    progress = StageProgress(stage, epoch_steps * job.budget.epochs)
+    total = epoch_steps * job.budget.epochs
+    resumption = Resumption(job, folder, meter, total, [WEIGHTS])
+    own = [StageReset(job.budget.stage_epochs), *callbacks, best, StageProgress(stage, total), StepLog()]
     trainer = job.trainer(
         max_epochs=job.budget.epochs,
-        callbacks=[StageReset(job.budget.stage_epochs), *callbacks, best, progress, StepLog(), *job.new_callbacks()],
+        callbacks=[*own, *job.new_callbacks(), resumption.callback],
         loggers=job.new_loggers(stage),
     )
-    trainer.fit(module, datamodule=job.data)
+    trainer.fit(module, datamodule=job.data, ckpt_path=resumption.path, weights_only=True)
     CheckpointStore(folder / WEIGHTS).load_into(model, 0)
     assert best.best is not None
     metric, loss, epoch = best.best

@@ -26,6 +26,11 @@ class TeacherCounts:
     load_seconds: float = 0.0
     forward_samples: int = 0
 
+    def add(self, other: "TeacherCounts") -> None:
+        """Adds what was done before."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
 
 class TeacherSource(ABC):
     """Answers for one checkpoint of the trajectory at a time: the one that `load` named last.

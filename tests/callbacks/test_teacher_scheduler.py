@@ -13,7 +13,7 @@ from scd_lightning.callbacks import teacher_scheduler
 from scd_lightning.callbacks.teacher_scheduler import StageChoice, TeacherScheduler
 from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, SingleBest
-from scd_lightning.teachers.source import TeacherSource
+from scd_lightning.teachers.source import TeacherCounts, TeacherSource
 
 
 class TableSource(TeacherSource):
@@ -22,6 +22,7 @@ class TableSource(TeacherSource):
     def __init__(self, states: Sequence[Tensor], heads: Sequence[Tensor]) -> None:
         self.states, self.heads = states, heads
         self.calls: list[int | str] = []
+        self.counts = TeacherCounts()
 
     @property
     def num_checkpoints(self) -> int:

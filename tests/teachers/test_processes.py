@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from filelock import FileLock
 
-from scd_lightning.data.loading import fixed_batches, slot_loader
+from scd_lightning.data.loading import fixed_batches, SlotLoader
 from scd_lightning.errors import StoreError
 from scd_lightning.teachers.cached import CachedSource
 from scd_lightning.teachers.signals import SignalStore
@@ -43,7 +43,7 @@ def dealt(helpers, rank, world_size):
     """Eleven samples in the pipeline's own batches of two."""
     samples = helpers.samples()
     batches = fixed_batches(samples, range(11), 2, rank, world_size)
-    return replace(helpers.sample_set(), batches=lambda: slot_loader(samples, batches, 0))
+    return replace(helpers.sample_set(), batches=lambda: SlotLoader(samples, batches, 0))
 
 
 def test_two_processes_write_the_folder_of_one(helpers, make_teacher, tmp_path):

@@ -1,0 +1,92 @@
+"""Trainings that go on where an interruption ended them: what the user sets, and each stage's part of it."""
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scd_lightning import distributed
+from scd_lightning.callbacks.save_state import SaveState
+from scd_lightning.checkpoints.resume_state import ResumeState, SavedState
+from scd_lightning.errors import ConfigError, StoreError
+from scd_lightning.models.spec import require_at_least
+from scd_lightning.pipeline.costs import Meter
+from scd_lightning.progress import say
+
+if TYPE_CHECKING:
+    from scd_lightning.pipeline.job import Job
+
+_VERSIONS = ("torch", "lightning", "scd_lightning")
+
+
+@dataclass(frozen=True)
+class ResumeSettings:
+    """When the state of a training is saved, and what a signal does.
+
+    Attributes:
+        every_minutes: Time between two saves; None for no saves by time. They come less often where a save takes long.
+        every_steps: Optimizer steps between two saves, whatever they cost; None for no saves by steps.
+        signals: Names of the signals at which a run saves and ends.
+        exit_code: The code that it ends with then, which tells a cluster to start the same command again.
+    """
+
+    every_minutes: float | None = 10
+    every_steps: int | None = None
+    signals: Sequence[str] = ("SIGTERM", "SIGUSR1", "SIGUSR2")
+    exit_code: int = 75
+
+    def __post_init__(self) -> None:
+        if self.every_steps is not None:
+            require_at_least(1, **{"resume.every_steps": self.every_steps})
+        if self.every_minutes is not None and not 0 <= self.every_minutes < float("inf"):
+            raise ConfigError("Saves need some time between them", where="resume.every_minutes", got=self.every_minutes)
+        for name in self.signals:
+            if name not in signal.Signals.__members__:
+                raise ConfigError("There is no such signal", where="resume.signals", got=name, expected="e.g. SIGUSR1")
+        if type(self.exit_code) is not int or not 1 <= self.exit_code <= 255:
+            raise ConfigError("An exit code can't be this", where="resume.exit_code", got=self.exit_code)
+
+
+class Resumption:
+    """One stage's training, from the beginning or from where it was interrupted. All processes make one together.
+
+    Args:
+        job: The run.
+        folder: The artifact that is being made.
+        meter: Measures the stage; what it cost before the interruption is added.
+        total_steps: Optimizer steps of the whole training.
+        replaced: As in `ResumeState`.
+
+    Attributes:
+        path: The state to go on from, for Lightning; None at the beginning.
+        callback: Saves states.
+    """
+
+    def __init__(self, job: "Job", folder: Path, meter: Meter, total_steps: int, replaced: Sequence[str] = ()) -> None:
+        versions = {name: job.versions[name] for name in _VERSIONS}
+        self._state, self._meter = ResumeState(folder, replaced, versions), meter
+        saved = self._find() if distributed.rank() == 0 else None
+        self.path: Path | None = distributed.from_first_rank(None if saved is None else saved.path)
+        minutes = job.resume.every_minutes
+        self.callback = SaveState(
+            self._state,
+            every_steps=job.resume.every_steps,
+            every_seconds=None if minutes is None else 60 * minutes,
+            total_steps=total_steps,
+            about=lambda: {"costs": meter.read()},
+        )
+
+    def _find(self) -> SavedState | None:
+        try:
+            saved = self._state.find()
+        except StoreError as error:
+            say(f"  The state that an interrupted run has saved can't be used, so this stage starts over: {error}")
+            self._state.give_up()
+            return None
+        if saved is not None:
+            about = saved.about
+            say(f"  goes on after optimizer step {about['step']} of {about['total_steps']}, saved {about['saved']}")
+            self._state.put_back(saved)
+            self._meter.add(about["costs"])
+        return saved

@@ -1,0 +1,117 @@
+"""Interrupted trainings go on where they were: bit for bit what they would have been without."""
+
+import json
+from functools import partial
+
+import pytest
+from lightning import Callback
+from safetensors.torch import load_file
+
+from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.prepare import prepare
+from scd_lightning.pipeline.runner import execute, plan
+
+# Dropout draws from the generators that a state has to bring back; two epochs a stage have one end within a stage.
+RUN = (
+    "method=scd_aw",
+    "budget.stages=2",
+    "budget.stage_epochs=2",
+    "+teacher.architecture.attention_dropout=0.2",
+    "+student.architecture.attention_dropout=0.2",
+)
+STAGES = {
+    "teacher_sft": ("FineTuning", "teacher"),
+    "student_sft": ("FineTuning", "student"),
+    "distill": ("Distillation", "student"),
+}
+
+
+class Crash(RuntimeError):
+    """What ends a training in these tests."""
+
+
+class Crashes(Callback):
+    """Ends one stage's training once an optimizer step is made, before or after the states of that step are saved."""
+
+    def __init__(self, stage: str, step: int, hook: str) -> None:
+        self.stage, self.step = stage, step
+        setattr(self, hook, self._look)
+
+    def _look(self, trainer, pl_module, *_) -> None:
+        if pl_module.stage == self.stage and trainer.global_step == self.step:
+            raise Crash
+
+
+class Counter(Callback):
+    """Notes the optimizer steps that are made."""
+
+    def __init__(self, seen: list) -> None:
+        self.seen, self._last = seen, None
+
+    def on_train_batch_end(self, trainer, pl_module, *_) -> None:
+        if trainer.global_step != self._last:
+            self._last = trainer.global_step
+            self.seen.append((pl_module.stage, self._last))
+
+
+def work(job: Job) -> None:
+    prepare(job)
+    execute(job, plan(job))
+
+
+def outcome(job: Job) -> dict:
+    """All that a run leaves in its store, costs apart: weights and numbers, bit for bit."""
+    left = {}
+    for step in plan(job):
+        found = job.store.find(step.key)
+        assert found is not None
+        left[step.name, "result"] = json.dumps(found.result)
+        for file in sorted(found.folder.rglob("*")):
+            name = (step.name, str(file.relative_to(found.folder)))
+            if file.suffix == ".safetensors":
+                left[name] = {key: value.numpy().tobytes() for key, value in load_file(file).items()}
+            elif file.is_file() and file.name != "artifact.json":
+                left[name] = file.read_bytes()
+    return left
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(make_job_in, tmp_path_factory) -> dict:
+    job = make_job_in(tmp_path_factory.mktemp("uninterrupted"))(*RUN, prepared=False)
+    work(job)
+    assert not list(job.store.root.glob("*.partial"))
+    return outcome(job)
+
+
+# Twelve steps of the teacher, 24 of a student, six an epoch.
+@pytest.mark.parametrize(
+    ("stage", "step", "hook", "every", "expected"),
+    [
+        ("teacher_sft", 5, "on_train_batch_end", 1, 4),
+        ("teacher_sft", 7, "on_train_batch_start", 1, 7),
+        ("student_sft", 15, "on_train_batch_start", 4, 12),
+        ("student_sft", 12, "on_train_epoch_start", 1, 12),
+        ("student_sft", 24, "on_train_end", 5, 20),
+        ("distill", 3, "on_train_batch_end", 1, 2),
+        ("distill", 6, "on_validation_start", 1, 5),
+        ("distill", 12, "on_train_epoch_start", 1, 12),
+        ("distill", 18, "on_train_batch_start", 7, 14),
+        ("distill", 22, "on_train_batch_start", 1, 22),
+    ],
+)
+def test_resumed_equals_uninterrupted(make_job, uninterrupted, stage, step, hook, every, expected):
+    settings = (*RUN, f"resume.every_steps={every}", "resume.every_minutes=null")
+    job = make_job(*settings, prepared=False)
+    job.callbacks = [partial(Crashes, stage, step, hook)]
+    with pytest.raises(Crash):
+        work(job)
+    assert list(job.store.root.glob("*.partial/resume/state.json"))
+
+    seen: list = []
+    again = make_job(*settings, run="again", prepared=False)
+    again.callbacks = [partial(Counter, seen)]
+    work(again)
+    assert min(made for where, made in seen if where == stage) == expected + 1
+    assert outcome(again) == uninterrupted
+    assert not list(job.store.root.glob("*.partial"))
+    assert not list(job.store.root.glob("*/resume"))
