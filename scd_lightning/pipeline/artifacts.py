@@ -118,7 +118,7 @@ class ArtifactStore:
             say(message)
 
     def check(self, key: ArtifactKey) -> None:
-        """Reads an artifact's files whole: what is damaged is not there any more, for no process of this job or another.
+        """Reads an artifact's files whole; a damaged one is not there any more, for any process.
 
         Raises:
             StoreError: The store can't be written.

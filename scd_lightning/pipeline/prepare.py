@@ -94,7 +94,7 @@ def _as_folder(job: Job, spec: S, where: str) -> S:
             convert_gguf(file, folder / _MODEL, dtype, where)
         return {"file": file.name}, meter.read()
 
-    artifact = job.store.make(ArtifactKey("model", fields), build)
+    artifact = job.store.make(ArtifactKey("model", fields), build, whole=True)
     return replace(spec, path=str(artifact.folder / _MODEL), gguf=None)
 
 

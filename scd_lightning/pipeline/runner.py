@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scd_lightning import distributed
 from scd_lightning.errors import ConfigError
 from scd_lightning.pipeline.artifacts import Artifact, ArtifactKey
 from scd_lightning.pipeline.distill import distill
@@ -99,7 +100,7 @@ def tuned_weights(job: Job, name: str, made: Artifacts) -> Weights:
     return Weights(job.student, holder.folder / WEIGHTS)
 
 
-def _wanted(steps: Sequence[Step], stages: Sequence[str]) -> list[Step]:
+def wanted(steps: Sequence[Step], stages: Sequence[str]) -> list[Step]:
     """The steps of the stages asked for and those that they need; the report needs all."""
     if "report" in stages:
         return list(steps)
@@ -108,6 +109,31 @@ def _wanted(steps: Sequence[Step], stages: Sequence[str]) -> list[Step]:
         if step.stage in stages or step.name in names:
             names |= {step.name, *step.needs}
     return [step for step in steps if step.name in names]
+
+
+def check_inputs(job: Job, steps: Sequence[Step]) -> None:
+    """Reads whole what this run will take from the store, so that what is damaged is made anew before it is needed.
+
+    Args:
+        job: The run.
+        steps: Its steps.
+
+    Raises:
+        StoreError: The store can't be written.
+    """
+    read: set[str] = set()
+    if "report" in job.stages:
+        read = {step.name for step in steps if step.stage == "evaluate"} | {_reported(job)}
+    for step in reversed(wanted(steps, job.stages)):
+        if step.name in read:
+            job.store.check(step.key)
+        if job.store.find(step.key) is None:
+            read |= set(step.needs)
+
+
+def _reported(job: Job) -> str:
+    """Name of the artifact whose weights become the run's student/."""
+    return "anchor" if job.method.policy is None else "student"
 
 
 def _build(job: Job, step: Step, made: Artifacts, folder: Path) -> Outcome:
@@ -126,8 +152,11 @@ def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool
     Raises:
         ConfigError: A stage that is not in `stages` has nothing in the store that later ones could use.
     """
+    if distributed.rank() == 0:
+        check_inputs(job, steps)
+    distributed.barrier()
     made: Artifacts = {}
-    for step in _wanted(steps, job.stages):
+    for step in wanted(steps, job.stages):
         if step.stage in job.stages:
             made[step.name] = job.store.make(step.key, partial(_build, job, step, made))
         elif found := job.store.find(step.key):
