@@ -17,7 +17,18 @@ LAYERS = (
     {"pipeline"},
     {"callbacks", "models", "existing", "data", "analysis", "export", "loggers"},
     {"losses", "schedules", "checkpoints", "teachers", "metrics", "store"},
-    {"arguments", "batch", "errors", "lm_head", "distributed", "progress", "quiet", "redaction", "targets"},
+    {
+        "arguments",
+        "batch",
+        "errors",
+        "lm_head",
+        "distributed",
+        "preemption",
+        "progress",
+        "quiet",
+        "redaction",
+        "targets",
+    },
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # Packages of a common layer that know of one another nevertheless, in this direction.
@@ -37,12 +48,12 @@ SIDEWAYS = {
     ("launch", "smoke"),
     ("smoke", "config"),
     ("sweeps", "launch"),
-    ("sweeps", "ranks"),
     ("store", "checkpoints"),
     ("arguments", "errors"),
     ("targets", "errors"),
     ("progress", "distributed"),
     ("distributed", "errors"),
+    ("preemption", "errors"),
 }
 # The parts that may import a framework.
 ALLOWED = {
