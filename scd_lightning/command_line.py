@@ -15,6 +15,7 @@ from omegaconf import Container, DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from scd_lightning.errors import ConfigError
+from scd_lightning.errors import interrupted as interrupted
 
 _SWEEP = ("-m", "--multirun")
 # A quotation, whose line breaks belong to it, or else a line break.
@@ -58,11 +59,6 @@ def job_command() -> str:
     if hydra.mode == RunMode.MULTIRUN:
         return shlex.join(["python", script, *hydra.overrides.task])
     return shlex.join(["python", script, *sys.argv[1:]])
-
-
-def interrupted(error: BaseException) -> bool:
-    """Whether Ctrl-C ended the process; Lightning turns it into an exit with code 1."""
-    return isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
 
 
 def explain(error: Exception) -> ConfigError:

@@ -7,6 +7,11 @@ package and keeps its traceback.
 from typing import Any
 
 
+def interrupted(error: BaseException) -> bool:
+    """Whether Ctrl-C ended the process; Lightning turns it into an exit with code 1."""
+    return isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
+
+
 class ScdError(Exception):
     """A mistake in the input that the user can mend.
 

@@ -18,6 +18,7 @@ from scd_lightning.errors import ConfigError, ScdError, StoreError
 if TYPE_CHECKING:
     from scd_lightning.loggers.base import JobLoggers
     from scd_lightning.pipeline.job import Job
+    from scd_lightning.pipeline.runner import Step
 
 # The command line of a job, and when it started and finished.
 RUN = "run.json"
@@ -124,12 +125,20 @@ def _on_record(job: "Job") -> Iterator[None]:
 
 
 def _run_stages(cfg: DictConfig, job: "Job", loggers: "JobLoggers", *, rank: bool, leads: bool) -> None:
-    from scd_lightning.pipeline.logs import log_results
-    from scd_lightning.pipeline.report import report
-    from scd_lightning.pipeline.runner import execute, plan
+    from scd_lightning.pipeline.partial_report import partial_report
+    from scd_lightning.pipeline.runner import plan
 
     steps = plan(job)
     job.store.use(step.key for step in steps)
+    with partial_report(job, steps, leads=leads):
+        _make(cfg, job, steps, loggers, rank=rank, leads=leads)
+
+
+def _make(cfg: DictConfig, job: "Job", steps: "list[Step]", loggers: "JobLoggers", *, rank: bool, leads: bool) -> None:
+    from scd_lightning.pipeline.logs import log_results
+    from scd_lightning.pipeline.report import report
+    from scd_lightning.pipeline.runner import execute
+
     parent = job.trainer.devices > 1 and not rank
     if parent:
         ranks.run(job, steps)

@@ -14,7 +14,9 @@ from scd_lightning.analysis.comparison import Comparison, compare
 from scd_lightning.analysis.comparison_csv import write_csv
 from scd_lightning.analysis.comparison_page import write_comparison
 from scd_lightning.analysis.comparison_table import comparison_table
-from scd_lightning.analysis.records import read_json, read_results
+from scd_lightning.analysis.records import PARTIAL, ended_early, read_json, read_results
+from scd_lightning.analysis.report import write_partial_report
+from scd_lightning.analysis.report_partial import partial_sentence, reason
 from scd_lightning.analysis.run_pages import write_run_pages
 from scd_lightning.analysis.summary import run_table
 from scd_lightning.analysis.sweep import find_runs
@@ -40,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console(highlight=False)
     try:
+        if len(options.folders) == 1 and ended_early(options.folders[0]):
+            _show_partial(options.folders[0], console)
+            return 0
         comparison = _rebuild(options.folders, options.output, console)
         if options.csv is not None:
             for path in write_csv(comparison, options.csv):
@@ -88,6 +93,13 @@ def _rebuild(folders: Sequence[Path], output: Path | None, console: Console) -> 
 def _is_sweep(folder: Path) -> bool:
     # Runs that merely lie side by side, such as a day's, are compared and left as they are.
     return (folder / "multirun.yaml").exists() or (folder / "comparison.json").exists()
+
+
+def _show_partial(folder: Path, console: Console) -> None:
+    page = write_partial_report(folder)
+    partial = read_json(folder / PARTIAL, {})
+    for text in (partial_sentence(partial), reason(partial["ended"]), f"partial report: {page}"):
+        console.print(text, markup=False, soft_wrap=True)
 
 
 def _show_run(folder: Path, console: Console) -> None:

@@ -17,6 +17,7 @@ from scd_lightning.analysis.records import (
     read_run,
 )
 from scd_lightning.analysis.sweep import read_config
+from scd_lightning.checkpoints.manifest import write_text
 
 PROMPT, BASE = "prompt_template.json", "base_model.json"
 PAPER = "https://arxiv.org/abs/2601.10114"
@@ -68,7 +69,7 @@ def write_model_card(run_dir: Path, found: RunIntervals | None = None) -> Path |
         "paper": PAPER,
     }
     path = folder / "README.md"
-    path.write_text(_render(facts), encoding="utf-8")
+    write_text(path, _render(facts))
     return path
 
 

@@ -16,6 +16,9 @@ MODEL_NAMES = {
     "base_teacher": "base teacher",
     "base_student": "base student",
 }
+RESULTS = "results.json"
+# In its place, what a run that ended early had until then.
+PARTIAL = "partial.json"
 PREDICTORS = ("teacher", "anchor", "student")
 
 
@@ -52,13 +55,9 @@ def read_run(folder: Path) -> RunRecord:
     """
     record = RunRecord(
         results=read_results(folder),
-        costs=read_json(folder / "costs.json", {}),
-        schedule=read_json(folder / "schedule.json", {}),
-        trajectory=read_json(folder / "trajectory.json", []),
-        curves=read_json(folder / "curves.json", {}),
+        **_tables(folder),
         predictions={name: rows for name in PREDICTORS if (rows := read_predictions(folder, name))},
         samples=read_predictions(folder, "samples"),
-        run=read_json(folder / "run.json", {}),
     )
     tables = [*record.predictions.values(), *([record.samples] if record.samples else [])]
     orders = {tuple(row["id"] for row in rows) for rows in tables}
@@ -72,14 +71,42 @@ def read_run(folder: Path) -> RunRecord:
     return record
 
 
+def ended_early(folder: Path) -> bool:
+    """Whether a folder is that of a run that ended early and was not finished since."""
+    return (folder / PARTIAL).exists() and not (folder / RESULTS).exists()
+
+
+def read_partial_run(folder: Path) -> RunRecord:
+    """Reads the folder of a run that ended early: as `results`, its partial.json; predictions are none of its.
+
+    Raises:
+        StoreError: partial.json is missing, or a file is not JSON.
+    """
+    partial = read_json(folder / PARTIAL, None)
+    if partial is None:
+        expected = f"a {PARTIAL} in it"
+        raise StoreError("This is not the folder of a run that ended early", where=folder, expected=expected)
+    return RunRecord(partial, **_tables(folder), predictions={}, samples=[])
+
+
+def _tables(folder: Path) -> dict[str, Any]:
+    return {
+        "costs": read_json(folder / "costs.json", {}),
+        "schedule": read_json(folder / "schedule.json", {}),
+        "trajectory": read_json(folder / "trajectory.json", []),
+        "curves": read_json(folder / "curves.json", {}),
+        "run": read_json(folder / "run.json", {}),
+    }
+
+
 def read_results(folder: Path) -> dict[str, Any]:
     """Reads results.json of a finished run; StoreError where the run has none."""
-    results = read_json(folder / "results.json", None)
+    results = read_json(folder / RESULTS, None)
     if results is None:
         raise StoreError(
             "This is not the folder of a finished run",
             where=folder,
-            expected="a results.json in it",
+            expected=f"a {RESULTS} in it",
             remedy="name a run folder, or run again what stopped early",
         )
     return results

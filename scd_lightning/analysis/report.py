@@ -7,7 +7,14 @@ from scd_lightning.analysis.formatting import number
 from scd_lightning.analysis.intervals import RunIntervals, run_intervals
 from scd_lightning.analysis.label_scores import label_scores, matches_strings
 from scd_lightning.analysis.pages import render, script_json
-from scd_lightning.analysis.records import MODEL_NAMES, RunRecord, decompositions, metric_names, read_run
+from scd_lightning.analysis.records import (
+    MODEL_NAMES,
+    RunRecord,
+    decompositions,
+    metric_names,
+    read_partial_run,
+    read_run,
+)
 from scd_lightning.analysis.report_csv import downloads
 from scd_lightning.analysis.report_figures import (
     curve_drawings,
@@ -17,9 +24,11 @@ from scd_lightning.analysis.report_figures import (
     trajectory_drawing,
     weights_drawings,
 )
+from scd_lightning.analysis.report_partial import partial_sentence, progress, reason
 from scd_lightning.analysis.report_samples import sample_table
 from scd_lightning.analysis.report_words import bounds, caveats, plain, verdict_sentence
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
+from scd_lightning.checkpoints.manifest import write_atomically
 from scd_lightning.redaction import hide_in_addresses
 
 
@@ -38,13 +47,34 @@ def write_report(run_dir: Path, found: RunIntervals | None = None) -> Path:
         StoreError: results.json is missing, or a file is damaged.
     """
     record = read_run(run_dir)
-    found = found or run_intervals(record)
+    return _write(run_dir, record, found or run_intervals(record))
+
+
+def write_partial_report(run_dir: Path) -> Path:
+    """Writes report.html for a run that ended early, which it says at its top.
+
+    Args:
+        run_dir: Its folder, with a partial.json.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        StoreError: partial.json is missing, or a file is damaged.
+    """
+    return _write(run_dir, read_partial_run(run_dir), RunIntervals())
+
+
+def _write(run_dir: Path, record: RunRecord, found: RunIntervals) -> Path:
+    partial = "ended" in record.results
     samples = sample_table(record)
     page = render(
         "report.html.j2",
         results=record.results,
         name=record.results["data"].get("name") or record.results["task"],
-        verdict=verdict_sentence(record, found),
+        verdict=partial_sentence(record.results) if partial else verdict_sentence(record, found),
+        reason=reason(record.results["ended"]) if partial else None,
+        progress=progress(record.results) if partial else [],
         caveats=caveats(record, found),
         metrics=_metrics(record, found),
         models=_models(record),
@@ -70,7 +100,8 @@ def write_report(run_dir: Path, found: RunIntervals | None = None) -> Path:
         downloads=downloads(record, found),
     )
     path = run_dir / "report.html"
-    path.write_bytes(page.encode("utf-8", "replace"))
+    # In one go: who looks at it, or interrupts this, has the old page or the new one.
+    write_atomically(path, lambda temporary: temporary.write_bytes(page.encode("utf-8", "replace")))
     return path
 
 
@@ -122,7 +153,8 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
     """What was run, as (name, text), without what was not recorded."""
     results, data, run = record.results, record.results["data"], record.run
     models = [
-        (role, f"{model['name']}, {model['parameters']:,} parameters") for role, model in results["models"].items()
+        (role, model["name"] + (f", {model['parameters']:,} parameters" if "parameters" in model else ""))
+        for role, model in results["models"].items()
     ]
     recorded = [
         ("method", results.get("method")),

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.analysis.records import read_predictions
+from scd_lightning.analysis.records import PARTIAL, RESULTS, read_predictions
 from scd_lightning.analysis.run_pages import write_run_pages
 from scd_lightning.analysis.subdomains import decompose
-from scd_lightning.checkpoints.manifest import sha256_json, write_json
+from scd_lightning.checkpoints.manifest import sha256_json, write_json, write_text
 from scd_lightning.models.loading import weights_identity
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.evaluate import PREDICTIONS
@@ -33,18 +33,55 @@ def report(job: Job, steps: Sequence[Step], made: Artifacts) -> tuple[dict[str, 
         The content of results.json, and the verdict.
     """
     folder = job.run_dir
+    # An earlier run's: results.json says that all the rest is there.
+    (folder / RESULTS).unlink(missing_ok=True)
     _copy_predictions(folder, made)
     _write_samples(job, folder / "predictions" / "samples.jsonl")
-    results = _results(job, made)
-    write_json(folder / "results.json", results)
-    write_json(folder / "costs.json", _costs(steps, made))
-    write_json(folder / "trajectory.json", made["teacher"].result["trajectory"])
-    write_json(folder / "curves.json", {name: made[name].result["curve"] for name in MODELS if name in made})
-    if "student" in made:
-        write_json(folder / "schedule.json", _schedule(job, made))
+    write_tables(job, steps, made)
     write_student(job, made, folder / "student")
+    results = _results(job, made)
+    write_json(folder / RESULTS, results)
+    (folder / PARTIAL).unlink(missing_ok=True)
     _, verdict = write_run_pages(folder)
     return results, verdict
+
+
+def write_tables(job: Job, steps: Sequence[Step], made: Artifacts) -> None:
+    """Writes costs, trajectory, curves and schedule as far as there are artifacts to take them from.
+
+    Args:
+        job: The run.
+        steps: Its steps.
+        made: Artifacts of some of them, or of all.
+    """
+    folder = job.run_dir
+    write_json(folder / "costs.json", _costs(steps, made))
+    write_json(folder / "curves.json", {name: made[name].result["curve"] for name in MODELS if name in made})
+    if "teacher" in made:
+        write_json(folder / "trajectory.json", made["teacher"].result["trajectory"])
+        if job.method.policy is not None:
+            write_json(folder / "schedule.json", _schedule(job, made))
+
+
+def found_results(job: Job, made: Artifacts) -> dict[str, Any]:
+    """What results.json says of a run that need not be finished: nothing that takes all models' predictions."""
+    specs = (job.teacher, job.student)
+    return {
+        "task": job.data.task,
+        "data": job.data.description,
+        "method": job.method.name,
+        "seed": job.seed,
+        "versions": job.versions,
+        "primary_metric": job.data.primary_metric,
+        "models": {name: {"name": spec.name} for name, spec in zip(("teacher", "student"), specs, strict=True)},
+        # Models that were brought along: their steps and kinds, by which no budget of ours is claimed for them.
+        "imported": {name: made[name].result["imported"] for name in MODELS if "imported" in _result(made, name)},
+        "metrics": {
+            name.removeprefix("evaluation of "): artifact.result["metrics"]
+            for name, artifact in made.items()
+            if name.startswith("evaluation")
+        },
+    }
 
 
 def _copy_predictions(folder: Path, made: Artifacts) -> None:
@@ -57,22 +94,12 @@ def _copy_predictions(folder: Path, made: Artifacts) -> None:
 def _write_samples(job: Job, path: Path) -> None:
     """The test samples, in the order of the predictions: what a report shows beside the answers."""
     rows = (job.data.describe("test", index) for index in range(len(job.data.samples["test"])))
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def _results(job: Job, made: Artifacts) -> dict[str, Any]:
-    evaluations = {name.removeprefix("evaluation of "): a for name, a in made.items() if name.startswith("evaluation")}
-    return {
-        "task": job.data.task,
-        "data": job.data.description,
-        "method": job.method.name,
-        "seed": job.seed,
-        "versions": job.versions,
-        "primary_metric": job.data.primary_metric,
+    return found_results(job, made) | {
         "models": {name: _model(job, name, made) for name in ("teacher", "student")},
-        # Models that were brought along: their steps and kinds, by which no budget of ours is claimed for them.
-        "imported": {name: made[name].result["imported"] for name in MODELS if "imported" in _result(made, name)},
-        "metrics": {name: artifact.result["metrics"] for name, artifact in evaluations.items()},
         "subdomains": _subdomains(job.run_dir),
         "schedule": [
             {name: value for name, value in stage.items() if name != "weights"}
@@ -117,6 +144,8 @@ def _costs(steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
     """Costs by pipeline stage; evaluations are added up, and count as reused only where all of them were."""
     stages: dict[str, dict[str, Any]] = {}
     for step in steps:
+        if step.name not in made:
+            continue
         artifact = made[step.name]
         # By name, so that a comparison counts once what several runs share.
         parts = {step.key.folder: artifact.costs.get("seconds", 0)}
@@ -134,7 +163,7 @@ def _costs(steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
 
 def _schedule(job: Job, made: Artifacts) -> dict[str, Any]:
     stages = []
-    for record in made["student"].result["schedule"]:
+    for record in _result(made, "student").get("schedule", []):
         parts = (record["best_kl"], record["student_kl"])
         score = [best + student for best, student in zip(*parts, strict=True)] if all(parts) else None
         stages.append(record | {"score": score})

@@ -14,7 +14,7 @@ def summarize(name: str, stage: str, artifact: Artifact, job: Job) -> str:
         effort = f"reused from {artifact.folder}"
     else:
         effort = f"{costs['seconds']:.1f} s, {costs['peak_memory_bytes'] / 2**30:.2f} GiB{_loads(costs)}"
-    return f"{stage}: {name}, {_reached(name, artifact, job)} ({effort})"
+    return f"{stage}: {name}, {reached(name, artifact, job)} ({effort})"
 
 
 def _loads(costs: Mapping[str, Any]) -> str:
@@ -26,7 +26,8 @@ def _loads(costs: Mapping[str, Any]) -> str:
     return f", {loads} teacher load{'' if loads == 1 else 's'} at {speed:.1f} GB/s"
 
 
-def _reached(name: str, artifact: Artifact, job: Job) -> str:
+def reached(name: str, artifact: Artifact, job: Job) -> str:
+    """What an artifact is worth, in a phrase."""
     result = artifact.result
     metric = job.data.primary_metric if job.data.validation == "task" else "exact match"
     if name == "teacher":

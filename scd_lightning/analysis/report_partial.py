@@ -1,0 +1,49 @@
+"""What the report of a run that ended early says in words."""
+
+from typing import Any
+
+from scd_lightning.analysis.formatting import count
+
+
+def partial_sentence(partial: dict[str, Any]) -> str:
+    """Says where and why a run ended, and what there is of it.
+
+    Args:
+        partial: The content of partial.json.
+    """
+    by_state: dict[str, list[str]] = {"finished": [], "unfinished": [], "not begun": []}
+    for stage in partial["stages"]:
+        by_state[stage["state"]].append(stage["stage"])
+    where = f" in {by_state['unfinished'][0]}" if by_state["unfinished"] else ""
+    there = ", ".join(by_state["finished"]) or "none of its stages"
+    return f"Partial report: the run ended early{where}, on {partial['ended']['when']}. Finished: {there}."
+
+
+def reason(ended: dict[str, Any]) -> str:
+    """Why a run ended.
+
+    >>> reason({"type": "KeyboardInterrupt", "message": "Interrupted (Ctrl-C)."})
+    'Interrupted (Ctrl-C).'
+    >>> reason({"type": "NotFinite", "message": "The loss is NaN."})
+    'NotFinite: The loss is NaN.'
+    """
+    if ended["type"] in ("KeyboardInterrupt", "Preempted"):
+        return str(ended["message"])
+    return ": ".join(filter(None, (ended["type"], ended["message"])))
+
+
+def progress(partial: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row for each stage: its name, its state, and lines on what there is of it."""
+    return [{"stage": s["stage"], "state": s["state"], "lines": [*_lines(s)]} for s in partial["stages"]]
+
+
+def _lines(stage: dict[str, Any]) -> list[str]:
+    lines = [f"{name}: {text}" for name, text in stage["made"].items()]
+    if stage["state"] == "unfinished" and (stage["made"] or len(stage["missing"]) > 1):
+        lines.append(f"missing: {', '.join(stage['missing'])}")
+    if checkpoints := stage.get("checkpoints"):
+        steps = ", ".join(count(each["step"]) for each in checkpoints)
+        lines.append(f"checkpoints kept so far: {len(checkpoints)} (after optimizer step {steps})")
+    if saved := stage.get("saved"):
+        lines.append(f"saved at optimizer step {count(saved['step'])} of {count(saved['total_steps'])}: goes on there")
+    return lines

@@ -1,0 +1,135 @@
+"""What a run that ends early leaves in its folder: a report of what exists until then."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from scd_lightning.analysis.records import PARTIAL, RESULTS
+from scd_lightning.analysis.report import write_partial_report
+from scd_lightning.checkpoints.manifest import read_json, write_json
+from scd_lightning.checkpoints.resume_state import RESUME, STATE
+from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.errors import StoreError, interrupted
+from scd_lightning.pipeline.job import STAGES, Job
+from scd_lightning.pipeline.report import found_results, write_tables
+from scd_lightning.pipeline.runner import Artifacts, Step, wanted
+from scd_lightning.pipeline.summary import reached
+from scd_lightning.pipeline.teacher_sft import TRAJECTORY
+from scd_lightning.progress import say
+from scd_lightning.redaction import hide_in_addresses
+from scd_lightning.store import layout
+from scd_lightning.store.registry import TIME
+
+_MADE = (PARTIAL, "report.html", "trajectory.json", "curves.json", "costs.json", "schedule.json")
+_LONGEST_MESSAGE = 2000
+
+
+@contextmanager
+def partial_report(job: Job, steps: Sequence[Step], *, leads: bool) -> Iterator[None]:
+    """Has a run that ends within the block by an error, a signal or Ctrl-C leave a report of what exists.
+
+    The error goes on as it came: nothing that goes wrong here, a second Ctrl-C included, takes its place.
+
+    Args:
+        job: The run, prepared.
+        steps: Its steps.
+        leads: Whether this process speaks for the job.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if leads:
+            _try_to_write(job, steps, error)
+        raise
+    if leads:
+        _remove(job.run_dir)
+
+
+def _try_to_write(job: Job, steps: Sequence[Step], error: BaseException) -> None:
+    try:
+        page = write_partial(job, steps, error)
+        if page is not None:
+            say(f"partial report: {page}")
+    except BaseException as failure:  # Whatever it is, the error that ended the run is what matters.
+        said = re.sub(r"\s+", " ", str(failure)).strip()
+        with suppress(BaseException):
+            say(f"No partial report could be made ({type(failure).__name__}{said and ': '}{said[:300]})")
+
+
+def write_partial(job: Job, steps: Sequence[Step], error: BaseException) -> Path | None:
+    """Writes partial.json, the tables as far as they exist, and report.html. Loads no model and evaluates nothing.
+
+    Args:
+        job: The run, prepared.
+        steps: Its steps.
+        error: What ended it.
+
+    Returns:
+        The page; None where the folder holds the results of an earlier run that finished, and is left as it is.
+
+    Raises:
+        StoreError: A file can't be read or written.
+    """
+    folder = job.run_dir
+    if (folder / RESULTS).exists():
+        return None
+    steps = wanted(steps, job.stages)
+    made = {step.name: artifact for step in steps if (artifact := job.store.find(step.key)) is not None}
+    ended = _reason(error) | {"when": time.strftime(TIME)}
+    stages = _stages(job, steps, made)
+    write_json(folder / PARTIAL, {"ended": ended, "stages": stages} | found_results(job, made))
+    write_tables(job, steps, made)
+    return write_partial_report(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Takes away what an earlier try left, where this one, of fewer stages, finished without a report."""
+    if (folder / PARTIAL).exists():
+        for name in _MADE:
+            (folder / name).unlink(missing_ok=True)
+
+
+def _reason(error: BaseException) -> dict[str, str]:
+    if interrupted(error):
+        return {"type": "KeyboardInterrupt", "message": "Interrupted (Ctrl-C)."}
+    if signal := getattr(error, "signal", None):
+        return {"type": "Preempted", "message": f"Ended by the signal {signal}."}
+    text = re.sub(r"\s+", " ", str(error)).strip()
+    return {"type": type(error).__name__, "message": hide_in_addresses(text[:_LONGEST_MESSAGE])}
+
+
+def _stages(job: Job, steps: Sequence[Step], made: Artifacts) -> list[dict[str, Any]]:
+    """Each stage of the run with its state, what it made, and what a begun one has saved."""
+    found, ended = [], False
+    for stage in STAGES:
+        own = [step for step in steps if step.stage == stage]
+        if not own and not (stage == "report" and stage in job.stages):
+            continue
+        missing = [step for step in own if step.name not in made]
+        finished = bool(own) and not missing
+        state = "finished" if finished else "not begun" if ended else "unfinished"
+        ended = ended or not finished
+        record = {
+            "stage": stage,
+            "state": state,
+            "made": {step.name: reached(step.name, made[step.name], job) for step in own if step.name in made},
+            "missing": [step.name for step in missing],
+        }
+        found.append(record | (_saved(job, missing[0]) if state == "unfinished" and missing else {}))
+    return found
+
+
+def _saved(job: Job, step: Step) -> dict[str, Any]:
+    """What is there of an artifact that is not finished: where it goes on from, and the checkpoints kept so far."""
+    folder = job.store.root / f"{step.key.folder}{layout.PARTIAL}"
+    saved: dict[str, Any] = {}
+    with suppress(StoreError):
+        if (folder / RESUME / STATE).is_file():
+            state: Mapping[str, Any] = read_json(folder / RESUME / STATE)
+            saved["saved"] = {name: state.get(name) for name in ("step", "total_steps", "epoch", "saved")}
+        if entries := CheckpointStore(folder / TRAJECTORY).entries:
+            saved["checkpoints"] = [{"index": entry.index, "step": entry.step} for entry in entries]
+    return saved
