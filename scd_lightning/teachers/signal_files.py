@@ -1,7 +1,10 @@
 """The files of one checkpoint's signals while they are written, by one process or several."""
 
 import os
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +13,11 @@ from torch import Tensor
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
+from scd_lightning.checkpoints.manifest import fsync
 from scd_lightning.errors import StoreError
 
+HIDDEN, LOSSES = "hidden.npy", "losses.npy"
+_PART = ".part"
 # bfloat16 is no NumPy type: its bits are stored, and read back under its name.
 _BITS = {torch.bfloat16: torch.int16}
 
@@ -44,7 +50,9 @@ class Places:
 
 
 class SignalFiles:
-    """The files of a pass, open in all processes; process 0 lays them out.
+    """The files of a pass while they are written; process 0 lays them out, and each process writes its samples' rows.
+
+    They have names of their own until they are whole: a run that still reads earlier ones keeps what it has.
 
     Args:
         folder: Where.
@@ -52,61 +60,142 @@ class SignalFiles:
         completion_lengths: [M], completion tokens of each.
         hidden: Hidden states [K, D] as they will be stored, for their dtype and width.
         losses: Losses [B], for their dtype.
+
+    Raises:
+        StoreError: The disk has no room, or can't be written.
     """
 
     def __init__(
         self, folder: Path, indices: Sequence[int], completion_lengths: Sequence[int], hidden: Tensor, losses: Tensor
     ) -> None:
+        self._folder = folder
         self._places = Places(indices, completion_lengths)
-        if distributed.rank() == 0:
-            shape = self._places.size, hidden.shape[1]
-            _lay_out(folder, shape, _bits(hidden).dtype, losses.cpu().numpy().dtype, len(indices))
-        distributed.barrier()
-        self._hidden = np.load(folder / "hidden.npy", mmap_mode="r+")
-        self._losses = np.load(folder / "losses.npy", mmap_mode="r+")
+        shape = self._places.size, hidden.shape[1]
+        with _explained(folder, shape[0] * shape[1] * hidden.element_size()):
+            if distributed.rank() == 0:
+                _lay_out(
+                    folder, {HIDDEN: (_bits(hidden).dtype, shape), LOSSES: (_array(losses).dtype, (len(indices),))}
+                )
+            distributed.barrier()
+            self._hidden, self._losses = (_Rows(folder / (name + _PART)) for name in (HIDDEN, LOSSES))
 
     def write(self, batch: Batch, hidden: Tensor, losses: Tensor) -> None:
-        """Writes a batch's samples, padding rows apart."""
-        bits = _bits(hidden)
+        """Writes a batch's samples, padding rows apart.
+
+        Raises:
+            StoreError: The disk can't be written.
+        """
+        bits, values = _bits(hidden), _array(losses)
         ends = torch.bincount(batch.rows, minlength=batch.size).cumsum(0).tolist()
-        for end, loss, index, real in zip(ends, losses.tolist(), batch.indices, batch.real, strict=True):
-            if real:
-                tokens = self._places.tokens(index)
-                self._hidden[tokens] = bits[end - (tokens.stop - tokens.start) : end]
-                self._losses[self._places.of(index)] = loss
+        with _explained(self._folder):
+            for i, (end, index, real) in enumerate(zip(ends, batch.indices, batch.real, strict=True)):
+                if real:
+                    tokens = self._places.tokens(index)
+                    self._hidden.write(tokens.start, bits[end - (tokens.stop - tokens.start) : end])
+                    self._losses.write(self._places.of(index), values[i : i + 1])
+
+    def finish(self) -> None:
+        """Gives the files their names, once all processes' rows are on the disk.
+
+        Raises:
+            StoreError: The disk can't be written, or has lost rows.
+        """
+        with _explained(self._folder):
+            for rows in (self._hidden, self._losses):
+                rows.sync()
+            distributed.barrier()
+            if distributed.active():
+                for rows in (self._hidden, self._losses):
+                    rows.check()
+                distributed.barrier()
+            if distributed.rank() == 0:
+                for name in (HIDDEN, LOSSES):
+                    os.replace(self._folder / (name + _PART), self._folder / name)
+                fsync(self._folder)
+            distributed.barrier()
 
     def close(self) -> None:
-        """Sees to it that what was written is on the disk, before others may read it."""
-        self._hidden.flush()
-        self._losses.flush()
-        distributed.barrier()
+        """Closes the files, finished or not."""
+        self._hidden.close()
+        self._losses.close()
+
+
+class _Rows:
+    """Rows of an array's file, written one by one at their places.
+
+    Not through a mapping: of pages that several machines change, a network disk may keep one's version alone, and a
+    mapping of a disk that is full ends the process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        mapped = np.load(path, mmap_mode="r")
+        self._path, self._first = path, mapped.offset
+        self._bytes = mapped[:1].nbytes
+        self._file = os.open(path, os.O_WRONLY)
+        self._written: dict[tuple[int, int], int] = {}
+
+    def write(self, row: int, values: np.ndarray) -> None:
+        rest = memoryview(np.ascontiguousarray(values)).cast("B")
+        place = self._first + row * self._bytes
+        if distributed.active():
+            self._written[place, len(rest)] = zlib.crc32(rest)
+        while rest:  # The system writes two gigabytes at most at a time.
+            count = os.pwrite(self._file, rest, place)
+            rest, place = rest[count:], place + count
+
+    def sync(self) -> None:
+        os.fsync(self._file)
+
+    def check(self) -> None:
+        """Reads again what this process wrote."""
+        with self._path.open("rb") as stream:
+            for (place, size), checksum in self._written.items():
+                stream.seek(place)
+                if zlib.crc32(stream.read(size)) != checksum:
+                    raise StoreError(
+                        "The disk has lost part of what one of several processes wrote",
+                        where=self._path,
+                        remedy="put paths.store on another file system, or make the signals on one machine first",
+                    )
+
+    def close(self) -> None:
+        os.close(self._file)
 
 
 def _bits(hidden: Tensor) -> np.ndarray:
-    return hidden.view(_BITS.get(hidden.dtype, hidden.dtype)).cpu().numpy()
+    return _array(hidden.view(_BITS.get(hidden.dtype, hidden.dtype)))
 
 
-def _lay_out(folder: Path, shape: tuple[int, int], hidden: np.dtype, losses: np.dtype, samples: int) -> None:
-    """Makes files of the right sizes, with the room for them set aside."""
+def _array(values: Tensor) -> np.ndarray:
+    return values.cpu().numpy()
+
+
+def _lay_out(folder: Path, files: Mapping[str, tuple[np.dtype, tuple[int, ...]]]) -> None:
+    """Makes files of the right sizes, with the room for them set aside: a full disk shows before the teacher runs."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").unlink(missing_ok=True)
+    for name, (dtype, shape) in files.items():
+        (folder / name).unlink(missing_ok=True)
+        with (folder / (name + _PART)).open("wb") as stream:
+            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(stream, header)
+            stream.flush()
+            size = stream.tell() + prod(shape) * dtype.itemsize
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(stream.fileno(), 0, size)
+            else:
+                stream.truncate(size)
+
+
+@contextmanager
+def _explained(folder: Path, needed: int | None = None) -> Iterator[None]:
     try:
-        np.lib.format.open_memmap(folder / "hidden.npy", "w+", hidden, shape).flush()
-        np.lib.format.open_memmap(folder / "losses.npy", "w+", losses, (samples,)).flush()
-        for name in ("hidden.npy", "losses.npy"):
-            _reserve(folder / name)
+        yield
     except OSError as error:
         raise StoreError(
             "The teacher's signals can't be written",
             where=folder,
             got=error,
-            expected=f"room for {shape[0] * shape[1] * hidden.itemsize / 1e9:.2f} GB",
+            expected=None if needed is None else f"room for {needed / 1e9:.2f} GB",
             remedy="free some disk space, choose another folder with paths.store, or take method.teacher=live",
         ) from error
-
-
-def _reserve(path: Path) -> None:
-    """Has the disk set a mapped file's room aside: where it lacks it later, the process dies of a bus error."""
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as stream:
-            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)

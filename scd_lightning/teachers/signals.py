@@ -19,15 +19,24 @@ from torch import Tensor
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
-from scd_lightning.checkpoints.manifest import read_json, sha256_json, write_atomically, write_json
+from scd_lightning.checkpoints.manifest import (
+    known_checksum,
+    known_digest,
+    read_sealed,
+    sha256_json,
+    write_atomically,
+    write_sealed,
+)
 from scd_lightning.checkpoints.reading import stored_tensors
+from scd_lightning.errors import StoreError
 from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.losses.logits import autocast_dtype
 from scd_lightning.progress import say, track
 from scd_lightning.teachers.live import LiveSource
-from scd_lightning.teachers.signal_files import Places, SignalFiles
+from scd_lightning.teachers.signal_files import HIDDEN, LOSSES, Places, SignalFiles
 
 FORMAT = 3
+MANIFEST = "manifest.json"
 _NPY_HEADER = 128
 
 
@@ -81,13 +90,13 @@ class Signals:
         context: Callable[[], AbstractContextManager[None]] = nullcontext,
         heads: dict[str, LMHead] | None = None,
     ) -> None:
-        manifest = read_json(folder / "manifest.json")
+        manifest = read_sealed(folder / MANIFEST)
         self.device = device
         self._stored = getattr(torch, manifest["stored"])
         with context():
             self.dtype = autocast_dtype(torch.empty(0, dtype=getattr(torch, manifest["dtype"]), device=device))
-        self._hidden = np.load(folder / "hidden.npy", mmap_mode="r")
-        self._losses = torch.from_numpy(np.load(folder / "losses.npy"))
+        self._hidden = np.load(folder / HIDDEN, mmap_mode="r")
+        self._losses = torch.from_numpy(np.load(folder / LOSSES))
         heads = {} if heads is None else heads
         if manifest["head"] not in heads:
             head = load_file(folder.parent / manifest["head"], device=str(device))
@@ -131,17 +140,37 @@ class SignalStore:
 
     def complete(self, folder: Path) -> bool:
         """Whether signals are there, with files of the sizes and shapes that their manifest names."""
-        if not (folder / "manifest.json").is_file():
+        return (folder / MANIFEST).exists() and self._damage(folder, whole=False) is None
+
+    def _sound(self, folder: Path) -> bool:
+        """Whether signals are there and every byte is what it was; says so where it is not. Reads files once."""
+        if not (folder / MANIFEST).exists():
             return False
+        if (damage := self._damage(folder, whole=True)) is not None:
+            say(f"  the store's {folder.name} are damaged and count as missing: {damage}")
+        return damage is None
+
+    def _damage(self, folder: Path, *, whole: bool) -> str | None:
         try:
-            manifest = read_json(folder / "manifest.json")
+            manifest = read_sealed(folder / MANIFEST)
             head = self.root / manifest["head"]
-            shapes = {name: list(np.load(folder / name, mmap_mode="r").shape) for name in manifest["shapes"]}
-            sizes = {name: (folder / name).stat().st_size for name in shapes} | {head.name: head.stat().st_size}
+            for name in (HIDDEN, LOSSES):
+                if list(np.load(folder / name, mmap_mode="r").shape) != manifest["shapes"][name]:
+                    return f"{name} has another shape"
+                if (folder / name).stat().st_size != manifest["bytes"][name]:
+                    return f"{name} has another size"
+                if whole and known_checksum(folder / name) != manifest["crc32"][name]:
+                    return f"{name} has another checksum"
             stored_tensors(head)
-        except Exception:  # NumPy reports a damaged header by whatever its parser raises.
-            return False
-        return shapes == manifest["shapes"] and sizes == manifest["bytes"]
+            if head.stat().st_size != manifest["bytes"][head.name]:
+                return f"{head.name} has another size"
+            if whole and _head_name(known_digest(head)) != head.name:
+                return f"{head.name} has another digest"
+        except StoreError as error:
+            return f"{error.what} ({error.where})"
+        except Exception as error:  # NumPy reports a damaged header by whatever its parser raises.
+            return repr(error)
+        return None
 
     def missing_bytes(self, digest: str, samples: SampleSet, width: int, dtype: torch.dtype) -> int:
         """Disk space that a checkpoint's signals would still take, the head apart; 0 where they are there.
@@ -158,8 +187,8 @@ class SignalStore:
         row = width * stored_dtype(self.dtype, dtype).itemsize
         loss = torch.promote_types(dtype, torch.float32).itemsize
         needed = 2 * _NPY_HEADER + sum(samples.completion_lengths) * row + len(samples.indices) * loss
-        # What a killed run has left is written over.
-        return max(0, needed - sum(path.stat().st_size for path in folder.glob("*.npy")))
+        # What a killed run has left is removed first.
+        return max(0, needed - sum(_size(path) for path in folder.glob("*.npy*")))
 
     def ensure(self, checkpoint: int, samples: SampleSet, source: Callable[[], LiveSource], digest: str) -> Path:
         """Returns the folder of a checkpoint's signals, made by a pass over the samples where it is not there.
@@ -192,13 +221,13 @@ class SignalStore:
     def _claim(self, folder: Path, lock: FileLock) -> str:
         if distributed.rank() > 0:
             return ""
-        if self.complete(folder):
+        if self._sound(folder):
             return "ready"
         try:
             lock.acquire(timeout=5)
         except Timeout:
             return "wait"
-        return "ready" if self.complete(folder) else "compute"
+        return "ready" if self._sound(folder) else "compute"
 
 
 def _compute(
@@ -207,19 +236,23 @@ def _compute(
     """One pass over the samples, each process writing its own rows of the common files."""
     source.load(checkpoint)
     files: SignalFiles | None = None
-    for batch in track(samples.batches(), f"{samples.name} of checkpoint {checkpoint}", samples.num_batches):
-        batch = batch.to(source.head.weight.device)
-        hidden = source.hidden(batch)
-        # A live teacher's losses are taken inside a training step, which runs in this precision too.
-        with torch.no_grad(), source.context():
-            losses = source.losses(batch, Unprojected(hidden, source.head))
-        if files is None:
-            about |= {"dtype": _name(hidden.dtype), "stored": _name(stored_dtype(stored, hidden.dtype))}
-        hidden = hidden.to(stored_dtype(stored, hidden.dtype))
-        files = files or SignalFiles(folder, samples.indices, samples.completion_lengths, hidden, losses)
-        files.write(batch, hidden, losses)
-    assert files is not None
-    files.close()
+    try:
+        for batch in track(samples.batches(), f"{samples.name} of checkpoint {checkpoint}", samples.num_batches):
+            batch = batch.to(source.head.weight.device)
+            hidden = source.hidden(batch)
+            # A live teacher's losses are taken inside a training step, which runs in this precision too.
+            with torch.no_grad(), source.context():
+                losses = source.losses(batch, Unprojected(hidden, source.head))
+            if files is None:
+                about |= {"dtype": _name(hidden.dtype), "stored": _name(stored_dtype(stored, hidden.dtype))}
+            hidden = hidden.to(stored_dtype(stored, hidden.dtype))
+            files = files or SignalFiles(folder, samples.indices, samples.completion_lengths, hidden, losses)
+            files.write(batch, hidden, losses)
+        assert files is not None
+        files.finish()
+    finally:
+        if files is not None:
+            files.close()
     if distributed.rank() == 0:
         _finish(folder, source.own_head, about)
     distributed.barrier()
@@ -235,20 +268,28 @@ def _finish(folder: Path, head: LMHead, about: dict[str, str]) -> None:
     if head.bias is not None:
         tensors["bias"] = head.bias.contiguous().cpu()
     content = save(tensors)
-    name = f"head-{hashlib.sha256(content).hexdigest()[:24]}.safetensors"
+    name = _head_name(hashlib.sha256(content).hexdigest())
     path = folder.parent / name
-    if not _is_there(path, content):
+    if not path.is_file() or _head_name(known_digest(path)) != name:
         write_atomically(path, lambda temporary: temporary.write_bytes(content))
-    files = [folder / file for file in ("hidden.npy", "losses.npy")]
-    shapes = {file.name: np.load(file, mmap_mode="r").shape for file in files}
-    sizes = {file.name: file.stat().st_size for file in files} | {name: len(content)}
-    manifest = {"format": FORMAT, "head": name, "shapes": shapes, "bytes": sizes}
-    write_json(folder / "manifest.json", manifest | about)
+    files = [folder / file for file in (HIDDEN, LOSSES)]
+    manifest = {
+        "format": FORMAT,
+        "head": name,
+        "shapes": {file.name: np.load(file, mmap_mode="r").shape for file in files},
+        "bytes": {file.name: file.stat().st_size for file in files} | {name: len(content)},
+        "crc32": {file.name: known_checksum(file) for file in files},
+    }
+    write_sealed(folder / MANIFEST, manifest | about)
 
 
-def _is_there(path: Path, content: bytes) -> bool:
-    """Whether a file has the length and the beginning of what it is named by."""
-    if not path.is_file() or path.stat().st_size != len(content):
-        return False
-    with path.open("rb") as stream:
-        return stream.read(4096) == content[:4096]
+def _head_name(digest: str) -> str:
+    return f"head-{digest[:24]}.safetensors"
+
+
+def _size(path: Path) -> int:
+    """A file's size; of one that is gone by now, none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
