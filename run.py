@@ -12,9 +12,9 @@ from scd_lightning import command_line, launch, ranks
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(cfg: DictConfig) -> None:
+def main(cfg: DictConfig) -> float | None:
     """Hands the composed configuration over."""
-    launch.launch(cfg)
+    return launch.launch(cfg)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from scd_lightning import ranks, smoke
+from scd_lightning import ranks, search, smoke
 from scd_lightning.errors import ConfigError, ScdError, StoreError
 
 if TYPE_CHECKING:
@@ -29,11 +29,14 @@ exit_code = 0
 started = False
 
 
-def launch(cfg: DictConfig) -> None:
+def launch(cfg: DictConfig) -> float | None:
     """Runs one job. A mistake in its input is printed as a paragraph and recorded; a sweep goes on with its next job.
 
     Args:
         cfg: The composed configuration.
+
+    Returns:
+        What Hydra's sweeper is to make as high as it can: of a job of a search its validation metric, else None.
     """
     global started
     started = True
@@ -48,15 +51,21 @@ def launch(cfg: DictConfig) -> None:
         elif _in_sweep():
             import traceback
 
+            from scd_lightning.progress import prefix
+
+            print(f"\n{prefix()}a defect", file=sys.stderr)
             traceback.print_exc()
             set_exit_code(1)
         else:
             raise
+    return search.objective(run_dir) if search.is_search() else None
 
 
 def _fail(error: ScdError) -> None:
+    from scd_lightning.progress import prefix
+
     if os.environ.get("RANK", "0") == "0":
-        print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
+        print(f"\n{prefix()}{type(error).__name__}: {error}", file=sys.stderr)
     set_exit_code(error.exit_code)
 
 
@@ -83,7 +92,7 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
     from scd_lightning.loggers.base import JobLoggers
     from scd_lightning.pipeline.logs import job_info
     from scd_lightning.pipeline.prepare import prepare, record_rejected
-    from scd_lightning.progress import say
+    from scd_lightning.progress import console
     from scd_lightning.quiet import quiet
 
     quiet()
@@ -91,11 +100,13 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
     rank = "TORCHELASTIC_RUN_ID" in os.environ
     leads = ranks.tells()
     if leads and _in_sweep():
-        say(job_title())
+        console.print(job_title(), soft_wrap=True)
     job = build_job(cfg, run_dir, locking=not rank)
     job.trainer.check_devices(launched=rank)
     if rank:
         ranks.join(job)
+    if leads and search.is_search():
+        search.begin(job)
     if smoke.is_smoke():
         smoke.time_steps(job)
     with _on_record(job) if leads else nullcontext():
@@ -148,6 +159,8 @@ def _make(cfg: DictConfig, job: "Job", steps: "list[Step]", loggers: "JobLoggers
         ranks.leave()
     if not leads:
         return
+    if search.is_search():
+        search.record(job, made)
     OmegaConf.save(cfg, job.run_dir / "config.yaml", resolve=True)
     if "report" in job.stages:
         results, verdict = report(job, steps, made)
@@ -159,8 +172,8 @@ def _make(cfg: DictConfig, job: "Job", steps: "list[Step]", loggers: "JobLoggers
 
 def _show(results: dict[str, Any], verdict: str, run_dir: Path) -> None:
     from scd_lightning.analysis.summary import run_table
-    from scd_lightning.progress import console, say
+    from scd_lightning.progress import say, show
 
-    console.print(run_table(results, verdict))
+    show(run_table(results, verdict))
     say(f"report: {run_dir / 'report.html'}")
     say(f"student: {run_dir / 'student'}")

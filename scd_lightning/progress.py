@@ -1,15 +1,19 @@
 """One shared live display: two at once would raise, and several bars tell more than several displays."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from scd_lightning import distributed
 
 T = TypeVar("T")
+
+# Set, in the environment that a job's processes share, to the job's name where jobs run side by side.
+JOB = "SCD_JOB"
 
 console = Console(highlight=False)
 _progress = Progress(
@@ -39,8 +43,9 @@ class Bar:
 
 @contextmanager
 def bar(description: str, total: int) -> Iterator[Bar]:
-    """A row of the display for as long as the block runs; shown by process 0 on a terminal only."""
-    visible = console.is_terminal and distributed.rank() == 0
+    """A row of the display for as long as the block runs; shown by process 0 on a terminal of its own only."""
+    # The displays of jobs side by side would write over each other.
+    visible = console.is_terminal and distributed.rank() == 0 and JOB not in os.environ
     first = visible and not _progress.live.is_started
     if first:
         _progress.start()
@@ -64,4 +69,21 @@ def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
 def say(message: str) -> None:
     """Prints one line above the display, from process 0."""
     if distributed.rank() == 0:
-        console.print(message, soft_wrap=True)
+        console.print(f"{prefix()}{message}", soft_wrap=True)
+
+
+def show(content: RenderableType) -> None:
+    """Prints a table or the like; of jobs side by side, each line says which job it is of."""
+    name = prefix()
+    if not name:
+        console.print(content)
+        return
+    with console.capture() as captured:
+        console.print(content, width=console.width - len(name))
+    console.out(*(f"{name}{line}" for line in captured.get().splitlines()), sep="\n")
+
+
+def prefix() -> str:
+    """What a line begins with that says which of the jobs side by side it is of; empty for a job on its own."""
+    name = os.environ.get(JOB)
+    return f"{name}: " if name else ""

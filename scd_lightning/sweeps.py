@@ -1,31 +1,123 @@
-"""What follows a sweep, in the process that started it."""
+"""What surrounds the jobs of a sweep: what each needs to know in its process, and what all of them found."""
 
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig
 
-from scd_lightning import launch, ranks
+from scd_lightning import errors, launch, search
+from scd_lightning.errors import ScdError
+
+if TYPE_CHECKING:
+    from scd_lightning.analysis.failures import Failure
 
 
-class SweepComparison(Callback):
-    """After a multirun: a table over its methods and seeds, and the jobs that failed."""
+class SweepEnd(Callback):
+    """Tells at the end of a sweep what its jobs found.
+
+    Hydra calls it in the process that starts the sweep, and a copy of it in the process of each job.
+    """
+
+    def __init__(self) -> None:
+        self._argv: list[str] = []
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Notes the command line: a launcher runs the jobs in processes that have others."""
+        self._argv = [os.path.abspath(sys.argv[0]), *sys.argv[1:]]
+
+    def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **kwargs: Any) -> None:
+        """Gives the job's process the command line of the sweep, and its lines a name where they may get mixed."""
+        if config.hydra.mode != RunMode.MULTIRUN:
+            return
+        from scd_lightning.progress import JOB
+
+        sys.argv = [*self._argv]
+        if config.hydra.runtime.choices["hydra/launcher"] != "basic":
+            os.environ[JOB] = f"job {config.hydra.job.num}"
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Takes the name back: the process may run other jobs."""
+        from scd_lightning.progress import JOB
+
+        if config.hydra.mode == RunMode.MULTIRUN:
+            os.environ.pop(JOB, None)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Compares what finished; a sweep with a failed job ends with that job's exit code."""
+        """Tells what was found; the process ends with the exit code of the last job that failed."""
+        try:
+            launch.set_exit_code(exit_code(self.conclude(Path(config.hydra.sweep.dir))))
+        except ScdError as error:  # Hydra would make a warning of it.
+            print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
+            launch.set_exit_code(error.exit_code)
+
+    def conclude(self, folder: Path) -> "Sequence[Failure]":
+        """Tells what the jobs in a sweep's folder found.
+
+        Returns:
+            What the sweep has failed in.
+        """
+        raise NotImplementedError
+
+
+class SweepComparison(SweepEnd):
+    """After a multirun: a table over its methods and seeds, and the jobs that failed."""
+
+    def conclude(self, folder: Path) -> "Sequence[Failure]":
+        """Compares what finished."""
         from scd_lightning.analysis.comparison import compare
         from scd_lightning.analysis.comparison_page import write_comparison
         from scd_lightning.analysis.comparison_table import comparison_table
         from scd_lightning.analysis.sweep import find_runs
         from scd_lightning.progress import console, say
 
-        folder = Path(config.hydra.sweep.dir)
-        runs = find_runs(folder)
-        comparison = compare(runs)
+        comparison = compare(find_runs(folder))
         write_comparison(comparison, folder)
         console.print(comparison_table(comparison))
         say(f"comparison: {folder / 'comparison.html'}")
-        failures = [path for path in runs if (path / ranks.FAILURE).is_file()]
-        if failures and launch.exit_code == 0:
-            launch.set_exit_code(1)
+        return comparison.failures
+
+
+class SearchSummary(SweepEnd):
+    """After a search: a table of what was tried, and the best of it as an override for other runs."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Takes away what an earlier search has left in the same folder."""
+        super().on_multirun_start(config, **kwargs)
+        self._searched = _searched(config)
+        for trial in Path(config.hydra.sweep.dir).glob(f"*/{search.TRIAL}"):
+            trial.unlink()
+
+    def conclude(self, folder: Path) -> "Sequence[Failure]":
+        """Names the best; a training whose numbers went wrong is a bad setting, and no failure of the search."""
+        from scd_lightning.analysis.search import read_trials, summarize
+        from scd_lightning.analysis.search_summary import show_search, write_search
+        from scd_lightning.progress import console, say
+
+        found = summarize(read_trials(folder), self._searched)
+        write_search(found, folder)
+        console.print(show_search(found))
+        say(f"search: {folder / 'search.json'}")
+        return [each for each in found.failures if found.chosen is None or each.type != "NotFinite"]
+
+
+def _searched(config: DictConfig) -> list[str]:
+    """The settings that a search is for: those with several values, but for the seed, over which it takes the mean."""
+    given = [each for each in sys.argv[1:] if "=" in each and not each.startswith("-")]
+    swept = [each for each in OverridesParser.create().parse_overrides(given) if each.is_sweep_override()]
+    names = [*(config.hydra.sweeper.get("params") or {}), *(each.get_key_element() for each in swept)]
+    return [name for name in dict.fromkeys(map(str, names)) if name != "seed"]
+
+
+def exit_code(failures: "Sequence[Failure]") -> int:
+    """That of the last failure: 2 for what the user can mend, else 1."""
+    if not failures:
+        return 0
+    kind = getattr(errors, failures[-1].type, None)
+    return kind.exit_code if isinstance(kind, type) and issubclass(kind, ScdError) else 1

@@ -13,7 +13,7 @@ ROOT = PACKAGE.parent
 
 # A module imports from layers below its own, and from its own.
 LAYERS = (
-    {"launch", "config", "command_line", "ranks", "report", "smoke", "sweeps"},
+    {"launch", "config", "command_line", "ranks", "report", "search", "smoke", "sweeps"},
     {"pipeline"},
     {"callbacks", "models", "existing", "data", "analysis", "export", "loggers"},
     {"losses", "schedules", "checkpoints", "teachers", "metrics", "store"},
@@ -48,6 +48,8 @@ SIDEWAYS = {
     ("launch", "smoke"),
     ("smoke", "config"),
     ("sweeps", "launch"),
+    ("sweeps", "search"),
+    ("launch", "search"),
     ("store", "checkpoints"),
     ("arguments", "errors"),
     ("targets", "errors"),
@@ -57,7 +59,7 @@ SIDEWAYS = {
 }
 # The parts that may import a framework.
 ALLOWED = {
-    "hydra": {"launch", "config", "command_line", "ranks", "smoke", "sweeps", "targets"},
+    "hydra": {"launch", "config", "command_line", "ranks", "search", "smoke", "sweeps", "targets"},
     "omegaconf": {"launch", "config", "command_line", "sweeps"},
     "lightning": {"pipeline", "callbacks", "models", "data", "loggers"},
     "pytorch_lightning": set(),

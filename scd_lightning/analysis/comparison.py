@@ -9,11 +9,12 @@ from typing import Any
 
 from scd_lightning.analysis.agreement import Agreement, agreement
 from scd_lightning.analysis.bootstrap import Interval, paired_bootstrap
+from scd_lightning.analysis.failures import Failure
 from scd_lightning.analysis.formatting import number, signed
 from scd_lightning.analysis.grouping import common_differences, confounded, identity, label, short_label, varying
 from scd_lightning.analysis.records import metric_names
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
-from scd_lightning.analysis.sweep import VALIDATION, Failure, SweepRun, read_sweep
+from scd_lightning.analysis.sweep import VALIDATION, SweepRun, read_sweep
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,8 @@ def compare(run_dirs: Sequence[Path]) -> Comparison:
     """Compares runs, of one sweep or of several.
 
     Args:
-        run_dirs: Run folders, each with a results.json if the run finished, else with a failure.json
-            {"type", "message"}, or neither if it was cut off.
+        run_dirs: Run folders, each with a results.json if the run finished, else with a failure.json or partial.json
+            that says why not, or neither if it was cut off.
     """
     runs, failures = read_sweep(list(dict.fromkeys(run_dirs)))
     groups: dict[tuple[str, ...], list[SweepRun]] = {}

@@ -1,5 +1,6 @@
 """What the terminal shows of a comparison."""
 
+from collections.abc import Sequence
 from textwrap import shorten
 
 from rich.box import SIMPLE_HEAD
@@ -9,6 +10,7 @@ from rich.text import Text
 
 from scd_lightning.analysis.comparison import Comparison, Row, Setting
 from scd_lightning.analysis.comparison_words import bounds, caption, heading, verdict, warnings
+from scd_lightning.analysis.failures import Failure
 from scd_lightning.analysis.formatting import number
 from scd_lightning.analysis.sweep import LEAD, VALIDATION
 
@@ -32,10 +34,19 @@ def comparison_table(comparison: Comparison) -> RenderableType:
         parts += [Text(heading(setting), style="italic"), _table(setting)]
         parts += [Text(warning, style="yellow") for warning in warnings(setting)]
         parts.append(Text(verdict(setting), style="bold"))
-    for failure in comparison.failures:
-        text = f"failed: {failure.folder}: {failure.type}: {shorten(failure.message, LONGEST, placeholder=' …')}"
+    return Group(*parts, *failure_lines(comparison.failures), Text(caption(comparison), style="italic"))
+
+
+def failure_lines(failures: Sequence[Failure]) -> list[RenderableType]:
+    """Gives the runs that did not finish, each with its error and the command that runs it alone."""
+    parts: list[RenderableType] = []
+    for failure in failures:
+        text = f"failed: {failure.name}: {failure.type}: {shorten(failure.message, LONGEST, placeholder=' …')}"
         parts.append(Text(text, style="red"))
-    return Group(*parts, Text(caption(comparison), style="italic"))
+        if failure.command:
+            # In one line however long, to be copied.
+            parts.append(Text(f"  alone: {failure.command}", no_wrap=True, overflow="ignore"))
+    return parts
 
 
 def _table(setting: Setting) -> Table:

@@ -10,7 +10,8 @@ import numpy as np
 import yaml
 
 from scd_lightning.analysis.bootstrap import DRAWS, Floats, Scores, drawn_sums
-from scd_lightning.analysis.records import RunRecord, decompositions, read_json, read_run
+from scd_lightning.analysis.failures import Failure, describe_failures
+from scd_lightning.analysis.records import RunRecord, decompositions, read_run
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE, TOLERANCE, mean_scores
 from scd_lightning.analysis.statistics import Statistic, statistic
 from scd_lightning.errors import StoreError
@@ -97,15 +98,6 @@ class SweepRun:
         return replace(self, scores=scores, score_name=SAMPLE_SCORE)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A run that did not finish."""
-
-    folder: str
-    type: str
-    message: str
-
-
 def find_runs(folder: Path) -> list[Path]:
     """Lists a sweep's run folders, in the order of its jobs: job 10 comes after job 2."""
     return sorted((path for path in folder.iterdir() if _is_job(path)), key=lambda path: (len(path.name), path.name))
@@ -121,17 +113,17 @@ def _is_job(path: Path) -> bool:
 def read_sweep(folders: Sequence[Path]) -> tuple[list[SweepRun], list[Failure]]:
     """Reads runs, and keeps apart those that did not finish or whose files are damaged."""
     runs: list[SweepRun] = []
-    failures: list[Failure] = []
+    errors: dict[Path, StoreError | None] = {}
     for folder in folders:
+        # A run that failed may have an earlier one's results beside it.
+        if not (folder / "results.json").exists() or (folder / "failure.json").exists():
+            errors[folder] = None
+            continue
         try:
-            # A run that failed may have an earlier one's results beside it.
-            if (folder / "results.json").exists() and not (folder / "failure.json").exists():
-                runs.append(read_sweep_run(folder))
-            else:
-                failures.append(_failure(folder))
+            runs.append(read_sweep_run(folder))
         except StoreError as error:
-            failures.append(Failure(folder.name, type(error).__name__, str(error)))
-    return runs, failures
+            errors[folder] = error
+    return runs, describe_failures(errors, folders)
 
 
 def read_sweep_run(folder: Path) -> SweepRun:
@@ -146,12 +138,6 @@ def read_sweep_run(folder: Path) -> SweepRun:
     run = SweepRun(folder, record, _settings(folder), _values(record), {m: s for m, (_, s) in found.items()}, name)
     exact = all(each == name for each, _ in found.values())
     return run if exact else run.on_sample_scores()
-
-
-def _failure(folder: Path) -> Failure:
-    unknown = {"type": "unfinished", "message": "the run left neither results.json nor failure.json"}
-    record = read_json(folder / "failure.json", unknown)
-    return Failure(folder.name, record["type"], record["message"])
 
 
 def _primary_scores(record: RunRecord) -> dict[str, tuple[str, Scores]]:

@@ -1,0 +1,77 @@
+"""What a search tells: a table, and in its folder search.json, a picture, and the best override alone."""
+
+import json
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from scd_lightning.analysis.comparison_table import failure_lines
+from scd_lightning.analysis.formatting import number
+from scd_lightning.analysis.search import Search, as_number
+
+SEARCH, OVERRIDE, PLOT = "search.json", "override.txt", "search.png"
+
+
+def show_search(search: Search) -> RenderableType:
+    """Gives the table of what was tried, the jobs that failed, and the override to use."""
+    names = list(dict.fromkeys(name for each in search.candidates for name in each.values))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("job", *names, f"validation {search.metric_name}", "loss", ""):
+        table.add_column(name, justify="left" if name == "" else "right", overflow="fold")
+    for each in search.candidates:
+        note = "chosen" if each is search.chosen else "failed" if each.metric is None else ""
+        values = [_short(each.values.get(name, "")) for name in names]
+        table.add_row(*map(Text, [",".join(each.jobs), *values, number(each.metric), number(each.loss), note]))
+    return Group(table, *failure_lines(search.failures), Text(_verdict(search), style="bold"))
+
+
+def _verdict(search: Search) -> str:
+    if search.chosen is None:
+        return "No job finished: nothing is chosen."
+    text = f"Best on the validation split: {search.chosen.override}"
+    if search.at_edge:
+        text += f"\nIt is the lowest or the highest {' and '.join(search.at_edge)} tried: a better one may lie beyond."
+    return text
+
+
+def _short(value: str) -> str:
+    found = as_number(value)
+    return value if found is None or len(value) <= 8 else f"{found:.3g}"
+
+
+def write_search(search: Search, folder: Path) -> None:
+    """Writes search.json, a picture, and the best override alone, for a shell, into a search's folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(search.to_dict(), indent=2, ensure_ascii=False)
+    (folder / SEARCH).write_text(text + "\n", encoding="utf-8")
+    (folder / OVERRIDE).unlink(missing_ok=True)
+    if search.chosen is not None:
+        (folder / OVERRIDE).write_text(search.chosen.override + "\n", encoding="utf-8")
+    _draw(search, folder / PLOT)
+
+
+def _draw(search: Search, path: Path) -> None:
+    """One picture for each setting that is a number: what validation made of its values."""
+    tried = {name for each in search.candidates for name in each.values}
+    names = [name for name in sorted(tried) if all(as_number(each.values.get(name, "")) for each in search.candidates)]
+    if not names:
+        return
+    figure = Figure(figsize=(4.6 * len(names), 3.4), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        points = sorted(
+            (float(each.values[name]), each.metric) for each in search.candidates if each.metric is not None
+        )
+        axes.plot([x for x, _ in points], [y for _, y in points], "o-", label="tried")
+        for each in search.candidates:
+            if each.metric is None:
+                axes.axvline(float(each.values[name]), linestyle=":", color="gray", label="failed")
+        if search.chosen is not None:
+            axes.plot(float(search.chosen.values[name]), search.chosen.metric, "D", color="black", label="chosen")
+        axes.set(xscale="log", xlabel=name, ylabel=f"validation {search.metric_name}")
+        handles = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+        axes.legend(handles.values(), handles.keys())
+    figure.savefig(path, dpi=120)
