@@ -47,6 +47,16 @@ def count(value: Any) -> str:
 
 
 @_or_dash
+def mean_count(value: Any) -> str:
+    """Formats a mean of integers: a decimal only where it is none itself.
+
+    >>> mean_count(191.0), mean_count(1190.5)
+    ('191', '1,190.5')
+    """
+    return f"{value:,.1f}".removesuffix(".0")
+
+
+@_or_dash
 def duration(seconds: Any) -> str:
     """Formats seconds as the largest units that matter.
 

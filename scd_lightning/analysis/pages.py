@@ -27,6 +27,7 @@ def environment(*, escape: bool) -> Environment:
         formatting.signed,
         formatting.share,
         formatting.count,
+        formatting.mean_count,
         formatting.duration,
         formatting.size,
     ):

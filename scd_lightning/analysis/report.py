@@ -24,7 +24,7 @@ from scd_lightning.analysis.report_figures import (
     trajectory_drawing,
     weights_drawings,
 )
-from scd_lightning.analysis.report_partial import partial_sentence, progress, reason
+from scd_lightning.analysis.report_partial import partial_sentence, progress, reason, was_stopped
 from scd_lightning.analysis.report_samples import sample_table
 from scd_lightning.analysis.report_words import bounds, caveats, plain, verdict_sentence
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
@@ -74,6 +74,7 @@ def _write(run_dir: Path, record: RunRecord, found: RunIntervals) -> Path:
         name=record.results["data"].get("name") or record.results["task"],
         verdict=partial_sentence(record.results) if partial else verdict_sentence(record, found),
         reason=reason(record.results["ended"]) if partial else None,
+        mend=partial and not was_stopped(record.results["ended"]),
         progress=progress(record.results) if partial else [],
         caveats=caveats(record, found),
         metrics=_metrics(record, found),

@@ -27,9 +27,14 @@ def reason(ended: dict[str, Any]) -> str:
     >>> reason({"type": "NotFinite", "message": "The loss is NaN."})
     'NotFinite: The loss is NaN.'
     """
-    if ended["type"] in ("KeyboardInterrupt", "Preempted"):
+    if was_stopped(ended):
         return str(ended["message"])
     return ": ".join(filter(None, (ended["type"], ended["message"])))
+
+
+def was_stopped(ended: dict[str, Any]) -> bool:
+    """Whether a run was told to end: nothing is wrong with it."""
+    return ended["type"] in ("KeyboardInterrupt", "Preempted")
 
 
 def progress(partial: dict[str, Any]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from scd_lightning import preemption
 from scd_lightning.analysis.records import PARTIAL, RESULTS
 from scd_lightning.analysis.report import write_partial_report
 from scd_lightning.checkpoints.manifest import read_json, write_json
@@ -18,6 +19,7 @@ from scd_lightning.pipeline.report import found_results, write_tables
 from scd_lightning.pipeline.runner import Artifacts, Step, wanted
 from scd_lightning.pipeline.summary import reached
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY
+from scd_lightning.preemption import Preempted
 from scd_lightning.progress import say
 from scd_lightning.redaction import hide_in_addresses
 from scd_lightning.store import layout
@@ -95,8 +97,10 @@ def _remove(folder: Path) -> None:
 def _reason(error: BaseException) -> dict[str, str]:
     if interrupted(error):
         return {"type": "KeyboardInterrupt", "message": "Interrupted (Ctrl-C)."}
-    if signal := getattr(error, "signal", None):
-        return {"type": "Preempted", "message": f"Ended by the signal {signal}."}
+    # A cluster's own handler, which ours calls, may end the process by an exit.
+    signal = error.signal if isinstance(error, Preempted) else preemption.requested()
+    if signal is not None:
+        return {"type": Preempted.__name__, "message": f"Ended by {signal}."}
     text = re.sub(r"\s+", " ", str(error)).strip()
     return {"type": type(error).__name__, "message": hide_in_addresses(text[:_LONGEST_MESSAGE])}
 

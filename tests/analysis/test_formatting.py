@@ -1,9 +1,9 @@
 import pytest
 
-from scd_lightning.analysis.formatting import count, duration, number, share, signed, size
+from scd_lightning.analysis.formatting import count, duration, mean_count, number, share, signed, size
 
 
-@pytest.mark.parametrize("format_value", [number, signed, share, count, duration, size])
+@pytest.mark.parametrize("format_value", [number, signed, share, count, mean_count, duration, size])
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
 def test_what_is_no_number_is_a_dash(format_value, value):
     assert format_value(value) == "–"
@@ -19,6 +19,9 @@ def test_what_is_no_number_is_a_dash(format_value, value):
         (signed(0.0), "0.000"),
         (share(0.125), "12.5 %"),
         (count(1234567), "1,234,567"),
+        (mean_count(191.0), "191"),
+        (mean_count(20.0), "20"),
+        (mean_count(1190.5), "1,190.5"),
         (duration(59.96), "60.0 s"),
         (duration(3599.7), "1 h 0 min"),
         (size(1023), "1023 B"),
