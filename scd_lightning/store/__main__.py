@@ -17,6 +17,7 @@ from scd_lightning.errors import ScdError, StoreError
 from scd_lightning.store import tables
 from scd_lightning.store.inventory import Entry, Inventory, open_store
 from scd_lightning.store.layout import PINNED, store_lock, unwritable
+from scd_lightning.store.registry import check_records
 from scd_lightning.store.removal import collect, collectable, obstacle, remove, with_signals
 
 # A file or a pipe has no width: long enough that no line is broken.
@@ -172,6 +173,7 @@ def _confirmed() -> bool:
 def _gc(options: argparse.Namespace) -> None:
     inventory = open_store(options.store)
     choice = {"older_than": options.older_than, "keep_last": options.keep_last}
+    check_records(inventory.root)
     candidates = collect(inventory.root, **choice) if options.yes else collectable(inventory, **choice)
     if not candidates:
         console.print("Nothing can go: runs that exist used all that is there, or it is pinned or too young.")

@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from scd_lightning.checkpoints.manifest import read_json, write_json
+from scd_lightning.checkpoints.manifest import read_sealed, write_sealed
 from scd_lightning.errors import StoreError
 from scd_lightning.store.layout import RUNS, is_held, store_lock, unwritable
 
@@ -109,7 +109,7 @@ class Registration:
 
     def _write(self) -> None:
         content = {"run": str(self.run), "host": socket.gethostname(), "pid": os.getpid(), "started": self._started}
-        write_json(self._path, content | {"command": self.command, "artifacts": sorted(self.artifacts)})
+        write_sealed(self._path, content | {"command": self.command, "artifacts": sorted(self.artifacts)})
 
 
 def read_records(root: Path) -> list[RunRecord]:
@@ -117,23 +117,35 @@ def read_records(root: Path) -> list[RunRecord]:
     records = []
     for path in sorted((root / RUNS).glob("*.json")):
         with suppress(StoreError, KeyError, TypeError):
-            records.append(_record(path, read_json(path)))
+            records.append(_record(path, read_sealed(path)))
     return records
 
 
-def check_live_records(root: Path) -> None:
-    """Makes sure that it is known what living runs use.
+def check_records(root: Path, *, live_only: bool = False) -> None:
+    """Makes sure that it is known what runs use or have used.
+
+    Args:
+        root: The store.
+        live_only: Never mind runs that are over.
 
     Raises:
-        StoreError: A living run's record can't be read, as where it is another user's.
+        StoreError: A run's record is damaged or can't be read, as where it is another user's.
     """
     known = {record.path for record in read_records(root)}
     for path in sorted((root / RUNS).glob("*.json")):
-        if path not in known and is_held(path.with_suffix(".lock")):
+        if path in known:
+            continue
+        if is_held(path.with_suffix(".lock")):
             raise StoreError(
                 "Nothing was removed, because it can't be told what a run is using",
                 where=path,
                 remedy="wait for the run, or get access to this file",
+            )
+        if not live_only:
+            raise StoreError(
+                "Nothing can be given up, because a run's record is damaged: it can't be told what that run used",
+                where=path,
+                remedy="delete this file if what only that run used may go; the run itself needs it no more",
             )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from scd_lightning.errors import StoreError
 from scd_lightning.store.inventory import Entry, Inventory, scan
 from scd_lightning.store.layout import REMOVED, is_held, lock_path, store_lock, try_lock, unwritable
-from scd_lightning.store.registry import TIME, RunRecord, check_live_records, forget
+from scd_lightning.store.registry import TIME, RunRecord, check_records, forget
 
 DAY = 86400.0
 
@@ -124,7 +124,7 @@ def remove(root: Path, names: Iterable[str]) -> None:
         StoreError: One of them must stay, or it can't be told; or the store can't be written.
     """
     with store_lock(root):
-        check_live_records(root)
+        check_records(root, live_only=True)
         inventory = scan(root)
         wanted = set(names)
         going = with_signals([entry for entry in inventory.finished if entry.name in wanted], inventory)
@@ -145,10 +145,10 @@ def collect(root: Path, *, older_than: float = 0.0, keep_last: int = 0) -> list[
     """Removes what `collectable` finds, and the records of runs that are gone; tells what went.
 
     Raises:
-        StoreError: It can't be told what a run is using; or the store can't be written.
+        StoreError: It can't be told what a run uses or used; or the store can't be written.
     """
     with store_lock(root):
-        check_live_records(root)
+        check_records(root)
         inventory = scan(root)
         candidates = collectable(inventory, older_than=older_than, keep_last=keep_last)
         for candidate in candidates:
