@@ -44,7 +44,8 @@ def launch(cfg: DictConfig) -> float | None:
     (run_dir / ranks.FAILURE).unlink(missing_ok=True)
     try:
         _run(cfg, run_dir)
-    except Exception as error:
+    except Exception as raised:
+        error = _of_the_disk(raised, cfg, run_dir) or raised
         _record_failure(run_dir, error)
         if isinstance(error, ScdError):
             _fail(error)
@@ -59,6 +60,15 @@ def launch(cfg: DictConfig) -> float | None:
         else:
             raise
     return search.objective(run_dir) if search.is_search() else None
+
+
+def _of_the_disk(error: Exception, cfg: DictConfig, run_dir: Path) -> StoreError | None:
+    """The user's error where a full or broken disk is behind what was raised, whoever met it."""
+    from scd_lightning.store.disk import explain
+
+    if isinstance(error, ScdError):
+        return None
+    return explain(error, {"the run's folder": run_dir, "the store": Path(cfg.paths.store).absolute()})
 
 
 def _fail(error: ScdError) -> None:

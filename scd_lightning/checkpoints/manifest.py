@@ -48,10 +48,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         fsync(path.parent)
     except OSError as error:
         raise StoreError(
-            "A file of the store can't be written",
+            "A file can't be written",
             where=path,
             got=error,
-            remedy="free some disk space or choose another folder with paths.store",
+            remedy="free some disk space or choose another folder, with paths.store for the store and hydra.run.dir "
+            "for the run; the same command goes on then",
         ) from error
     finally:
         with suppress(OSError):

@@ -1,0 +1,61 @@
+"""What a disk's errors mean for a run, in words: wherever they come from, the same command works once they are mended."""
+
+import re
+from collections.abc import Iterator
+from errno import EACCES, EDQUOT, EFBIG, EIO, ENOENT, ENOSPC, EPERM, EROFS, ESTALE
+from pathlib import Path
+
+from scd_lightning.errors import StoreError
+
+_AGAIN = "then run the same command again: what is finished is kept"
+_FULL = (
+    "The disk is full",
+    f"free some space, as `python -m scd_lightning.store gc` does, or choose another disk with paths.store or "
+    f"hydra.run.dir; {_AGAIN}",
+)
+_READ_ONLY = ("A file can't be written here", f"make the folder writable, or choose another with paths.store; {_AGAIN}")
+_BROKEN = ("The disk can't be read or written", f"look after the disk; {_AGAIN}")
+_GONE = ("A file that was in use is gone", "run the same command again: what is missing is made anew")
+# Whatever was going on.
+_ANYWHERE = {
+    ENOSPC: _FULL,
+    EDQUOT: _FULL,
+    EFBIG: ("A file may not become so large", f"raise the limit (ulimit -f), or choose another disk; {_AGAIN}"),
+    EROFS: _READ_ONLY,
+    EIO: _BROKEN,
+    ESTALE: _BROKEN,
+}
+# Only of the run's own files: elsewhere they may be a defect of this package.
+_OF_OURS = {EACCES: _READ_ONLY, EPERM: _READ_ONLY, ENOENT: _GONE}
+
+
+def explain(error: BaseException, folders: dict[str, Path]) -> StoreError | None:
+    """The error that a user can mend, where one of the disk is behind what was raised.
+
+    Args:
+        error: What was raised.
+        folders: The run's folder and the store, by the words for them.
+    """
+    for each in _chain(error):
+        number = _errno(each)
+        path = getattr(each, "filename", None)
+        ours = path is not None and any(Path(str(path)).absolute().is_relative_to(f) for f in folders.values())
+        told = _ANYWHERE.get(number) or (_OF_OURS.get(number) if ours else None)
+        if told is not None:
+            where = path or ", ".join(f"{name} {folder}" for name, folder in folders.items())
+            return StoreError(told[0], where=where, got=each, remedy=told[1])
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _errno(error: BaseException) -> int:
+    """The system's number of an error, 0 where it has none; libraries of other languages tell it in their texts."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else 0
