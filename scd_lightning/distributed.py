@@ -46,6 +46,15 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     return moved.cpu()
 
 
+def max_over_ranks(value: int) -> int:
+    """The largest of all processes' values."""
+    if not active():
+        return value
+    box = torch.tensor([value], device=_device())
+    dist.all_reduce(box, dist.ReduceOp.MAX)
+    return int(box)
+
+
 def from_first_rank(value: T) -> T:
     """Process 0's value, on every process."""
     if not active():

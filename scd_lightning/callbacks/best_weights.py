@@ -6,6 +6,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
+from scd_lightning.checkpoints.sharded import gathered
 from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.models.fine_tuning import FineTuning
 
@@ -47,11 +48,12 @@ class BestWeights(Callback):
         if self.best is not None and (metric, -loss) < (self.best[0], -self.best[1]):
             return
         self.best = (metric, loss, trainer.current_epoch)
+        weights = gathered(pl_module.lm, keep_frozen=self.keep_frozen)
         if trainer.is_global_zero:
             fresh = self.folder.with_name(f"{self.folder.name}.new")
             shutil.rmtree(fresh, ignore_errors=True)
             metrics = {"metric": metric, "loss": loss}
-            CheckpointStore(fresh).save(pl_module.lm, trainer.global_step, metrics, keep_frozen=self.keep_frozen)
+            CheckpointStore(fresh).save(weights, trainer.global_step, metrics, keep_frozen=self.keep_frozen)
             shutil.rmtree(self.folder, ignore_errors=True)
             fresh.rename(self.folder)
         trainer.strategy.barrier()

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
+from scd_lightning.checkpoints.sharded import gathered
 from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.errors import ConfigError
 from scd_lightning.models.fine_tuning import FineTuning
@@ -58,7 +59,8 @@ class Trajectory(Callback):
         self._saved = step
         assert isinstance(pl_module, FineTuning)
         pl_module.check_finite()
+        weights = gathered(pl_module.lm, keep_frozen=self.keep_frozen)
         if trainer.is_global_zero:
             with torch.no_grad():
-                self.store.save(pl_module.lm, step, {}, keep_frozen=self.keep_frozen)
+                self.store.save(weights, step, {}, keep_frozen=self.keep_frozen)
         trainer.strategy.barrier()

@@ -1,16 +1,37 @@
 """A module's tensors by what becomes of them, and whether stored ones are the same."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 
 from scd_lightning.checkpoints.reading import StoredTensor
 from scd_lightning.errors import StoreError
 
 
-def split_tensors(module: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+@dataclass(frozen=True)
+class Gathered:
+    """The tensors of a module that is cut over processes, put together for the one that stores them.
+
+    Attributes:
+        trainable: The trainable parameters by name.
+        frozen: The frozen ones and the persistent buffers.
+    """
+
+    trainable: dict[str, Tensor]
+    frozen: dict[str, Tensor]
+
+
+def split_tensors(module: nn.Module | Gathered) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """A module's trainable parameters, and its frozen ones with the persistent buffers; tied ones under one name."""
+    if isinstance(module, Gathered):
+        return module.trainable, module.frozen
+    # Layers that are put together hold copies, which the next use would make anew from the parts.
+    for part in module.modules():
+        if isinstance(part, FSDPModule):
+            part.reshard()
     trainable: dict[str, Tensor] = {}
     frozen: dict[str, Tensor] = {}
     for name, parameter in module.named_parameters():

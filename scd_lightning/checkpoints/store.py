@@ -11,8 +11,9 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
-from scd_lightning.checkpoints.fit import check_fit, check_same_names, split_tensors
+from scd_lightning.checkpoints.fit import Gathered, check_fit, check_same_names, split_tensors
 from scd_lightning.checkpoints.manifest import (
     check_digest,
     known_digest,
@@ -23,6 +24,7 @@ from scd_lightning.checkpoints.manifest import (
     write_sealed,
 )
 from scd_lightning.checkpoints.reading import StoredTensor, read_into, stored_tensors
+from scd_lightning.checkpoints.sharded import read_parts
 from scd_lightning.errors import StoreError
 
 MANIFEST = "manifest.json"
@@ -70,14 +72,16 @@ class CheckpointStore:
         """
         return self._read()[1]
 
-    def save(self, module: nn.Module, step: int, metrics: Mapping[str, float], *, keep_frozen: bool = True) -> int:
+    def save(
+        self, module: nn.Module | Gathered, step: int, metrics: Mapping[str, float], *, keep_frozen: bool = True
+    ) -> int:
         """Stores a module's trainable tensors, and with the first save its frozen ones.
 
         Stored checkpoints of this step and later ones are given up first: they are left from a training that was
         interrupted and now comes past them again.
 
         Args:
-            module: The module; tied weights are stored once.
+            module: The module; tied weights are stored once. Of one that may be sharded, what `gathered` made of it.
             step: The optimizer step.
             metrics: What was measured of it; finite numbers.
             keep_frozen: Store frozen parameters and persistent buffers too; without, whoever loads must have them
@@ -136,7 +140,8 @@ class CheckpointStore:
         trainable, frozen = split_tensors(module)
         targets = trainable | frozen
         check_fit(stored, targets, self.root, complete=self._read()[0]["complete"])
-        return read_into(stored, targets)
+        parts = {name: targets[name] for name in stored if isinstance(targets[name], DTensor)}
+        return read_parts(stored, parts) + read_into({n: t for n, t in stored.items() if n not in parts}, targets)
 
     def verify(self) -> None:
         """Compares every file's digest, several files at a time; what this process has read before it does not reread.

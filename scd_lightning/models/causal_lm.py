@@ -1,12 +1,14 @@
 """One view of every causal language model: hidden states first, then the completion positions, then the head."""
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from transformers import DynamicCache, PreTrainedModel
 
+from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.errors import ModelError
 from scd_lightning.lm_head import LMHead, Unprojected
@@ -39,8 +41,18 @@ class CausalLM(nn.Module):
         return self.base.base_model
 
     @property
+    def sharded(self) -> bool:
+        """Whether its weights are cut over processes, which then make every forward pass together."""
+        return isinstance(self, FSDPModule)
+
+    @property
     def head(self) -> LMHead:
-        """The head's live weights, cut to the tokenizer's length."""
+        """The head's live weights, cut to the tokenizer's length.
+
+        Of a sharded model, they are put together, by all processes, and hold until its next step or load.
+        """
+        if isinstance(self, FSDPModule):
+            self.unshard()
         layer = cast(nn.Linear, self.base.get_output_embeddings())
         bias = getattr(layer, "bias", None)
         # A slice's gradient would be made anew in each step, as large as the whole.
@@ -53,12 +65,17 @@ class CausalLM(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
+    def forward(self, **inputs: Any) -> Tensor:
+        """Last hidden states [B, T, D]; whatever needs the body comes through here, where sharding has its hooks."""
+        output: Tensor = self.body(**inputs).last_hidden_state
+        return output
+
     def hidden(self, batch: Batch) -> Tensor:
         """Hidden states [K, D] that predict the batch's completion tokens."""
         # No mask: padding stands on the right, where no earlier token of a causal model sees it. A mask would cost
         # its making and rule out the fastest attention kernels.
-        output = self.body(input_ids=batch.input_ids, use_cache=False)
-        return output.last_hidden_state.flatten(0, 1)[batch.positions]
+        hidden: Tensor = self(input_ids=batch.input_ids, use_cache=False)
+        return hidden.flatten(0, 1)[batch.positions]
 
     def outputs(self, batch: Batch) -> Unprojected:
         """What the head makes logits of."""
@@ -78,14 +95,26 @@ class CausalLM(nn.Module):
                 keys by their place, and padding takes places.
         """
         positions = (attention_mask.cumsum(1) - 1).clamp(min=0)[:, -input_ids.shape[1] :]
-        output = self.body(
+        hidden: Tensor = self(
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=positions,
             past_key_values=cache,
             use_cache=True,
         )
-        return output.last_hidden_state
+        return hidden
+
+    def common_passes(self, own: int) -> int:
+        """How many forward passes are to be made where this process wants a number of its own.
+
+        All processes of a sharded model make each pass together, so as many as any of them wants.
+        """
+        return distributed.max_over_ranks(own) if self.sharded else own
+
+    @torch.no_grad()
+    def help_others(self) -> None:
+        """A forward pass for the sake of other processes, which make one of theirs."""
+        self(input_ids=torch.zeros((1, 1), dtype=torch.long, device=self.device), use_cache=False)
 
     @torch.no_grad()
     def check_head(self, name: str) -> None:

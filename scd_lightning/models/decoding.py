@@ -53,7 +53,7 @@ def greedy_decode(
         ids = model.head(hidden[:, -1:]).argmax(-1).masked_fill(done, end)
         steps.append(ids)
         done |= ids == end
-        if done.all():
+        if not model.common_passes(int(not done.all())):
             break
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
     answers = torch.cat(steps, dim=1).tolist()
@@ -85,10 +85,13 @@ def best_candidates(model: CausalLM, samples: Sequence[TokenizedSample], pad_id:
     pairs.sort(key=lambda pair: -len(pair[1]))  # Candidates of one length run together: nothing is padded.
     scores: dict[tuple[int, tuple[int, ...]], float] = {}
     size = _chunk_size(model, cache, max(len(ids) for _, ids in pairs))
-    for start in range(0, len(pairs), size):
+    starts = range(0, len(pairs), size)
+    for start in starts:
         chunk = pairs[start : start + size]
         keys = [(row, tuple(ids)) for row, ids in chunk]
         scores |= zip(keys, _score_chunk(model, chunk, cache, mask, pad_id), strict=True)
+    for _ in range(model.common_passes(len(starts)) - len(starts)):
+        model.help_others()
     by_sample = [[scores[row, ids] for ids in each] for row, each in enumerate(candidates)]
     return [each.index(max(each)) for each in by_sample]
 

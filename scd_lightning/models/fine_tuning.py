@@ -14,6 +14,7 @@ from torchmetrics import Metric
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.batch import Batch
+from scd_lightning.checkpoints.sharded import whole
 from scd_lightning.data.base import DomainDataModule
 from scd_lightning.lm_head import Unprojected
 from scd_lightning.losses.measures import chunked_scores
@@ -88,6 +89,9 @@ class FineTuning(LightningModule):
         self.watch = FiniteWatch()
         self.validation_metric: Metric = data.build_metric() if data.validation == "task" else WeightedMean()
 
+    def configure_model(self) -> None:
+        """Nothing, but Lightning's strategies for sharded models insist on it: the model comes sharded or whole."""
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """This micro-batch's share of the optimizer step's loss."""
         return self.share(batch)
@@ -135,9 +139,9 @@ class FineTuning(LightningModule):
         """
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         if gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
-            norm = clip_grad_norm_(parameters, gradient_clip_val)
+            norm = whole(clip_grad_norm_(parameters, gradient_clip_val))
         else:
-            norm = get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+            norm = whole(get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None]))
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         self.watch.close(self.global_step, None if self._scales_loss else norm)
         if self.watch.pending >= self._unseen_steps:

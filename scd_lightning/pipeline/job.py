@@ -171,9 +171,15 @@ class Job:
         names = ("torch", "transformers", "lightning", "peft", "tokenizers")
         return {name: version(name) for name in names} | {"scd_lightning": version("scd-lightning")}
 
-    def build(self, spec: ModelSpec) -> CausalLM:
-        """A model with its starting weights, in the precision of this job."""
-        return self.trainer.convert(build_model(spec, self.tokenizer, self.seed))
+    def build(self, spec: ModelSpec, *, whole: bool = False) -> CausalLM:
+        """A model with its starting weights, in the precision of this job.
+
+        Args:
+            spec: The model.
+            whole: Not cut over the processes, whatever the trainer: for work that a process does alone.
+        """
+        model = self.trainer.convert(build_model(spec, self.tokenizer, self.seed))
+        return model if whole else self.trainer.shard(model)
 
     def new_loggers(self, stage: str) -> list[Logger]:
         """Loggers of one pipeline stage."""
