@@ -4,8 +4,9 @@ import difflib
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -45,11 +46,22 @@ def one_line(argument: str) -> str:
 def job_title() -> str:
     """Which job of a sweep is running: its number, and the values that are its own."""
     hydra = HydraConfig.get()
-    given = [each for each in sys.argv[1:] if "=" in each and not each.startswith("-")]
-    parsed = OverridesParser.create().parse_overrides(given)
-    swept = {each.get_key_element() for each in parsed if each.is_sweep_override()}
+    swept = swept_keys(hydra.sweeper.get("params"))
     own = [each for each in hydra.overrides.task if each.partition("=")[0] in swept]
     return f"job {hydra.job.num}: {' '.join(own)}"
+
+
+def swept_keys(params: Iterable[Any] | None) -> list[str]:
+    """The settings that the running sweep varies.
+
+    Args:
+        params: The names of those that a configuration has it vary; what the command line fixes is not among them.
+    """
+    given = [each for each in sys.argv[1:] if "=" in each and not each.startswith("-")]
+    parsed = OverridesParser.create().parse_overrides(given)
+    several = {each.get_key_element(): each.is_sweep_override() for each in parsed}
+    own = [str(name) for name in params or () if str(name) not in several]
+    return [*own, *(name for name, varies in several.items() if varies)]
 
 
 def job_command() -> str:

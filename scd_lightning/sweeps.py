@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig
 
 from scd_lightning import errors, launch, search
-from scd_lightning.errors import ScdError
+from scd_lightning.command_line import swept_keys
+from scd_lightning.errors import ConfigError, ScdError
 
 if TYPE_CHECKING:
     from scd_lightning.analysis.failures import Failure
@@ -90,7 +90,12 @@ class SearchSummary(SweepEnd):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Takes away what an earlier search has left in the same folder."""
         super().on_multirun_start(config, **kwargs)
-        self._searched = _searched(config)
+        try:
+            self._searched = _searched(config.hydra.sweeper)
+        except ConfigError as error:  # As above; nothing else ends the sweep.
+            print(f"\nConfigError: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
+        _hush(config.hydra.sweeper)
         for trial in Path(config.hydra.sweep.dir).glob(f"*/{search.TRIAL}"):
             trial.unlink()
 
@@ -107,12 +112,23 @@ class SearchSummary(SweepEnd):
         return [each for each in found.failures if found.chosen is None or each.type != "NotFinite"]
 
 
-def _searched(config: DictConfig) -> list[str]:
-    """The settings that a search is for: those with several values, but for the seed, over which it takes the mean."""
-    given = [each for each in sys.argv[1:] if "=" in each and not each.startswith("-")]
-    swept = [each for each in OverridesParser.create().parse_overrides(given) if each.is_sweep_override()]
-    names = [*(config.hydra.sweeper.get("params") or {}), *(each.get_key_element() for each in swept)]
-    return [name for name in dict.fromkeys(map(str, names)) if name != "seed"]
+def _searched(sweeper: DictConfig) -> list[str]:
+    """The settings that a search is for: all that vary but the seed, over which it takes the mean."""
+    found = [name for name in swept_keys(sweeper.get("params")) if name != "seed"]
+    if not found:
+        raise ConfigError(
+            "There is nothing to search for: the command line gives one value for each setting of the search",
+            where=", ".join(map(str, sweeper.get("params") or ["hydra.sweeper.params"])),
+            expected="several values, as in student.optimizer.lr=1e-4,1e-3; without it, those of hparams_search",
+        )
+    return found
+
+
+def _hush(sweeper: DictConfig) -> None:
+    if "optuna" in sweeper._target_:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def exit_code(failures: "Sequence[Failure]") -> int:

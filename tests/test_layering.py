@@ -47,6 +47,7 @@ SIDEWAYS = {
     ("launch", "ranks"),
     ("launch", "smoke"),
     ("smoke", "config"),
+    ("sweeps", "command_line"),
     ("sweeps", "launch"),
     ("sweeps", "search"),
     ("launch", "search"),

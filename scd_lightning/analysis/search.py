@@ -79,16 +79,13 @@ class Search:
         """The jobs that failed."""
         return [trial.failure for trial in self.trials if trial.failure is not None]
 
-    @property
-    def at_edge(self) -> list[str]:
-        """Settings whose best value is the lowest or the highest tried, beyond which a better one may lie."""
-        if self.chosen is None:
-            return []
-        found = []
-        for name, value in self.chosen.values.items():
+    def edges(self) -> dict[str, str]:
+        """Settings whose best value is the "lowest" or the "highest" tried: a better one may lie beyond."""
+        found = {}
+        for name, value in self.chosen.values.items() if self.chosen else ():
             tried = sorted({x for each in self.candidates if (x := as_number(each.values.get(name, ""))) is not None})
             if len(tried) > 1 and as_number(value) in (tried[0], tried[-1]):
-                found.append(name)
+                found[name] = "lowest" if as_number(value) == tried[0] else "highest"
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,7 +137,7 @@ def summarize(trials: Sequence[Trial], searched: Sequence[str]) -> Search:
     """
     groups: dict[tuple[tuple[str, str], ...], list[Trial]] = {}
     for trial in trials:
-        given = dict(each.lstrip("+").partition("=")[::2] for each in trial.overrides)
+        given = dict(each.partition("=")[::2] for each in trial.overrides)
         groups.setdefault(tuple((name, given[name]) for name in searched if name in given), []).append(trial)
     candidates = [_candidate(dict(values), same) for values, same in groups.items()]
     worth = [each for each in candidates if each.metric is not None]

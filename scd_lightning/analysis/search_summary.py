@@ -32,10 +32,8 @@ def show_search(search: Search) -> RenderableType:
 def _verdict(search: Search) -> str:
     if search.chosen is None:
         return "No job finished: nothing is chosen."
-    text = f"Best on the validation split: {search.chosen.override}"
-    if search.at_edge:
-        text += f"\nIt is the lowest or the highest {' and '.join(search.at_edge)} tried: a better one may lie beyond."
-    return text
+    edges = [f" It is the {end} {name} tried: a better one may lie beyond." for name, end in search.edges().items()]
+    return f"Best on the validation split: {search.chosen.override}{'.' if edges else ''}{''.join(edges)}"
 
 
 def _short(value: str) -> str:
