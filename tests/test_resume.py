@@ -7,7 +7,9 @@ import pytest
 from lightning import Callback
 from safetensors.torch import load_file
 
+from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.predict import PredictionLog
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.runner import execute, plan
 
@@ -18,6 +20,7 @@ RUN = (
     "budget.stage_epochs=2",
     "+teacher.architecture.attention_dropout=0.2",
     "+student.architecture.attention_dropout=0.2",
+    "task.evaluation_batch=4",
 )
 STAGES = {
     "teacher_sft": ("FineTuning", "teacher"),
@@ -115,3 +118,34 @@ def test_resumed_equals_uninterrupted(make_job, uninterrupted, stage, step, hook
     assert outcome(again) == uninterrupted
     assert not list(job.store.root.glob("*.partial"))
     assert not list(job.store.root.glob("*/resume"))
+
+
+@pytest.mark.parametrize("where", ["test split", "train split", "trajectory"])
+def test_passes_over_a_split_go_on_where_they_were(make_job, uninterrupted, monkeypatch, where):
+    """After three batches of an evaluation or of the anchor's losses, or two of the teacher's three checkpoints."""
+    calls: list = []
+    owner, name, stops = {
+        "test split": (PredictionLog, "append", 16),  # 12 batches are the anchor's losses.
+        "train split": (PredictionLog, "append", 4),
+        "trajectory": (CheckpointStore, "annotate", 3),
+    }[where]
+    original = getattr(owner, name)
+
+    def count(*arguments) -> None:
+        calls.append(arguments)
+        if len(calls) == stops:
+            raise Crash
+        original(*arguments)
+
+    settings = (*RUN, "resume.every_steps=5")
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, count)
+        with pytest.raises(Crash):
+            work(make_job(*settings, prepared=False))
+    left, calls[:] = len(calls) - 1, []
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, lambda *arguments: (calls.append(arguments), original(*arguments)))
+        again = make_job(*settings, run="again", prepared=False)
+        work(again)
+    assert left + len(calls) == (3 if where == "trajectory" else 12 + 3 * 4)
+    assert outcome(again) == uninterrupted

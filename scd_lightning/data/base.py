@@ -1,7 +1,7 @@
 """One data module for all tasks: read, validate, encode, batch, judge. A task overrides only what differs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -257,7 +257,12 @@ class DomainDataModule(LightningDataModule, ABC):
         return self.evaluation_loader("validation", *self._place)
 
     def evaluation_loader(
-        self, split: str, rank: int = 0, world_size: int = 1, indices: Sequence[int] | None = None
+        self,
+        split: str,
+        rank: int = 0,
+        world_size: int = 1,
+        indices: Sequence[int] | None = None,
+        done: Collection[int] = (),
     ) -> DataLoader[Any]:
         """Batches of a split in a fixed order, longest first; yields `Batch`.
 
@@ -266,11 +271,12 @@ class DomainDataModule(LightningDataModule, ABC):
             rank: This process.
             world_size: Number of processes.
             indices: Positions in the split to go through; None for all.
+            done: As in `fixed_batches`.
         """
         samples = self.tokenized[split]
         chosen = range(len(samples)) if indices is None else indices
         return SlotLoader(
-            samples, fixed_batches(samples, chosen, self.evaluation_batch, rank, world_size), self._pad_id
+            samples, fixed_batches(samples, chosen, self.evaluation_batch, rank, world_size, done), self._pad_id
         )
 
     @property

@@ -1,6 +1,6 @@
 """DataLoaders over batch plans: what a plan's slots name becomes one padded batch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -71,7 +71,12 @@ def plan_lengths(samples: Sequence[TokenizedSample]) -> tuple[tuple[int, ...], t
 
 
 def fixed_batches(
-    samples: Sequence[TokenizedSample], indices: Iterable[int], size: int, rank: int, world_size: int
+    samples: Sequence[TokenizedSample],
+    indices: Iterable[int],
+    size: int,
+    rank: int,
+    world_size: int,
+    done: Collection[int] = (),
 ) -> list[list[Slot]]:
     """One process's batches of some samples, longest first; each sample once over all processes, weight 0 apart.
 
@@ -84,6 +89,8 @@ def fixed_batches(
         size: Samples of a batch.
         rank: This process.
         world_size: Number of processes.
+        done: Positions that nothing is wanted of any more: where all processes' next batches hold only such, they are
+            left out, so that all have as many.
     """
     chosen = list(indices)
     lengths, completions = plan_lengths([samples[index] for index in chosen])
@@ -91,7 +98,13 @@ def fixed_batches(
     batches = [[replace(slot, index=chosen[slot.index]) for slot in slots] for slots in plan.shard(0, 1)]
     while len(batches) % world_size:
         batches.append([replace(batches[0][-1], weight=0.0)])
-    return batches[rank::world_size]
+    rounds = [batches[i : i + world_size] for i in range(0, len(batches), world_size)]
+    left = [each for each in rounds if any(_is_wanted(slot, done) for slots in each for slot in slots)]
+    return [each[rank] for each in left]
+
+
+def _is_wanted(slot: Slot, done: Collection[int]) -> bool:
+    return slot.weight > 0 and slot.index not in done
 
 
 def length_statistics(samples: Sequence[TokenizedSample]) -> dict[str, float]:

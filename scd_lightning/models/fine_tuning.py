@@ -234,10 +234,8 @@ class FineTuning(LightningModule):
         self.validation_loss.update(loss, batch.sample_weight)
         self.sample_losses.update(loss, batch.index, batch.sample_weight)
         if self.data.validation == "task":
-            real = [index for index, real in zip(batch.indices, batch.real, strict=True) if real]
-            self.validation_metric.update(
-                answer(self.lm, self.data, self.tokenizer, "validation", real) if real else []
-            )
+            answers = answer(self.lm, self.data, self.tokenizer, "validation", batch)
+            self.validation_metric.update([self.data.judge("validation", *each) for each in answers.items()])
         else:
             # Greedy decoding reproduces the gold completion exactly when the argmax is right at each position.
             exact = per_sample_mean(right.to(loss.dtype), batch.rows, batch.size) == 1

@@ -1,5 +1,6 @@
 """Per-sample losses and answers of a finished model, sharded over ranks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,6 @@ from scd_lightning.batch import Batch
 from scd_lightning.data.base import DomainDataModule
 from scd_lightning.losses.measures import chunked_cross_entropy
 from scd_lightning.losses.reduction import per_sample_mean
-from scd_lightning.metrics.judgement import Judgement
 from scd_lightning.models.answers import answer
 from scd_lightning.models.causal_lm import CausalLM
 
@@ -22,12 +22,12 @@ class Prediction:
     Attributes:
         index: Position in the split.
         loss: Mean completion-token loss of the gold answer, in nats.
-        judgement: The model's own answer, judged; None where only the loss was asked for.
+        answer: The model's own answer, for `DomainDataModule.judge`; None where only the loss was asked for.
     """
 
     index: int
     loss: float
-    judgement: Judgement | None
+    answer: str | int | None
 
 
 class Predictor(LightningModule):
@@ -39,9 +39,7 @@ class Predictor(LightningModule):
         tokenizer: The tokenizer that encoded it.
         split: The split that the batches come from.
         answers: Whether the model answers too, or only scores the gold answers.
-
-    Attributes:
-        predictions: This process's, in the order of the batches.
+        keep: Takes each batch's predictions.
     """
 
     def __init__(
@@ -51,10 +49,14 @@ class Predictor(LightningModule):
         tokenizer: PreTrainedTokenizerFast,
         split: str,
         answers: bool,
+        keep: Callable[[list[Prediction]], None],
     ) -> None:
         super().__init__()
         self.lm, self.data, self.tokenizer, self.split, self.answers = model, data, tokenizer, split, answers
-        self.predictions: list[Prediction] = []
+        self.keep = keep
+
+    def configure_model(self) -> None:
+        """Nothing, but Lightning's strategies for sharded models insist on it: the model comes sharded or whole."""
 
     @torch.no_grad()
     def predict_step(self, batch: Batch, batch_idx: int) -> None:
@@ -62,7 +64,5 @@ class Predictor(LightningModule):
         token_losses = chunked_cross_entropy(self.lm.outputs(batch), batch.targets)
         losses = per_sample_mean(token_losses, batch.rows, batch.size)
         real = [(i, loss) for i, loss, real in zip(batch.indices, losses.tolist(), batch.real, strict=True) if real]
-        judged: list[Judgement | None] = [None] * len(real)
-        if self.answers and real:
-            judged = [*answer(self.lm, self.data, self.tokenizer, self.split, [i for i, _ in real])]
-        self.predictions += [Prediction(i, loss, judgement) for (i, loss), judgement in zip(real, judged, strict=True)]
+        answers = answer(self.lm, self.data, self.tokenizer, self.split, batch) if self.answers else {}
+        self.keep([Prediction(index, loss, answers.get(index)) for index, loss in real])

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from scd_lightning import distributed
 from scd_lightning.checkpoints.manifest import read_json, sha256_json, write_json
-from scd_lightning.checkpoints.resume_state import RESUME, STATE
+from scd_lightning.checkpoints.resume_state import RESUME
 from scd_lightning.errors import StoreError
 from scd_lightning.progress import say
 from scd_lightning.store.integrity import read_manifest, write_manifest
@@ -217,7 +217,7 @@ def _prepare(partial: Path, folder: Path) -> None:
         read_manifest(partial, whole=True)
     except StoreError:
         (partial / MANIFEST).unlink(missing_ok=True)
-        if not (partial / RESUME / STATE).is_file():
+        if not (partial / RESUME).is_dir():
             shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True, exist_ok=True)
     if pinned:

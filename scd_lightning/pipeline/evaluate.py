@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from scd_lightning import distributed
+from scd_lightning.checkpoints.manifest import write_text
 from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.data.base import DomainDataModule
+from scd_lightning.metrics.judgement import Judgement
 from scd_lightning.models.predictor import Prediction
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.job import Job
-from scd_lightning.pipeline.training import predict
+from scd_lightning.pipeline.predict import predict
 
 PREDICTIONS = "predictions.jsonl"
 
@@ -44,26 +47,34 @@ def evaluate(job: Job, folder: Path, weights: Weights) -> tuple[dict[str, Any], 
     """
     meter = Meter()
     model = job.build(weights.spec)
+    digest = "base"
     if weights.store is not None:
-        CheckpointStore(weights.store).load_into(model, weights.index)
-    predictions = predict(job, model, "test", answers=True)
+        store = CheckpointStore(weights.store)
+        store.load_into(model, weights.index)
+        digest = store.digest(weights.index)
+    predictions = predict(job, model, "test", folder, digest, answers=True)
+    judged = [_judge(job.data, prediction) for prediction in predictions]
     metric = job.data.build_metric()
-    metric.update([prediction.judgement for prediction in predictions])
+    metric.update(judged)
     # Every process has all predictions: summing over processes would count them several times.
     metric.sync_on_compute = False
     # Metrics are float32: more digits would be those of its rounding.
     metrics = {name: round(float(value), 7) for name, value in metric.compute().items()}
     if distributed.rank() == 0:
-        lines = [json.dumps(_row(prediction, job.data.task), ensure_ascii=False) for prediction in predictions]
-        (folder / PREDICTIONS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        rows = [_row(*each, job.data.task) for each in zip(predictions, judged, strict=True)]
+        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+        write_text(folder / PREDICTIONS, "\n".join(lines) + "\n")
     # Its own count: 4-bit weights are packed two in a byte.
     parameters = model.base.num_parameters()
     return {"metrics": metrics, "parameters": parameters}, meter.read() | {"samples": len(predictions)}
 
 
-def _row(prediction: Prediction, task: str) -> dict[str, Any]:
-    judgement = prediction.judgement
-    assert judgement is not None
+def _judge(data: DomainDataModule, prediction: Prediction) -> Judgement:
+    assert prediction.answer is not None
+    return data.judge("test", prediction.index, prediction.answer)
+
+
+def _row(prediction: Prediction, judgement: Judgement, task: str) -> dict[str, Any]:
     row = {
         "id": judgement.id,
         "answer": judgement.answer,

@@ -7,11 +7,14 @@ import numpy as np
 import torch
 
 from scd_lightning import distributed
+from scd_lightning.checkpoints.manifest import write_npy
+from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.job import Job
-from scd_lightning.pipeline.training import TRAIN_LOSSES, predict, train_student
+from scd_lightning.pipeline.predict import predict
+from scd_lightning.pipeline.training import TRAIN_LOSSES, WEIGHTS, train_student
 
 
 def student_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -32,7 +35,8 @@ def student_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
 
 def keep_train_losses(job: Job, model: CausalLM, folder: Path) -> None:
     """Writes an anchor's per-sample losses on the training split, in its order; all processes call it together."""
-    losses = [prediction.loss for prediction in predict(job, model, "train", answers=False)]
+    digest = CheckpointStore(folder / WEIGHTS).digest(0)
+    losses = [prediction.loss for prediction in predict(job, model, "train", folder, digest, answers=False)]
     if distributed.rank() == 0:
         dtype = np.float64 if next(model.parameters()).dtype == torch.float64 else np.float32
-        np.save(folder / TRAIN_LOSSES, np.asarray(losses, dtype))
+        write_npy(folder / TRAIN_LOSSES, np.asarray(losses, dtype))

@@ -10,6 +10,8 @@ from scd_lightning import distributed
 from scd_lightning.callbacks.stage_log import StepLog
 from scd_lightning.callbacks.stage_progress import StageProgress
 from scd_lightning.callbacks.trajectory import Trajectory, kept_steps
+from scd_lightning.checkpoints.manifest import write_npy
+from scd_lightning.checkpoints.resume_state import RESUME
 from scd_lightning.checkpoints.store import CheckpointEntry, CheckpointStore, check_free_space, required_bytes
 from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.pipeline.costs import Meter, training_volume
@@ -70,7 +72,7 @@ def trajectory_result(store: CheckpointStore, curve: list[dict[str, Any]]) -> di
 def validate_trajectory(job: Job, module: FineTuning, store: CheckpointStore, folder: Path) -> None:
     """Validates each checkpoint: its metrics go to the store, its sample losses to validation_losses.npy.
 
-    All processes of a job call it together.
+    All processes of a job call it together. Those that an interrupted run has validated are not validated again.
 
     Args:
         job: The run.
@@ -79,17 +81,22 @@ def validate_trajectory(job: Job, module: FineTuning, store: CheckpointStore, fo
         folder: Where validation_losses.npy goes: [N, S], each checkpoint's mean completion-token loss, in nats, on each
             sample of the validation split.
     """
-    losses = []
-    for index in track(range(len(store.entries)), "validating the trajectory", len(store.entries)):
-        store.load_into(module.lm, index)
-        trainer = job.trainer()
-        trainer.validate(module, datamodule=job.data, verbose=False)
-        assert module.last_losses is not None
-        losses.append(module.last_losses.cpu().numpy())
-        logged = trainer.callback_metrics
-        metrics = {"metric": float(logged["validation_metric"]), "loss": float(logged["validation_loss"])}
-        if trainer.is_global_zero:
-            store.annotate(index, metrics)
-        trainer.strategy.barrier()
+    files = [folder / RESUME / f"validation-{store.digest(index)[:24]}.npy" for index in range(len(store.entries))]
+    for index, file in track(enumerate(files), "validating the trajectory", len(files)):
+        if not distributed.from_first_rank(file.is_file() and "metric" in store.entries[index].metrics):
+            _validate(job, module, store, index, file)
     if distributed.rank() == 0:
-        np.save(folder / VALIDATION_LOSSES, np.stack(losses))
+        write_npy(folder / VALIDATION_LOSSES, np.stack([np.load(file) for file in files]))
+
+
+def _validate(job: Job, module: FineTuning, store: CheckpointStore, index: int, file: Path) -> None:
+    store.load_into(module.lm, index)
+    trainer = job.trainer()
+    trainer.validate(module, datamodule=job.data, verbose=False)
+    assert module.last_losses is not None
+    logged = trainer.callback_metrics
+    metrics = {"metric": float(logged["validation_metric"]), "loss": float(logged["validation_loss"])}
+    if trainer.is_global_zero:
+        write_npy(file, module.last_losses.cpu().numpy())
+        store.annotate(index, metrics)
+    trainer.strategy.barrier()

@@ -6,19 +6,15 @@ from typing import Any
 
 from lightning import Callback, seed_everything
 
-from scd_lightning import distributed
 from scd_lightning.callbacks.best_weights import BestWeights
 from scd_lightning.callbacks.stage_log import StepLog
 from scd_lightning.callbacks.stage_progress import StageProgress
 from scd_lightning.callbacks.stage_reset import StageReset
 from scd_lightning.checkpoints.store import CheckpointStore
-from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.fine_tuning import FineTuning
-from scd_lightning.models.predictor import Prediction, Predictor
 from scd_lightning.pipeline.costs import Meter, training_volume
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.resume import Resumption
-from scd_lightning.progress import track
 
 WEIGHTS = "weights"
 TRAIN_LOSSES = "train_losses.npy"
@@ -76,20 +72,3 @@ def train_student(
     metric, loss, epoch = best.best
     result = {"best_epoch": epoch, "validation_metric": metric, "validation_loss": loss, "curve": module.curve}
     return module, result, training_volume(job.data, job.budget.epochs)
-
-
-def predict(job: Job, model: CausalLM, split: str, *, answers: bool) -> list[Prediction]:
-    """A model's predictions on a split, in order, on every process.
-
-    Args:
-        job: The run.
-        model: The model.
-        split: "train", "validation" or "test".
-        answers: Whether it answers too, or only scores the gold answers.
-    """
-    trainer = job.trainer()
-    predictor = Predictor(model, job.data, job.tokenizer, split, answers)
-    loader = job.data.evaluation_loader(split, distributed.rank(), distributed.world_size())
-    # Not the loader itself: Lightning would rebuild it around a batch sampler of its own.
-    trainer.predict(predictor, track(loader, f"{split} split", len(loader)), return_predictions=False)
-    return sorted(distributed.gather_lists(predictor.predictions), key=lambda prediction: prediction.index)
