@@ -14,6 +14,7 @@ from scd_lightning.pipeline import runner
 from scd_lightning.pipeline.partial_report import partial_report
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import execute, plan
+from scd_lightning.preemption import Preempted
 from scd_lightning.report import main
 
 FINISHED = {"teacher_sft": [], "student_sft": ["teacher"], "distill": ["teacher", "anchor"]}
@@ -112,6 +113,7 @@ def test_in_the_evaluation_the_models_that_have_answered_are_told(make_job, monk
     page = (job.run_dir / "report.html").read_text()
     assert "NotFinite: The loss is NaN. Where: sample 3." in page
     assert "missing: evaluation of anchor, evaluation of student" in page
+    assert "Once that is mended, the same command goes on" in page
 
 
 def test_in_the_report_all_stages_before_are_finished(make_job, monkeypatch):
@@ -162,6 +164,15 @@ def test_whatever_happens_to_the_partial_report_the_error_goes_on(make_job, monk
         raise RuntimeError("the real one")
     assert ended.value.__context__ is None
     assert capsys.readouterr().out.startswith(f"No partial report could be made ({type(failure).__name__}")
+
+
+def test_a_signal_is_no_error(make_job):
+    job = make_job()
+    with pytest.raises(Preempted), partial_report(job, plan(job), leads=True):
+        raise Preempted("SIGUSR1")
+    page = (job.run_dir / "report.html").read_text()
+    assert "Ended by SIGUSR1." in page
+    assert "The same command goes on from there" in page
 
 
 def test_a_process_that_does_not_lead_leaves_nothing(make_job):
