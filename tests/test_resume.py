@@ -1,17 +1,21 @@
 """Interrupted trainings go on where they were: bit for bit what they would have been without."""
 
 import json
+import os
+import signal
 from functools import partial
 
 import pytest
 from lightning import Callback
 from safetensors.torch import load_file
 
+from scd_lightning import preemption
 from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.predict import PredictionLog
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.runner import execute, plan
+from scd_lightning.preemption import Preempted
 
 # Dropout draws from the generators that a state has to bring back; two epochs a stage have one end within a stage.
 RUN = (
@@ -43,6 +47,20 @@ class Crashes(Callback):
     def _look(self, trainer, pl_module, *_) -> None:
         if pl_module.stage == self.stage and trainer.global_step == self.step:
             raise Crash
+
+
+class Signals(Crashes):
+    """Sends this process a signal instead."""
+
+    def __init__(self, stage: str, step: int, hook: str, number: signal.Signals) -> None:
+        super().__init__(stage, step, hook)
+        self.number = number
+
+    def _look(self, trainer, pl_module, *_) -> None:
+        try:
+            super()._look(trainer, pl_module)
+        except Crash:
+            os.kill(os.getpid(), self.number)
 
 
 class Counter(Callback):
@@ -118,6 +136,31 @@ def test_resumed_equals_uninterrupted(make_job, uninterrupted, stage, step, hook
     assert outcome(again) == uninterrupted
     assert not list(job.store.root.glob("*.partial"))
     assert not list(job.store.root.glob("*/resume"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "step", "hook", "number", "expected"),
+    [
+        ("teacher_sft", 4, "on_train_batch_start", signal.SIGTERM, 5),
+        ("student_sft", 6, "on_validation_start", signal.SIGUSR1, 6),
+        ("distill", 8, "on_train_batch_end", signal.SIGUSR2, 8),
+        ("distill", 17, "on_train_batch_start", signal.SIGINT, 18),
+    ],
+)
+def test_a_signal_loses_no_step(make_job, uninterrupted, stage, step, hook, number, expected):
+    settings = (*RUN, "resume.every_minutes=null")
+    job = make_job(*settings, prepared=False)
+    job.callbacks = [partial(Signals, stage, step, hook, number)]
+    # Lightning makes an exit of Ctrl-C.
+    with pytest.raises(SystemExit if number == signal.SIGINT else Preempted), preemption.watch(job.resume.signals):
+        work(job)
+
+    seen: list = []
+    again = make_job(*settings, run="again", prepared=False)
+    again.callbacks = [partial(Counter, seen)]
+    work(again)
+    assert min(made for where, made in seen if where == stage) == expected + 1
+    assert outcome(again) == uninterrupted
 
 
 @pytest.mark.parametrize("where", ["test split", "train split", "trajectory"])

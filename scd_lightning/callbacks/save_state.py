@@ -145,7 +145,6 @@ class SaveState(Checkpoint):
         if signal or due:
             self._save(trainer)
         if signal:
-            self._stop_deferring()
             preemption.end()
 
     def _save(self, trainer: Trainer) -> None:

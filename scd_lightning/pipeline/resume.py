@@ -1,12 +1,11 @@
 """Trainings that go on where an interruption ended them: what the user sets, and each stage's part of it."""
 
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scd_lightning import distributed
+from scd_lightning import distributed, preemption
 from scd_lightning.callbacks.save_state import SaveState
 from scd_lightning.checkpoints.resume_state import ResumeState, SavedState
 from scd_lightning.errors import ConfigError, StoreError
@@ -42,8 +41,7 @@ class ResumeSettings:
         if self.every_minutes is not None and not 0 <= self.every_minutes < float("inf"):
             raise ConfigError("Saves need some time between them", where="resume.every_minutes", got=self.every_minutes)
         for name in self.signals:
-            if name not in signal.Signals.__members__:
-                raise ConfigError("There is no such signal", where="resume.signals", got=name, expected="e.g. SIGUSR1")
+            preemption.number(name)
         if type(self.exit_code) is not int or not 1 <= self.exit_code <= 255:
             raise ConfigError("An exit code can't be this", where="resume.exit_code", got=self.exit_code)
 
