@@ -115,7 +115,7 @@ def _show(comparison: Comparison, folder: Path, console: Console) -> None:
         raise ConfigError(
             "The folder can't be written", where="--output", got=f"{folder} ({error.strerror})"
         ) from error
-    console.print(comparison_table(comparison))
+    console.print(comparison_table(comparison), crop=False)
     console.print(f"comparison: {page}", markup=False, soft_wrap=True)
 
 

@@ -79,7 +79,7 @@ class SweepComparison(SweepEnd):
 
         comparison = compare(find_runs(folder))
         write_comparison(comparison, folder)
-        console.print(comparison_table(comparison))
+        console.print(comparison_table(comparison), crop=False)
         say(f"comparison: {folder / 'comparison.html'}")
         return comparison.failures
 
@@ -107,7 +107,7 @@ class SearchSummary(SweepEnd):
 
         found = summarize(read_trials(folder), self._searched)
         write_search(found, folder)
-        console.print(show_search(found))
+        console.print(show_search(found), crop=False)
         say(f"search: {folder / 'search.json'}")
         return [each for each in found.failures if found.chosen is None or each.type != "NotFinite"]
 

@@ -79,6 +79,8 @@ def _describe(folder: Path, error: StoreError | None, own: Sequence[str]) -> Fai
 
 def _command(folder: Path) -> str:
     overrides = read_overrides(folder)
+    if any(each.startswith("hparams_search=") for each in overrides):
+        overrides.append("hydra.mode=RUN")
     return shlex.join(["python", "run.py", *overrides]) if overrides else ""
 
 
