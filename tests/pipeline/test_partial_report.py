@@ -91,7 +91,7 @@ def test_each_stage_leaves_what_the_earlier_ones_made(interrupted, make_job):
 
 
 def test_in_the_evaluation_the_models_that_have_answered_are_told(make_job, monkeypatch):
-    answered = []
+    answered: list[Any] = []
 
     def once(job: Any, folder: Path, weights: Any) -> Any:
         if answered:
