@@ -1,17 +1,20 @@
 """Small jobs, in this process and as commands."""
 
 import json
+import multiprocessing
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -55,6 +58,13 @@ SMALL = (
     # Callbacks of the tests' own.
     "allowed_targets=[conftest,test_memory]",
 )
+
+
+def small(arguments: Sequence[str]) -> list[str]:
+    """`SMALL` without what a command line sets itself: a sweep or a search would take both for one setting."""
+    given = {each.partition("=")[0] for each in arguments}
+    return [each for each in SMALL if each.partition("=")[0] not in given]
+
 
 MakeJob = Callable[..., Job]
 RunJob = Callable[..., Artifacts]
@@ -182,6 +192,39 @@ def run_job() -> RunJob:
     return run
 
 
+def _rank(rank: int, port: int, work: Callable[[], None]) -> None:
+    where = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0}
+    os.environ.update({name: str(value) for name, value in where.items()})
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test"}
+    # A forked process has none of its parent's OpenMP threads, and must not wait for them.
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")
+    work()
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="session")
+def in_two_processes() -> Callable[[Callable[[], None]], list[int | None]]:
+    """Runs something in two processes, as torch's launcher would start them; returns their exit codes."""
+    if torch.cuda.is_available():
+        pytest.skip("a process that has used a GPU can't be forked; tests/test_ddp.py starts fresh ones")
+
+    def call(work: Callable[[], None]) -> list[int | None]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        context = multiprocessing.get_context("fork")
+        processes = [context.Process(target=_rank, args=(rank, port, work)) for rank in range(2)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(180)
+            process.kill()
+        return [process.exitcode for process in processes]
+
+    return call
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts run.py with small sizes as a process of its own; the store is the test's own."""
@@ -197,7 +240,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         # Hydra takes overrides in one piece only, so flags come first.
         flags = [argument for argument in arguments if argument.startswith("-")]
         overrides = [argument for argument in arguments if argument not in flags]
-        line = [sys.executable, str(ROOT / "run.py"), *flags, *SMALL, *overrides]
+        line = [sys.executable, str(ROOT / "run.py"), *flags, *small(overrides), *overrides]
         pipe = subprocess.PIPE
         started.append(subprocess.Popen(line, env=environment, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True))
         return started[-1]
@@ -231,7 +274,7 @@ def run_py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     """Runs run.py as a command would, but in this process: exit code, standard output, standard error."""
 
     def call(*arguments: str) -> tuple[int | str | None, str, str]:
-        monkeypatch.setattr(sys, "argv", ["run.py", *SMALL, *arguments])
+        monkeypatch.setattr(sys, "argv", ["run.py", *small(arguments), *arguments])
         monkeypatch.setattr(launch, "exit_code", 0)
         monkeypatch.setattr(launch, "started", False)
         GlobalHydra.instance().clear()
