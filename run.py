@@ -8,7 +8,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from scd_lightning import command_line, launch, ranks
+from scd_lightning import command_line, launch, preemption, ranks
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -32,6 +32,9 @@ if __name__ == "__main__":
         if ranks.tells():
             print(f"\n{command_line.INTERRUPTED}", file=sys.stderr)
         sys.exit(130)
+    except preemption.Preempted as error:
+        print(f"\n{command_line.PREEMPTED.format(error.signal)}", file=sys.stderr)
+        sys.exit(error.exit_code)
     except OSError as error:
         # Hydra makes the run's folder before anything of ours has started.
         if launch.started:

@@ -22,6 +22,7 @@ _SWEEP = ("-m", "--multirun")
 # A quotation, whose line breaks belong to it, or else a line break.
 _BREAK = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|\s*\n\s*""")
 _SEE = "`python run.py --help` lists the groups, `python run.py --cfg job` all settings"
+PREEMPTED = "Ended by {}. What was trained so far is saved: the same command goes on from there."
 INTERRUPTED = "Interrupted. What is finished is in the store: the same command goes on from there."
 
 

@@ -1,7 +1,5 @@
 """From a composed configuration to a finished job: in this process, or in one process for each device."""
 
-import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -12,15 +10,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from scd_lightning import ranks, search, smoke
-from scd_lightning.errors import ConfigError, ScdError, StoreError
+from scd_lightning import preemption, ranks, search, smoke
+from scd_lightning.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from scd_lightning.loggers.base import JobLoggers
     from scd_lightning.pipeline.job import Job
     from scd_lightning.pipeline.runner import Step
 
-# The command line of a job, and when it started and finished.
+# The command line of a job, when it started and finished, or what ended it.
 RUN = "run.json"
 
 # The process's exit code, set by `launch` and by `sweeps.SweepComparison`: Hydra itself knows success and 1 only.
@@ -41,42 +39,29 @@ def launch(cfg: DictConfig) -> float | None:
     global started
     started = True
     run_dir = Path(HydraConfig.get().runtime.output_dir)
-    (run_dir / ranks.FAILURE).unlink(missing_ok=True)
+    if ranks.tells():
+        _forget_failures(run_dir)
     try:
         _run(cfg, run_dir)
-    except Exception as raised:
-        error = _of_the_disk(raised, cfg, run_dir) or raised
-        _record_failure(run_dir, error)
-        if isinstance(error, ScdError):
-            _fail(error)
-        elif _in_sweep():
-            import traceback
+    except BaseException as error:
+        from scd_lightning import endings
 
-            from scd_lightning.progress import prefix
-
-            print(f"\n{prefix()}a defect", file=sys.stderr)
-            traceback.print_exc()
-            set_exit_code(1)
-        else:
+        if ranks.is_rank():
+            endings.end_as_rank(run_dir, error)
+        if isinstance(error, Exception):
+            endings.note(run_dir, error)
+        # A defect shows its traceback; a sweep goes on after it, as after any error.
+        if not isinstance(error, Exception) or not (_in_sweep() or endings.is_told(error)):
             raise
+        set_exit_code(endings.tell(error))
     return search.objective(run_dir) if search.is_search() else None
 
 
-def _of_the_disk(error: Exception, cfg: DictConfig, run_dir: Path) -> StoreError | None:
-    """The user's error where a full or broken disk is behind what was raised, whoever met it."""
-    from scd_lightning.store.disk import explain
+def _forget_failures(run_dir: Path) -> None:
+    from scd_lightning.rank_failures import forget
 
-    if isinstance(error, ScdError):
-        return None
-    return explain(error, {"the run's folder": run_dir, "the store": Path(cfg.paths.store).absolute()})
-
-
-def _fail(error: ScdError) -> None:
-    from scd_lightning.progress import prefix
-
-    if os.environ.get("RANK", "0") == "0":
-        print(f"\n{prefix()}{type(error).__name__}: {error}", file=sys.stderr)
-    set_exit_code(error.exit_code)
+    (run_dir / ranks.FAILURE).unlink(missing_ok=True)
+    forget(run_dir)
 
 
 def set_exit_code(code: int) -> None:
@@ -89,29 +74,28 @@ def _in_sweep() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def _record_failure(run_dir: Path, error: Exception) -> None:
-    from scd_lightning.checkpoints.manifest import write_json
-
-    with suppress(StoreError):  # A full disk is what is told already.
-        write_json(run_dir / ranks.FAILURE, {"type": type(error).__name__, "message": str(error)})
-
-
 def _run(cfg: DictConfig, run_dir: Path) -> None:
+    from scd_lightning import endings
     from scd_lightning.command_line import job_title
     from scd_lightning.config import build_job
-    from scd_lightning.loggers.base import JobLoggers
-    from scd_lightning.pipeline.logs import job_info
-    from scd_lightning.pipeline.prepare import prepare, record_rejected
     from scd_lightning.progress import console
     from scd_lightning.quiet import quiet
 
     quiet()
-    # A rank was started by the parent below, or by the user's own torchrun, as on several machines.
-    rank = "TORCHELASTIC_RUN_ID" in os.environ
     leads = ranks.tells()
     if leads and _in_sweep():
         console.print(job_title(), soft_wrap=True)
+    rank = ranks.is_rank()
     job = build_job(cfg, run_dir, locking=not rank)
+    with preemption.watch(job.resume.signals, job.resume.exit_code), endings.signals_first():
+        _run_job(cfg, job, rank=rank, leads=leads)
+
+
+def _run_job(cfg: DictConfig, job: "Job", *, rank: bool, leads: bool) -> None:
+    from scd_lightning.loggers.base import JobLoggers
+    from scd_lightning.pipeline.logs import job_info
+    from scd_lightning.pipeline.prepare import prepare, record_rejected
+
     job.trainer.check_devices(launched=rank)
     if rank:
         ranks.join(job)
@@ -132,6 +116,7 @@ def _on_record(job: "Job") -> Iterator[None]:
     """The job in the store's list of users, for as long as it lives; and its run.json."""
     from scd_lightning.checkpoints.manifest import write_json
     from scd_lightning.command_line import job_command
+    from scd_lightning.endings import ended_by
     from scd_lightning.store.registry import TIME, Registration
 
     command = job_command()
@@ -140,8 +125,13 @@ def _on_record(job: "Job") -> Iterator[None]:
         write_json(job.run_dir / RUN, content)
     except StoreError as error:
         raise ConfigError("The run's folder can't be written", where="hydra.run.dir", got=error.got) from error
-    with Registration(job.store.root, job.run_dir, command) as job.store.registration:
-        yield
+    try:
+        with Registration(job.store.root, job.run_dir, command) as job.store.registration:
+            yield
+    except BaseException as error:
+        with suppress(StoreError):
+            write_json(job.run_dir / RUN, content | {"ended": ended_by(error)})
+        raise
     write_json(job.run_dir / RUN, content | {"finished": time.strftime(TIME)})
 
 

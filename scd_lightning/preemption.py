@@ -18,6 +18,10 @@ _Handler = Callable[[int, FrameType | None], object] | int | None
 # An exception that a handler raises inside a destructor or a library's callback gets lost: after these seconds, the
 # next signal raises another one. Until then signals that are repeated must not interrupt what is being tidied up.
 _LOST = 15
+# EX_TEMPFAIL of sysexits.h: try the same again.
+EXIT_CODE = 75
+# In place of a signal's name, where another process of the job got it.
+ANOTHER = "a signal to another process"
 
 
 class Preempted(BaseException):
@@ -25,14 +29,18 @@ class Preempted(BaseException):
 
     Args:
         name: The signal, such as "SIGTERM".
+        exit_code: What the process is to end with.
 
     Attributes:
-        signal: Likewise.
+        signal: The name.
     """
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.signal = name
+    def __init__(self, name: str, exit_code: int = EXIT_CODE) -> None:
+        super().__init__(name, exit_code)
+        self.signal, self.exit_code = name, exit_code
+
+    def __str__(self) -> str:
+        return self.signal
 
 
 class _Watch:
@@ -45,7 +53,8 @@ class _Watch:
         ended: When `end` was last called.
     """
 
-    def __init__(self, numbers: Sequence[int]) -> None:
+    def __init__(self, numbers: Sequence[int], exit_code: int) -> None:
+        self.exit_code = exit_code
         self.previous: dict[int, _Handler] = {number: signal.getsignal(number) for number in numbers}
         self.requested: signal.Signals | None = None
         self.depth = 0
@@ -82,7 +91,7 @@ class _Watch:
             previous(self.requested, None)
         if self.requested is signal.SIGINT:
             raise KeyboardInterrupt
-        raise Preempted(self.requested.name)
+        raise Preempted(self.requested.name, self.exit_code)
 
 
 _watch: _Watch | None = None
@@ -106,11 +115,12 @@ def number(name: str) -> signal.Signals:
 
 
 @contextmanager
-def watch(signals: Sequence[str]) -> Iterator[None]:
+def watch(signals: Sequence[str], exit_code: int = EXIT_CODE) -> Iterator[None]:
     """Handles these signals and Ctrl-C for as long as the block runs. Python allows that in the main thread only.
 
     Args:
         signals: Their names.
+        exit_code: What the process is to end with at one of them.
 
     Raises:
         ConfigError: A name is not that of a signal that can be handled.
@@ -121,7 +131,7 @@ def watch(signals: Sequence[str]) -> Iterator[None]:
     if _watch is not None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    _watch = _Watch(list(numbers))
+    _watch = _Watch(list(numbers), exit_code)
     try:
         _watch.install()
         yield
@@ -167,8 +177,10 @@ def end() -> NoReturn:
         KeyboardInterrupt: It was Ctrl-C.
         Preempted: It was another, or it was another process of the job that got one.
     """
-    if _watch is None or _watch.requested is None:
-        raise Preempted("a signal to another process")
+    if _watch is None:
+        raise Preempted(ANOTHER)
+    if _watch.requested is None:
+        raise Preempted(ANOTHER, _watch.exit_code)
     _watch.end()
 
 

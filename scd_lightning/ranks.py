@@ -1,18 +1,17 @@
-"""A job in several processes, one a device: started by its parent under torch's launcher, joined and left by each."""
+"""A job in several processes, one a device: started by its parent or by torchrun, joined and left by each."""
 
-import ctypes
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from hydra.core.hydra_config import HydraConfig
 
+from scd_lightning import preemption
 from scd_lightning.errors import ScdError
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
     from scd_lightning.pipeline.job import Job
     from scd_lightning.pipeline.runner import Step
+    from scd_lightning.processes import Processes
+    from scd_lightning.rank_failures import RankFailure
 
 # Set in the ranks that a parent started: they make what it planned, and report nothing.
 WORKER = "SCD_WORKER"
@@ -27,13 +28,44 @@ WORKER = "SCD_WORKER"
 FAILURE = "failure.json"
 
 
-class WorkersFailed(RuntimeError):
-    """The processes of a distributed job ended with an error, which they have shown."""
+# Processes wait this long for one another: one may save, hash or download for all.
+_PATIENCE = timedelta(minutes=30)
+
+
+class RankDied(ScdError):
+    """A process of a distributed job that ended without a word."""
+
+    exit_code = 1
+
+
+class RankFailed(RuntimeError):
+    """A defect in a process of a distributed job.
+
+    Args:
+        failure: What the process has recorded.
+
+    Attributes:
+        failure: Likewise.
+    """
+
+    def __init__(self, failure: "RankFailure") -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 def tells() -> bool:
     """Whether this process speaks for the job: one of several that Ctrl-C ends alike."""
-    return WORKER not in os.environ and os.environ.get("RANK", "0") == "0"
+    return not has_parent() and os.environ.get("RANK", "0") == "0"
+
+
+def is_rank() -> bool:
+    """Whether this is one of several processes, started by a parent of ours or by the user's torchrun."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def has_parent() -> bool:
+    """Whether a process of ours has started this one, to work for it in silence."""
+    return WORKER in os.environ
 
 
 def join(job: "Job") -> None:
@@ -44,7 +76,7 @@ def join(job: "Job") -> None:
     on_gpu = job.trainer.options.get("accelerator") != "cpu" and torch.cuda.is_available()
     if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
 
 
 def leave() -> None:
@@ -52,6 +84,16 @@ def leave() -> None:
     import torch.distributed as dist
 
     dist.destroy_process_group()
+
+
+def end(exit_code: int) -> NoReturn:
+    """Ends a process that failed, or that a signal ends, without waiting for what its libraries would still do.
+
+    They would take leave of the other processes, which may be gone.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def run(job: "Job", steps: "Sequence[Step]") -> None:
@@ -73,53 +115,88 @@ def run(job: "Job", steps: "Sequence[Step]") -> None:
                 lock.release()
         if locks:
             job.store.made |= set(locks)
-            workers = subprocess.Popen(_command(job), env=_environment(job), preexec_fn=_end_with_parent)
-            _wait(job, wanted, locks, workers)
+            _work(job, wanted, locks)
     finally:
         for lock in locks.values():
             lock.release()
 
 
-def _wait(
-    job: "Job", wanted: "Sequence[Step]", locks: "dict[str, FileLock]", workers: "subprocess.Popen[bytes]"
-) -> None:
-    try:
-        while workers.poll() is None:
-            time.sleep(0.2)
-            for step in wanted:
-                if step.key.folder in locks and job.store.find(step.key) is not None:
-                    locks.pop(step.key.folder).release()
-    except BaseException:
-        workers.terminate()
-        workers.wait()
-        raise
-    if workers.returncode != 0:
-        raise_error(job.run_dir)
+def _work(job: "Job", wanted: "Sequence[Step]", locks: "dict[str, FileLock]") -> None:
+    from scd_lightning.processes import Processes
+
+    signals = [preemption.number(name) for name in job.resume.signals if name != "SIGTERM"]
+    with preemption.deferred():
+        processes = Processes(
+            _command(job), job.trainer.devices, _environment(job), signals=signals, preempted=job.resume.exit_code
+        )
+        try:
+            while processes.alive():
+                time.sleep(0.2)
+                _hand_on(processes)
+                for step in wanted:
+                    if step.key.folder in locks and job.store.find(step.key) is not None:
+                        locks.pop(step.key.folder).release()
+        finally:
+            processes.kill()
+        raise_error(job.run_dir, processes.exit_codes(), job.resume.exit_code)
 
 
-def raise_error(run_dir: Path) -> None:
-    """Raises the error that a rank has recorded, where it is one that the user can mend; else WorkersFailed."""
-    from scd_lightning import errors
-    from scd_lightning.checkpoints.manifest import read_json
+def _hand_on(processes: "Processes") -> None:
+    arrived = preemption.requested()
+    if arrived is not None:
+        processes.tell(signal.Signals[arrived])
 
-    if (run_dir / FAILURE).is_file():
-        failure = read_json(run_dir / FAILURE)
-        kind = getattr(errors, failure["type"], None)
-        if isinstance(kind, type) and issubclass(kind, ScdError):
-            raise kind(failure["message"].rstrip("."))
-    raise WorkersFailed("a process of the distributed job failed; its error is above")
+
+def raise_error(run_dir: Path, exit_codes: Sequence[int | None], preempted: int) -> None:
+    """Raises what ended the processes of a job: the cause, where others have followed from it.
+
+    Args:
+        run_dir: The run's folder.
+        exit_codes: How each process ended.
+        preempted: The exit code of one that a signal has ended in good order.
+
+    Raises:
+        ScdError: An error that the user can mend, or a process that ended without a word.
+        RankFailed: A defect.
+        Preempted: A signal to one of them.
+    """
+    from scd_lightning.rank_failures import find
+
+    if not any(exit_codes):
+        return
+    failures = [failure for failure in find(run_dir) if exit_codes[failure.rank]]
+    told = {failure.rank for failure in failures}
+    causes = [failure for failure in failures if not failure.lost_another]
+    silent = [rank for rank, code in enumerate(exit_codes) if code not in (0, preempted) and rank not in told]
+    if causes:
+        raise causes[0].error or RankFailed(causes[0])
+    ended_by_signal = preempted in exit_codes or preemption.requested() is not None
+    if silent and not ended_by_signal:
+        raise _died(silent[0], exit_codes)
+    if ended_by_signal:
+        preemption.end()
+    raise RankFailed(failures[0])
+
+
+def _died(rank: int, exit_codes: Sequence[int | None]) -> RankDied:
+    code = exit_codes[rank]
+    assert code is not None
+    killed = signal.Signals(-code).name if code < 0 else None
+    return RankDied(
+        f"Process {rank} of {len(exit_codes)} was ended by {killed}"
+        if killed
+        else f"Process {rank} of {len(exit_codes)} ended with exit code {code} and left no error",
+        remedy="the same command goes on from what was saved"
+        + ("; where nobody has killed it, memory was short: `dmesg` tells" if killed == "SIGKILL" else ""),
+    )
 
 
 def _command(job: "Job") -> list[str]:
-    """The job's own overrides, as a single run under torch's launcher: the same for `-m`, joblib and one job alone."""
+    """The job's own overrides, as a single run: the same for `-m`, joblib and one job alone."""
     hydra = HydraConfig.get()
     overrides = [o for o in hydra.overrides.hydra if not o.startswith(("hydra.mode", "hydra.run.dir", "hydra.sweep"))]
     return [
         sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        f"--nproc-per-node={job.trainer.devices}",
         os.path.abspath(sys.argv[0]),
         f"--config-name={hydra.job.config_name}",
         *hydra.overrides.task,
@@ -133,9 +210,3 @@ def _command(job: "Job") -> list[str]:
 def _environment(job: "Job") -> dict[str, str]:
     threads = max(1, (os.cpu_count() or 1) // job.trainer.devices)
     return {"OMP_NUM_THREADS": str(threads), **os.environ, WORKER: "1"}
-
-
-def _end_with_parent() -> None:
-    """Has Linux end the ranks when this parent is killed: the locks of what they make die with it."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

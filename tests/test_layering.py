@@ -13,7 +13,19 @@ ROOT = PACKAGE.parent
 
 # A module imports from layers below its own, and from its own.
 LAYERS = (
-    {"launch", "config", "command_line", "ranks", "report", "search", "smoke", "sweeps"},
+    {
+        "launch",
+        "endings",
+        "config",
+        "command_line",
+        "processes",
+        "rank_failures",
+        "ranks",
+        "report",
+        "search",
+        "smoke",
+        "sweeps",
+    },
     {"pipeline"},
     {"callbacks", "models", "existing", "data", "analysis", "export", "loggers"},
     {"losses", "schedules", "checkpoints", "teachers", "metrics", "store"},
@@ -46,6 +58,12 @@ SIDEWAYS = {
     ("launch", "command_line"),
     ("launch", "ranks"),
     ("launch", "smoke"),
+    ("launch", "endings"),
+    ("launch", "rank_failures"),
+    ("endings", "ranks"),
+    ("endings", "rank_failures"),
+    ("ranks", "processes"),
+    ("ranks", "rank_failures"),
     ("smoke", "config"),
     ("sweeps", "command_line"),
     ("sweeps", "launch"),
@@ -122,8 +140,8 @@ def test_frameworks_stay_where_they_belong(framework):
 
 
 def test_run_py_hands_over_at_once():
-    own = {module for module, _ in imports(ROOT / "run.py") if module.startswith("scd_lightning")}
-    assert own == {"scd_lightning.launch", "scd_lightning.command_line", "scd_lightning.ranks"}
+    own = {module.partition(".")[2] for module, _ in imports(ROOT / "run.py") if module.startswith("scd_lightning")}
+    assert own == {"launch", "command_line", "preemption", "ranks"}
 
 
 def test_importing_the_command_line_costs_no_framework():

@@ -9,10 +9,10 @@ from lightning import Callback
 from torch.optim import AdamW
 
 from scd_lightning import ranks
-from scd_lightning.checkpoints.manifest import write_json
 from scd_lightning.errors import OutOfMemory
 from scd_lightning.models.spec import LoRA, StudentSpec, TeacherSpec
 from scd_lightning.pipeline.memory import explained, remedies
+from scd_lightning.rank_failures import record
 
 
 class Greedy(Callback):
@@ -38,9 +38,9 @@ def test_an_allocation_that_fails_in_training(run_py, tmp_path, monkeypatch):
 
 
 def test_a_rank_s_message_is_its_parent_s(tmp_path):
-    write_json(tmp_path / "failure.json", {"type": "OutOfMemory", "message": "No room. Remedy: less."})
+    record(tmp_path, 1, OutOfMemory("No room", remedy="less"))
     with pytest.raises(OutOfMemory, match=r"^No room\. Remedy: less\.$"):
-        ranks.raise_error(tmp_path)
+        ranks.raise_error(tmp_path, [0, 2], preempted=75)
 
 
 @pytest.mark.parametrize(
