@@ -1,8 +1,10 @@
 """What a search tells: a table, and in its folder search.json, a picture, and the best override alone."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -18,7 +20,7 @@ SEARCH, OVERRIDE, PLOT = "search.json", "override.txt", "search.png"
 
 def show_search(search: Search) -> RenderableType:
     """Gives the table of what was tried, the jobs that failed, and the override to use."""
-    names = list(dict.fromkeys(name for each in search.candidates for name in each.values))
+    names = _names(search)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("job", *names, f"validation {search.metric_name}", "loss", ""):
         table.add_column(name, justify="left" if name == "" else "right", overflow="fold")
@@ -54,22 +56,30 @@ def write_search(search: Search, folder: Path) -> None:
 
 def _draw(search: Search, path: Path) -> None:
     """One picture for each setting that is a number: what validation made of its values."""
-    tried = {name for each in search.candidates for name in each.values}
-    names = [name for name in sorted(tried) if all(as_number(each.values.get(name, "")) for each in search.candidates)]
-    if not names:
+    tried = {name: [as_number(each.values.get(name, "")) for each in search.candidates] for name in _names(search)}
+    numbers = {name: [x for x in values if x is not None] for name, values in tried.items() if None not in values}
+    path.unlink(missing_ok=True)
+    if not numbers or search.chosen is None:
         return
-    figure = Figure(figsize=(4.6 * len(names), 3.4), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        points = sorted(
-            (float(each.values[name]), each.metric) for each in search.candidates if each.metric is not None
-        )
-        axes.plot([x for x, _ in points], [y for _, y in points], "o-", label="tried")
-        for each in search.candidates:
-            if each.metric is None:
-                axes.axvline(float(each.values[name]), linestyle=":", color="gray", label="failed")
-        if search.chosen is not None:
-            axes.plot(float(search.chosen.values[name]), search.chosen.metric, "D", color="black", label="chosen")
-        axes.set(xscale="log", xlabel=name, ylabel=f"validation {search.metric_name}")
-        handles = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-        axes.legend(handles.values(), handles.keys())
+    figure = Figure(figsize=(4.6 * len(numbers), 3.4), layout="constrained")
+    for axes, (name, values) in zip(figure.subplots(1, len(numbers), squeeze=False)[0], numbers.items(), strict=True):
+        _draw_values(axes, search, values, float(search.chosen.values[name]))
+        axes.set(xscale="log" if min(values) > 0 else "linear", xlabel=name, ylabel=f"validation {search.metric_name}")
     figure.savefig(path, dpi=120)
+
+
+def _draw_values(axes: Axes, search: Search, values: Sequence[float], best: float) -> None:
+    metrics = [each.metric for each in search.candidates]
+    points = sorted((x, y) for x, y in zip(values, metrics, strict=True) if y is not None)
+    axes.plot(*zip(*points, strict=True), "o-", label="tried")
+    for x, y in zip(values, metrics, strict=True):
+        if y is None:
+            axes.axvline(x, linestyle=":", color="gray", label="failed")
+    assert search.chosen is not None
+    axes.plot(best, search.chosen.metric, "D", color="black", label="chosen")
+    handles = {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    axes.legend(handles.values(), handles.keys())
+
+
+def _names(search: Search) -> list[str]:
+    return list(dict.fromkeys(name for each in search.candidates for name in each.values))
