@@ -1,4 +1,7 @@
-"""The same training by other means: cached signals or live weights, one pass a step or several, one process or two."""
+"""The same training by other means: cached signals or live weights, one pass a step or several, one process or two.
+
+Two processes have the whole model each, or a part of it.
+"""
 
 import json
 import multiprocessing
@@ -31,7 +34,14 @@ VARIANTS = {
         "trainer.micro_batches=3",
         "method.teacher=live",
     ),
+    "two parts": ("trainer=fsdp_cpu",),
+    "two parts, three passes, live weights": (
+        "trainer=fsdp_cpu",
+        "trainer.micro_batches=3",
+        "method.teacher=live",
+    ),
 }
+TWO_PROCESSES = {"trainer=ddp_cpu", "trainer=fsdp_cpu"}
 
 
 @dataclass
@@ -49,7 +59,7 @@ def train(make_job_in, read_losses, recorder, tmp_path_factory):
     def call(*overrides: str) -> Trained:
         folder = tmp_path_factory.mktemp("run")
         make = partial(make_job_in(folder), *RUN, *overrides, prepared=False)
-        if "trainer=ddp_cpu" in overrides:
+        if TWO_PROCESSES & set(overrides):
             _in_two_processes(make, recorder)
         else:
             _work(make, recorder)
@@ -117,7 +127,8 @@ def reference(request, train) -> tuple[str, Trained]:
 
 
 @pytest.mark.parametrize(
-    "variant", [pytest.param(name, marks=pytest.mark.slow if "," in name else ()) for name in VARIANTS]
+    "variant",
+    [pytest.param(name, marks=pytest.mark.slow if "," in name or "parts" in name else ()) for name in VARIANTS],
 )
 def test_same_losses_and_schedule(variant, reference, train):
     precision, expected = reference
