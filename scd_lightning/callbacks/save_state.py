@@ -1,5 +1,6 @@
 """Saves the state of a training now and then, and when a signal asks for it, so that it can go on after anything."""
 
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -170,13 +171,19 @@ class SaveState(Checkpoint):
         try:
             if self._io.error is not None:
                 raise self._io.error
-            self.state.commit(path, where | dict(self.about()))
+            self.state.commit(path, where | {"curve": _curve(trainer.lightning_module)} | dict(self.about()))
         except (OSError, StoreError) as error:
             self._warn(error)
 
     def _warn(self, error: Exception) -> None:
         """A training that could go on to its end must not fail for want of a state that it might never need."""
         say(f"  The state of this training can't be saved, the one before stays, and it goes on: {error}")
+
+
+def _curve(module: LightningModule) -> list[dict[str, Any]]:
+    """The training's curve so far, for a report of an unfinished one; JSON knows finite numbers only."""
+    points: list[dict[str, Any]] = getattr(module, "curve", [])
+    return [{name: each for name, each in point.items() if each is None or math.isfinite(each)} for point in points]
 
 
 class _StateIO(CheckpointIO):

@@ -81,9 +81,9 @@ def write_partial(job: Job, steps: Sequence[Step], error: BaseException) -> Path
     steps = wanted(steps, job.stages)
     made = {step.name: artifact for step in steps if (artifact := job.store.find(step.key)) is not None}
     ended = _reason(error) | {"when": time.strftime(TIME)}
-    stages = _stages(job, steps, made)
+    stages, curves = _stages(job, steps, made), _curves(job, steps, made)
     write_json(folder / PARTIAL, {"ended": ended, "stages": stages} | found_results(job, made))
-    write_tables(job, steps, made)
+    write_tables(job, steps, made, curves)
     return write_partial_report(folder)
 
 
@@ -128,12 +128,29 @@ def _stages(job: Job, steps: Sequence[Step], made: Artifacts) -> list[dict[str, 
 
 def _saved(job: Job, step: Step) -> dict[str, Any]:
     """What is there of an artifact that is not finished: where it goes on from, and the checkpoints kept so far."""
-    folder = job.store.root / f"{step.key.folder}{layout.PARTIAL}"
     saved: dict[str, Any] = {}
+    if state := _state(job, step):
+        saved["saved"] = {name: state.get(name) for name in ("step", "total_steps", "epoch", "saved")}
     with suppress(StoreError):
-        if (folder / RESUME / STATE).is_file():
-            state: Mapping[str, Any] = read_json(folder / RESUME / STATE)
-            saved["saved"] = {name: state.get(name) for name in ("step", "total_steps", "epoch", "saved")}
-        if entries := CheckpointStore(folder / TRAJECTORY).entries:
+        if entries := CheckpointStore(_begun(job, step) / TRAJECTORY).entries:
             saved["checkpoints"] = [{"index": entry.index, "step": entry.step} for entry in entries]
     return saved
+
+
+def _curves(job: Job, steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
+    """The curves of trainings that are not finished, up to where they were last saved."""
+    curves = {step.name: _state(job, step).get("curve") for step in steps if step.name not in made}
+    return {name: curve for name, curve in curves.items() if curve}
+
+
+def _state(job: Job, step: Step) -> Mapping[str, Any]:
+    """What is known of the saved state of a begun artifact; empty where there is none."""
+    path = _begun(job, step) / RESUME / STATE
+    with suppress(StoreError):
+        if path.is_file():
+            return dict(read_json(path))
+    return {}
+
+
+def _begun(job: Job, step: Step) -> Path:
+    return job.store.root / f"{step.key.folder}{layout.PARTIAL}"

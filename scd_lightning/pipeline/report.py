@@ -46,17 +46,19 @@ def report(job: Job, steps: Sequence[Step], made: Artifacts) -> tuple[dict[str, 
     return results, verdict
 
 
-def write_tables(job: Job, steps: Sequence[Step], made: Artifacts) -> None:
+def write_tables(job: Job, steps: Sequence[Step], made: Artifacts, begun: Mapping[str, Any] | None = None) -> None:
     """Writes costs, trajectory, curves and schedule as far as there are artifacts to take them from.
 
     Args:
         job: The run.
         steps: Its steps.
         made: Artifacts of some of them, or of all.
+        begun: The curves so far of trainings that are not finished, by model.
     """
     folder = job.run_dir
     write_json(folder / "costs.json", _costs(steps, made))
-    write_json(folder / "curves.json", {name: made[name].result["curve"] for name in MODELS if name in made})
+    curves = {name: made[name].result["curve"] for name in MODELS if name in made}
+    write_json(folder / "curves.json", curves | dict(begun or {}))
     if "teacher" in made:
         write_json(folder / "trajectory.json", made["teacher"].result["trajectory"])
         if job.method.policy is not None:

@@ -132,10 +132,15 @@ def test_a_begun_stage_tells_where_it_goes_on_and_which_checkpoints_it_has(inter
         run(job)
     steps = {step.name: step for step in plan(job)}
     state = {"step": 1200, "total_steps": 2400, "epoch": 3, "saved": "2030-01-01 12:00:00"}
+    curve = [{"epoch": 0, "step": 6, "train_loss": 5.5, "validation_loss": 5.25, "validation_metric": 0.0}]
     anchor, teacher = (job.store.root / steps[name].key.folder for name in ("anchor", "teacher"))
-    write_json(anchor.with_name(f"{anchor.name}.partial") / "resume" / "state.json", state | {"folder": "step-1200"})
+    write_json(
+        anchor.with_name(f"{anchor.name}.partial") / "resume" / "state.json",
+        state | {"folder": "step-1200", "curve": curve},
+    )
     write_partial(job)
     assert read(job.run_dir)["stages"][1]["saved"] == state
+    assert read(job.run_dir, "curves.json")["anchor"] == curve
     assert "saved at optimizer step 1,200 of 2,400: goes on there" in (job.run_dir / "report.html").read_text()
 
     unfinished = teacher.rename(teacher.with_name(f"{teacher.name}.partial"))
