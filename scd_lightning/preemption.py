@@ -140,12 +140,6 @@ def watch(signals: Sequence[str], exit_code: int = EXIT_CODE) -> Iterator[None]:
         _watch = None
 
 
-def reinstall() -> None:
-    """Takes the signals back from a library that has put its own handlers in their place meanwhile."""
-    if _watch is not None and threading.current_thread() is threading.main_thread():
-        _watch.install()
-
-
 @contextmanager
 def deferred() -> Iterator[None]:
     """Within the block a signal is only recorded; it ends the run where the outermost block ends, if none did before.

@@ -131,13 +131,6 @@ def test_an_earlier_handler_has_the_last_word():
     assert said == ["SIGUSR2", "SIGTERM"]
 
 
-def test_a_library_s_handler_is_replaced_again():
-    with ends(Preempted), preemption.watch(["SIGTERM"]):
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        preemption.reinstall()
-        send("SIGTERM")
-
-
 @pytest.mark.parametrize("name", ["TERM", "SIGKILL", "SIGSTOP", "15"])
 def test_a_signal_that_can_not_be_handled_is_named(name):
     with ends(ConfigError, match=rf"resume\.signals.*{name}"), preemption.watch(["SIGTERM", name]):
@@ -154,7 +147,6 @@ def test_other_threads_handle_no_signals():
     thread.start()
     thread.join()
     assert seen == [None]
-    preemption.reinstall()
 
 
 def test_a_watch_within_a_watch_changes_nothing():

@@ -18,6 +18,7 @@ from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.sharding import process_mesh, shard
 from scd_lightning.models.spec import ModelSpec, require_at_least
 from scd_lightning.pipeline.strategies import ShardedStrategy
+from scd_lightning.pipeline.trainer_signals import leave_signals_alone
 
 # Precisions of Lightning that hold the weights themselves in another dtype than the model's own.
 _WEIGHTS = {"64": torch.float64, "64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
@@ -157,7 +158,7 @@ class TrainerFactory:
             "enable_model_summary": False,
             "num_sanity_val_steps": 0,
         }
-        return Trainer(**{**self.options, **own, **fixed})
+        return leave_signals_alone(Trainer(**{**self.options, **own, **fixed}))
 
     def _sharded_options(self) -> dict[str, Any]:
         """What Lightning has to be told besides the strategy, where models are cut over processes."""
