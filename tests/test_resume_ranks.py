@@ -118,3 +118,19 @@ def test_another_number_of_processes_and_micro_batches(make, in_two_processes, o
         run(alone, told)
     assert in_two_processes(partial(work, make("trainer=ddp_cpu", "trainer.micro_batches=2"))) == [0, 0]
     assert_equal(outcome(alone()), one_process)
+
+
+@pytest.mark.slow
+def test_models_in_parts_go_on_in_parts_and_as_a_whole(make, in_two_processes, one_process):
+    parts, whole = make("trainer=fsdp_cpu"), make("trainer=ddp_cpu")
+    # The anchor goes from parts to the whole and back.
+    for each, stage, step in (
+        (parts, "teacher_sft", 5),
+        (parts, "student_sft", 8),
+        (whole, "student_sft", 15),
+        (parts, "distill", 9),
+    ):
+        killed = partial(Interrupted, stage, step, signal.SIGKILL, everywhere=True)
+        assert in_two_processes(partial(work, each, killed)) == [-signal.SIGKILL, -signal.SIGKILL], stage
+    assert in_two_processes(partial(work, parts)) == [0, 0]
+    assert_equal(outcome(parts()), one_process)
