@@ -19,6 +19,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from lightning import Callback, Trainer
+from safetensors.torch import load_file
 
 from scd_lightning import launch
 from scd_lightning.batch import Batch
@@ -190,6 +191,27 @@ def run(job: Job) -> Artifacts:
 def run_job() -> RunJob:
     """Runs a prepared job in this process."""
     return run
+
+
+@pytest.fixture(scope="session")
+def outcome() -> Callable[[Job], dict[tuple[str, str], Any]]:
+    """All that a prepared job's finished run has left in its store, costs apart: weights and numbers, bit for bit."""
+
+    def read(job: Job) -> dict[tuple[str, str], Any]:
+        left: dict[tuple[str, str], Any] = {}
+        for step in plan(job):
+            found = job.store.find(step.key)
+            assert found is not None
+            left[step.name, "result"] = json.dumps(found.result)
+            for file in sorted(found.folder.rglob("*")):
+                name = (step.name, str(file.relative_to(found.folder)))
+                if file.suffix == ".safetensors":
+                    left[name] = {key: value.numpy().tobytes() for key, value in load_file(file).items()}
+                elif file.is_file() and file.name != "artifact.json":
+                    left[name] = file.read_bytes()
+        return left
+
+    return read
 
 
 def _rank(rank: int, port: int, work: Callable[[], None]) -> None:

@@ -1,13 +1,11 @@
 """Interrupted trainings go on where they were: bit for bit what they would have been without."""
 
-import json
 import os
 import signal
 from functools import partial
 
 import pytest
 from lightning import Callback
-from safetensors.torch import load_file
 
 from scd_lightning import preemption
 from scd_lightning.checkpoints.store import CheckpointStore
@@ -80,24 +78,8 @@ def work(job: Job) -> None:
     execute(job, plan(job))
 
 
-def outcome(job: Job) -> dict:
-    """All that a run leaves in its store, costs apart: weights and numbers, bit for bit."""
-    left = {}
-    for step in plan(job):
-        found = job.store.find(step.key)
-        assert found is not None
-        left[step.name, "result"] = json.dumps(found.result)
-        for file in sorted(found.folder.rglob("*")):
-            name = (step.name, str(file.relative_to(found.folder)))
-            if file.suffix == ".safetensors":
-                left[name] = {key: value.numpy().tobytes() for key, value in load_file(file).items()}
-            elif file.is_file() and file.name != "artifact.json":
-                left[name] = file.read_bytes()
-    return left
-
-
 @pytest.fixture(scope="module")
-def uninterrupted(make_job_in, tmp_path_factory) -> dict:
+def uninterrupted(make_job_in, tmp_path_factory, outcome) -> dict:
     job = make_job_in(tmp_path_factory.mktemp("uninterrupted"))(*RUN, prepared=False)
     work(job)
     assert not list(job.store.root.glob("*.partial"))
@@ -120,7 +102,7 @@ def uninterrupted(make_job_in, tmp_path_factory) -> dict:
         ("distill", 22, "on_train_batch_start", 1, 22),
     ],
 )
-def test_resumed_equals_uninterrupted(make_job, uninterrupted, stage, step, hook, every, expected):
+def test_resumed_equals_uninterrupted(make_job, outcome, uninterrupted, stage, step, hook, every, expected):
     settings = (*RUN, f"resume.every_steps={every}", "resume.every_minutes=null")
     job = make_job(*settings, prepared=False)
     job.callbacks = [partial(Crashes, stage, step, hook)]
@@ -147,7 +129,7 @@ def test_resumed_equals_uninterrupted(make_job, uninterrupted, stage, step, hook
         ("distill", 17, "on_train_batch_start", signal.SIGINT, 18),
     ],
 )
-def test_a_signal_loses_no_step(make_job, uninterrupted, stage, step, hook, number, expected):
+def test_a_signal_loses_no_step(make_job, outcome, uninterrupted, stage, step, hook, number, expected):
     settings = (*RUN, "resume.every_minutes=null")
     job = make_job(*settings, prepared=False)
     job.callbacks = [partial(Signals, stage, step, hook, number)]
@@ -164,7 +146,7 @@ def test_a_signal_loses_no_step(make_job, uninterrupted, stage, step, hook, numb
 
 
 @pytest.mark.parametrize("where", ["test split", "train split", "trajectory"])
-def test_passes_over_a_split_go_on_where_they_were(make_job, uninterrupted, monkeypatch, where):
+def test_passes_over_a_split_go_on_where_they_were(make_job, outcome, uninterrupted, monkeypatch, where):
     """After three batches of an evaluation or of the anchor's losses, or two of the teacher's three checkpoints."""
     calls: list = []
     owner, name, stops = {
