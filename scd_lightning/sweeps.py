@@ -11,7 +11,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig
 
-from scd_lightning import errors, launch, search
+from scd_lightning import errors, launch, ranks, search
 from scd_lightning.command_line import swept_keys
 from scd_lightning.errors import ConfigError, ScdError
 
@@ -96,8 +96,9 @@ class SearchSummary(SweepEnd):
             print(f"\nConfigError: {error}", file=sys.stderr)
             sys.exit(error.exit_code)
         _hush(config.hydra.sweeper)
-        for trial in Path(config.hydra.sweep.dir).glob(f"*/{search.TRIAL}"):
-            trial.unlink()
+        for name in (search.TRIAL, ranks.FAILURE):
+            for path in Path(config.hydra.sweep.dir).glob(f"*/{name}"):
+                path.unlink()
 
     def conclude(self, folder: Path) -> "Sequence[Failure]":
         """Names the best; a training whose numbers went wrong is a bad setting, and no failure of the search."""

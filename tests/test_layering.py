@@ -67,6 +67,7 @@ SIDEWAYS = {
     ("smoke", "config"),
     ("sweeps", "command_line"),
     ("sweeps", "launch"),
+    ("sweeps", "ranks"),
     ("sweeps", "search"),
     ("launch", "search"),
     ("store", "checkpoints"),

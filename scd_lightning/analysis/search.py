@@ -101,7 +101,8 @@ class Search:
 
 def find_trials(folder: Path) -> list[Path]:
     """Lists the folders of a search's jobs, in their order."""
-    return [path for path in find_runs(folder) if (path / TRIAL).exists()] if folder.is_dir() else []
+    # A job whose configuration is no good has failed before it could leave anything else.
+    return [path for path in find_runs(folder) if (path / TRIAL).exists() or (path / "failure.json").exists()]
 
 
 def read_trials(folder: Path) -> list[Trial]:
