@@ -1,0 +1,75 @@
+"""Sweeps and searches: what they tell at their end, and how they end."""
+
+import json
+
+import pytest
+
+from scd_lightning import progress
+from scd_lightning.analysis.failures import Failure
+from scd_lightning.sweeps import exit_code
+
+SEARCH = ("hparams_search=lr_grid", "budget.stages=1", "hydra.sweep.dir=search", "-m")
+
+
+@pytest.mark.parametrize(
+    ("types", "code"),
+    [([], 0), (["ConfigError"], 2), (["NotFinite", "RuntimeError"], 1), (["unfinished", "DataError"], 2), (["Any"], 1)],
+)
+def test_the_exit_code_is_that_of_the_last_failure(types, code):
+    assert exit_code([Failure("0", kind, "") for kind in types]) == code
+
+
+def test_a_failed_job_is_named_at_the_end_with_its_error_and_its_command(run_py, tmp_path):
+    code, out, _ = run_py("method=sft", "teacher.checkpoints=2,1000", "hydra.sweep.dir=sweep", "-m")
+    assert code == 2
+    end = " ".join(out.partition("f1 on the test split")[2].split())
+    assert "failed: 1 (teacher.checkpoints=1000): ConfigError: " in end
+    (command,) = [line for line in out.splitlines() if line.startswith("  alone: python run.py ")]
+    assert command.endswith("method=sft teacher.checkpoints=1000")
+    page = (tmp_path / "sweep" / "comparison.html").read_text()
+    assert '<span class="override">teacher.checkpoints=1000</span>' in page
+
+
+def test_a_search_reads_the_validation_split_alone_and_names_the_best(run_py, tmp_path):
+    code, out, error = run_py(*SEARCH, "method=sft", "student.optimizer.lr=1e-3,1e30,4e-3")
+    assert code == 0, error
+    assert "job 1: student.optimizer.lr=1e+30" in out
+    found = json.loads((tmp_path / "search" / "search.json").read_text())
+    assert [each["metric"] is None for each in found["candidates"]] == [False, True, False]
+    assert [(each["folder"], each["type"]) for each in found["failures"]] == [("1", "NotFinite")]
+    assert (tmp_path / "search" / "override.txt").read_text() == found["override"] + "\n"
+    assert found["override"] in ("student.optimizer.lr=0.001", "student.optimizer.lr=0.004")
+    assert found["override"] in out.splitlines()[-2]
+    made = {path.name.partition("-")[0] for path in (tmp_path / "store").iterdir() if path.is_dir()}
+    assert "anchor" in made
+    assert "evaluation" not in made
+    assert not list(tmp_path.glob("search/*/results.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["student.optimizer.lr=1e-3"], "nothing to search for"),
+        (["stages=[student_sft,evaluate]", "student.optimizer.lr=1e-3,1e-2"], "reads the validation split alone"),
+    ],
+    ids=["fixed", "test split"],
+)
+def test_what_is_no_search_is_refused(run_py, arguments, part):
+    code, _, error = run_py(*SEARCH, "method=sft", *arguments)
+    assert code == 2
+    assert "Traceback" not in error
+    assert part in error
+
+
+def test_lines_of_jobs_side_by_side_name_their_job(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "console", progress.Console(highlight=False, width=40))
+    progress.say("alone")
+    progress.show("a b " * 12)
+    monkeypatch.setenv(progress.JOB, "job 3")
+    progress.say("beside")
+    progress.show("a b " * 12)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "alone"
+    assert "job 3: beside" in lines
+    assert all(line.startswith("job 3: ") and len(line.rstrip()) <= 40 for line in lines[3:])
+    assert len(lines) >= 6
