@@ -72,6 +72,15 @@ class CheckpointStore:
         """
         return self._read()[1]
 
+    @property
+    def count(self) -> int:
+        """How many checkpoints a training has left.
+
+        Raises:
+            StoreError: None, or their manifest is damaged.
+        """
+        return len(self._whole()[1])
+
     def save(
         self, module: nn.Module | Gathered, step: int, metrics: Mapping[str, float], *, keep_frozen: bool = True
     ) -> int:
@@ -149,7 +158,7 @@ class CheckpointStore:
         Raises:
             StoreError: A file is missing or damaged.
         """
-        files = sorted({file for entry in self.entries for file in self._files(entry.index)})
+        files = sorted({file for index in range(self.count) for file in self._files(index)})
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda file: check_digest(*file), files))
 
@@ -163,10 +172,17 @@ class CheckpointStore:
 
     def _files(self, index: int) -> list[tuple[Path, str]]:
         """The files of one checkpoint with their digests, the shared frozen one first."""
-        manifest, entries = self._read()
+        manifest, entries = self._whole()
         entry = _pick(entries, index)
         frozen = [] if manifest["frozen"] is None else [(self.root / FROZEN, manifest["frozen"])]
         return [*frozen, (self.root / entry.file, entry.sha256)]
+
+    def _whole(self) -> tuple[dict[str, Any], list[CheckpointEntry]]:
+        """The manifest and its entries, of which there must be some."""
+        manifest, entries = self._read()
+        if not entries:
+            raise StoreError("Checkpoints are missing", where=self.root, remedy="run again, so that they are made anew")
+        return manifest, entries
 
     def _read(self) -> tuple[dict[str, Any], list[CheckpointEntry]]:
         """The manifest and its entries; both empty before the first save."""

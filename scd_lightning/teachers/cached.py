@@ -45,7 +45,7 @@ class CachedSource(TeacherSource):
     @property
     def num_checkpoints(self) -> int:
         """Length N of the trajectory."""
-        return len(self.store.entries)
+        return self.store.count
 
     def load(self, checkpoint: int) -> None:
         """Opens a checkpoint's signals, after a pass over the samples where there are none."""

@@ -57,7 +57,7 @@ class LiveSource(TeacherSource):
     @property
     def num_checkpoints(self) -> int:
         """Length N of the trajectory."""
-        return len(self.store.entries)
+        return self.store.count
 
     def load(self, checkpoint: int) -> None:
         """Copies a checkpoint's weights into the model."""
