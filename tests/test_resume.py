@@ -174,3 +174,54 @@ def test_passes_over_a_split_go_on_where_they_were(make_job, outcome, uninterrup
         work(again)
     assert left + len(calls) == (3 if where == "trajectory" else 12 + 3 * 4)
     assert outcome(again) == uninterrupted
+
+
+@pytest.mark.parametrize("damage", ["cut", "deleted", "of another version"])
+def test_a_state_that_can_not_be_used_starts_the_stage_over(make_job, outcome, uninterrupted, capsys, damage):
+    settings = (*RUN, "resume.every_steps=1", "resume.every_minutes=null")
+    job = make_job(*settings, prepared=False)
+    job.callbacks = [partial(Crashes, "distill", 9, "on_train_batch_start")]
+    with pytest.raises(Crash):
+        work(job)
+    (about,) = job.store.root.glob("student-*.partial/resume/state.json")
+    (state,) = about.parent.glob("*/state.ckpt")
+    if damage == "cut":
+        os.truncate(state, state.stat().st_size // 2)
+    elif damage == "deleted":
+        state.unlink()
+    else:
+        about.write_text(about.read_text().replace('"lightning": "', '"lightning": "0.'))
+    seen: list = []
+    again = make_job(*settings, run="again", prepared=False)
+    again.callbacks = [partial(Counter, seen)]
+    work(again)
+    assert seen[0] == ("distill", 1)
+    assert outcome(again) == uninterrupted
+    assert "starts over" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "variant",
+    [
+        ("method.teacher=live",),
+        ("student.lora.r=2", "teacher.lora.r=2", "teacher.gradient_checkpointing=true"),
+        ("budget.batch_tokens=600", "teacher.batch_tokens=400", "trainer.micro_batches=3"),
+        ("task.validation=task", "trainer.precision=bf16-mixed"),
+        ("method=sft", "student.init=base"),
+        ("student.init=anchor", "+trainer.limit_train_batches=4"),
+    ],
+)
+def test_any_kind_of_training_goes_on(make_job, outcome, variant):
+    settings = (*RUN, *variant, "resume.every_steps=1", "resume.every_minutes=null")
+    expected = make_job(*settings, run="expected", store="expected", prepared=False)
+    work(expected)
+    for stage, step in (("teacher_sft", 3), ("student_sft", 6), ("distill", 9)):
+        if "method=sft" not in variant or stage != "distill":
+            job = make_job(*settings, prepared=False)
+            job.callbacks = [partial(Crashes, stage, step, "on_train_batch_start")]
+            with pytest.raises(Crash):
+                work(job)
+    again = make_job(*settings, run="again", prepared=False)
+    work(again)
+    assert outcome(again) == outcome(expected)
