@@ -86,11 +86,12 @@ def best_candidates(model: CausalLM, samples: Sequence[TokenizedSample], pad_id:
     scores: dict[tuple[int, tuple[int, ...]], float] = {}
     size = _chunk_size(model, cache, max(len(ids) for _, ids in pairs))
     starts = range(0, len(pairs), size)
+    for_others = model.common_passes(len(starts)) - len(starts)
     for start in starts:
         chunk = pairs[start : start + size]
         keys = [(row, tuple(ids)) for row, ids in chunk]
         scores |= zip(keys, _score_chunk(model, chunk, cache, mask, pad_id), strict=True)
-    for _ in range(model.common_passes(len(starts)) - len(starts)):
+    for _ in range(for_others):
         model.help_others()
     by_sample = [[scores[row, ids] for ids in each] for row, each in enumerate(candidates)]
     return [each.index(max(each)) for each in by_sample]
