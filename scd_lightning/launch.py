@@ -139,7 +139,7 @@ def _run_stages(cfg: DictConfig, job: "Job", loggers: "JobLoggers", *, rank: boo
     from scd_lightning.pipeline.partial_report import partial_report
     from scd_lightning.pipeline.runner import plan
 
-    steps = plan(job)
+    steps = [step for step in plan(job) if step.key.folder not in ranks.left_out()]
     job.store.use(step.key for step in steps)
     with partial_report(job, steps, leads=leads):
         _make(cfg, job, steps, loggers, rank=rank, leads=leads)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Set in the ranks that a parent started: they make what it planned, and report nothing.
 WORKER = "SCD_WORKER"
+# Tells them which artifacts another job makes meanwhile.
+_LEFT_OUT = "SCD_LEFT_OUT"
 # What a job that failed leaves in its folder.
 FAILURE = "failure.json"
 
@@ -101,33 +103,52 @@ def run(job: "Job", steps: "Sequence[Step]") -> None:
 
     The locks are this parent's, taken in the order of the steps, which is the same for all jobs: no two can wait for
     each other, and no rank ever waits for a lock. Each is given back as soon as its artifact is there.
+
+    An evaluation that another job has taken is left for afterwards: it makes that at its own end, and nothing here
+    but the report needs it, so that jobs side by side distil side by side.
     """
-    locks: dict[str, FileLock] = {}
     wanted = [step for step in steps if step.stage in job.stages and job.store.find(step.key) is None]
+    busy = _make(job, wanted, waiting=False)
+    _make(job, busy, waiting=True)
+
+
+def _make(job: "Job", wanted: "Sequence[Step]", *, waiting: bool) -> "list[Step]":
+    """Makes steps, and gives those evaluations which another job makes, unless it is to wait for them."""
+    locks: dict[str, FileLock] = {}
+    busy: list[Step] = []
     try:
         for step in wanted:
             if step.key.folder in locks:
                 continue
-            lock = job.store.acquire(step.key)
-            if job.store.find(step.key) is None:
+            patient = waiting or step.stage != "evaluate"
+            lock = job.store.acquire(step.key) if patient else job.store.try_acquire(step.key)
+            if lock is None:
+                busy.append(step)
+            elif job.store.find(step.key) is None:
                 locks[step.key.folder] = lock
             else:
                 lock.release()
         if locks:
             job.store.made |= set(locks)
-            _work(job, wanted, locks)
+            _work(job, wanted, locks, {step.key.folder for step in busy})
     finally:
         for lock in locks.values():
             lock.release()
+    return busy
 
 
-def _work(job: "Job", wanted: "Sequence[Step]", locks: "dict[str, FileLock]") -> None:
+def left_out() -> set[str]:
+    """The folders of those artifacts that are not for this process to make or to wait for."""
+    return set(os.environ.get(_LEFT_OUT, "").split(","))
+
+
+def _work(job: "Job", wanted: "Sequence[Step]", locks: "dict[str, FileLock]", busy: set[str]) -> None:
     from scd_lightning.processes import Processes
 
     signals = [preemption.number(name) for name in job.resume.signals if name != "SIGTERM"]
     with preemption.deferred():
         processes = Processes(
-            _command(job), job.trainer.devices, _environment(job), signals=signals, preempted=job.resume.exit_code
+            _command(job), job.trainer.devices, _environment(job, busy), signals=signals, preempted=job.resume.exit_code
         )
         try:
             while processes.alive():
@@ -207,6 +228,6 @@ def _command(job: "Job") -> list[str]:
     ]
 
 
-def _environment(job: "Job") -> dict[str, str]:
+def _environment(job: "Job", busy: set[str]) -> dict[str, str]:
     threads = max(1, (os.cpu_count() or 1) // job.trainer.devices)
-    return {"OMP_NUM_THREADS": str(threads), **os.environ, WORKER: "1"}
+    return {"OMP_NUM_THREADS": str(threads), **os.environ, WORKER: "1", _LEFT_OUT: ",".join(sorted(busy))}

@@ -192,20 +192,34 @@ class ArtifactStore:
 
     def acquire(self, key: ArtifactKey) -> FileLock:
         """Like `lock`, for callers that release it themselves."""
+        lock = self.try_acquire(key)
+        if lock is None:
+            path = lock_path(self.root, key.folder)
+            say(f"Waiting for {_owner(_note(path))}, which makes the same {key.kind} ({key.folder})")
+            lock = FileLock(path)
+            lock.acquire()
+            self._sign(path)
+        return lock
+
+    def try_acquire(self, key: ArtifactKey) -> FileLock | None:
+        """Like `acquire`, but does not wait: None where another run makes the artifact."""
         path = lock_path(self.root, key.folder)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unwritable(self.root, error) from error
-        lock, owner = FileLock(path), path.with_suffix(".json")
+        lock = FileLock(path)
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            say(f"Waiting for {_owner(owner)}, which makes the same {key.kind} ({key.folder})")
-            lock.acquire()
-        now = time.strftime("%Y-%m-%d %H:%M:%S")
-        write_json(owner, {"run": self.run, "host": socket.gethostname(), "pid": os.getpid(), "since": now})
+            return None
+        self._sign(path)
         return lock
+
+    def _sign(self, path: Path) -> None:
+        """Says beside a lock who holds it."""
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        write_json(_note(path), {"run": self.run, "host": socket.gethostname(), "pid": os.getpid(), "since": now})
 
 
 def _prepare(partial: Path, folder: Path) -> None:
@@ -227,6 +241,10 @@ def _prepare(partial: Path, folder: Path) -> None:
 @contextmanager
 def _unlocked() -> Iterator[None]:
     yield
+
+
+def _note(lock: Path) -> Path:
+    return lock.with_suffix(".json")
 
 
 def _owner(path: Path) -> str:
