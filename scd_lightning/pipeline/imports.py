@@ -133,7 +133,8 @@ def import_trajectory(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str,
     Returns:
         The result of `teacher_sft`, its curve empty, with "imported", the step and kind of each; and the costs.
     """
-    meter, model = Meter(), job.build(job.teacher)
+    # Process 0 reads alone, and so a whole model.
+    meter, model = Meter(), job.build(job.teacher, whole=True)
     store, keep_frozen = CheckpointStore(folder / TRAJECTORY), not job.teacher.lora.r
     check_free_space(job.store.root, required_bytes(model, len(job.trajectory), keep_frozen=keep_frozen))
 
@@ -145,6 +146,7 @@ def import_trajectory(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str,
             store.save(model, saved.step, {}, keep_frozen=keep_frozen)
 
     _on_first_rank(read)
+    model = job.trainer.shard(model)
     validate_trajectory(job, _module(job, model, job.teacher), store, folder)
     return trajectory_result(store, []) | {"imported": [_origin(saved) for saved in job.trajectory]}, meter.read()
 
@@ -190,7 +192,7 @@ def _on_first_rank(work: Callable[[], object]) -> None:
 
 def _read_student(job: Job, saved: SavedModel) -> CausalLM:
     spec = _receiving(job.student, saved)
-    model = job.build(spec)
+    model = job.build(spec, whole=True)
     Receiver(model.model, saved.kind, model.vocab_size, "student").load(saved)
     if spec is job.student:
         return model

@@ -39,6 +39,7 @@ def prepare(job: Job) -> None:
     on_gpu = job.trainer.options.get("accelerator") != "cpu" and torch.cuda.is_available()
     for spec, where in ((job.teacher, "teacher.path"), (job.student, "student.path")):
         check_kernel(spec, str(job.trainer.options.get("precision")), on_gpu=on_gpu)
+        job.trainer.check_model(spec)
         check_reachable(spec, where)
     find_imports(job)
     job.data.read()

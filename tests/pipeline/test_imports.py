@@ -201,7 +201,8 @@ class SaveByLightning(lightning.Callback):
 
 
 @pytest.mark.slow
-def test_two_processes_read_what_one_does(make_imported, run_job, command, work, full, tmp_path):
+@pytest.mark.parametrize("trainer", ["ddp_cpu", "fsdp_cpu"])
+def test_two_processes_read_what_one_does(make_imported, run_job, command, work, full, tmp_path, trainer):
     anchor = work.train(AutoModelForCausalLM.from_pretrained(work.student), tmp_path / "anchor") / "checkpoint-6"
     options = (
         f"teacher.trajectory='{full}/checkpoint-*'",
@@ -210,7 +211,7 @@ def test_two_processes_read_what_one_does(make_imported, run_job, command, work,
     )
     one = run_job(make_imported(*options, store=str(tmp_path / "one")))
     models = ("teacher=hub", "student=hub", *work.models, *work.data, *options)
-    command(*models, "trainer=ddp_cpu", f"hydra.run.dir='{tmp_path / 'run'}'", f"paths.store='{tmp_path / 'two'}'")
+    command(*models, f"trainer={trainer}", f"hydra.run.dir='{tmp_path / 'run'}'", f"paths.store='{tmp_path / 'two'}'")
     for name in ("teacher", "anchor"):
         two = json.loads((tmp_path / "two" / one[name].key.folder / "artifact.json").read_text())["result"]
         assert two["imported"] == one[name].result["imported"]
