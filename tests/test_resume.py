@@ -8,7 +8,7 @@ import pytest
 from lightning import Callback
 
 from scd_lightning import preemption
-from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.pipeline import teacher_sft
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.predict import PredictionLog
 from scd_lightning.pipeline.prepare import prepare
@@ -152,15 +152,15 @@ def test_passes_over_a_split_go_on_where_they_were(make_job, outcome, uninterrup
     owner, name, stops = {
         "test split": (PredictionLog, "append", 16),  # 12 batches are the anchor's losses.
         "train split": (PredictionLog, "append", 4),
-        "trajectory": (CheckpointStore, "annotate", 3),
+        "trajectory": (teacher_sft, "_validate", 3),
     }[where]
     original = getattr(owner, name)
 
-    def count(*arguments) -> None:
+    def count(*arguments):
         calls.append(arguments)
         if len(calls) == stops:
             raise Crash
-        original(*arguments)
+        return original(*arguments)
 
     settings = (*RUN, "resume.every_steps=5")
     with monkeypatch.context() as patch:
@@ -169,7 +169,7 @@ def test_passes_over_a_split_go_on_where_they_were(make_job, outcome, uninterrup
             work(make_job(*settings, prepared=False))
     left, calls[:] = len(calls) - 1, []
     with monkeypatch.context() as patch:
-        patch.setattr(owner, name, lambda *arguments: (calls.append(arguments), original(*arguments)))
+        patch.setattr(owner, name, lambda *arguments: calls.append(arguments) or original(*arguments))
         again = make_job(*settings, run="again", prepared=False)
         work(again)
     assert left + len(calls) == (3 if where == "trajectory" else 12 + 3 * 4)

@@ -1,6 +1,7 @@
 """What a model makes of a split, kept batch by batch, so that an interrupted pass goes on where it was."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -36,21 +37,24 @@ class PredictionLog:
         """Adds those of a batch to this process's file."""
         path = self.root / f"{self.prefix}{distributed.rank()}.jsonl"
         self.root.mkdir(exist_ok=True)
-        lines = [json.dumps(asdict(each) | {"model": self.model}, ensure_ascii=False) for each in predictions]
-        with path.open("a", encoding="utf-8", errors="surrogatepass") as file:
+        lines = [_line(json.dumps(asdict(each) | {"model": self.model})) for each in predictions]
+        with path.open("a", encoding="ascii") as file:
             # An empty line in front: what was being written when a process was killed ends there.
             file.write("\n" + "\n".join(lines) + "\n")
 
 
+def _line(content: str) -> str:
+    return f"{zlib.crc32(content.encode()):08x} {content}"
+
+
 def _read(path: Path, model: str) -> dict[int, Prediction]:
     found = {}
-    for line in path.read_text(encoding="utf-8", errors="surrogatepass").splitlines():
-        try:
-            row = json.loads(line)
+    for line in path.read_text(encoding="ascii", errors="replace").splitlines():
+        _, _, content = line.partition(" ")
+        if line == _line(content):  # Else it was cut off, or damaged: its sample is predicted again.
+            row = json.loads(content)
             if row.pop("model") == model:
                 found[row["index"]] = Prediction(**row)
-        except (ValueError, TypeError, KeyError, AttributeError):  # Cut off in the middle, or empty.
-            continue
     return found
 
 

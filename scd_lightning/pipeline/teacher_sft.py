@@ -1,18 +1,21 @@
 """Stage 1: fine-tune the teacher and keep its trajectory."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning import seed_everything
 
 from scd_lightning import distributed
 from scd_lightning.callbacks.stage_log import StepLog
 from scd_lightning.callbacks.stage_progress import StageProgress
 from scd_lightning.callbacks.trajectory import Trajectory, kept_steps
-from scd_lightning.checkpoints.manifest import write_npy
+from scd_lightning.checkpoints.manifest import read_sealed, write_npy, write_sealed
 from scd_lightning.checkpoints.resume_state import RESUME
 from scd_lightning.checkpoints.store import CheckpointEntry, CheckpointStore, check_free_space, required_bytes
+from scd_lightning.errors import StoreError
 from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.pipeline.costs import Meter, training_volume
 from scd_lightning.pipeline.job import Job
@@ -81,22 +84,33 @@ def validate_trajectory(job: Job, module: FineTuning, store: CheckpointStore, fo
         folder: Where validation_losses.npy goes: [N, S], each checkpoint's mean completion-token loss, in nats, on each
             sample of the validation split.
     """
-    files = [folder / RESUME / f"validation-{store.digest(index)[:24]}.npy" for index in range(len(store.entries))]
-    for index, file in track(enumerate(files), "validating the trajectory", len(files)):
-        if not distributed.from_first_rank(file.is_file() and "metric" in store.entries[index].metrics):
-            _validate(job, module, store, index, file)
+    losses = []
+    for index in track(range(store.count), "validating the trajectory", store.count):
+        kept = folder / RESUME / f"validation-{store.digest(index)[:24]}.json"
+        found = distributed.from_first_rank(_read_validation(kept)) or _validate(job, module, store, index)
+        # What was not validated, as where a trainer is told to take a part only, is NaN, which JSON does not have.
+        losses.append([math.nan if loss is None else loss for loss in found["losses"]])
+        if distributed.rank() == 0:
+            write_sealed(kept, found)
+            store.annotate(index, found["metrics"])
+        distributed.barrier()
     if distributed.rank() == 0:
-        write_npy(folder / VALIDATION_LOSSES, np.stack([np.load(file) for file in files]))
+        dtype = np.float64 if module.sample_losses.values.dtype == torch.float64 else np.float32
+        write_npy(folder / VALIDATION_LOSSES, np.asarray(losses, dtype))
 
 
-def _validate(job: Job, module: FineTuning, store: CheckpointStore, index: int, file: Path) -> None:
+def _read_validation(file: Path) -> dict[str, Any] | None:
+    try:
+        return read_sealed(file)
+    except StoreError:  # Not there, or damaged.
+        return None
+
+
+def _validate(job: Job, module: FineTuning, store: CheckpointStore, index: int) -> dict[str, Any]:
     store.load_into(module.lm, index)
     trainer = job.trainer()
     trainer.validate(module, datamodule=job.data, verbose=False)
     assert module.last_losses is not None
     logged = trainer.callback_metrics
     metrics = {"metric": float(logged["validation_metric"]), "loss": float(logged["validation_loss"])}
-    if trainer.is_global_zero:
-        write_npy(file, module.last_losses.cpu().numpy())
-        store.annotate(index, metrics)
-    trainer.strategy.barrier()
+    return {"metrics": metrics, "losses": [None if math.isnan(x) else x for x in module.last_losses.tolist()]}

@@ -171,8 +171,10 @@ def kill(pipeline, attempt, wanted: int, expected: dict, ledger, fault: str) -> 
 
 
 def check(one: Pipeline, expected: dict, ledger, fault: str, killed: int) -> None:
-    repeated = one.repeated()
-    survived = one.left() == expected and repeated <= EVERY and not list(one.folder.glob("store/*.partial"))
+    repeated, left = one.repeated(), one.left()
+    unequal = {name for name in expected.keys() | left.keys() if expected.get(name) != left.get(name)}
+    unfinished = [path.name for path in one.folder.glob("store/*.partial")]
+    survived = repeated <= EVERY and not unequal and not unfinished
     for _ in range(killed):
         ledger.record(fault, survived, steps=repeated)
-    assert survived
+    assert survived, (one.folder, repeated, unequal, unfinished)
