@@ -107,6 +107,9 @@ def run(job: "Job", steps: "Sequence[Step]") -> None:
     An evaluation that another job has taken is left for afterwards: it makes that at its own end, and nothing here
     but the report needs it, so that jobs side by side distil side by side.
     """
+    from scd_lightning.pipeline.runner import check_inputs
+
+    check_inputs(job, steps)
     wanted = [step for step in steps if step.stage in job.stages and job.store.find(step.key) is None]
     busy = _make(job, wanted, waiting=False)
     _make(job, busy, waiting=True)
