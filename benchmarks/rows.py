@@ -1,6 +1,6 @@
 """Reading the rows of the sections: which belong together, and what is divided by what."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Row = dict[str, Any]
@@ -108,3 +108,14 @@ def speed(row: Row, way: str) -> float:
 def copy_speed(row: Row) -> float:
     """Gigabytes a second of the faster one of the two ways to copy."""
     return max(speed(row, way) for way in ("copy", "memcpy"))
+
+
+def relative_speed(row: Row, rows: Iterable[Row]) -> float:
+    """How fast a way to train is beside the first one measured of the same model."""
+    first = next(each for each in rows if each["model"] == row["model"])
+    return float(first["seconds"]["median"] / row["seconds"]["median"])
+
+
+def saving_share(row: Row) -> float:
+    """The part of a stage's time that went into saving its states."""
+    return float(row["save_seconds"] / row["seconds"])

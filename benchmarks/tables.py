@@ -4,7 +4,17 @@ from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.growth import SERIES
 from benchmarks.phases import PHASES
-from benchmarks.rows import Row, StepCase, copy_speed, floor_ratio, narrow_floor_ratio, run_ratio, speed
+from benchmarks.rows import (
+    Row,
+    StepCase,
+    copy_speed,
+    floor_ratio,
+    narrow_floor_ratio,
+    relative_speed,
+    run_ratio,
+    saving_share,
+    speed,
+)
 from benchmarks.settings import PEERS
 from benchmarks.targets import Target
 
@@ -224,10 +234,35 @@ def of_startup(rows: Sequence[Row]) -> str:
     )
 
 
+def of_processes(rows: Sequence[Row]) -> str:
+    """Seconds a step of each way, and the speed beside one process."""
+    head = ("model", "way", "s a step", "least", "most", "rounds", "speed beside one process")
+    return table(head, [_of_way(row, rows) for row in rows])
+
+
+def _of_way(row: Row, rows: Sequence[Row]) -> Sequence[Cell]:
+    spread = (row["seconds"][name] for name in ("median", "min", "max"))
+    return (row["model"], row["way"], *spread, row["rounds"], factor(relative_speed(row, rows)))
+
+
+def of_saving(rows: Sequence[Row]) -> str:
+    """What share of a stage's time went into saving its states."""
+    head = ("model", "s of the stage", "saves", "s of saving", "share")
+    return table(
+        head,
+        [
+            (row["model"], row["seconds"], row["saves"], row["save_seconds"], f"{100 * saving_share(row):.2f} %")
+            for row in rows
+        ],
+    )
+
+
 TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
     "steps": of_steps,
     "runs": of_runs,
     "growth": of_growth,
     "reload": of_reload,
     "startup": of_startup,
+    "processes": of_processes,
+    "saving": of_saving,
 }

@@ -4,7 +4,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.rows import Row, StepCase, copy_speed, floor_ratio, narrow_floor_ratio, run_named, run_ratio, speed
+from benchmarks.rows import (
+    Row,
+    StepCase,
+    copy_speed,
+    floor_ratio,
+    narrow_floor_ratio,
+    relative_speed,
+    run_named,
+    run_ratio,
+    saving_share,
+    speed,
+)
 from benchmarks.settings import PEERS
 
 
@@ -37,6 +48,8 @@ def targets(sections: Mapping[str, Mapping[str, Any]]) -> list[Target]:
         *_of_runs(rows.get("runs", [])),
         *_of_reload(rows.get("reload", [])),
         *_of_startup(rows.get("startup", [])),
+        *_of_processes(rows.get("processes", [])),
+        *_of_saving(rows.get("saving", [])),
     ]
 
 
@@ -140,3 +153,13 @@ def _of_reload(rows: list[Row]) -> list[Target]:
 def _of_startup(rows: list[Row]) -> list[Target]:
     idle = {row["command"]: row["seconds"]["median"] for row in rows if "all stages" in row["command"]}
     return [at_most("run.py where nothing is to be done", idle, 10, "{:.1f} s")]
+
+
+def _of_processes(rows: list[Row]) -> list[Target]:
+    speeds = {row["model"]: relative_speed(row, rows) for row in rows if row["way"].startswith("two")}
+    return [at_least("two processes on the CPU beside one with two threads, speed of a step", speeds, 0.9)]
+
+
+def _of_saving(rows: list[Row]) -> list[Target]:
+    shares = {row["model"]: 100 * saving_share(row) for row in rows}
+    return [at_most("saving the state of a training, of the stage's time", shares, 2, "{:.2f} %")]

@@ -139,11 +139,21 @@ STARTUP = [
     {"command": "python run.py teacher.epochs=1, all stages in the store", "rounds": 3, "seconds": spread(8.25)},
     {"command": "python run.py --help", "rounds": 3, "seconds": spread(0.5)},
 ]
+PROCESSES = [
+    {"model": model, "way": way, "rounds": 3, "seconds": spread(seconds)}
+    for model, ways in (("tiny", (0.1, 0.08)), ("wide", (0.8, 1.0)))
+    for way, seconds in zip(("one process, 2 threads", "two processes, 1 thread each"), ways, strict=True)
+]
+SAVING = [
+    {"model": "tiny", "seconds": 100.0, "saves": 4, "save_seconds": 0.5},
+    {"model": "106M", "seconds": 400.0, "saves": 2, "save_seconds": 6.0},
+]
 
 
 @pytest.fixture
 def sections():
     rows = {"steps": STEPS, "runs": RUNS, "growth": GROWTH, "reload": RELOAD, "startup": STARTUP}
+    rows |= {"processes": PROCESSES, "saving": SAVING}
     common = {"machine": MACHINE, "versions": {"torch": "2.13.0", "trl": "1.16.0"}, "took_seconds": 96.0}
     return {name: common | {"rows": each} for name, each in rows.items()}
 
@@ -175,6 +185,8 @@ def found(sections, beginning):
         ("loads of teacher weights, scd_aw", "6", True),
         ("loads of teacher weights while", "0 (td cached)", True),
         ("reloading weights", "0.50 x", False),
+        ("two processes on the CPU", "0.80 x (wide)", False),
+        ("saving the state", "1.50 % (106M)", True),
         ("run.py where nothing", "8.2 s", True),
     ],
 )
@@ -257,7 +269,7 @@ def test_the_page_has_every_section_of_every_machine(sections, tmp_path):
     assert text.count("\n### Targets\n") == 2
     assert "\n## Abacus 10, 2 cores" in text
     assert "torch 2.13.0, trl 1.16.0" in text
-    assert "Measuring took 8 minutes" in text
+    assert "Measuring took 11 minutes" in text
     assert "64 samples of 96 + 32 tokens, V = 32,000" in text
     assert "No GPU was at hand" in text
     assert "| td cached | 11.0 | 22.0 | 900 | 1 | 64 | 1.10 | 1.10 | 1.10 | 4.00 | 3.00 |" in text

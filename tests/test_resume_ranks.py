@@ -58,7 +58,7 @@ def make(make_job, tmp_path):
 
 
 def outcome(job):
-    """Weights, schedule and losses of a finished run."""
+    """Weights, schedule and answers, losses, and the artifacts of a finished run."""
     prepare(job)
     found = {step.name: job.store.find(step.key) for step in plan(job)}
     assert all(found.values())
@@ -66,9 +66,11 @@ def outcome(job):
     for name in ("anchor", "student"):
         for file in sorted((found[name].folder / WEIGHTS).glob("*.safetensors")):
             weights |= {(name, key): value.numpy() for key, value in load_file(file).items()}
-    rows = (found["evaluation of student"].folder / PREDICTIONS).read_text().splitlines()
-    losses = np.array([json.loads(row)["loss"] for row in rows])
-    return weights, [stage["checkpoint"] for stage in found["student"].result["schedule"]], losses, found
+    lines = (found["evaluation of student"].folder / PREDICTIONS).read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    losses = np.array([row["loss"] for row in rows])
+    schedule = [stage["checkpoint"] for stage in found["student"].result["schedule"]]
+    return weights, (schedule, [row["answer"] for row in rows]), losses, found
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,10 @@ class SaveState(Checkpoint):
         every_seconds: Time between two saves; None for none by time.
         total_steps: Optimizer steps of the whole training.
         about: What else to keep with a state, JSON values.
+
+    Attributes:
+        saves: How often a state was saved.
+        seconds: What that took.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class SaveState(Checkpoint):
         self._deferring = False
         self._seen = self._saved_step = 0
         self._saved_at, self._cost = time.monotonic(), 0.0
+        self.saves, self.seconds = 0, 0.0
 
     # What is saved.
 
@@ -68,12 +73,12 @@ class SaveState(Checkpoint):
         return "scd_lightning.SaveState"
 
     def state_dict(self) -> dict[str, Any]:
-        """The random number generators of all processes; all call it together."""
-        return {"rng": distributed.gather_lists([_generators()])}
+        """The random number generators of all processes, and what saving has cost; all call it together."""
+        return {"rng": distributed.gather_lists([_generators()]), "saves": self.saves, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes them back, once the training starts."""
-        self._rng = state_dict["rng"]
+        """Takes them back, the generators once the training starts."""
+        self._rng, self.saves, self.seconds = (state_dict[name] for name in ("rng", "saves", "seconds"))
 
     # When.
 
@@ -158,6 +163,7 @@ class SaveState(Checkpoint):
             trainer.strategy.barrier()
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
         self._cost = self._saved_at - start
+        self.saves, self.seconds = self.saves + 1, self.seconds + self._cost
 
     def _begin(self, step: int) -> Path | None:
         try:

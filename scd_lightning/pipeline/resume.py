@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scd_lightning import distributed, preemption
 from scd_lightning.callbacks.save_state import SaveState
@@ -74,6 +74,11 @@ class Resumption:
             total_steps=total_steps,
             about=lambda: {"costs": meter.read()},
         )
+
+    @property
+    def costs(self) -> dict[str, Any]:
+        """What saving has cost."""
+        return {"saves": self.callback.saves, "save_seconds": round(self.callback.seconds, 3)}
 
     def _find(self) -> SavedState | None:
         try:

@@ -62,7 +62,7 @@ def teacher_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
     )
     trainer.fit(module, datamodule=job.data, ckpt_path=resumption.path, weights_only=True)
     validate_trajectory(job, module, store, folder)
-    volume = training_volume(job.data, spec.epochs)
+    volume = training_volume(job.data, spec.epochs) | resumption.costs
     return trajectory_result(store, module.curve), meter.read() | volume
 
 

@@ -71,4 +71,4 @@ def train_student(
     assert best.best is not None
     metric, loss, epoch = best.best
     result = {"best_epoch": epoch, "validation_metric": metric, "validation_loss": loss, "curve": module.curve}
-    return module, result, training_volume(job.data, job.budget.epochs)
+    return module, result, training_volume(job.data, job.budget.epochs) | resumption.costs
