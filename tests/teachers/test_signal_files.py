@@ -1,0 +1,117 @@
+"""Signals' files while they are written, and against damage."""
+
+import numpy as np
+import pytest
+import torch
+
+from scd_lightning import distributed
+from scd_lightning.errors import StoreError
+from scd_lightning.teachers import signal_files
+from scd_lightning.teachers.cached import CachedSource
+from scd_lightning.teachers.signal_files import SignalFiles
+from scd_lightning.teachers.signals import SignalStore
+
+
+@pytest.fixture
+def source(helpers, make_teacher):
+    """Makes sources that know of no other's work but the store's."""
+    made = make_teacher()
+
+    def make():
+        return CachedSource(
+            made.store, SignalStore(made.root, "32-true"), helpers.sample_set(), made.live, torch.device("cpu")
+        )
+
+    make.root = made.root
+    return make
+
+
+def write(folder, helpers):
+    """Writes made-up signals of all samples; returns the files, open still."""
+    samples = helpers.sample_set()
+    torch.manual_seed(0)
+    for i, batch in enumerate(samples.batches()):
+        hidden, losses = torch.randn(len(batch.targets), 4), torch.rand(batch.size)
+        if i == 0:
+            files = SignalFiles(folder, samples.indices, samples.completion_lengths, hidden, losses)
+        files.write(batch, hidden, losses)
+    return files
+
+
+def test_files_get_their_names_when_they_are_whole(helpers, tmp_path):
+    files = write(tmp_path, helpers)
+    assert {path.name for path in tmp_path.iterdir()} == {"hidden.npy.part", "losses.npy.part"}
+    files.finish()
+    files.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"hidden.npy", "losses.npy"}
+    samples = helpers.sample_set()
+    assert np.load(tmp_path / "hidden.npy").shape == (sum(samples.completion_lengths), 4)
+    assert (np.load(tmp_path / "losses.npy") > 0).all()
+
+
+def test_rows_that_the_disk_loses_among_several_processes_are_noticed(helpers, tmp_path, monkeypatch):
+    monkeypatch.setattr(distributed, "active", lambda: True)
+    monkeypatch.setattr(distributed, "barrier", lambda: None)
+    monkeypatch.setattr(distributed, "rank", lambda: 0)
+    files = write(tmp_path / "whole", helpers)
+    files.finish()
+    files.close()
+    files = write(tmp_path / "lost", helpers)
+    part = tmp_path / "lost" / "hidden.npy.part"
+    content = bytearray(part.read_bytes())
+    content[-16:] = bytes(16)
+    part.write_bytes(content)
+    with pytest.raises(StoreError, match=f"The disk has lost part .* Where: {part}. Remedy: "):
+        files.finish()
+    files.close()
+    assert not (tmp_path / "lost" / "hidden.npy").exists()
+
+
+def test_a_disk_that_fails_in_the_middle(helpers, tmp_path, monkeypatch):
+    def fail(descriptor, content, place):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(signal_files.os, "pwrite", fail)
+    with pytest.raises(StoreError, match=f"signals can't be written. Where: {tmp_path}. Got: .*Input/output error"):
+        write(tmp_path, helpers)
+
+
+def test_what_is_made_anew_leaves_an_open_reader_what_it_has(helpers, source):
+    reader = source()
+    reader.load(0)
+    batch = next(iter(helpers.batches(range(4), size=4)))
+    before = reader.hidden(batch).clone()
+    (manifest,) = source.root.glob("*/manifest.json")
+    manifest.unlink()
+    hidden = manifest.parent / "hidden.npy"
+    inode = hidden.stat().st_ino
+    source().load(0)
+    assert hidden.stat().st_ino != inode
+    assert torch.equal(reader.hidden(batch), before)
+
+
+@pytest.mark.parametrize("file", ["hidden.npy", "losses.npy", "head"])
+def test_one_changed_bit_is_noticed_and_said(helpers, source, file, capsys):
+    first = source()
+    first.load(0)
+    batch = next(iter(helpers.batches(range(4), size=4)))
+    before = first.hidden(batch).clone()
+    (path,) = source.root.glob("head-*") if file == "head" else source.root.glob(f"*/{file}")
+    content = bytearray(path.read_bytes())
+    whole = bytes(content)
+    content[-5] ^= 4
+    path.write_bytes(content)
+    again = source()
+    again.load(0)
+    assert again.counts.forward_samples == 11
+    assert path.read_bytes() == whole
+    assert torch.equal(again.hidden(batch), before)
+    said = [line for line in capsys.readouterr().out.splitlines() if "damaged" in line]
+    assert said
+    assert path.name in said[0]
+
+
+def test_signals_are_read_for_their_checksum_once(source, monkeypatch):
+    source().load(0)
+    monkeypatch.setattr("scd_lightning.checkpoints.manifest.zlib.crc32", None)
+    source().load(0)
