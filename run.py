@@ -41,4 +41,7 @@ if __name__ == "__main__":
             raise
         print(f"ConfigError: {command_line.unusable_folder(error)}", file=sys.stderr)
         sys.exit(2)
+    except Exception as error:
+        if launch.conclude_sweep is None or not launch.conclude_sweep(error):
+            raise
     sys.exit(launch.exit_code)

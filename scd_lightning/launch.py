@@ -1,7 +1,7 @@
 """From a composed configuration to a finished job: in this process, or in one process for each device."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,8 @@ RUN = "run.json"
 exit_code = 0
 # Whether a job got as far as `launch`: what goes wrong before is Hydra's, such as a folder that it can't make.
 started = False
+# Set while a sweep is running: tells what its jobs found where the launcher breaks off, and whether that was all.
+conclude_sweep: Callable[[Exception], bool] | None = None
 
 
 def launch(cfg: DictConfig) -> float | None:

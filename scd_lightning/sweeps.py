@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ from scd_lightning.errors import ConfigError, ScdError
 if TYPE_CHECKING:
     from scd_lightning.analysis.failures import Failure
 
+# The packages that run jobs for Hydra.
+_LAUNCHERS = ("joblib", "submitit")
+_REMEDY = "The same command goes on: what is finished is in the store and is reused."
+
 
 class SweepEnd(Callback):
     """Tells at the end of a sweep what its jobs found.
@@ -31,6 +36,7 @@ class SweepEnd(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Notes the command line: a launcher runs the jobs in processes that have others."""
         self._argv = [os.path.abspath(sys.argv[0]), *sys.argv[1:]]
+        launch.conclude_sweep = partial(self._break_off, Path(config.hydra.sweep.dir))
 
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **kwargs: Any) -> None:
         """Gives the job's process the command line of the sweep, and its lines a name where they may get mixed."""
@@ -51,8 +57,22 @@ class SweepEnd(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Tells what was found; the process ends with the exit code of the last job that failed."""
+        launch.conclude_sweep = None
+        self._end(Path(config.hydra.sweep.dir))
+
+    def _break_off(self, folder: Path, error: Exception) -> bool:
+        """Where a job was killed, joblib ends the others too, and submitit waits for none of them any longer."""
+        launch.conclude_sweep = None
+        if type(error).__module__.partition(".")[0] not in _LAUNCHERS:
+            return False
+        self._end(folder)
+        print(f"\nThe launcher broke off the sweep. {type(error).__name__}: {error}\n\n{_REMEDY}", file=sys.stderr)
+        launch.set_exit_code(1)
+        return True
+
+    def _end(self, folder: Path) -> None:
         try:
-            launch.set_exit_code(exit_code(self.conclude(Path(config.hydra.sweep.dir))))
+            launch.set_exit_code(exit_code(self.conclude(folder)))
         except ScdError as error:  # Hydra would make a warning of it.
             print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
             launch.set_exit_code(error.exit_code)

@@ -104,6 +104,17 @@ class DyingRank(Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class DyingJob(Callback):
+    """Ends the process of the job with seed 1, as a machine short of memory would."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        if self.seed == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Poison(Callback):
     """Has a student know a token as NaN, so that its numbers go wrong on the samples that hold it."""
 
@@ -299,6 +310,7 @@ def run_py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         monkeypatch.setattr(sys, "argv", ["run.py", *small(arguments), *arguments])
         monkeypatch.setattr(launch, "exit_code", 0)
         monkeypatch.setattr(launch, "started", False)
+        monkeypatch.setattr(launch, "conclude_sweep", None)
         GlobalHydra.instance().clear()
         with pytest.raises(SystemExit) as ended:
             runpy.run_path(str(ROOT / "run.py"), run_name="__main__")

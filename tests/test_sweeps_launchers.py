@@ -114,6 +114,20 @@ def test_a_failed_job_side_by_side_does_not_stop_the_sweep(command, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_killed_job_side_by_side_is_named_and_what_it_left_is_not_taken_for_results(command, tmp_path):
+    dying = "+callbacks.die={_target_: conftest.DyingJob, _partial_: true, seed: '${seed}'}"
+    sweep = ("-m", "method=sft", "hydra/launcher=side_by_side", "hydra.sweep.dir=sweep")
+    (tmp_path / "sweep" / "1").mkdir(parents=True)
+    (tmp_path / "sweep" / "1" / "results.json").write_text("{}")  # An earlier sweep's.
+    done = command(*sweep, "seed=0,1", dying, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert "The launcher broke off the sweep. TerminatedWorkerError: " in done.stderr
+    assert "failed: 1 (seed=1): unfinished: It started at " in " ".join(done.stdout.split())
+    assert (tmp_path / "sweep" / "comparison.html").is_file()
+
+
+@pytest.mark.slow
 def test_submitted_jobs_run_with_one_device_and_with_two(command, tmp_path):
     command(
         "-m", "method=sft", "trainer=ddp_cpu,cpu", "hydra/launcher=submitit_local", "hydra.sweep.dir=sweep",

@@ -39,6 +39,17 @@ class Failure:
         return f"{self.folder} ({self.overrides})" if self.overrides else self.folder
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a run has results of its own: beside a run that failed or was cut off may lie an earlier one's.
+
+    Raises:
+        StoreError: A file is damaged.
+    """
+    started = read_json(folder / "run.json", {})
+    cut_off = "finished" in started and started["finished"] is None
+    return (folder / "results.json").exists() and not (folder / "failure.json").exists() and not cut_off
+
+
 def describe_failures(errors: Mapping[Path, StoreError | None], folders: Sequence[Path]) -> list[Failure]:
     """Says of runs why they did not finish.
 

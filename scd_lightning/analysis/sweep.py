@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from scd_lightning.analysis.bootstrap import DRAWS, Floats, Scores, drawn_sums
-from scd_lightning.analysis.failures import Failure, describe_failures
+from scd_lightning.analysis.failures import Failure, describe_failures, is_finished
 from scd_lightning.analysis.records import RunRecord, decompositions, read_run
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE, TOLERANCE, mean_scores
 from scd_lightning.analysis.statistics import Statistic, statistic
@@ -115,12 +115,11 @@ def read_sweep(folders: Sequence[Path]) -> tuple[list[SweepRun], list[Failure]]:
     runs: list[SweepRun] = []
     errors: dict[Path, StoreError | None] = {}
     for folder in folders:
-        # A run that failed may have an earlier one's results beside it.
-        if not (folder / "results.json").exists() or (folder / "failure.json").exists():
-            errors[folder] = None
-            continue
         try:
-            runs.append(read_sweep_run(folder))
+            if is_finished(folder):
+                runs.append(read_sweep_run(folder))
+            else:
+                errors[folder] = None
         except StoreError as error:
             errors[folder] = error
     return runs, describe_failures(errors, folders)

@@ -147,6 +147,13 @@ def test_failed_cut_off_and_damaged_runs_are_named(make_run, tmp_path):
     assert len(comparison.settings[0].runs) == 1
 
 
+def test_a_run_that_was_cut_off_does_not_count_with_an_earlier_ones_results(make_run):
+    folder = make_run("run")
+    (folder / "run.json").write_text(json.dumps({"started": "10:00", "finished": None}))
+    comparison = compare([folder])
+    assert (comparison.settings, [failure.type for failure in comparison.failures]) == ([], ["unfinished"])
+
+
 def test_a_failed_run_does_not_count_with_an_earlier_ones_results(make_run):
     folder = make_run("run")
     (folder / "failure.json").write_text(json.dumps({"type": "DataError", "message": "m"}))
