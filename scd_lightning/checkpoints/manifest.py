@@ -25,6 +25,10 @@ _MADE_ANEW = "delete its folder, so that it is made anew"
 _known: dict[tuple[str, int, int, int, int], str] = {}
 
 
+# Files that are being written; where nobody writes, what a killed process has left.
+TEMPORARY = ".*.tmp"
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Lets `write` fill a temporary file and puts it in its place once it is safely on the disk.
 

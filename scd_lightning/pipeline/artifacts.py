@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from scd_lightning import distributed
-from scd_lightning.checkpoints.manifest import read_json, sha256_json, write_json
+from scd_lightning.checkpoints.manifest import TEMPORARY, read_json, sha256_json, write_json
 from scd_lightning.checkpoints.resume_state import RESUME
 from scd_lightning.errors import StoreError
 from scd_lightning.progress import say
@@ -234,6 +234,8 @@ def _prepare(partial: Path, folder: Path) -> None:
         if not (partial / RESUME).is_dir():
             shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True, exist_ok=True)
+    for file in partial.rglob(TEMPORARY):  # A kill in the middle of a write.
+        file.unlink()
     if pinned:
         (partial / PINNED).touch()
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.checkpoints.manifest import check_digest, known_digest, read_sealed, write_sealed
+from scd_lightning.checkpoints.manifest import TEMPORARY, check_digest, known_digest, read_sealed, write_sealed
 from scd_lightning.checkpoints.resume_state import RESUME
 from scd_lightning.errors import StoreError
 from scd_lightning.store.layout import FILES_MANIFEST, MANIFEST, PINNED
@@ -77,7 +77,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _is_temporary(path: Path) -> bool:
-    return path.name.startswith(".") and path.suffix == ".tmp"
+    return path.match(TEMPORARY)
 
 
 def _of_checkpoints(manifest: Path) -> Iterator[tuple[Path, str]]:
