@@ -140,6 +140,12 @@ def watch(signals: Sequence[str], exit_code: int = EXIT_CODE) -> Iterator[None]:
         _watch = None
 
 
+def reinstall() -> None:
+    """Takes the signals back from Lightning, which has Ctrl-C ignored once it has caught one."""
+    if _watch is not None and threading.current_thread() is threading.main_thread():
+        _watch.install()
+
+
 @contextmanager
 def deferred() -> Iterator[None]:
     """Within the block a signal is only recorded; it ends the run where the outermost block ends, if none did before.

@@ -52,6 +52,7 @@ def partial_report(job: Job, steps: Sequence[Step], *, leads: bool) -> Iterator[
 
 def _try_to_write(job: Job, steps: Sequence[Step], error: BaseException) -> None:
     try:
+        preemption.reinstall()
         page = write_partial(job, steps, error)
         if page is not None:
             say(f"partial report: {page}")

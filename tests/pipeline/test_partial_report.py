@@ -1,12 +1,16 @@
 """A run that ends early, in any stage, leaves a report of what exists; once it is finished, nothing of that."""
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lightning import Callback, Trainer
 
+from scd_lightning import preemption
 from scd_lightning.checkpoints.manifest import write_json
 from scd_lightning.errors import NotFinite
 from scd_lightning.pipeline import partial_report as module
@@ -213,3 +217,15 @@ def test_secrets_in_addresses_and_long_messages_are_cut(make_job):
     message = read(job.run_dir)["ended"]["message"]
     assert message.startswith("https://(hidden)@host/a?token=(hidden) failed xxx")
     assert len(message) < 2100
+
+
+def test_a_second_ctrl_c_gives_the_partial_report_up(interrupted, monkeypatch, capsys):
+    def press_again(*_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+    job = interrupted("teacher_sft", KeyboardInterrupt)
+    monkeypatch.setattr(module, "write_partial_report", press_again)
+    with pytest.raises((KeyboardInterrupt, SystemExit)), preemption.watch(["SIGTERM"]):
+        run(job)
+    assert "No partial report could be made (KeyboardInterrupt)" in capsys.readouterr().out
