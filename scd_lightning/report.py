@@ -18,13 +18,16 @@ from scd_lightning.analysis.records import PARTIAL, ended_early, read_json, read
 from scd_lightning.analysis.report import write_partial_report
 from scd_lightning.analysis.report_partial import partial_sentence, reason
 from scd_lightning.analysis.run_pages import write_run_pages
+from scd_lightning.analysis.search import read_trials, summarize
+from scd_lightning.analysis.search_summary import show_search, write_search
 from scd_lightning.analysis.summary import run_table
 from scd_lightning.analysis.sweep import find_runs
 from scd_lightning.errors import ConfigError, ScdError, StoreError
 
 _EPILOG = """examples:
   python -m scd_lightning.report outputs/2026-11-25/10-15-00      rebuilds the report of a run
-  python -m scd_lightning.report multirun/2026-11-25/11-00-00     rebuilds those of a sweep, and its comparison
+  python -m scd_lightning.report multirun/2026-11-25/11-00-00     rebuilds those of a sweep, and its comparison;
+                                                                  of a search, its table
   python -m scd_lightning.report RUN RUN SWEEP --output here      compares any finished runs
   python -m scd_lightning.report SWEEP --csv tables               writes the tables as CSV files too
 """
@@ -44,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if len(options.folders) == 1 and ended_early(options.folders[0]):
             _show_partial(options.folders[0], console)
+            return 0
+        if len(options.folders) == 1 and (options.folders[0] / "search.json").is_file():
+            _show_search(options.folders[0], console)
             return 0
         comparison = _rebuild(options.folders, options.output, console)
         if options.csv is not None:
@@ -100,6 +106,14 @@ def _show_partial(folder: Path, console: Console) -> None:
     partial = read_json(folder / PARTIAL, {})
     for text in (partial_sentence(partial), reason(partial["ended"]), f"partial report: {page}"):
         console.print(text, markup=False, soft_wrap=True)
+
+
+def _show_search(folder: Path, console: Console) -> None:
+    found = read_json(folder / "search.json", {})
+    searched = dict.fromkeys(name for each in found.get("candidates", []) for name in each["values"])
+    search = summarize(read_trials(folder), list(searched))
+    write_search(search, folder)
+    console.print(show_search(search), crop=False)
 
 
 def _show_run(folder: Path, console: Console) -> None:

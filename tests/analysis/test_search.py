@@ -8,6 +8,7 @@ from rich.console import Console
 
 from scd_lightning.analysis.search import Search, read_trials, summarize
 from scd_lightning.analysis.search_summary import show_search, write_search
+from scd_lightning.report import main as report
 
 RATE = "student.optimizer.lr"
 
@@ -100,3 +101,11 @@ def test_values_that_are_no_numbers_are_searched_without_a_picture(tmp_path, mak
     write_search(search, tmp_path)
     assert search.chosen.override == f"{RATE}=cold"
     assert not (tmp_path / "search.png").exists()
+
+
+def test_the_report_command_shows_a_search_again(make_search, tmp_path, capsys):
+    write_search(make_search(("1e-4", 0, 0.5, 1.0), ("1e-3", 0, 0.8, 0.9)), tmp_path)
+    before = (tmp_path / "search.json").read_bytes()
+    assert report([str(tmp_path)]) == 0
+    assert f"Best on the validation split: {RATE}=1e-3" in capsys.readouterr().out
+    assert (tmp_path / "search.json").read_bytes() == before
