@@ -48,21 +48,22 @@ class RankFailure:
     @property
     def lost_another(self) -> bool:
         """Whether it tells of the end of another process only."""
-        return self._kind is None and _tells_of_loss(self.type, self.message)
+        return _kind(self.type) is None and _tells_of_loss(self.type, self.message)
 
     @property
     def error(self) -> ScdError | None:
         """The error again, where it is one that the user can mend."""
-        return None if self._kind is None else self._kind(self.message.rstrip("."))
-
-    @property
-    def _kind(self) -> type[ScdError] | None:
-        kind = getattr(errors, self.type, None)
-        return kind if isinstance(kind, type) and issubclass(kind, ScdError) else None
+        kind = _kind(self.type)
+        return None if kind is None else kind(self.message.rstrip("."))
 
     def same_as(self, other: "RankFailure") -> bool:
         """Whether both say the same."""
         return (self.type, self.message) == (other.type, other.message)
+
+
+def _kind(name: str) -> type[ScdError] | None:
+    kind = getattr(errors, name, None)
+    return kind if isinstance(kind, type) and issubclass(kind, ScdError) else None
 
 
 def lost_another(error: Exception) -> bool:

@@ -23,6 +23,10 @@ def ends(kind: type[BaseException], match: str | None = None) -> Iterator[pytest
         yield info
 
 
+def went_on() -> None:
+    pytest.fail("the block went on")
+
+
 def send(name: str) -> None:
     signal.raise_signal(signal.Signals[name])
 
@@ -41,7 +45,7 @@ def _handlers() -> Iterator[None]:
 def test_a_signal_ends_a_watched_run_at_once(name):
     with ends(Preempted) as ended, preemption.watch(["SIGTERM", "SIGUSR1"]):
         send(name)
-        pytest.fail("went on")
+        went_on()
     assert ended.value.signal == name
     assert not isinstance(ended.value, Exception)
 
@@ -59,7 +63,7 @@ def test_a_signal_waits_until_the_training_ends_itself():
             send("SIGTERM")
             assert preemption.requested() == "SIGUSR1"
             preemption.end()
-        pytest.fail("went on")
+        went_on()
 
 
 def test_what_nobody_has_ended_ends_with_the_outermost_deferral():
@@ -82,7 +86,7 @@ def test_a_second_ctrl_c_does_not_wait():
         send("SIGINT")
         assert preemption.requested() == "SIGINT"
         send("SIGINT")
-        pytest.fail("went on")
+        went_on()
 
 
 def test_a_repeated_signal_does_not_interrupt_what_is_tidied_up(monkeypatch):
@@ -134,7 +138,7 @@ def test_an_earlier_handler_has_the_last_word():
 @pytest.mark.parametrize("name", ["TERM", "SIGKILL", "SIGSTOP", "15"])
 def test_a_signal_that_can_not_be_handled_is_named(name):
     with ends(ConfigError, match=rf"resume\.signals.*{name}"), preemption.watch(["SIGTERM", name]):
-        pytest.fail("went on")
+        went_on()
 
 
 def test_other_threads_handle_no_signals():

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def begin(tmp_path: Path) -> Iterator:
     """Starts two processes of a script, and leaves none."""
     started = []
 
-    def call(script: str, **options: object) -> Processes:
+    def call(script: str, **options: Any) -> Processes:
         line = [sys.executable, "-c", READY + script, os.fspath(tmp_path)]
         started.append(Processes(line, 2, os.environ, **options))
         return started[-1]
