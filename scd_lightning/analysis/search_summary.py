@@ -61,20 +61,24 @@ def _draw(search: Search, path: Path) -> None:
     path.unlink(missing_ok=True)
     if not numbers or search.chosen is None:
         return
+    assert search.chosen.metric is not None
+    metrics = [each.metric for each in search.candidates]
     figure = Figure(figsize=(4.6 * len(numbers), 3.4), layout="constrained")
     for axes, (name, values) in zip(figure.subplots(1, len(numbers), squeeze=False)[0], numbers.items(), strict=True):
-        _draw_values(axes, values, [each.metric for each in search.candidates], search.candidates.index(search.chosen))
+        _draw_values(axes, values, metrics, (float(search.chosen.values[name]), search.chosen.metric))
         axes.set(xscale="log" if min(values) > 0 else "linear", xlabel=name, ylabel=f"validation {search.metric_name}")
     figure.savefig(path, dpi=120)
 
 
-def _draw_values(axes: Axes, values: Sequence[float], metrics: Sequence[float | None], best: int) -> None:
+def _draw_values(
+    axes: Axes, values: Sequence[float], metrics: Sequence[float | None], best: tuple[float, float]
+) -> None:
     points = sorted((x, y) for x, y in zip(values, metrics, strict=True) if y is not None)
     axes.plot(*zip(*points, strict=True), "o-", label="tried")
     for x, y in zip(values, metrics, strict=True):
         if y is None:
             axes.axvline(x, linestyle=":", color="gray", label="failed")
-    axes.plot(values[best : best + 1], metrics[best : best + 1], "D", color="black", label="chosen")
+    axes.plot(*best, "D", color="black", label="chosen")
     handles = {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     axes.legend(handles.values(), handles.keys())
 
