@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scd_lightning import distributed, preemption
 from scd_lightning.callbacks.save_state import SaveState
 from scd_lightning.checkpoints.resume_state import ResumeState, SavedState
+from scd_lightning.checkpoints.store import MANIFEST, CheckpointStore
 from scd_lightning.errors import ConfigError, StoreError
 from scd_lightning.models.spec import require_at_least
 from scd_lightning.pipeline.costs import Meter
@@ -72,7 +73,7 @@ class Resumption:
             every_steps=job.resume.every_steps,
             every_seconds=None if minutes is None else 60 * minutes,
             total_steps=total_steps,
-            about=lambda: {"costs": meter.read()},
+            about=lambda: {"costs": meter.read(), "kept": self._kept()},
         )
 
     @property
@@ -83,6 +84,8 @@ class Resumption:
     def _find(self) -> SavedState | None:
         try:
             saved = self._state.find()
+            if saved is not None:
+                self._check_kept(saved)
         except StoreError as error:
             say(f"  The state that an interrupted run has saved can't be used, so this stage starts over: {error}")
             self._state.give_up()
@@ -93,3 +96,17 @@ class Resumption:
             self._state.put_back(saved)
             self._meter.add(about["costs"])
         return saved
+
+    def _kept(self) -> dict[str, list[int]]:
+        """Steps of the checkpoints that the training has left so far, by their folder's name."""
+        folders = [path.parent for path in self._state.folder.glob(f"*/{MANIFEST}")]
+        return {folder.name: [entry.step for entry in CheckpointStore(folder).entries] for folder in folders}
+
+    def _check_kept(self, saved: SavedState) -> None:
+        """Reads the checkpoints that were there with a state: the training may not look at them before its end."""
+        for name, steps in saved.about["kept"].items():
+            folder = (saved.path.parent if name in self._state.replaced else self._state.folder) / name
+            store = CheckpointStore(folder)
+            store.verify()
+            if not set(steps) <= {entry.step for entry in store.entries}:
+                raise StoreError("Checkpoints of an interrupted training are missing", where=folder)
