@@ -2,13 +2,15 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from scd_lightning import launch, ranks
+from scd_lightning import command_line, launch, preemption, ranks
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,3 +73,54 @@ def test_a_good_run_exits_with_0_and_forgets_an_earlier_failure(run_py, tmp_path
     assert code == 0
     assert not (tmp_path / "run" / ranks.FAILURE).exists()
     assert "report: run/report.html" in out.replace(os.fspath(tmp_path) + "/", "")
+
+
+@pytest.mark.parametrize("sweep", [(), ("-m", "hydra.sweep.dir=sweep")])
+def test_a_signal_ends_a_run_or_a_whole_sweep_with_a_code_of_its_own(run_py, tmp_path, monkeypatch, sweep):
+    begun = []
+
+    def end(job, steps, leads):
+        begun.append(job.seed)
+        signal.raise_signal(signal.SIGUSR2)
+
+    monkeypatch.setattr("scd_lightning.pipeline.partial_report.partial_report", end)
+    code, _, error = run_py("seed=0,1" if sweep else "seed=0", "resume.exit_code=99", "hydra.run.dir=run", *sweep)
+    assert code == 99
+    assert error.strip() == command_line.PREEMPTED.format("SIGUSR2")
+    assert begun == [0]
+    run = json.loads((tmp_path / ("sweep/0" if sweep else "run") / "run.json").read_text())
+    assert (run["finished"], run["ended"]) == (None, "SIGUSR2")
+    assert not list(tmp_path.rglob(ranks.FAILURE))
+
+
+def test_ctrl_c_ends_a_run_with_its_own_code(run_py, tmp_path, monkeypatch):
+    def end(job, steps, leads):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("scd_lightning.pipeline.partial_report.partial_report", end)
+    code, _, error = run_py("hydra.run.dir=run")
+    assert code == 130
+    assert error.strip() == command_line.INTERRUPTED
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["ended"] == "SIGINT"
+
+
+def test_a_signal_that_can_not_be_handled_is_a_mistake_in_the_input(run_py):
+    code, _, error = run_py("resume.signals=[SIGKILL]", "hydra.run.dir=run")
+    assert code == 2
+    assert "resume.signals" in error
+
+
+def test_what_a_signal_has_led_to_is_not_told_as_an_error(run_py, monkeypatch):
+    """As where the connection to another process, which the signal has ended already, is lost."""
+
+    @contextmanager
+    def end(job, steps, leads):
+        with preemption.deferred():
+            signal.raise_signal(signal.SIGTERM)
+            raise RuntimeError("[gloo/transport/tcp/pair.cc:550] Connection closed by peer [127.0.0.1]:3821")
+        yield
+
+    monkeypatch.setattr("scd_lightning.pipeline.partial_report.partial_report", end)
+    code, _, error = run_py("hydra.run.dir=run")
+    assert code == 75
+    assert error.strip() == command_line.PREEMPTED.format("SIGTERM")
