@@ -14,7 +14,7 @@ from hydra.utils import get_object
 
 from scd_lightning.errors import ConfigError
 
-_OWN = ("callbacks", "data", "loggers", "losses", "models.spec", "schedules")
+_OWN: tuple[str, ...] = ("callbacks", "data", "loggers", "losses", "models.spec", "schedules")
 _OWN += ("pipeline.job", "pipeline.resume", "pipeline.strategies", "pipeline.trainer")
 _LIGHTNING = ("callbacks", "loggers", "plugins", "profilers", "strategies")
 # Parts of packages and not whole ones: torch.load, torch.hub and the like run code that comes with a file.

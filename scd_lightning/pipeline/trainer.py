@@ -1,5 +1,6 @@
 """Lightning trainers for the stages: what users set once, and what the method fixes."""
 
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -177,6 +178,8 @@ class TrainerFactory:
         """The model cut over the processes, where the strategy is such a one and there are several; all call it."""
         if not (self.shards and distributed.active()):
             return model
+        # Sharded models are in cycles of references: those of earlier stages are in memory until someone looks.
+        gc.collect()
         on_gpu = self.options.get("accelerator") != "cpu" and torch.cuda.is_available()
         return shard(model, process_mesh("cuda" if on_gpu else "cpu"))
 
