@@ -115,6 +115,14 @@ class DyingJob(Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class FailingRank(Callback):
+    """Raises in process 1 of a student's training alone."""
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
+        if trainer.global_rank == 1 and trainer.global_step == 3 and "student" in pl_module.spec.name:
+            raise ValueError("a defect in one process")
+
+
 class Poison(Callback):
     """Has a student know a token as NaN, so that its numbers go wrong on the samples that hold it."""
 
@@ -263,7 +271,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts run.py with small sizes as a process of its own; the store is the test's own."""
     started = []
 
-    def call(*arguments: str) -> subprocess.Popen[str]:
+    def call(*arguments: str, torchrun: Sequence[str] = ()) -> subprocess.Popen[str]:
         environment = os.environ | {
             "OMP_NUM_THREADS": "1",
             "OMP_WAIT_POLICY": "PASSIVE",
@@ -273,7 +281,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
         # Hydra takes overrides in one piece only, so flags come first.
         flags = [argument for argument in arguments if argument.startswith("-")]
         overrides = [argument for argument in arguments if argument not in flags]
-        line = [sys.executable, str(ROOT / "run.py"), *flags, *small(overrides), *overrides]
+        launcher = ["-m", "torch.distributed.run", *torchrun] if torchrun else []
+        line = [sys.executable, *launcher, str(ROOT / "run.py"), *flags, *small(overrides), *overrides]
         pipe = subprocess.PIPE
         started.append(subprocess.Popen(line, env=environment, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True))
         return started[-1]

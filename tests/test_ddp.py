@@ -1,13 +1,19 @@
 """The command line as users type it, on one process and on two; tests/pipeline compares them in one process, faster."""
 
 import json
+import os
 import signal
+import socket
+import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
+
+from scd_lightning import preemption
 
 pytestmark = pytest.mark.slow
 
@@ -97,9 +103,10 @@ def test_two_runs_side_by_side_share_the_work(command, tmp_path):
     assert any("Waiting for" in output and str(tmp_path) in output for output in outputs)
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+def wait_for(what: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    end = time.monotonic() + 120
     while not what():
+        assert process is None or process.poll() is None
         assert time.monotonic() < end
         time.sleep(0.1)
 
@@ -131,12 +138,130 @@ def test_a_killed_parent_takes_its_ranks_along(start, command, tmp_path):
     assert not list((tmp_path / "store").glob("*.partial"))
 
 
-def test_a_dead_rank_ends_the_job(command, tmp_path):
-    dying = "+callbacks.dying={_target_: conftest.DyingRank, _partial_: true}"
-    done = command("trainer=ddp_cpu", "method=td", f"hydra.run.dir={tmp_path / 'run'}", dying, check=False)
+@pytest.mark.parametrize(
+    ("callback", "said"),
+    [
+        ("DyingRank", "RankDied: Process 1 of 2 was ended by SIGKILL"),
+        ("FailingRank", "ValueError: a defect in one process"),
+    ],
+)
+def test_a_rank_that_fails_ends_the_job_and_its_error_is_told_once(command, tmp_path, callback, said):
+    run = tmp_path / "run"
+    failing = f"+callbacks.failing={{_target_: conftest.{callback}, _partial_: true}}"
+    done = command("trainer=ddp_cpu", "method=td", f"hydra.run.dir={run}", failing, check=False)
+    failed_at = min(read(path)["at"] for path in run.glob("failures/rank-*.json"))
+    assert time.time() - failed_at < 60
     assert done.returncode == 1
+    assert done.stderr.count(said) == 1
+    # The other process's lost connection, and whatever a launcher would say.
+    assert "Connection closed" not in done.stderr
+    assert "torch.distributed.run" not in done.stderr
+    assert read(run / "failure.json")["type"] == said.partition(":")[0]
     assert artifacts(tmp_path / "store") == {"teacher": 1, "tokenizer": 1}
     # The teacher was whole, and is found; the rest is made now.
-    command("trainer=ddp_cpu", "method=td", f"hydra.run.dir={tmp_path / 'run'}")
-    costs = read(tmp_path / "run" / "costs.json")
+    command("trainer=ddp_cpu", "method=td", f"hydra.run.dir={run}")
+    costs = read(run / "costs.json")
     assert [costs[stage]["reused"] for stage in ("teacher_sft", "student_sft", "distill")] == [True, False, False]
+    assert not (run / "failures").exists()
+
+
+@pytest.mark.parametrize("to", ["parent", "rank"])
+def test_a_signal_ends_all_ranks_and_the_same_command_goes_on(start, command, tmp_path, to):
+    run = tmp_path / "run"
+    arguments = ("trainer=ddp_cpu", "method=td", f"hydra.run.dir={run}", "budget.stage_epochs=30")
+    parent = start(*arguments, "resume.exit_code=85")
+    wait_for(lambda: bool(list((tmp_path / "store").glob("student-*.partial/weights/checkpoint-*"))), parent)
+    target = parent.pid if to == "parent" else psutil.Process(parent.pid).children()[-1].pid
+    os.kill(target, signal.SIGUSR1)
+    _, error = parent.communicate(timeout=60)
+    assert parent.returncode == 85
+    assert f"Ended by {'SIGUSR1' if to == 'parent' else 'a signal'}" in error
+    assert "Traceback" not in error
+    assert not processes(run)
+    assert not (run / "failure.json").exists()
+    assert read(run / "run.json")["ended"] == ("SIGUSR1" if to == "parent" else preemption.ANOTHER)
+
+    done = command(*arguments)
+    assert "goes on after optimizer step" in done.stdout
+    assert "ended" not in read(run / "run.json")
+
+
+def nodes(start, run: Path, *arguments: str) -> list[subprocess.CompletedProcess[str]]:
+    """Two machines with a process each, here on one: what the user's own torchrun does."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = []
+    for node in range(2):
+        where = f"--nnodes=2 --nproc-per-node=1 --master-addr=127.0.0.1 --master-port={port} --node-rank={node}"
+        sizes = ("trainer=ddp_cpu", "trainer.devices=1", "trainer.num_nodes=2", f"hydra.run.dir={run}")
+        started.append(start(*sizes, *arguments, torchrun=where.split()))
+    done = []
+    for process in started:
+        out, error = process.communicate(timeout=200)
+        done.append(subprocess.CompletedProcess("", process.returncode, out, error))
+    return done
+
+
+def test_two_machines_do_what_two_devices_do(start, command, tmp_path):
+    done = nodes(start, tmp_path / "nodes", "method=td")
+    assert [each.returncode for each in done] == [0, 0], done[0].stderr + done[1].stderr
+    assert "report:" in done[0].stdout
+    assert not done[1].stdout
+    command("trainer=ddp_cpu", "method=td", f"hydra.run.dir={tmp_path / 'run'}", f"paths.store={tmp_path / 'other'}")
+    for name in ("results.json", "schedule.json", "student/model.safetensors"):
+        assert (tmp_path / "nodes" / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
+
+
+def test_of_two_machines_the_one_that_fails_tells(start, tmp_path):
+    failing = "+callbacks.failing={_target_: conftest.FailingRank, _partial_: true}"
+    done = nodes(start, tmp_path / "run", "method=td", failing)
+    assert 0 not in [each.returncode for each in done]
+    assert "ValueError: a defect in one process" in done[1].stderr
+    assert "RuntimeError" not in done[0].stderr
+    assert "a defect" not in done[0].stderr
+    assert read(tmp_path / "run" / "failure.json")["type"] == "ValueError"
+
+
+def test_a_signal_to_two_machines_ends_them_and_the_same_commands_go_on(start, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "60")
+    run, found = tmp_path / "run", []
+
+    def end_both() -> None:
+        wait_for(lambda: bool(list((tmp_path / "store").glob("student-*.partial/weights/checkpoint-*"))))
+        for process in psutil.process_iter(["cmdline"]):
+            line = process.info["cmdline"] or []
+            if "torch.distributed.run" in line and f"hydra.run.dir={run}" in line:
+                found.append(process)
+                process.send_signal(signal.SIGTERM)
+
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(end_both)
+        done = nodes(start, run, "method=td", "budget.stage_epochs=30")
+        ending.result()
+    assert len(found) == 2
+    assert 0 not in [each.returncode for each in done]
+    assert not (run / "failure.json").exists()
+    assert read(run / "run.json")["ended"] in ("SIGTERM", preemption.ANOTHER)
+
+    done = nodes(start, run, "method=td", "budget.stage_epochs=30")
+    assert [each.returncode for each in done] == [0, 0], done[0].stderr + done[1].stderr
+    assert "goes on after optimizer step" in done[0].stdout
+
+
+def test_submitit_s_signal_saves_and_queues_the_job_again(start, tmp_path):
+    sweep = tmp_path / "sweep"
+    arguments = ("method=td", "budget.stage_epochs=30", f"hydra.sweep.dir={sweep}", "hydra/launcher=submitit_local")
+    parent = start("-m", "trainer=ddp_cpu", *arguments)
+    wait_for(lambda: bool(list((tmp_path / "store").glob("student-*.partial/weights/checkpoint-*"))), parent)
+    (job,) = [
+        process
+        for process in psutil.Process(parent.pid).children(recursive=True)
+        if "submitit.core._submit" in process.cmdline()
+    ]
+    job.send_signal(signal.SIGUSR2)
+    _, error = parent.communicate(timeout=120)
+    assert parent.returncode == 0, error
+    assert (sweep / "0" / "results.json").is_file()
+    said = "".join(path.read_text() for path in sweep.rglob("*_log.out"))
+    assert "goes on after optimizer step" in said
