@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.checkpoints.manifest import fsync, read_json, sha256_file, write_json
+from scd_lightning.checkpoints.manifest import fsync, read_sealed, sha256_file, write_sealed
 from scd_lightning.errors import StoreError
 
 # Within the folder of the artifact that is being made.
@@ -55,7 +55,7 @@ class ResumeState:
         """
         if not (self.root / STATE).is_file():
             return None
-        about = read_json(self.root / STATE)
+        about = read_sealed(self.root / STATE)
         try:
             path, digest = self.root / about["folder"] / _CONTENT, about["sha256"]
             same = about["versions"] == self.versions
@@ -101,7 +101,7 @@ class ResumeState:
                 _link(self.folder / name, path.parent / name)
         fsync(path)
         content = {**about, "saved": time.strftime("%Y-%m-%d %H:%M:%S"), "versions": self.versions}
-        write_json(self.root / STATE, content | {"folder": path.parent.name, "sha256": sha256_file(path)})
+        write_sealed(self.root / STATE, content | {"folder": path.parent.name, "sha256": sha256_file(path)})
         for other in self.root.glob("step-*"):
             if other != path.parent:
                 shutil.rmtree(other, ignore_errors=True)
