@@ -194,10 +194,10 @@ def raise_error(run_dir: Path, exit_codes: Sequence[int | None], preempted: int)
     silent = [rank for rank, code in enumerate(exit_codes) if code not in (0, preempted) and rank not in told]
     if causes:
         raise causes[0].error or RankFailed(causes[0])
-    ended_by_signal = preempted in exit_codes or preemption.requested() is not None
-    if silent and not ended_by_signal:
+    # Before the code of one that a signal has ended: where another died, that signal was its parent's.
+    if silent and preemption.requested() is None:
         raise _died(silent[0], exit_codes)
-    if ended_by_signal:
+    if preempted in exit_codes or preemption.requested() is not None:
         preemption.end()
     raise RankFailed(failures[0])
 

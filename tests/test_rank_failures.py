@@ -46,6 +46,11 @@ def test_a_process_that_left_no_error_is_named(tmp_path, code, said):
         ranks.raise_error(tmp_path, [1, code], preempted=75)
 
 
+def test_a_process_that_was_ended_because_another_died_is_no_end_by_a_signal(tmp_path):
+    with pytest.raises(ranks.RankDied, match="Process 1 of 2 was ended by SIGKILL"):
+        ranks.raise_error(tmp_path, [75, -9], preempted=75)
+
+
 def test_a_lost_connection_alone_is_told(tmp_path):
     record(tmp_path, 0, LOST[0])
     with pytest.raises(ranks.RankFailed, match="Connection closed"):
