@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -113,12 +112,10 @@ def test_a_signal_that_can_not_be_handled_is_a_mistake_in_the_input(run_py):
 def test_what_a_signal_has_led_to_is_not_told_as_an_error(run_py, monkeypatch):
     """As where the connection to another process, which the signal has ended already, is lost."""
 
-    @contextmanager
     def end(job, steps, leads):
         with preemption.deferred():
             signal.raise_signal(signal.SIGTERM)
             raise RuntimeError("[gloo/transport/tcp/pair.cc:550] Connection closed by peer [127.0.0.1]:3821")
-        yield
 
     monkeypatch.setattr("scd_lightning.pipeline.partial_report.partial_report", end)
     code, _, error = run_py("hydra.run.dir=run")
