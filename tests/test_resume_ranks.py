@@ -62,7 +62,7 @@ def outcome(job):
     prepare(job)
     found = {step.name: job.store.find(step.key) for step in plan(job)}
     assert all(found.values())
-    weights = {}
+    weights: dict[tuple[str, str], np.ndarray] = {}
     for name in ("anchor", "student"):
         for file in sorted((found[name].folder / WEIGHTS).glob("*.safetensors")):
             weights |= {(name, key): value.numpy() for key, value in load_file(file).items()}

@@ -224,7 +224,7 @@ def _generators() -> dict[str, Any]:
     kind, keys, *rest = np.random.get_state(legacy=True)
     found = {
         "python": random.getstate(),
-        "numpy": (kind, keys.tolist(), *rest),
+        "numpy": (kind, np.asarray(keys).tolist(), *rest),
         "torch": torch.get_rng_state(),
     }
     if torch.cuda.is_initialized():

@@ -24,7 +24,7 @@ def read_sums(metrics: Mapping[str, Metric]) -> list[Sums]:
     Each process's own, since sums put together in another order would be rounded otherwise.
     """
     own = {
-        name: {state: value.detach().cpu() for state, value in metric.metric_state.items()}
+        name: {state: value.detach().cpu() for state, value in _tensors(metric).items()}
         for name, metric in metrics.items()
     }
     return distributed.gather_lists([own])
@@ -38,8 +38,12 @@ def write_sums(metrics: Mapping[str, Metric], parts: list[Sums]) -> None:
     elif rank > 0:
         parts = []
     for name, metric in metrics.items():
-        for state, value in metric.metric_state.items():
+        for state, value in _tensors(metric).items():
             value.copy_(sum((part[name][state] for part in parts), torch.zeros_like(value, device="cpu")))
+
+
+def _tensors(metric: Metric) -> dict[str, Tensor]:
+    return {state: value for state, value in metric.metric_state.items() if isinstance(value, Tensor)}
 
 
 def convert_micro_batches(loops: dict[str, Any], now: int, then: int) -> None:

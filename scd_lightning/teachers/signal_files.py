@@ -135,7 +135,7 @@ class _Rows:
         self._written: dict[tuple[int, int], int] = {}
 
     def write(self, row: int, values: np.ndarray) -> None:
-        rest = memoryview(np.ascontiguousarray(values)).cast("B")
+        rest = np.ascontiguousarray(values).data.cast("B")
         place = self._first + row * self._bytes
         if distributed.active():
             self._written[place, len(rest)] = zlib.crc32(rest)

@@ -18,7 +18,8 @@ class Recorded(ResumeState):
 
     def __init__(self, folder, clock=None, cost=0.0, failing=()) -> None:
         super().__init__(folder)
-        self.steps, self.clock, self.cost, self.failing = [], clock or SimpleNamespace(now=0.0), cost, failing
+        self.steps: list[int] = []
+        self.clock, self.cost, self.failing = clock or SimpleNamespace(now=0.0), cost, failing
 
     def begin(self, step):
         if step in self.failing:
@@ -72,7 +73,8 @@ def test_saves_by_steps(make_module, tmp_path, every, expected):
     ],
 )
 def test_saves_by_time_but_never_for_long(make_module, tmp_path, monkeypatch, every_seconds, cost, expected):
-    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
     monkeypatch.setattr(save_state, "time", clock)
     state = Recorded(tmp_path, clock, cost)
     train(make_module(), make(state, every_seconds=every_seconds), Clock(clock, 10.0))
@@ -112,7 +114,9 @@ def test_frozen_weights_are_left_out(make_module, tmp_path):
     module = make_module("student.lora.r=2")
     state = Recorded(tmp_path)
     train(module, make(state, every_steps=6), epochs=1)
-    content = torch.load(state.find().path, weights_only=True)
+    found = state.find()
+    assert found is not None
+    content = torch.load(found.path, weights_only=True)
     trained = {name for name, value in module.named_parameters() if value.requires_grad}
     assert set(content["state_dict"]) == trained
     assert len(trained) < len(dict(module.named_parameters()))

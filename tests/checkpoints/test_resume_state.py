@@ -57,7 +57,9 @@ def test_a_state_from_before_there_was_one(tmp_path):
     state = ResumeState(tmp_path, ["weights"])
     save(state, 1)
     (tmp_path / "weights").mkdir()
-    state.put_back(state.find())
+    found = state.find()
+    assert found is not None
+    state.put_back(found)
     assert not (tmp_path / "weights").exists()
 
 

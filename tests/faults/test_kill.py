@@ -96,7 +96,8 @@ class Pipeline:
         """The most steps that an attempt made again which the one before had made."""
         files = [self.folder / f"steps-{number}" for number in range(self.attempts)]
         made = [[line.split() for line in file.read_text().splitlines()] if file.exists() else [] for file in files]
-        worst, latest = 0, {}
+        latest: dict[str, int] = {}
+        worst = 0
         for steps in made:
             first = {stage: int(step) for stage, step in reversed(steps)}
             worst = max([worst, *(latest.get(stage, 0) - step + 1 for stage, step in first.items() if stage in latest)])
