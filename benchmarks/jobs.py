@@ -17,8 +17,8 @@ from scd_lightning.losses.weighting import AdaptiveWeight, ConstantWeight
 from scd_lightning.models.spec import AnchorSpec, StudentSpec, TeacherSpec
 from scd_lightning.pipeline.artifacts import Artifact, ArtifactKey, ArtifactStore
 from scd_lightning.pipeline.job import Budget, Job, Method
-from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
 from scd_lightning.pipeline.resume import ResumeSettings
+from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
 from scd_lightning.pipeline.trainer import TrainerFactory
 from scd_lightning.pipeline.training import TRAIN_LOSSES
 from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, SingleBest

@@ -57,13 +57,12 @@ def test_ctrl_c_is_watched_always():
 
 
 def test_a_signal_waits_until_the_training_ends_itself():
-    with ends(Preempted, match="SIGUSR1"), preemption.watch(["SIGTERM", "SIGUSR1"]):
-        with preemption.deferred():
-            assert preemption.requested() is None
-            send("SIGUSR1")
-            send("SIGTERM")
-            assert preemption.requested() == "SIGUSR1"
-            preemption.end()
+    with ends(Preempted, match="SIGUSR1"), preemption.watch(["SIGTERM", "SIGUSR1"]), preemption.deferred():
+        assert preemption.requested() is None
+        send("SIGUSR1")
+        send("SIGTERM")
+        assert preemption.requested() == "SIGUSR1"
+        preemption.end()
 
 
 def test_what_nobody_has_ended_ends_with_the_outermost_deferral():
