@@ -196,12 +196,12 @@ def check_digest(path: Path, expected: str) -> None:
     try:
         digest = known_digest(path)
     except FileNotFoundError as error:
-        raise StoreError("A file of a checkpoint is missing", where=path, remedy=_MADE_ANEW) from error
+        raise StoreError("A file of the store is missing", where=path, remedy=_MADE_ANEW) from error
     except OSError as error:
-        raise StoreError("A file of a checkpoint can't be read", where=path, got=error, remedy=_MADE_ANEW) from error
+        raise StoreError("A file of the store can't be read", where=path, got=error, remedy=_MADE_ANEW) from error
     if digest != expected:
         raise StoreError(
-            "A checkpoint's digest does not match: the file is damaged or was changed",
+            "A file's digest does not match: it is damaged or was changed",
             where=path,
             got=digest,
             expected=expected,

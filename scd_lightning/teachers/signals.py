@@ -142,11 +142,11 @@ class SignalStore:
         """Whether signals are there, with files of the sizes and shapes that their manifest names."""
         return (folder / MANIFEST).exists() and self._damage(folder, whole=False) is None
 
-    def _sound(self, folder: Path) -> bool:
-        """Whether signals are there and every byte is what it was; says so where it is not. Reads files once."""
+    def _sound(self, folder: Path, *, tell: bool = False) -> bool:
+        """Whether signals are there and every byte is what it was, which may be said. Reads files once."""
         if not (folder / MANIFEST).exists():
             return False
-        if (damage := self._damage(folder, whole=True)) is not None:
+        if (damage := self._damage(folder, whole=True)) is not None and tell:
             say(f"  the store's {folder.name} are damaged and count as missing: {damage}")
         return damage is None
 
@@ -227,7 +227,7 @@ class SignalStore:
             lock.acquire(timeout=5)
         except Timeout:
             return "wait"
-        return "ready" if self._sound(folder) else "compute"
+        return "ready" if self._sound(folder, tell=True) else "compute"
 
 
 def _compute(

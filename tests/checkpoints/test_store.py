@@ -224,7 +224,7 @@ class TestDamage:
         expected = f"Where: {root / file}. Got: {digest}. Expected: "
         model = Model(seed=1)
         before = snapshot(model)
-        with pytest.raises(StoreError, match="^A checkpoint's digest does not match: the file is damaged") as error:
+        with pytest.raises(StoreError, match="^A file's digest does not match: it is damaged") as error:
             filled[0].load_into(model, 1)
         assert expected in str(error.value)
         with pytest.raises(StoreError, match="digest does not match") as error:
@@ -235,7 +235,7 @@ class TestDamage:
     def test_verify_and_load_name_a_missing_file(self, filled, root, file):
         (root / file).unlink()
         message = (
-            f"A file of a checkpoint is missing. Where: {root / file}. Remedy: delete its folder, so that it is made"
+            f"A file of the store is missing. Where: {root / file}. Remedy: delete its folder, so that it is made"
         )
         with pytest.raises(StoreError) as error:
             filled[0].verify()

@@ -56,3 +56,23 @@ def test_a_damaged_store(together, whole, ledger, tmp_path, capsys):
         for run in together("scd_aw", "scd_aw"):
             whole.same(run)
         attempt.lost = "what was damaged, made anew"
+
+
+@pytest.mark.slow
+def test_several_processes_on_a_damaged_store(command, ledger, tmp_path):
+    """Process 0 decides for all, on behalf of a parent that has looked before."""
+    options = ("method=scd_aw", "trainer=ddp_cpu")
+    command(*options, "hydra.run.dir=first")
+    for path in [*(tmp_path / "store").glob("student-*"), *(tmp_path / "store").glob("evaluation-*")]:
+        shutil.rmtree(path)
+    for pattern in ("teacher-*/trajectory/checkpoint-4.safetensors", "signals/*/hidden.npy", "tokenizer-*/*.json"):
+        path = sorted((tmp_path / "store").glob(pattern))[-1]
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+    with ledger.attempt("a damaged store under two processes") as attempt:
+        done = command(*options, "hydra.run.dir=second")
+        assert [done.stdout.count(f"{name} damaged and") for name in ("is", "are")] == [2, 1]
+        for name in ("results.json", "student/model.safetensors"):
+            assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+        attempt.lost = "what was damaged, made anew"

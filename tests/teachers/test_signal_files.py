@@ -1,5 +1,9 @@
 """Signals' files while they are written, and against damage."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,18 +16,22 @@ from scd_lightning.teachers.signal_files import SignalFiles
 from scd_lightning.teachers.signals import SignalStore
 
 
+@dataclass
+class Sources:
+    """Makes sources that know of no other's work but the store's."""
+
+    root: Path
+    make: Callable[[], CachedSource]
+
+    def __call__(self):
+        return self.make()
+
+
 @pytest.fixture
 def source(helpers, make_teacher):
-    """Makes sources that know of no other's work but the store's."""
     made = make_teacher()
-
-    def make():
-        return CachedSource(
-            made.store, SignalStore(made.root, "32-true"), helpers.sample_set(), made.live, torch.device("cpu")
-        )
-
-    make.root = made.root
-    return make
+    store, samples, cpu = SignalStore(made.root, "32-true"), helpers.sample_set(), torch.device("cpu")
+    return Sources(made.root, lambda: CachedSource(made.store, store, samples, made.live, cpu))
 
 
 def write(folder, helpers):
@@ -106,9 +114,8 @@ def test_one_changed_bit_is_noticed_and_said(helpers, source, file, capsys):
     assert again.counts.forward_samples == 11
     assert path.read_bytes() == whole
     assert torch.equal(again.hidden(batch), before)
-    said = [line for line in capsys.readouterr().out.splitlines() if "damaged" in line]
-    assert said
-    assert path.name in said[0]
+    [said] = [line for line in capsys.readouterr().out.splitlines() if "damaged" in line]
+    assert path.name in said
 
 
 def test_signals_are_read_for_their_checksum_once(source, monkeypatch):
