@@ -232,5 +232,7 @@ def _command(job: "Job") -> list[str]:
 
 
 def _environment(job: "Job", busy: set[str]) -> dict[str, str]:
-    threads = max(1, (os.cpu_count() or 1) // job.trainer.devices)
+    # The cores that this process may use: a cluster gives a job some of a machine's.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = max(1, cores // job.trainer.devices)
     return {"OMP_NUM_THREADS": str(threads), **os.environ, WORKER: "1", _LEFT_OUT: ",".join(sorted(busy))}
