@@ -30,6 +30,7 @@ from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import Artifacts, execute, plan
 from scd_lightning.quiet import quiet
+from tests.ledger import ledger, pytest_terminal_summary  # noqa: F401 - what pytest finds here, all tests have
 
 ROOT = Path(__file__).parent.parent
 # Models this small gain nothing from a second thread, and forked processes could not use it.

@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from filelock import FileLock
 
-from scd_lightning.data.loading import fixed_batches, SlotLoader
+from scd_lightning.data.loading import SlotLoader, fixed_batches
 from scd_lightning.errors import StoreError
 from scd_lightning.teachers.cached import CachedSource
 from scd_lightning.teachers.signals import SignalStore
