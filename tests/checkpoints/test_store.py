@@ -234,9 +234,7 @@ class TestDamage:
 
     def test_verify_and_load_name_a_missing_file(self, filled, root, file):
         (root / file).unlink()
-        message = (
-            f"A file of the store is missing. Where: {root / file}. Remedy: delete its folder, so that it is made"
-        )
+        message = f"A file of the store is missing. Where: {root / file}. Remedy: delete its folder, so that it is made"
         with pytest.raises(StoreError) as error:
             filled[0].verify()
         assert str(error.value).startswith(message)
