@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 from lightning import LightningModule, Trainer
-from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from scd_lightning import distributed, preemption
+from scd_lightning.callbacks.state_io import StateIO
 from scd_lightning.checkpoints.resume_state import ResumeState
 from scd_lightning.errors import StoreError
 from scd_lightning.progress import say
@@ -56,7 +56,7 @@ class SaveState(Checkpoint):
     ) -> None:
         self.state, self.every_steps, self.every_seconds = state, every_steps, every_seconds
         self.total_steps, self.about = total_steps, about
-        self._io = _StateIO()
+        self._io = StateIO(state.root)
         self._rng: list[dict[str, Any]] = []
         self._vote = distributed.Vote()
         self._ends_at_once = ExitStack()
@@ -80,10 +80,19 @@ class SaveState(Checkpoint):
         """Takes them back, the generators once the training starts."""
         self._rng, self.saves, self.seconds = (state_dict[name] for name in ("rng", "saves", "seconds"))
 
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Adds whether a callback, such as one for early stopping, has ended the training."""
+        checkpoint["should_stop"] = trainer.should_stop
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Likewise."""
+        trainer.should_stop = checkpoint["should_stop"]
+
     # When.
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Has states written and read in this package's way."""
+        self._io.others = trainer.strategy.checkpoint_io
         trainer.strategy.checkpoint_io = self._io
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -105,7 +114,9 @@ class SaveState(Checkpoint):
             self._deferring = True
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Looks whether to save, after each optimizer step but an epoch's last: what follows that is no place to start.
+        """Looks whether to save, after each optimizer step but those before a validation or an epoch's end.
+
+        What follows these is no place to start: Lightning would take it for done.
 
         Several processes hear a step later what all of them wanted, so that none waits for an answer.
         """
@@ -114,7 +125,7 @@ class SaveState(Checkpoint):
             return
         self._seen = step
         wanted = self._vote.ask(self._wishes(step))
-        if not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+        if _next_is_a_batch(trainer):
             self._follow(trainer, *wanted)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -179,6 +190,7 @@ class SaveState(Checkpoint):
                 raise self._io.error
             self.state.commit(path, where | {"curve": _curve(trainer.lightning_module)} | dict(self.about()))
         except (OSError, StoreError) as error:
+            self.state.tidy()
             self._warn(error)
 
     def _warn(self, error: Exception) -> None:
@@ -186,37 +198,18 @@ class SaveState(Checkpoint):
         say(f"  The state of this training can't be saved, the one before stays, and it goes on: {error}")
 
 
+def _next_is_a_batch(trainer: Trainer) -> bool:
+    """Whether an epoch goes on with its next batch, and is neither validated first nor over."""
+    loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
+    assert fetcher is not None
+    over = loop.batch_progress.is_last_batch or trainer.should_stop or trainer.global_step == trainer.max_steps
+    return not over and not loop._should_check_val_fx(fetcher)
+
+
 def _curve(module: LightningModule) -> list[dict[str, Any]]:
     """The training's curve so far, for a report of an unfinished one; JSON knows finite numbers only."""
     points: list[dict[str, Any]] = getattr(module, "curve", [])
     return [{name: each for name, each in point.items() if each is None or math.isfinite(each)} for point in points]
-
-
-class _StateIO(CheckpointIO):
-    """Writes straight to the disk, where Lightning would hold all of it in memory once more; reads tensors only.
-
-    Attributes:
-        error: What went wrong with the last save: raised, it would leave the other processes waiting.
-    """
-
-    def __init__(self) -> None:
-        self.error: OSError | None = None
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Writes a state."""
-        self.error = None
-        try:
-            torch.save(checkpoint, path)
-        except (OSError, RuntimeError) as error:  # torch's writer reports a full disk as the latter.
-            self.error = OSError(str(error))
-
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Reads a state; no pickled code is run."""
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        return state
-
-    def remove_checkpoint(self, path: Any) -> None:
-        """Nothing of Lightning's removes a state."""
 
 
 def _generators() -> dict[str, Any]:

@@ -78,9 +78,12 @@ class ResumeState:
     def begin(self, step: int) -> Path:
         """Makes room for a new state and returns where its file has to be written.
 
+        What a killed save has left goes first: on a disk that is nearly full it would stand in the way.
+
         Raises:
             OSError: The folder can't be made.
         """
+        self.tidy()
         folder = self.root / f"step-{step}-{uuid.uuid4().hex[:8]}"
         folder.mkdir(parents=True)
         return folder / _CONTENT
@@ -102,9 +105,19 @@ class ResumeState:
         fsync(path)
         content = {**about, "saved": time.strftime("%Y-%m-%d %H:%M:%S"), "versions": self.versions}
         write_sealed(self.root / STATE, content | {"folder": path.parent.name, "sha256": sha256_file(path)})
-        for other in self.root.glob("step-*"):
-            if other != path.parent:
-                shutil.rmtree(other, ignore_errors=True)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Removes all states but the one to go on from; none as long as that can't be told."""
+        current = None
+        if (self.root / STATE).is_file():
+            try:
+                current = read_sealed(self.root / STATE)["folder"]
+            except (StoreError, KeyError):
+                return
+        for folder in self.root.glob("step-*"):
+            if folder.name != current:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def give_up(self) -> None:
         """Removes whatever was saved, and what the training had made."""

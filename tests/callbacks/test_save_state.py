@@ -108,6 +108,7 @@ def test_a_write_that_fails_leaves_the_state_before(make_module, tmp_path, monke
     assert found is not None
     assert found.about["step"] == 2
     assert "file write failed" in capsys.readouterr().out
+    assert list((tmp_path / RESUME).glob("step-*")) == [found.path.parent]
 
 
 def test_frozen_weights_are_left_out(make_module, tmp_path):

@@ -37,6 +37,19 @@ def test_a_save_that_was_begun_changes_nothing(state):
     assert len(list(state.root.iterdir())) == 2
 
 
+def test_what_a_save_has_left_takes_no_room(state):
+    save(state, 3)
+    state.begin(4).write_bytes(b"killed in the middle")
+    state.begin(5)
+    assert sorted(path.name[:6] for path in state.root.glob("step-*")) == ["step-3", "step-5"]
+    state.tidy()
+    assert [path.name[:6] for path in state.root.glob("step-*")] == ["step-3"]
+    # Nothing is removed while it can't be told what is to stay.
+    (state.root / STATE).write_text("{")
+    state.tidy()
+    assert [path.name[:6] for path in state.root.glob("step-*")] == ["step-3"]
+
+
 def test_replaced_folders_are_put_back(state, tmp_path):
     save(state, 1)
     first = (tmp_path / "weights" / "best").stat().st_ino
