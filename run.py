@@ -35,11 +35,12 @@ if __name__ == "__main__":
     except preemption.Preempted as error:
         print(f"\n{command_line.PREEMPTED.format(error.signal)}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except OSError as error:
-        # Hydra makes the run's folder before anything of ours has started.
-        if launch.started:
+    except (OSError, ValueError) as error:
+        # Hydra composes and makes the run's folder before anything of ours has started.
+        if launch.started or isinstance(error, ValueError) and launch.conclude_sweep is not None:
             raise
-        print(f"ConfigError: {command_line.unusable_folder(error)}", file=sys.stderr)
+        explain = command_line.unusable_folder if isinstance(error, OSError) else command_line.explain
+        print(f"ConfigError: {explain(error)}", file=sys.stderr)
         sys.exit(2)
     except Exception as error:
         if launch.conclude_sweep is None or not launch.conclude_sweep(error):

@@ -2,7 +2,7 @@
 
 import inspect
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from scd_lightning.errors import ConfigError
@@ -91,4 +91,6 @@ def _describe(hint: Any) -> str:
         return " or ".join(_describe(each) for each in get_args(hint))
     if get_origin(hint) is Literal:
         return " or ".join(map(str, get_args(hint)))
+    if get_origin(hint) in (list, Sequence):
+        return f"a list of {_describe(get_args(hint)[0])}"
     return "null" if hint is type(None) else getattr(hint, "__name__", str(hint)) if not get_args(hint) else str(hint)

@@ -70,7 +70,10 @@ def job_command() -> str:
     hydra = HydraConfig.get()
     script = Path(sys.argv[0]).name
     if hydra.mode == RunMode.MULTIRUN:
-        return shlex.join(["python", script, *hydra.overrides.task])
+        overrides = list(hydra.overrides.task)
+        # A search is a sweep by itself.
+        single = ["hydra.mode=RUN"] if any(each.startswith("hparams_search=") for each in overrides) else []
+        return shlex.join(["python", script, *overrides, *single])
     return shlex.join(["python", script, *sys.argv[1:]])
 
 

@@ -47,6 +47,13 @@ def build_job(cfg: DictConfig, run_dir: Path, *, locking: bool = True) -> Job:
     allowed = check_allowed(settings["allowed_targets"])
     names = (*GROUPS, *PARTS)
     for name in names:  # All before any: a part that is refused has nothing made before it.
+        if not isinstance(settings[name], dict):
+            raise ConfigError(
+                "A part of the configuration is replaced by a single value",
+                where=name,
+                got="null" if settings[name] is None else settings[name],
+                expected=f"settings of it, as {name}.<setting>=<value>",
+            )
         check_calls(settings[name], name, allowed)
     parts = {name: _build(settings[name], name) for name in names}
     return Job(

@@ -8,7 +8,15 @@ from scd_lightning.errors import ConfigError
 
 
 class Thing:
-    def __init__(self, size: int, share: float = 0.5, *, kind: Literal["a", "b"] = "a", made: "Thing | None" = None):
+    def __init__(
+        self,
+        size: int,
+        share: float = 0.5,
+        *,
+        kind: Literal["a", "b"] = "a",
+        made: "Thing | None" = None,
+        parts: Sequence[str] = (),
+    ):
         pass
 
 
@@ -57,10 +65,11 @@ def test_fits(value, hint, expected):
     ("arguments", "partial", "message"),
     [
         ({}, False, "missing a required argument: 'size'.*Where: student"),
-        ({"size": 1, "sise": 2}, False, "unexpected keyword argument 'sise'.*Expected: size, share, kind, made"),
+        ({"size": 1, "sise": 2}, False, "unexpected keyword argument 'sise'.*Expected: size, share, kind, made, parts"),
         ({"sise": 2}, True, "unexpected keyword argument 'sise'"),
         ({"size": "two"}, False, r"wrong type. Where: student.size. Got: 'two'. Expected: int\."),
         ({"size": 1, "kind": "c"}, False, r"Where: student.kind. Got: 'c'. Expected: a or b\."),
+        ({"size": 1, "parts": "c"}, False, r"Where: student.parts. Got: 'c'. Expected: a list of str\."),
         ({"size": 1, "made": "c"}, False, r"Where: student.made. Got: 'c'. Expected: Thing or null\."),
     ],
 )

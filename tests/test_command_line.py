@@ -14,6 +14,7 @@ MISTAKES = {
     "teacher.lr=1": r"did you mean teacher\.optimizer\.lr or ",
     "tsk=ner": r"no setting tsk \(did you mean task\?\)",
     "task=nre": r"The group task has no option nre \(did you mean nrner or ner\?\).*Expected: task= .*qa",
+    "budget=null": r"can't be used \(Config group override must be a string or a list\. Got NoneType\)",
     "budget=x": r"The group budget has no option x\. .*Expected: budget= default",
     "budget.stages=[": r"An override can't be read\. Where: budget\.stages=\[",
     "logger=csv,wandb": r"add --multirun",

@@ -103,10 +103,22 @@ def test_ctrl_c_ends_a_run_with_its_own_code(run_py, tmp_path, monkeypatch):
     assert json.loads((tmp_path / "run" / "run.json").read_text())["ended"] == "SIGINT"
 
 
-def test_a_signal_that_can_not_be_handled_is_a_mistake_in_the_input(run_py):
-    code, _, error = run_py("resume.signals=[SIGKILL]", "hydra.run.dir=run")
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("resume.signals=[SIGKILL]", ["resume.signals", "SIGTERM"]),
+        ("resume.signals=null", ["resume.signals", "Expected: a list of str."]),
+        ("resume.every_minutes=-1", ["resume.every_minutes", "Expected: minutes from 0"]),
+        ("resume.exit_code=0", ["resume.exit_code", "Expected: 1 to 255"]),
+        ("resume=null", ["Where: resume. Got: null. Expected: settings of it, as resume.<setting>=<value>."]),
+    ],
+)
+def test_settings_of_resuming_that_can_not_be_used(run_py, override, parts):
+    code, _, error = run_py(override, "hydra.run.dir=run")
     assert code == 2
-    assert "resume.signals" in error
+    assert "Traceback" not in error
+    for part in parts:
+        assert part in error
 
 
 def test_what_a_signal_has_led_to_is_not_told_as_an_error(run_py, monkeypatch):

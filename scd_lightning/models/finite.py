@@ -117,12 +117,15 @@ def explain(
     named = trouble.culprits or trouble.samples
     places = [_place(data.samples["train"][i]) for i in named[:_NAMED]]
     more = [f"and {len(named) - _NAMED} more"] if len(named) > _NAMED else []
-    of = f"{len(trouble.culprits)} of its {len(trouble.samples)} samples" if trouble.culprits else "none of its samples"
-    what = "loss is no finite number" if trouble.culprits else "gradients are no finite numbers"
+    if trouble.culprits:
+        what = "loss is no finite number"
+        of = f"not finite in {len(trouble.culprits)} of its {len(trouble.samples)} samples"
+    else:
+        what, of = "gradients are no finite numbers", "finite losses in all of its samples"
     return NotFinite(
         f"The {what} any more, and nothing that came of it was kept",
         where=f"{where}, optimizer step {trouble.step + 1}",
-        got=f"not finite in {of}: {', '.join(places + more)}",
+        got=f"{of}: {', '.join(places + more)}",
         expected="finite numbers",
         remedy=_remedy(trouble, role, rate, precision),
     )

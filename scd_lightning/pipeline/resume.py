@@ -40,11 +40,21 @@ class ResumeSettings:
         if self.every_steps is not None:
             require_at_least(1, **{"resume.every_steps": self.every_steps})
         if self.every_minutes is not None and not 0 <= self.every_minutes < float("inf"):
-            raise ConfigError("Saves need some time between them", where="resume.every_minutes", got=self.every_minutes)
+            raise ConfigError(
+                "Saves need some time between them",
+                where="resume.every_minutes",
+                got=self.every_minutes,
+                expected="minutes from 0, or null for no saves by time",
+            )
         for name in self.signals:
             preemption.number(name)
         if type(self.exit_code) is not int or not 1 <= self.exit_code <= 255:
-            raise ConfigError("An exit code can't be this", where="resume.exit_code", got=self.exit_code)
+            raise ConfigError(
+                "A run that is to go on can't end with this code",
+                where="resume.exit_code",
+                got=self.exit_code,
+                expected="1 to 255: 0 would say that it is finished",
+            )
 
 
 class Resumption:
@@ -92,7 +102,9 @@ class Resumption:
             return None
         if saved is not None:
             about = saved.about
-            say(f"  goes on after optimizer step {about['step']} of {about['total_steps']}, saved {about['saved']}")
+            kind = self._state.folder.name.partition("-")[0]
+            place = f"{about['step']} of {about['total_steps']}, saved {about['saved']}"
+            say(f"  the {kind} goes on after optimizer step {place}")
             self._state.put_back(saved)
             self._meter.add(about["costs"])
         return saved

@@ -66,7 +66,7 @@ class TrainerFactory:
                 "There are fewer GPUs than the job wants",
                 where="trainer.devices",
                 got=f"{self.devices} devices, {gpus} GPUs",
-                remedy="lower trainer.devices, or take trainer=cpu or trainer=ddp_cpu",
+                remedy="lower trainer.devices, or take trainer=cpu, trainer=ddp_cpu or trainer=fsdp_cpu",
             )
         if self.num_nodes > 1 and not launched:
             raise ConfigError(

@@ -86,7 +86,7 @@ DATA: Any = SimpleNamespace(
         (
             Trouble(6, [3, 4], []),
             "16-mixed",
-            ["The gradients are", "none of its samples: row-3", "float16"],
+            ["The gradients are", "finite losses in all of its samples: row-3", "float16"],
             ["loss is"],
         ),
         (Trouble(2, list(range(12)), list(range(12))), "32-true", ["row-7", "and 4 more"], ["row-8", "these samples"]),
