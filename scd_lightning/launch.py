@@ -89,7 +89,7 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
     if leads and _in_sweep():
         console.print(job_title(), soft_wrap=True)
     rank = ranks.is_rank()
-    job = build_job(cfg, run_dir, locking=not rank)
+    job = build_job(cfg, run_dir, locking=not ranks.has_parent())
     watch = preemption.watch(job.resume.signals, job.resume.exit_code)
     with watch, explained({"the run's folder": run_dir, "the store": job.store.root}), endings.signals_first():
         _run_job(cfg, job, rank=rank, leads=leads)

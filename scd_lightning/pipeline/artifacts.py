@@ -21,6 +21,9 @@ from scd_lightning.store.integrity import read_manifest, write_manifest
 from scd_lightning.store.layout import MANIFEST, PARTIAL, PINNED, lock_path, unwritable
 from scd_lightning.store.registry import Registration
 
+# Seconds after which processes that wait for a lock hear of one another.
+_ROUND = 5
+
 
 @dataclass(frozen=True)
 class ArtifactKey:
@@ -73,7 +76,7 @@ class ArtifactStore:
     Args:
         root: The store's folder.
         run: Name of this run, which others that wait are told.
-        locking: Whether to lock; off in the processes of a distributed job, whose parent holds the locks.
+        locking: Whether to lock; off in processes whose parent holds the locks.
 
     Attributes:
         made: Folders of the artifacts that this run made, itself or by its processes.
@@ -149,7 +152,7 @@ class ArtifactStore:
         self.use([key])
         if (found := self._find_together(key, whole=whole)) is not None:
             return found
-        with self.lock(key) if self.locking else _unlocked():
+        with self._lock_together(key) if self.locking else _unlocked():
             if (found := self._find_together(key, whole=whole)) is not None:
                 return found
             return self._build(key, build)
@@ -190,19 +193,43 @@ class ArtifactStore:
         finally:
             lock.release()
 
+    @contextmanager
+    def _lock_together(self, key: ArtifactKey) -> Iterator[None]:
+        """Like `lock`, for all processes of a job: process 0 holds it.
+
+        The others hear of it in short rounds, so that no collective operation runs into its time-out.
+        """
+        lock: FileLock | None = None
+        try:
+            while not distributed.from_first_rank(lock is not None):
+                lock = self._wait_for(key, _ROUND if distributed.active() else -1) if distributed.rank() == 0 else None
+            yield
+        finally:
+            if lock is not None:
+                lock.release()
+
     def acquire(self, key: ArtifactKey) -> FileLock:
         """Like `lock`, for callers that release it themselves."""
-        lock = self.try_acquire(key)
-        if lock is None:
-            path = lock_path(self.root, key.folder)
-            say(f"Waiting for {_owner(_note(path))}, which makes the same {key.kind} ({key.folder})")
-            lock = FileLock(path)
-            lock.acquire()
-            self._sign(path)
+        lock = self._wait_for(key, -1)
+        assert lock is not None
         return lock
 
-    def try_acquire(self, key: ArtifactKey) -> FileLock | None:
-        """Like `acquire`, but does not wait: None where another run makes the artifact."""
+    def _wait_for(self, key: ArtifactKey, seconds: float) -> FileLock | None:
+        """The lock, or None if it is not free within this time; says once for whom one waits."""
+        lock = self.try_acquire(key)
+        if lock is None:
+            owner = _owner(_note(lock_path(self.root, key.folder)))
+            self._tell(f"Waiting for {owner}, which makes the same {key.kind} ({key.folder})")
+            lock = self.try_acquire(key, seconds)
+        return lock
+
+    def try_acquire(self, key: ArtifactKey, seconds: float = 0) -> FileLock | None:
+        """Like `acquire`, but does not wait for long: None where another run makes the artifact.
+
+        Args:
+            key: What is to be made.
+            seconds: How long to wait; -1 for as long as it takes.
+        """
         path = lock_path(self.root, key.folder)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -210,7 +237,7 @@ class ArtifactStore:
             raise unwritable(self.root, error) from error
         lock = FileLock(path)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=seconds)
         except Timeout:
             return None
         self._sign(path)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from scd_lightning import distributed
+from scd_lightning.pipeline import artifacts
 from scd_lightning.pipeline.artifacts import ArtifactKey, ArtifactStore
 
 KEY = ArtifactKey("anchor", {"seed": 0})
@@ -41,6 +43,10 @@ def make_and_die(root: Path, moment: str) -> None:
     if moment == "renaming":
         Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment,method-assign]
     ArtifactStore(root, "killed").make(KEY, build)
+
+
+def together(folder: Path) -> tuple[dict, dict]:
+    return outcome(folder) if distributed.rank() == 0 else ({}, {})
 
 
 def forbidden(folder: Path) -> tuple[dict, dict]:
@@ -79,6 +85,26 @@ def test_second_process_waits_and_says_for_whom(tmp_path, capfd):
     assert said.count("Waiting for") == 1
     assert f"Waiting for outputs/first (process {first.pid} on " in said
     assert KEY.folder in said
+
+
+def test_processes_of_one_job_wait_together(tmp_path, in_two_processes, monkeypatch, capfd):
+    monkeypatch.setattr(artifacts, "_ROUND", 0.1)
+    note, started = tmp_path / "builders", fork.Event()
+    first = fork.Process(target=make_slowly, args=(tmp_path, "outputs/first", note, started, 2.0))
+    first.start()
+    assert started.wait(20)
+
+    def wait() -> None:
+        assert ArtifactStore(tmp_path, "outputs/second").make(KEY, forbidden).reused
+
+    assert in_two_processes(wait) == [0, 0]
+    assert first.exitcode is None or first.exitcode == 0
+    assert capfd.readouterr().out.count("Waiting for outputs/first") == 1
+    # One of them makes what nobody makes, and the lock is free afterwards.
+    other = ArtifactKey("anchor", {"seed": 1})
+    assert in_two_processes(lambda: [ArtifactStore(tmp_path, "second").make(other, together)]) == [0, 0]
+    ArtifactStore(tmp_path, "third").acquire(other).release()
+    first.join(30)
 
 
 @pytest.mark.parametrize("moment", ["building", "renaming"])
