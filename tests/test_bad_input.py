@@ -302,11 +302,11 @@ def test_finished_work_survives_bad_input_and_damage_is_seen(run_py, command, fo
     assert contents(store) == before
 
     checkpoint = sorted(store.glob("teacher-*/trajectory/checkpoint-*.safetensors"))[0]
-    damaged = bytearray(checkpoint.read_bytes())
-    damaged[-1] ^= 1
-    checkpoint.write_bytes(damaged)
-    before = contents(store)
-    done = command("method=td", "hydra.run.dir=third", check=False)
-    assert done.returncode == 2
-    has(paragraph(done.stderr), "StoreError", str(checkpoint.name))
-    assert {file: digest for file, digest in contents(store).items() if file in before} == before
+    whole = checkpoint.read_bytes()
+    checkpoint.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    done = command("method=td", "hydra.run.dir=third")
+    has(done.stdout, f"the store's {checkpoint.parent.parent.name} is damaged", checkpoint.name)
+    assert checkpoint.read_bytes() == whole
+    # All else but what making it has cost.
+    now = contents(store)
+    assert {file for file in before if file.name != "artifact.json" and now[file] != before[file]} == set()
