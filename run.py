@@ -39,8 +39,8 @@ if __name__ == "__main__":
         # Hydra composes and makes the run's folder before anything of ours has started.
         if launch.started or isinstance(error, ValueError) and launch.conclude_sweep is not None:
             raise
-        explain = command_line.unusable_folder if isinstance(error, OSError) else command_line.explain
-        print(f"ConfigError: {explain(error)}", file=sys.stderr)
+        mistake = command_line.unusable_folder(error) if isinstance(error, OSError) else command_line.explain(error)
+        print(f"ConfigError: {mistake}", file=sys.stderr)
         sys.exit(2)
     except Exception as error:
         if launch.conclude_sweep is None or not launch.conclude_sweep(error):

@@ -11,7 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from scd_lightning import preemption, ranks, search, smoke
-from scd_lightning.errors import ConfigError, StoreError
+from scd_lightning.errors import ConfigError, StoreError, interrupted
 
 if TYPE_CHECKING:
     from scd_lightning.loggers.base import JobLoggers
@@ -25,6 +25,8 @@ RUN = "run.json"
 exit_code = 0
 # Whether a job got as far as `launch`: what goes wrong before is Hydra's, such as a folder that it can't make.
 started = False
+# Whether a signal has ended a job of this process, which joblib would give others.
+stopped = False
 # Set while a sweep is running: tells what its jobs found where the launcher breaks off, and whether that was all.
 conclude_sweep: Callable[[Exception], bool] | None = None
 
@@ -38,8 +40,10 @@ def launch(cfg: DictConfig) -> float | None:
     Returns:
         What Hydra's sweeper is to make as high as it can: of a job of a search its validation metric, else None.
     """
-    global started
+    global started, stopped
     started = True
+    if stopped:
+        return None
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     if ranks.tells():
         _forget_failures(run_dir)
@@ -50,6 +54,10 @@ def launch(cfg: DictConfig) -> float | None:
 
         if ranks.is_rank():
             endings.end_as_rank(run_dir, error)
+        if _side_by_side() and (isinstance(error, preemption.Preempted) or interrupted(error)):
+            # Joblib would kill the other jobs, which are saving; the sweep's own process knows of the signal.
+            stopped = True
+            return None
         if isinstance(error, Exception):
             endings.note(run_dir, error)
         # A defect shows its traceback; a sweep goes on after it, as after any error.
@@ -74,6 +82,10 @@ def set_exit_code(code: int) -> None:
 
 def _in_sweep() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def _side_by_side() -> bool:
+    return _in_sweep() and "joblib" in HydraConfig.get().launcher._target_
 
 
 def _run(cfg: DictConfig, run_dir: Path) -> None:

@@ -48,6 +48,7 @@ class _Watch:
 
     Attributes:
         previous: The handlers that were there before; what is watched.
+        blocked: Those of them that were held back before: see `side_by_side.saving`.
         requested: The first signal that arrived.
         depth: How many `deferred` blocks are open.
         ended: When `end` was last called.
@@ -56,6 +57,7 @@ class _Watch:
     def __init__(self, numbers: Sequence[int], exit_code: int) -> None:
         self.exit_code = exit_code
         self.previous: dict[int, _Handler] = {number: signal.getsignal(number) for number in numbers}
+        self.blocked = signal.pthread_sigmask(signal.SIG_BLOCK, []) & set(numbers)
         self.requested: signal.Signals | None = None
         self.depth = 0
         self.ended: float | None = None
@@ -63,11 +65,16 @@ class _Watch:
     def install(self) -> None:
         for number in self.previous:
             signal.signal(number, self._handle)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self.blocked)
 
     def put_back(self) -> None:
         for number, handler in self.previous.items():
             # None: a handler from outside Python, which can't be put back.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def hold_back(self) -> None:
+        """Blocks again what was blocked before."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, self.blocked)
 
     def forget(self) -> None:
         """In a forked process, such as a data loader's: what a signal means is its parent's matter."""
@@ -136,6 +143,7 @@ def watch(signals: Sequence[str], exit_code: int = EXIT_CODE) -> Iterator[None]:
         _watch.install()
         yield
     finally:
+        _watch.hold_back()
         _watch.put_back()
         _watch = None
 

@@ -12,7 +12,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig
 
-from scd_lightning import errors, launch, ranks, search
+from scd_lightning import errors, launch, preemption, ranks, search, side_by_side
 from scd_lightning.command_line import swept_keys
 from scd_lightning.errors import ConfigError, ScdError
 
@@ -37,6 +37,8 @@ class SweepEnd(Callback):
         """Notes the command line: a launcher runs the jobs in processes that have others."""
         self._argv = [os.path.abspath(sys.argv[0]), *sys.argv[1:]]
         launch.conclude_sweep = partial(self._break_off, Path(config.hydra.sweep.dir))
+        if "joblib" in config.hydra.launcher._target_:
+            _save_at_signals(config)
 
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **kwargs: Any) -> None:
         """Gives the job's process the command line of the sweep, and its lines a name where they may get mixed."""
@@ -131,6 +133,16 @@ class SearchSummary(SweepEnd):
         console.print(show_search(found), crop=False)
         say(f"search: {folder / 'search.json'}")
         return [each for each in found.failures if found.chosen is None or each.type != "NotFinite"]
+
+
+def _save_at_signals(config: DictConfig) -> None:
+    from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
+
+    try:
+        names = [preemption.number(name).name for name in config.resume.signals]
+        side_by_side.wrap(JoblibLauncher, names, int(config.resume.exit_code))
+    except (AttributeError, TypeError, ValueError, ScdError):
+        return  # Of settings that can't be used, each job tells.
 
 
 def _searched(sweeper: DictConfig) -> list[str]:
