@@ -148,7 +148,7 @@ def scan(root: Path) -> Inventory:
             checkpoints.setdefault(digest, []).append(entry)
     signals = [_signals(path, checkpoints) for path in _folders(root / SIGNALS) if SIGNALS_NAME.fullmatch(path.name)]
     finished = sorted([*artifacts, *signals], key=lambda entry: (entry.kind, entry.made))
-    return Inventory(root, (*finished, *_rest(root)), records)
+    return Inventory(root, (*finished, *_rest(root, records)), records)
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -156,8 +156,12 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _artifact(path: Path, records: tuple[RunRecord, ...]) -> Entry:
-    runs = tuple(record for record in records if path.name in record.artifacts)
-    return Entry(path.name, path.name.partition("-")[0], path, _manifest(path / MANIFEST), runs)
+    kind = path.name.partition("-")[0]
+    return Entry(path.name, kind, path, _manifest(path / MANIFEST), _users(path.name, records))
+
+
+def _users(name: str, records: tuple[RunRecord, ...]) -> tuple[RunRecord, ...]:
+    return tuple(record for record in records if name in record.artifacts)
 
 
 def _signals(path: Path, checkpoints: Mapping[str, list[Entry]]) -> Entry:
@@ -170,11 +174,11 @@ def _signals(path: Path, checkpoints: Mapping[str, list[Entry]]) -> Entry:
     return Entry(path.name, "signals", path, manifest, tuple(runs[key] for key in sorted(runs)), names)
 
 
-def _rest(root: Path) -> Iterator[Entry]:
+def _rest(root: Path, records: tuple[RunRecord, ...]) -> Iterator[Entry]:
     for path in _folders(root):
         name = path.name.removesuffix(PARTIAL)
         if path.name != name and ARTIFACT_NAME.fullmatch(name):
-            yield Entry(name, "partial", path)
+            yield Entry(name, "partial", path, runs=_users(name, records))
     for path in sorted((root / SIGNALS).glob("head-*.safetensors")):
         yield Entry(path.name, "head", path)
     for path in _folders(root / REMOVED):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from scd_lightning.checkpoints.resume_state import RESUME
 from scd_lightning.errors import StoreError
 from scd_lightning.store.inventory import Entry, Inventory, scan
 from scd_lightning.store.layout import REMOVED, is_held, lock_path, store_lock, try_lock, unwritable
@@ -88,12 +89,14 @@ def _reason(entry: Entry, last: set[str]) -> str | None:
     """Why an entry may go, from what is known of it alone; signals follow their teachers."""
     if entry.kind == "removed":
         return "left over by an interrupted removal"
-    if entry.kind == "partial":
+    if entry.kind == "partial" and not (entry.path / RESUME).is_dir():
         return "left unfinished, and nobody is making it"
     if entry.kind in ("head", "signals") or any(run.exists for run in entry.runs):
         return None
     if entry.name in last:
         return None
+    if entry.kind == "partial":
+        return "left unfinished, and the runs that would go on with it are gone"
     return "the runs that used it are gone" if entry.runs else "no run on record used it"
 
 

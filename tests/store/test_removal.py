@@ -111,27 +111,33 @@ def test_gc_lists_exactly_what_nobody_misses(maker):
     kept, gone, lone, pinned, broken = (maker.artifact("anchor", seed) for seed in range(5))
     teacher = maker.artifact("teacher")
     signals, orphan = maker.signals("0-0"), maker.signals("9-9")
-    for name, used in (("kept", (kept, teacher)), ("gone", (gone,))):
-        maker.run(name, *used).__exit__()
-    shutil.rmtree(maker.runs / "gone")
+    used = {"kept": [kept, teacher], "gone": [gone]}
     (maker.root / pinned / PINNED).touch()
     (maker.root / broken / "artifact.json").write_text("{")
     for name in (kept, teacher):  # Names that are there, too.
         (maker.root / f"{name}.partial").mkdir()
     (maker.root / "student-000000000000000000000000.partial").mkdir()
+    # What a run can go on from, and what a run could that is gone.
+    for name, run in (("student-1", "kept"), ("student-2", "gone")):
+        (maker.root / f"{name}{23 * '0'}.partial" / "resume").mkdir(parents=True)
+        used[run].append(name + 23 * "0")
+    for name, artifacts in used.items():
+        maker.run(name, *artifacts).__exit__()
+    shutil.rmtree(maker.runs / "gone")
     (maker.root / "removed" / "anchor-left").mkdir(parents=True)
     (maker.root / "notes of mine").mkdir()
     making = try_lock(lock_path(maker.root, "student-000000000000000000000000"))
     assert making is not None
     reasons = going(maker.root)
-    expected = {gone, lone, broken, f"{kept}.partial", f"{teacher}.partial", "anchor-left", orphan}
+    unfinished = f"student-2{23 * '0'}.partial"
+    expected = {gone, lone, broken, f"{kept}.partial", f"{teacher}.partial", "anchor-left", orphan, unfinished}
     heads = [name for name in reasons if name.startswith("head-")]
     assert set(reasons) == expected | set(heads)
     assert len(heads) == 1
     assert "are gone" in reasons[gone]
     assert "no run on record" in reasons[lone]
     making.release()
-    assert set(going(maker.root, keep_last=1)) == set(going(maker.root)) - {gone}
+    assert set(going(maker.root, keep_last=1)) == set(going(maker.root)) - {gone, unfinished}
     assert not going(maker.root, older_than=1)
     collect(maker.root)
     assert {path.name for path in maker.root.iterdir()} == {
