@@ -12,7 +12,7 @@ from scd_lightning.checkpoints import store
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.predict import PredictionLog
 from scd_lightning.pipeline.prepare import prepare
-from scd_lightning.pipeline.runner import execute, plan
+from scd_lightning.pipeline.runner import Artifacts, execute, plan
 
 # Twelve steps of the teacher, 24 of the anchor, six an epoch.
 RUN = (
@@ -62,10 +62,10 @@ class Keeps(Callback):
         return {"where": Path("here")}
 
 
-def work(job: Job, *callbacks) -> None:
+def work(job: Job, *callbacks) -> Artifacts:
     job.callbacks = list(callbacks)
     prepare(job)
-    execute(job, plan(job))
+    return execute(job, plan(job))
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,12 @@ def test_no_validation_is_left_out(make_job, outcome, options, step, hook):
     work(again, partial(Seen, [], found))
     assert sorted(set(found)) == validations
     assert outcome(again) == outcome(expected)
+
+
+def test_a_stage_may_end_early(make_job):
+    job = make_job("method=td", "budget.stage_epochs=2", prepared=False)
+    made = work(job, partial(EarlyStopping, "train_loss", min_delta=100.0, patience=2, check_on_train_epoch_end=True))
+    assert [stage["epochs"] for stage in made["student"].result["schedule"]] == [[0, 1], [2, 2]]
 
 
 def test_a_training_that_was_stopped_early_stays_so(make_job, monkeypatch):

@@ -102,7 +102,9 @@ class ResumeState:
         for name in self.replaced:
             if (self.folder / name).is_dir():
                 _link(self.folder / name, path.parent / name)
+                fsync(path.parent / name)
         fsync(path)
+        fsync(path.parent)
         content = {**about, "saved": time.strftime("%Y-%m-%d %H:%M:%S"), "versions": self.versions}
         write_sealed(self.root / STATE, content | {"folder": path.parent.name, "sha256": sha256_file(path)})
         self.tidy()

@@ -150,6 +150,7 @@ def _loader(job: Job, indices: Sequence[int]) -> Iterable[Batch]:
 
 def _record(choice: StageChoice, module: Distillation) -> dict[str, Any]:
     first, last = choice.epochs
+    last = min(last, len(module.curve) - 1)  # A callback may have ended the training early.
     means = [module.curve[epoch]["mean_weight"] for epoch in range(first, last + 1)]
     spread = {"mean_weight": sum(means) / len(means), "weights": module.weight_counts[last]}
     return asdict(choice) | {"epochs": [first, last]} | spread
