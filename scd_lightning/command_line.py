@@ -22,6 +22,13 @@ _SWEEP = ("-m", "--multirun")
 # A quotation, whose line breaks belong to it, or else a line break.
 _BREAK = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|\s*\n\s*""")
 _SEE = "`python run.py --help` lists the groups, `python run.py --cfg job` all settings"
+# Options that Hydra's plugins bring, and the extra of this package that installs them.
+_PLUGINS = {
+    "hydra/launcher/joblib": "joblib",
+    "hydra/launcher/submitit_local": "submitit",
+    "hydra/launcher/submitit_slurm": "submitit",
+    "hydra/sweeper/optuna": "optuna",
+}
 PREEMPTED = "Ended by {}. What was trained so far is saved: the same command goes on from there."
 INTERRUPTED = "Interrupted. What is finished is in the store: the same command goes on from there."
 
@@ -84,6 +91,13 @@ def explain(error: Exception) -> ConfigError:
         error: An exception of Hydra or OmegaConf.
     """
     cause = error.__cause__
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file in _PLUGINS:
+        option = str(error.missing_cfg_file)
+        return ConfigError(
+            "A plugin of Hydra's is not installed",
+            where="=".join(option.rsplit("/", 1)),
+            remedy=f"python -m pip install -e '.[{_PLUGINS[option]}]'",
+        )
     if isinstance(error, MissingConfigException) and error.options is not None:
         return _no_option(error)
     if isinstance(error, ConfigCompositionException) and isinstance(cause, OmegaConfBaseException):

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.errors import MissingConfigException
 
-from scd_lightning.command_line import INTERRUPTED, flags_first, one_line
+from scd_lightning.command_line import INTERRUPTED, explain, flags_first, one_line
 
 MISTAKES = {
     "budget.stagse=3": r"no setting budget\.stagse \(did you mean budget\.stages ",
@@ -20,6 +21,11 @@ MISTAKES = {
     "logger=csv,wandb": r"add --multirun",
     "~nothing": r"'nothing' does not exist",
 }
+
+
+def test_a_plugin_that_is_not_installed_is_named_with_its_extra():
+    error = explain(MissingConfigException("Could not load it", "hydra/launcher/submitit_slurm"))
+    assert "Where: hydra/launcher=submitit_slurm. Remedy: python -m pip install -e '.[submitit]'" in str(error)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
