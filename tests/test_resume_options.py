@@ -1,6 +1,7 @@
 """Interrupted trainings go on where they were whatever options and callbacks of Lightning's a user adds."""
 
 import shutil
+import time
 from functools import partial
 from pathlib import Path
 
@@ -136,3 +137,25 @@ def test_checkpoints_that_are_there_need_no_room(make_job, monkeypatch):
     free = shutil.disk_usage(again.store.root)._replace(free=2 * kept[0])
     monkeypatch.setattr(store.shutil, "disk_usage", lambda _: free)
     work(again)
+
+
+def test_an_evaluation_costs_what_it_had_cost_before_too(make_job, monkeypatch):
+    settings = (*RUN, "task.evaluation_batch=4")
+    work(make_job(*settings, "stages=[teacher_sft,student_sft]", run="trained", prepared=False))
+    append, calls = PredictionLog.append, []
+
+    def slow(*arguments) -> None:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise Crash
+        append(*arguments)
+        time.sleep(1)
+
+    monkeypatch.setattr(PredictionLog, "append", slow)
+    with pytest.raises(Crash):
+        work(make_job(*settings, prepared=False))
+    monkeypatch.undo()
+    made = work(make_job(*settings, run="again", prepared=False))
+    # What the second of the two batches has noted; the one that was cut off has not.
+    assert made["evaluation of teacher"].costs["seconds"] > 1
+    assert made["evaluation of teacher"].costs["samples"] == 14

@@ -52,7 +52,7 @@ def evaluate(job: Job, folder: Path, weights: Weights) -> tuple[dict[str, Any], 
         store = CheckpointStore(weights.store)
         store.load_into(model, weights.index)
         digest = store.digest(weights.index)
-    predictions = predict(job, model, "test", folder, digest, answers=True)
+    predictions = predict(job, model, "test", folder, digest, meter, answers=True)
     judged = [_judge(job.data, prediction) for prediction in predictions]
     metric = job.data.build_metric()
     metric.update(judged)

@@ -170,7 +170,7 @@ def import_anchor(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any
     store.load_into(model, 0)
     trainer, module = job.trainer(), _module(job, model, job.student)
     trainer.validate(module, datamodule=job.data, verbose=False)
-    keep_train_losses(job, model, folder)
+    keep_train_losses(job, model, folder, meter)
     reached = {
         f"validation_{name}": float(trainer.callback_metrics[f"validation_{name}"]) for name in ("metric", "loss")
     }

@@ -2,14 +2,16 @@
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from scd_lightning import distributed
 from scd_lightning.checkpoints.resume_state import RESUME
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.predictor import Prediction, Predictor
+from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.job import Job
 from scd_lightning.progress import say, track
 
@@ -21,23 +23,34 @@ class PredictionLog:
         folder: That folder.
         split: The split.
         model: Digest of the weights: predictions of others are not used.
+
+    Attributes:
+        costs: What a stage had cost, as far as was read.
     """
 
     def __init__(self, folder: Path, split: str, model: str) -> None:
         self.root, self.prefix, self.model = folder / RESUME, f"predictions-{split}-", model
+        self.costs: Mapping[str, Any] | None = None
 
     def read(self) -> dict[int, Prediction]:
         """All that is there, by position in the split."""
         found: dict[int, Prediction] = {}
         for path in sorted(self.root.glob(f"{self.prefix}*.jsonl")):
-            found |= _read(path, self.model)
+            for row in _read(path):
+                if row.pop("model") != self.model:
+                    continue
+                if "costs" in row:
+                    self.costs = row["costs"]
+                else:
+                    found[row["index"]] = Prediction(**row)
         return found
 
-    def append(self, predictions: list[Prediction]) -> None:
-        """Adds those of a batch to this process's file."""
+    def append(self, predictions: list[Prediction], costs: Mapping[str, Any] | None = None) -> None:
+        """Adds those of a batch to this process's file, and what the stage has cost so far."""
         path = self.root / f"{self.prefix}{distributed.rank()}.jsonl"
         self.root.mkdir(exist_ok=True)
-        lines = [_line(json.dumps(asdict(each) | {"model": self.model})) for each in predictions]
+        rows = [asdict(each) for each in predictions] + ([] if costs is None else [{"costs": dict(costs)}])
+        lines = [_line(json.dumps(row | {"model": self.model})) for row in rows]
         with path.open("a", encoding="ascii") as file:
             # An empty line in front: what was being written when a process was killed ends there.
             file.write("\n" + "\n".join(lines) + "\n")
@@ -47,18 +60,16 @@ def _line(content: str) -> str:
     return f"{zlib.crc32(content.encode()):08x} {content}"
 
 
-def _read(path: Path, model: str) -> dict[int, Prediction]:
-    found = {}
+def _read(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_text(encoding="ascii", errors="replace").splitlines():
         _, _, content = line.partition(" ")
         if line == _line(content):  # Else it was cut off, or damaged: its sample is predicted again.
-            row = json.loads(content)
-            if row.pop("model") == model:
-                found[row["index"]] = Prediction(**row)
-    return found
+            yield json.loads(content)
 
 
-def predict(job: Job, model: CausalLM, split: str, folder: Path, digest: str, *, answers: bool) -> list[Prediction]:
+def predict(
+    job: Job, model: CausalLM, split: str, folder: Path, digest: str, meter: Meter, *, answers: bool
+) -> list[Prediction]:
     """A model's predictions on a split, in order, on every process.
 
     Args:
@@ -67,16 +78,19 @@ def predict(job: Job, model: CausalLM, split: str, folder: Path, digest: str, *,
         split: "train", "validation" or "test".
         folder: The artifact that is being made of them.
         digest: That of the model's weights.
+        meter: Measures the stage; what it cost before an interruption is added.
         answers: Whether it answers too, or only scores the gold answers.
     """
     log = PredictionLog(folder, split, digest)
     made: Mapping[int, Prediction] = distributed.from_first_rank(log.read() if distributed.rank() == 0 else {})
     if made:
         say(f"  {split} split: goes on after {len(made)} of {len(job.data.samples[split])} samples")
+    if log.costs is not None:
+        meter.add(log.costs)
     new: list[Prediction] = []
 
     def keep(predictions: list[Prediction]) -> None:
-        log.append(predictions)
+        log.append(predictions, meter.read() if distributed.rank() == 0 else None)
         new.extend(predictions)
 
     loader = job.data.evaluation_loader(split, distributed.rank(), distributed.world_size(), done=made)

@@ -29,14 +29,14 @@ def student_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
     """
     meter = Meter()
     module, result, volume = train_student(job, folder, "student_sft", meter, FineTuning)
-    keep_train_losses(job, module.lm, folder)
+    keep_train_losses(job, module.lm, folder, meter)
     return result, meter.read() | volume
 
 
-def keep_train_losses(job: Job, model: CausalLM, folder: Path) -> None:
+def keep_train_losses(job: Job, model: CausalLM, folder: Path, meter: Meter) -> None:
     """Writes an anchor's per-sample losses on the training split, in its order; all processes call it together."""
     digest = CheckpointStore(folder / WEIGHTS).digest(0)
-    losses = [prediction.loss for prediction in predict(job, model, "train", folder, digest, answers=False)]
+    predictions = predict(job, model, "train", folder, digest, meter, answers=False)
     if distributed.rank() == 0:
         dtype = np.float64 if next(model.parameters()).dtype == torch.float64 else np.float32
-        write_npy(folder / TRAIN_LOSSES, np.asarray(losses, dtype))
+        write_npy(folder / TRAIN_LOSSES, np.asarray([each.loss for each in predictions], dtype))

@@ -16,14 +16,17 @@ ROWS = [
 @pytest.fixture
 def log(tmp_path) -> PredictionLog:
     log = PredictionLog(tmp_path, "test", "weights")
-    log.append(ROWS[:1])
-    log.append(ROWS[1:])
+    log.append(ROWS[:1], {"seconds": 1.0})
+    log.append(ROWS[1:], {"seconds": 2.0})
     return log
 
 
 def test_read_as_they_were(log, tmp_path):
     assert log.read() == {row.index: row for row in ROWS}
-    assert PredictionLog(tmp_path, "test", "other weights").read() == {}
+    assert log.costs == {"seconds": 2.0}
+    other = PredictionLog(tmp_path, "test", "other weights")
+    assert other.read() == {}
+    assert other.costs is None
     assert PredictionLog(tmp_path, "train", "weights").read() == {}
 
 
@@ -39,6 +42,6 @@ def test_of_what_is_damaged_nothing_is_taken(log, tmp_path):
         assert found.items() <= {row.index: row for row in ROWS}.items()
         assert len(found) >= 1
     # What was being written when a process was killed does not spoil what is written later.
-    file.write_bytes(content[:-9])
+    file.write_bytes(content[: content.index(b'"index": 2') + 5])
     log.append(ROWS[2:])
     assert log.read() == {row.index: row for row in ROWS}
