@@ -123,7 +123,7 @@ def test_a_killed_job_side_by_side_is_named_and_what_it_left_is_not_taken_for_re
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert "The launcher broke off the sweep. TerminatedWorkerError: " in done.stderr
-    assert "failed: 1 (seed=1): unfinished: It started at " in " ".join(done.stdout.split())
+    assert "unfinished: 1 (seed=1): It started at " in " ".join(done.stdout.split())
     assert (tmp_path / "sweep" / "comparison.html").is_file()
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from scd_lightning.analysis.comparison import Comparison, Row, Setting
 from scd_lightning.analysis.comparison_words import bounds, caption, heading, verdict, warnings
-from scd_lightning.analysis.failures import Failure
+from scd_lightning.analysis.failures import UNFINISHED, Failure
 from scd_lightning.analysis.formatting import number
 from scd_lightning.analysis.sweep import LEAD, VALIDATION
 
@@ -41,8 +41,10 @@ def failure_lines(failures: Sequence[Failure]) -> list[RenderableType]:
     """Gives the runs that did not finish, each with its error and the command that runs it alone."""
     parts: list[RenderableType] = []
     for failure in failures:
-        text = f"failed: {failure.name}: {failure.type}: {shorten(failure.message, LONGEST, placeholder=' …')}"
-        parts.append(Text(text, style="red"))
+        # One that is unfinished may be running.
+        begin = [UNFINISHED, failure.name] if failure.type == UNFINISHED else ["failed", failure.name, failure.type]
+        message = shorten(failure.message, LONGEST, placeholder=" …")
+        parts.append(Text(": ".join([*begin, message]), style="red"))
         if failure.command:
             # In one line however long, to be copied.
             parts.append(Text(f"  alone: {failure.command}", no_wrap=True, overflow="ignore"))

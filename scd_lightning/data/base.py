@@ -275,9 +275,8 @@ class DomainDataModule(LightningDataModule, ABC):
         """
         samples = self.tokenized[split]
         chosen = range(len(samples)) if indices is None else indices
-        return SlotLoader(
-            samples, fixed_batches(samples, chosen, self.evaluation_batch, rank, world_size, done), self._pad_id
-        )
+        batches = fixed_batches(samples, chosen, self.evaluation_batch, rank, world_size, done)
+        return SlotLoader(samples, batches, self._pad_id)
 
     @property
     def _place(self) -> tuple[int, int]:

@@ -121,3 +121,16 @@ def test_failures_are_shown_as_they_are(make_run, tmp_path):
 def test_a_sweep_without_a_finished_run(tmp_path):
     assert "No run finished." in shown(compare([]))
     assert "No run finished." in write_comparison(compare([]), tmp_path).read_text(encoding="utf-8")
+
+
+def test_what_did_not_finish_is_told_at_the_top_and_with_its_reason(make_run, tmp_path):
+    (tmp_path / "failed").mkdir()
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "failed" / "failure.json").write_text(json.dumps({"type": "DataError", "message": "A row lacks x."}))
+    comparison = compare([make_run("run"), tmp_path / "failed", tmp_path / "cut"])
+    page = write_comparison(comparison, tmp_path).read_text()
+    assert '<a href="#unfinished">2 runs</a> that did not finish' in page.partition("<h2>")[0]
+    assert '<h2 id="unfinished">' in page
+    out = shown(comparison)
+    assert "failed: failed: DataError: A row lacks x." in out
+    assert "unfinished: cut: It ended before its first stage, and left no error." in out
