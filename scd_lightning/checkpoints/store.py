@@ -81,6 +81,11 @@ class CheckpointStore:
         """
         return len(self._whole()[1])
 
+    @property
+    def bytes(self) -> int:
+        """Disk space that its checkpoints take, also those that an interrupted training has left."""
+        return sum(path.stat().st_size for path in self.root.glob("*.safetensors"))
+
     def save(
         self, module: nn.Module | Gathered, step: int, metrics: Mapping[str, float], *, keep_frozen: bool = True
     ) -> int:

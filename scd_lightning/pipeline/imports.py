@@ -136,7 +136,8 @@ def import_trajectory(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str,
     # Process 0 reads alone, and so a whole model.
     meter, model = Meter(), job.build(job.teacher, whole=True)
     store, keep_frozen = CheckpointStore(folder / TRAJECTORY), not job.teacher.lora.r
-    check_free_space(job.store.root, required_bytes(model, len(job.trajectory), keep_frozen=keep_frozen))
+    needed = required_bytes(model, len(job.trajectory), keep_frozen=keep_frozen) - store.bytes
+    check_free_space(job.store.root, needed)
 
     def read() -> None:
         receiver = Receiver(model.model, job.trajectory[0].kind, model.vocab_size, "teacher")

@@ -48,9 +48,9 @@ def teacher_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
     steps = kept_steps(total, spec.checkpoints)
     model = job.build(spec)
     store = CheckpointStore(folder / TRAJECTORY)
-    # Without those that an interrupted run has left: they are gone on from, or replaced one by one.
-    there = sum(path.stat().st_size for path in store.root.glob("*.safetensors"))
-    check_free_space(job.store.root, required_bytes(model, spec.checkpoints, keep_frozen=not spec.lora.r) - there)
+    # What an interrupted run has left is gone on from, or replaced one by one.
+    needed = required_bytes(model, spec.checkpoints, keep_frozen=not spec.lora.r) - store.bytes
+    check_free_space(job.store.root, needed)
     module = FineTuning(model, spec, job.data, job.tokenizer, job.objective, stage_steps=total)
     keep = Trajectory(store, steps, keep_frozen=not spec.lora.r)
     resumption = Resumption(job, folder, meter, total)
