@@ -109,9 +109,7 @@ def _show_partial(folder: Path, console: Console) -> None:
 
 
 def _show_search(folder: Path, console: Console) -> None:
-    found = read_json(folder / "search.json", {})
-    searched = dict.fromkeys(name for each in found.get("candidates", []) for name in each["values"])
-    search = summarize(read_trials(folder), list(searched))
+    search = summarize(read_trials(folder), read_json(folder / "search.json", {}).get("searched", []))
     write_search(search, folder)
     console.print(show_search(search), crop=False)
 

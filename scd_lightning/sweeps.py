@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +111,10 @@ class SearchSummary(SweepEnd):
     """After a search: a table of what was tried, and the best of it as an override for other runs."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Takes away what an earlier search has left in the same folder."""
+        """Puts an empty search in place of what an earlier one has left there: one that is cut off is known as such."""
+        from scd_lightning.analysis.search import summarize
+        from scd_lightning.analysis.search_summary import write_search
+
         super().on_multirun_start(config, **kwargs)
         try:
             self._searched = _searched(config.hydra.sweeper)
@@ -121,6 +125,8 @@ class SearchSummary(SweepEnd):
         for name in (search.TRIAL, ranks.FAILURE):
             for path in Path(config.hydra.sweep.dir).glob(f"*/{name}"):
                 path.unlink()
+        with suppress(OSError):  # Hydra will meet it too, and ends the search.
+            write_search(summarize([], self._searched), Path(config.hydra.sweep.dir))
 
     def conclude(self, folder: Path) -> "Sequence[Failure]":
         """Names the best; a training whose numbers went wrong is a bad setting, and no failure of the search."""

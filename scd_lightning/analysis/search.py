@@ -67,12 +67,14 @@ class Search:
         candidates: What was tried, in the order of the jobs.
         chosen: The best of it: highest metric, then lowest loss, then first tried; None where all failed.
         trials: The jobs.
+        searched: The settings that were searched for.
     """
 
     metric_name: str
     candidates: list[Candidate]
     chosen: Candidate | None
     trials: list[Trial]
+    searched: list[str]
 
     @property
     def failures(self) -> list[Failure]:
@@ -91,6 +93,7 @@ class Search:
     def to_dict(self) -> dict[str, Any]:
         """Gives the content of search.json."""
         return {
+            "searched": self.searched,
             "metric": self.metric_name,
             "chosen": self.chosen and self.chosen.values,
             "override": self.chosen and self.chosen.override,
@@ -144,7 +147,7 @@ def summarize(trials: Sequence[Trial], searched: Sequence[str]) -> Search:
     worth = [each for each in candidates if each.metric is not None]
     chosen = max(worth, key=_worth, default=None)
     name = next((trial.metric_name for trial in trials if trial.metric_name), "metric")
-    return Search(name, candidates, chosen, list(trials))
+    return Search(name, candidates, chosen, list(trials), list(searched))
 
 
 def _candidate(values: dict[str, str], trials: Sequence[Trial]) -> Candidate:

@@ -109,3 +109,10 @@ def test_the_report_command_shows_a_search_again(make_search, tmp_path, capsys):
     assert report([str(tmp_path)]) == 0
     assert f"Best on the validation split: {RATE}=1e-3" in capsys.readouterr().out
     assert (tmp_path / "search.json").read_bytes() == before
+
+
+def test_the_report_command_shows_what_a_search_that_was_cut_off_has_tried(make_search, tmp_path, capsys):
+    make_search(("1e-4", 0, 0.5, 1.0), ("1e-3", 0, None, None))
+    write_search(summarize([], [RATE]), tmp_path)  # As at its beginning.
+    assert report([str(tmp_path)]) == 0
+    assert f"Best on the validation split: {RATE}=1e-4" in capsys.readouterr().out
