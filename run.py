@@ -45,4 +45,6 @@ if __name__ == "__main__":
     except Exception as error:
         if launch.conclude_sweep is None or not launch.conclude_sweep(error):
             raise
+    if ranks.is_rank():
+        ranks.end(launch.exit_code)
     sys.exit(launch.exit_code)

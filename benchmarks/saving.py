@@ -16,7 +16,7 @@ _135M = (
     "student.vocab_size=8000",
 )
 # Model -> overrides, training samples and epochs: a few minutes of the default teacher, and of a large model.
-_CASES: dict[str, tuple[tuple[str, ...], int, int]] = {"tiny": ((), 3600, 6), "106M": (_135M, 320, 3)}
+_CASES: dict[str, tuple[tuple[str, ...], int, int]] = {"tiny": ((), 3600, 6), "106M": (_135M, 320, 10)}
 
 
 def measure(settings: Settings) -> list[dict[str, Any]]:

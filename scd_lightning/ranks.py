@@ -89,9 +89,10 @@ def leave() -> None:
 
 
 def end(exit_code: int) -> NoReturn:
-    """Ends a process that failed, or that a signal ends, without waiting for what its libraries would still do.
+    """Ends one of several processes without waiting for what its libraries would still do.
 
-    They would take leave of the other processes, which may be gone.
+    They would take leave of the other processes, which may be gone; and a thread of theirs that still runs, as where
+    models are cut over processes, may abort a process at its end that has done all it should.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -329,8 +329,9 @@ def test_hostile_rows(byte_tokenizer, task, suffix, data):
 @settings(max_examples=223, deadline=None, suppress_health_check=UNHURRIED)
 @given(data=st.data())
 def test_two_thousand_hostile_files(byte_tokenizer, ledger, task, suffix, data):
+    files = data.draw(folders(task, suffix))
     with ledger.attempt("a data set of three mutated files"):
-        check(task, suffix, data.draw(folders(task, suffix)), byte_tokenizer)
+        check(task, suffix, files, byte_tokenizer)
 
 
 @CASES
