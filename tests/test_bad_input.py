@@ -240,7 +240,7 @@ def test_different_tokenizers(refused, tmp_path):
         ("teacher.attention=magic", ["magic"]),
         ("teacher.attention=flex_attention", ["teacher.attention", "needs a GPU", "sdpa or eager"]),
         ("student.keep_layers=1", ["student.keep_layers", "for pretrained models"]),
-        ("student.keep_layers=half", ["student.keep_layers", "'half'", "Expected: int or list"]),
+        ("student.keep_layers=half", ["student.keep_layers", "'half'", "Expected: int or a list of int"]),
         ("teacher.quantization=4bit", ["teacher.quantization", "for pretrained models"]),
         ("teacher.quantization=3bit", ["teacher.quantization", "'3bit'", "8bit or 4bit"]),
         ("student.quantization=8bit", ["student.quantization", "exported whole"]),
