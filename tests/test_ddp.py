@@ -145,7 +145,7 @@ def test_a_killed_parent_takes_its_ranks_along(start, command, tmp_path):
         ("FailingRank", "ValueError: a defect in one process"),
     ],
 )
-def test_a_rank_that_fails_ends_the_job_and_its_error_is_told_once(command, tmp_path, callback, said):
+def test_a_rank_that_fails_ends_the_job_and_its_error_is_told_once(command, tmp_path, ledger, callback, said):
     run = tmp_path / "run"
     failing = f"+callbacks.failing={{_target_: conftest.{callback}, _partial_: true}}"
     done = command("trainer=ddp_cpu", "method=td", f"hydra.run.dir={run}", failing, check=False)
@@ -163,6 +163,8 @@ def test_a_rank_that_fails_ends_the_job_and_its_error_is_told_once(command, tmp_
     costs = read(run / "costs.json")
     assert [costs[stage]["reused"] for stage in ("teacher_sft", "student_sft", "distill")] == [True, False, False]
     assert not (run / "failures").exists()
+    fault = "one of two processes killed" if callback == "DyingRank" else "an error in one of two processes"
+    ledger.record(fault, True, "the steps since the last save")
 
 
 @pytest.mark.parametrize("to", ["parent", "rank"])
