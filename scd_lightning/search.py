@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 
+from scd_lightning.analysis.records import TRIAL
 from scd_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
     from scd_lightning.pipeline.artifacts import Artifact
     from scd_lightning.pipeline.job import Job
-
-# What a job of a search leaves in its folder.
-TRIAL = "trial.json"
 
 
 def is_search() -> bool:
@@ -43,11 +41,11 @@ def begin(job: "Job") -> None:
 def record(job: "Job", made: "Mapping[str, Artifact]") -> None:
     """Notes what a job of a search has reached on the validation split with its best epoch."""
     from scd_lightning.checkpoints.manifest import write_json
+    from scd_lightning.pipeline.summary import validation_metric
 
     student = made.get("student") or made["anchor"]
-    metric = job.data.primary_metric if job.data.validation == "task" else "exact match"
     found = {name: student.result.get(name) for name in ("validation_metric", "validation_loss", "best_epoch")}
-    write_json(job.run_dir / TRIAL, {"metric": metric, **found})
+    write_json(job.run_dir / TRIAL, {"metric": validation_metric(job), **found})
 
 
 def objective(run_dir: Path) -> float:

@@ -13,7 +13,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig
 
-from scd_lightning import errors, launch, preemption, ranks, search, side_by_side
+from scd_lightning import errors, launch, preemption, ranks, side_by_side
 from scd_lightning.command_line import swept_keys
 from scd_lightning.errors import ConfigError, ScdError
 
@@ -112,6 +112,7 @@ class SearchSummary(SweepEnd):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Puts an empty search in place of what an earlier one has left there: one that is cut off is known as such."""
+        from scd_lightning.analysis.records import TRIAL
         from scd_lightning.analysis.search import summarize
         from scd_lightning.analysis.search_summary import write_search
 
@@ -122,7 +123,7 @@ class SearchSummary(SweepEnd):
             print(f"\nConfigError: {error}", file=sys.stderr)
             sys.exit(error.exit_code)
         _hush(config.hydra.sweeper)
-        for name in (search.TRIAL, ranks.FAILURE):
+        for name in (TRIAL, ranks.FAILURE):
             for path in Path(config.hydra.sweep.dir).glob(f"*/{name}"):
                 path.unlink()
         with suppress(OSError):  # Hydra will meet it too, and ends the search.

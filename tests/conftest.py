@@ -248,10 +248,10 @@ def _rank(rank: int, port: int, work: Callable[[], None]) -> None:
 @pytest.fixture(scope="session")
 def in_two_processes() -> Callable[[Callable[[], None]], list[int | None]]:
     """Runs something in two processes, as torch's launcher would start them; returns their exit codes."""
-    if torch.cuda.is_available():
-        pytest.skip("a process that has used a GPU can't be forked; tests/test_ddp.py starts fresh ones")
 
     def call(work: Callable[[], None]) -> list[int | None]:
+        if torch.cuda.is_available():
+            pytest.skip("a process that has used a GPU can't be forked; tests/test_ddp.py starts fresh ones")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

@@ -19,6 +19,8 @@ MODEL_NAMES = {
 RESULTS = "results.json"
 # In its place, what a run that ended early had until then.
 PARTIAL = "partial.json"
+# What a job of a search leaves.
+TRIAL = "trial.json"
 PREDICTORS = ("teacher", "anchor", "student")
 
 

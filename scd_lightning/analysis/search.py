@@ -8,11 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from scd_lightning.analysis.failures import Failure, describe_failures, read_overrides
-from scd_lightning.analysis.records import read_json
+from scd_lightning.analysis.records import TRIAL, read_json
 from scd_lightning.analysis.sweep import find_runs
-
-# What each job of a search leaves in its folder.
-TRIAL = "trial.json"
 
 
 @dataclass(frozen=True)

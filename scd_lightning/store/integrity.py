@@ -7,6 +7,7 @@ from typing import Any
 
 from scd_lightning.checkpoints.manifest import TEMPORARY, check_digest, known_digest, read_sealed, write_sealed
 from scd_lightning.checkpoints.resume_state import RESUME
+from scd_lightning.checkpoints.store import FROZEN
 from scd_lightning.errors import StoreError
 from scd_lightning.store.layout import FILES_MANIFEST, MANIFEST, PINNED
 
@@ -72,18 +73,14 @@ def _files(folder: Path) -> Iterator[Path]:
     """What belongs to an artifact: no state of an interrupted training, no file that a killed process left behind."""
     for path in sorted(folder.rglob("*")):
         top = path.relative_to(folder).parts[0]
-        if path.is_file() and top not in (MANIFEST, PINNED, RESUME) and not _is_temporary(path):
+        if path.is_file() and top not in (MANIFEST, PINNED, RESUME) and not path.match(TEMPORARY):
             yield path
-
-
-def _is_temporary(path: Path) -> bool:
-    return path.match(TEMPORARY)
 
 
 def _of_checkpoints(manifest: Path) -> Iterator[tuple[Path, str]]:
     """The files of a folder of checkpoints with the digests that they were written with."""
     content = read_sealed(manifest)
     if content.get("frozen") is not None:
-        yield manifest.parent / "frozen.safetensors", content["frozen"]
+        yield manifest.parent / FROZEN, content["frozen"]
     for entry in content["entries"]:
         yield manifest.parent / entry["file"], entry["sha256"]

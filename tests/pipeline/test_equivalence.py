@@ -4,17 +4,12 @@ Two processes have the whole model each, or a part of it.
 """
 
 import json
-import multiprocessing
-import os
-import socket
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import pytest
-import torch
-import torch.distributed as dist
 
 from scd_lightning.pipeline.evaluate import PREDICTIONS
 from scd_lightning.pipeline.prepare import prepare
@@ -55,14 +50,14 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def train(make_job_in, read_losses, recorder, tmp_path_factory):
+def train(make_job_in, in_two_processes, read_losses, recorder, tmp_path_factory):
     def call(*overrides: str) -> Trained:
         folder = tmp_path_factory.mktemp("run")
         make = partial(make_job_in(folder), *RUN, *overrides, prepared=False)
         if TWO_PROCESSES & set(overrides):
-            _in_two_processes(make, recorder)
+            assert in_two_processes(partial(_work, make, recorder, locking=False)) == [0, 0]
         else:
-            _work(make, recorder)
+            _work(make, recorder, locking=True)
         job = make()
         prepare(job)
         found = {step.name: job.store.find(step.key) for step in plan(job)}
@@ -75,49 +70,12 @@ def train(make_job_in, read_losses, recorder, tmp_path_factory):
     return call
 
 
-def _work(make, recorder) -> None:
+def _work(make, recorder, *, locking: bool) -> None:
     job = make()
+    job.store.locking = locking
     job.callbacks = [partial(recorder, str(job.run_dir))]
     prepare(job)
     execute(job, plan(job))
-
-
-def _rank(rank: int, port: int, make, recorder) -> None:
-    """A process as torch's launcher would start it."""
-    where: dict[str, object] = {
-        "RANK": rank,
-        "LOCAL_RANK": rank,
-        "WORLD_SIZE": 2,
-        "LOCAL_WORLD_SIZE": 2,
-        "GROUP_RANK": 0,
-    }
-    where |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test"}
-    os.environ.update({name: str(value) for name, value in where.items()})
-    # A forked process has none of its parent's OpenMP threads, and must not wait for them.
-    torch.set_num_threads(1)
-    job = make()
-    job.store.locking = False
-    job.callbacks = [partial(recorder, str(job.run_dir))]
-    dist.init_process_group("gloo")
-    prepare(job)
-    execute(job, plan(job))
-    dist.destroy_process_group()
-
-
-def _in_two_processes(make, recorder) -> None:
-    if torch.cuda.is_available():
-        pytest.skip("a process that has used a GPU can't be forked; tests/test_ddp.py starts fresh ones")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=_rank, args=(rank, port, make, recorder)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(180)
-        process.kill()
-    assert [process.exitcode for process in processes] == [0, 0]
 
 
 @pytest.fixture(scope="module", params=PRECISIONS)
