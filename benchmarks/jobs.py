@@ -16,7 +16,7 @@ from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.weighting import AdaptiveWeight, ConstantWeight
 from scd_lightning.models.spec import AnchorSpec, StudentSpec, TeacherSpec
 from scd_lightning.pipeline.artifacts import Artifact, ArtifactKey, ArtifactStore
-from scd_lightning.pipeline.job import Budget, Job, Method
+from scd_lightning.pipeline.job import Budget, Evaluation, Job, Method
 from scd_lightning.pipeline.resume import ResumeSettings
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
 from scd_lightning.pipeline.trainer import TrainerFactory
@@ -76,6 +76,7 @@ def make_job(plan: Plan, store: Path) -> Job:
         method=_method(plan),
         objective=Objective(forward_kl),
         budget=Budget(plan.stages, plan.stage_epochs, global_batch=case.batch, probe_samples=plan.probe),
+        evaluation=Evaluation(),
         trainer=trainer,
         loggers=(),
         callbacks=(),

@@ -18,7 +18,7 @@ from scd_lightning.targets import check_allowed, find_target
 
 GROUPS = ("task", "teacher", "student", "method", "objective", "budget", "trainer", "logger", "callbacks")
 # Parts that are no groups of options.
-PARTS = ("anchor", "resume")
+PARTS = ("anchor", "evaluate", "resume")
 KEYS = {*GROUPS, *PARTS, "paths", "seed", "stages", "allowed_targets"}
 
 
@@ -64,6 +64,7 @@ def build_job(cfg: DictConfig, run_dir: Path, *, locking: bool = True) -> Job:
         method=parts["method"],
         objective=parts["objective"],
         budget=parts["budget"],
+        evaluation=parts["evaluate"],
         trainer=parts["trainer"],
         loggers=list(parts["logger"].values()),
         callbacks=list(parts["callbacks"].values()),

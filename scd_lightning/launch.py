@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from scd_lightning import preemption, ranks, search, smoke
+from scd_lightning import default_models, preemption, ranks, search, smoke
 from scd_lightning.errors import ConfigError, StoreError, interrupted
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
     from scd_lightning import endings
     from scd_lightning.command_line import job_title
     from scd_lightning.config import build_job
-    from scd_lightning.progress import console
+    from scd_lightning.progress import console, say
     from scd_lightning.quiet import quiet
     from scd_lightning.store.disk import explained
 
@@ -100,6 +100,9 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
     leads = ranks.tells()
     if leads and _in_sweep():
         console.print(job_title(), soft_wrap=True)
+    given, cfg = cfg, default_models.settle_models(cfg, HydraConfig.get().overrides.task)
+    if leads and cfg is not given:
+        say(default_models.FROM_SCRATCH)
     rank = ranks.is_rank()
     job = build_job(cfg, run_dir, locking=not ranks.has_parent())
     watch = preemption.watch(job.resume.signals, job.resume.exit_code)

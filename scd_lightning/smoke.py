@@ -3,8 +3,9 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
+
+from scd_lightning.default_models import compose_job, settle_models
 
 if TYPE_CHECKING:
     from scd_lightning.data.base import DomainDataModule
@@ -32,10 +33,8 @@ def tell_full_costs(job: "Job") -> None:
     from scd_lightning.pipeline.extrapolation import extrapolate, sentence
     from scd_lightning.progress import say
 
-    hydra = HydraConfig.get()
-    # Options of the user's own folders are found through Hydra's own setting.
-    places = [each for each in hydra.overrides.hydra if each.startswith("hydra.searchpath=")]
-    full = compose(hydra.job.config_name, [*places, *(each for each in hydra.overrides.task if each != "debug=smoke")])
+    overrides = [each for each in HydraConfig.get().overrides.task if each != "debug=smoke"]
+    full = settle_models(compose_job(overrides), overrides)
     data = build_task(full)
     data.read()
     small = _volume(job, job.data, job.teacher, job.budget)
@@ -49,8 +48,8 @@ def _volume(job: "Job", data: "DomainDataModule", teacher: Any, budget: Any) -> 
     from scd_lightning.pipeline.extrapolation import Volume
 
     students = dict.fromkeys(("student_sft", "distill"), budget.stages * budget.stage_epochs)
-    train, test = (len(data.samples[split]) for split in ("train", "test"))
+    train, evaluated = (len(data.samples[split]) for split in ("train", job.evaluation.split))
     length = job.data.description["lengths"]["train"]["mean"]
     sizes = {"teacher_sft": job.teacher.batch, **dict.fromkeys(students, job.budget.batch)}
     epoch_steps = {stage: size.expected_batches(train, length) for stage, size in sizes.items()}
-    return Volume(train, test, {"teacher_sft": teacher.epochs, **students}, epoch_steps)
+    return Volume(train, evaluated, {"teacher_sft": teacher.epochs, **students}, epoch_steps)

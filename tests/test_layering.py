@@ -18,6 +18,7 @@ LAYERS = (
         "endings",
         "config",
         "command_line",
+        "default_models",
         "processes",
         "rank_failures",
         "ranks",
@@ -56,6 +57,8 @@ SIDEWAYS = {
     ("schedules", "teachers"),
     ("schedules", "losses"),
     ("launch", "config"),
+    ("launch", "default_models"),
+    ("smoke", "default_models"),
     ("launch", "command_line"),
     ("launch", "ranks"),
     ("launch", "smoke"),
@@ -81,8 +84,8 @@ SIDEWAYS = {
 }
 # The parts that may import a framework.
 ALLOWED = {
-    "hydra": {"launch", "config", "command_line", "ranks", "search", "smoke", "sweeps", "targets"},
-    "omegaconf": {"launch", "config", "command_line", "sweeps"},
+    "hydra": {"launch", "config", "command_line", "default_models", "ranks", "search", "smoke", "sweeps", "targets"},
+    "omegaconf": {"launch", "config", "command_line", "default_models", "sweeps"},
     "lightning": {"pipeline", "callbacks", "models", "data", "loggers"},
     "pytorch_lightning": set(),
     "torch": set(LEVEL) - {"analysis", "command_line", "config", "errors", "progress", "store", "targets"},

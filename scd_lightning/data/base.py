@@ -156,6 +156,7 @@ class DomainDataModule(LightningDataModule, ABC):
         self.description = {
             "name": self.name,
             "source": source.origin,
+            **({"generator": source.generator} if source.generator else {}),
             "split": source.split,
             "overlap": source.overlap,
             "lost": source.lost,

@@ -51,6 +51,13 @@ LANGUAGES = ("en", "ja")
 _JAPANESE_SHARE = 0.2
 
 
+def fixed_wording() -> list[str]:
+    """What the templates say besides their fields."""
+    found = {part[0].strip() for templates, _, _ in _TEMPLATES.values() for text in templates.values()
+             for part in string.Formatter().parse(text)}
+    return sorted(found - {""})
+
+
 def choose_template(kind: str, language: str, override: str | None = None) -> str:
     """The template of a kind of task, or the user's own if it is usable.
 

@@ -14,6 +14,7 @@ from scd_lightning.data.files import parse_cells, read_folder
 from scd_lightning.data.hub import HubSet
 from scd_lightning.data.rows import Row, UniqueIds, make_row
 from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
+from scd_lightning.data.synthetic import DEFAULTS, generate
 from scd_lightning.errors import ConfigError, DataError
 
 _GENERATOR_ARGUMENTS = (*SPLITS, "seed", "label_noise")
@@ -31,6 +32,7 @@ class SourceData:
         overlap: Pair of splits -> samples of the later one that stand in the earlier one too.
         lost: What converters could not carry over -> how often, over all splits.
         origin: Where it comes from, without local paths.
+        generator: Of generated data, which they are: name, settings and seed; else None.
         bad_rows: What was left out, and takes what later steps leave out.
     """
 
@@ -39,6 +41,7 @@ class SourceData:
     overlap: dict[str, int]
     lost: dict[str, int]
     origin: str
+    generator: dict[str, Any] | None
     bad_rows: BadRows
 
 
@@ -115,7 +118,7 @@ class DataSource:
         splits = {split: subsample(whole[split], self.max_samples.get(split), self.split_seed) for split in SPLITS}
         overlap = check_overlap(splits, allowed=self.allow_overlap)
         counted = {what: n for what, n in sorted(lost.items()) if n}
-        return SourceData(splits, rule, overlap, counted, origin, bad_rows)
+        return SourceData(splits, rule, overlap, counted, origin, self._generator(task), bad_rows)
 
     def _find(self, task: str, bad_rows: BadRows) -> tuple[dict[str, list[Row]], str]:
         if self.path is not None:
@@ -146,9 +149,21 @@ class DataSource:
 
         return {split: bad_rows.keep(split, partial(checked, split=split), rows) for split, rows in given.items()}
 
-    def _embedded(self, task: str) -> dict[str, list[Row]]:
-        from scd_lightning.data.synthetic import generate
+    @property
+    def generated(self) -> bool:
+        """Whether the rows are those of the embedded data set."""
+        return self.path is None and self.hub is None
 
+    def _generator(self, task: str) -> dict[str, Any] | None:
+        """What tells one draw of the embedded data set from another, and what they have in common."""
+        if not self.generated:
+            return None
+        settings = DEFAULTS | {name: value for name, value in self.synthetic.items() if name != "seed"}
+        if self.max_samples:
+            settings["max_samples"] = self.max_samples
+        return {"name": f"embedded {task}", "settings": settings, "seed": self.synthetic.get("seed", 0)}
+
+    def _embedded(self, task: str) -> dict[str, list[Row]]:
         try:
             splits = generate(task, **self.synthetic)
         except ValueError as error:

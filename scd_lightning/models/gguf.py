@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 import struct
 from contextlib import redirect_stderr
 from importlib.util import find_spec
@@ -14,9 +13,8 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from scd_lightning.checkpoints.manifest import open_as_its_folder
-from scd_lightning.errors import ConfigError, ModelError
-
-_IN_PACKAGE = re.compile(r"([A-Za-z_]\w*):(.+)")
+from scd_lightning.errors import ModelError
+from scd_lightning.models.packaged import find_packaged, not_installed
 
 
 def find_gguf(gguf: str, where: str) -> Path:
@@ -30,8 +28,8 @@ def find_gguf(gguf: str, where: str) -> Path:
         ConfigError: A package is not installed.
         ModelError: There is no such file, or it is no GGUF file.
     """
-    inside = _IN_PACKAGE.fullmatch(gguf)
-    file = _in_package(inside[1], inside[2], where) if inside and not Path(gguf).exists() else Path(gguf)
+    # Without its dependencies: a package that carries a model has them for running it, which is done here.
+    file = find_packaged(gguf, where, "--no-deps {package} gguf") or Path(gguf)
     if not file.is_file():
         raise ModelError(
             "There is no such GGUF file", where=where, got=gguf, expected="a path, or package:file inside it"
@@ -40,25 +38,8 @@ def find_gguf(gguf: str, where: str) -> Path:
         if stream.read(4) != b"GGUF":
             raise ModelError("The file is no GGUF file", where=where, got=gguf)
     if find_spec("gguf") is None:
-        raise _not_installed("gguf", "gguf", where)
+        raise not_installed("gguf", "gguf", where)
     return file
-
-
-def _in_package(package: str, file: str, where: str) -> Path:
-    found = find_spec(package)
-    if found is None or not found.submodule_search_locations:
-        # Without its dependencies: a package that carries a model has them for running it, which is done here.
-        raise _not_installed(package, f"--no-deps {package.replace('_', '-')} gguf", where)
-    return Path(next(iter(found.submodule_search_locations))) / file
-
-
-def _not_installed(package: str, install: str, where: str) -> ConfigError:
-    return ConfigError(
-        "The model needs a Python package that is not installed",
-        where=where,
-        got=package,
-        remedy=f"python -m pip install {install}",
-    )
 
 
 def convert_gguf(file: Path, folder: Path, dtype: torch.dtype, where: str) -> None:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from scd_lightning.data.batch_size import BatchSize, batch_size
 from scd_lightning.errors import ConfigError
+from scd_lightning.models.packaged import find_packaged
 
 
 def require_at_least(minimum: float, **arguments: float | None) -> None:
@@ -49,7 +50,7 @@ class ModelSpec:
     Attributes:
         name: What tables call it; "" for the hub id, the folder's or the file's own name.
         optimizer: Makes the optimizer from the parameters.
-        path: Hub id or local folder; None for a GGUF file or a model from scratch.
+        path: Hub id, local folder, or "package:folder inside it"; None for a GGUF file or a model from scratch.
         gguf: A GGUF file, as a path or as "package:file inside it"; converted once into the store.
         revision: Branch, tag or commit on the hub.
         architecture: Fields of a LlamaConfig, for a model from scratch.
@@ -94,6 +95,8 @@ class ModelSpec:
             )
         if not self.name:
             object.__setattr__(self, "name", self._own_name())
+        if self.path is not None and (folder := find_packaged(self.path, f"{self.role}.path")):
+            object.__setattr__(self, "path", str(folder))
         self._check_pretrained_options()
         require_at_least(1, **{f"{self.role}.vocab_size": self.vocab_size})
         if not 0 <= self.warmup <= 1:

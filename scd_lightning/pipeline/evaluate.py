@@ -1,4 +1,4 @@
-"""Stage 4: every model answers the test split, once."""
+"""Stage 4: every model answers the test split, once; or validation, where settings are being chosen."""
 
 import json
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Weights:
 
 
 def evaluate(job: Job, folder: Path, weights: Weights) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Has a model answer the test split and writes predictions.jsonl.
+    """Has a model answer the split that is evaluated, and writes predictions.jsonl.
 
     Args:
         job: The run.
@@ -52,8 +52,9 @@ def evaluate(job: Job, folder: Path, weights: Weights) -> tuple[dict[str, Any], 
         store = CheckpointStore(weights.store)
         store.load_into(model, weights.index)
         digest = store.digest(weights.index)
-    predictions = predict(job, model, "test", folder, digest, meter, answers=True)
-    judged = [_judge(job.data, prediction) for prediction in predictions]
+    split = job.evaluation.split
+    predictions = predict(job, model, split, folder, digest, meter, answers=True)
+    judged = [_judge(job.data, split, prediction) for prediction in predictions]
     metric = job.data.build_metric()
     metric.update(judged)
     # Every process has all predictions: summing over processes would count them several times.
@@ -69,9 +70,9 @@ def evaluate(job: Job, folder: Path, weights: Weights) -> tuple[dict[str, Any], 
     return {"metrics": metrics, "parameters": parameters}, meter.read() | {"samples": len(predictions)}
 
 
-def _judge(data: DomainDataModule, prediction: Prediction) -> Judgement:
+def _judge(data: DomainDataModule, split: str, prediction: Prediction) -> Judgement:
     assert prediction.answer is not None
-    return data.judge("test", prediction.index, prediction.answer)
+    return data.judge(split, prediction.index, prediction.answer)
 
 
 def _row(prediction: Prediction, judgement: Judgement, task: str) -> dict[str, Any]:

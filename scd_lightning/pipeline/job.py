@@ -106,6 +106,29 @@ class Method:
         return self.weighting is not None and self.weighting.needs_anchor
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """What the reported models answer.
+
+    Attributes:
+        split: "test", which is read once, when all is chosen; "validation" to choose settings by, in the task's own
+            metric: then no model sees a test row.
+        base: Whether pretrained models are evaluated as they come, too, untuned.
+    """
+
+    split: Literal["test", "validation"] = "test"
+    base: bool = False
+
+    def __post_init__(self) -> None:
+        if self.split not in ("test", "validation"):
+            raise ConfigError(
+                "Models can't be evaluated on this split",
+                where="evaluate.split",
+                got=self.split,
+                expected="test, or validation to choose settings by",
+            )
+
+
 @dataclass
 class Job:
     """One run.
@@ -118,6 +141,7 @@ class Job:
         method: How it is distilled.
         objective: The distillation loss; its reduction holds for fine-tuning too.
         budget: How long students train.
+        evaluation: What the reported models answer.
         trainer: Makes Lightning trainers.
         loggers: Makes loggers; each takes a `name`.
         callbacks: The user's own callbacks, added to every training; makers, since a callback belongs to one fit.
@@ -140,6 +164,7 @@ class Job:
     method: Method
     objective: Objective
     budget: Budget
+    evaluation: Evaluation
     trainer: TrainerFactory
     loggers: Sequence[Callable[..., Logger]]
     callbacks: Sequence[Callable[..., Any]]

@@ -116,7 +116,7 @@ def student_key(job: Job) -> ArtifactKey:
 
 
 def evaluation_key(job: Job, spec: ModelSpec, settings: Mapping[str, Any], model: str) -> ArtifactKey:
-    """A model's answers on the test split.
+    """A model's answers on the evaluated split.
 
     Args:
         job: The run.
@@ -124,7 +124,7 @@ def evaluation_key(job: Job, spec: ModelSpec, settings: Mapping[str, Any], model
         settings: Its configuration as plain values.
         model: Digest of the artifact that holds its weights, or "base" for a pretrained model untuned.
     """
-    fields = _common(job) | {"weights": model}
+    fields = _common(job) | {"weights": model, "split": job.evaluation.split}
     if model == "base":
         fields |= {"model": _model(spec, settings, training=False)}
     return ArtifactKey("evaluation", fields)

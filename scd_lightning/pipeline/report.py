@@ -73,6 +73,7 @@ def found_results(job: Job, made: Artifacts) -> dict[str, Any]:
         "data": job.data.description,
         "method": job.method.name,
         "seed": job.seed,
+        "evaluated_split": job.evaluation.split,
         "versions": job.versions,
         "primary_metric": job.data.primary_metric,
         "models": {name: {"name": spec.name} for name, spec in zip(("teacher", "student"), specs, strict=True)},
@@ -94,8 +95,9 @@ def _copy_predictions(folder: Path, made: Artifacts) -> None:
 
 
 def _write_samples(job: Job, path: Path) -> None:
-    """The test samples, in the order of the predictions: what a report shows beside the answers."""
-    rows = (job.data.describe("test", index) for index in range(len(job.data.samples["test"])))
+    """The evaluated samples, in the order of the predictions: what a report shows beside the answers."""
+    split = job.evaluation.split
+    rows = (job.data.describe(split, index) for index in range(len(job.data.samples[split])))
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
@@ -129,7 +131,7 @@ def _starting_weights(spec: ModelSpec) -> str:
 
 
 def _subdomains(folder: Path) -> dict[str, Any]:
-    """The decompositions on the test split, in nats and in task error, of what was copied into the run's folder."""
+    """The decompositions on the evaluated split, in nats and in task error, of what the run's folder holds."""
     rows = {name: read_predictions(folder, name) for name in MODELS}
     losses = {name: [row["loss"] for row in of_model] for name, of_model in rows.items()}
     errors = {name: [1 - row["correct"] for row in of_model] for name, of_model in rows.items()}

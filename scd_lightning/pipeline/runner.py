@@ -73,7 +73,7 @@ def _evaluations(job: Job) -> list[Step]:
     steps = []
     for name in ("teacher", "student"):
         spec = getattr(job, name)
-        if spec.pretrained:
+        if spec.pretrained and job.evaluation.base:
             key = evaluation_key(job, spec, job.settings[name], "base")
             steps.append(Step(f"evaluation of base_{name}", "evaluate", key, partial(_evaluate_base, job, name)))
     for name, weights in keys.items():

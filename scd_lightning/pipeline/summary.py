@@ -38,7 +38,7 @@ def reached(name: str, artifact: Artifact, job: Job) -> str:
         )
         return f"{count}, best {best} with validation {metric} {value:.3f}"
     if "metrics" in result:
-        return f"test {job.data.primary_metric} {result['metrics'][job.data.primary_metric]:.3f}"
+        return f"{job.evaluation.split} {job.data.primary_metric} {result['metrics'][job.data.primary_metric]:.3f}"
     if "imported" in result:
         return f"imported, validation {metric} {result['validation_metric']:.3f}"
     return f"best epoch {result['best_epoch']} with validation {metric} {result['validation_metric']:.3f}"

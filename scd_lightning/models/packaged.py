@@ -1,0 +1,42 @@
+"""Files and folders that Python packages carry, named as "package:path inside it"."""
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from scd_lightning.errors import ConfigError
+
+_IN_PACKAGE = re.compile(r"([A-Za-z_]\w*):(.+)")
+
+
+def find_packaged(name: str, where: str, install: str = "{package}") -> Path | None:
+    """The place inside a package that a name means; nothing is imported or opened.
+
+    Args:
+        name: Perhaps "package:path inside it".
+        where: The argument that named it, for messages.
+        install: What pip is to be told where the package is missing.
+
+    Returns:
+        None where the name is none of that form, or a path that exists.
+
+    Raises:
+        ConfigError: The package is not installed.
+    """
+    inside = _IN_PACKAGE.fullmatch(name)
+    if inside is None or Path(name).exists():
+        return None
+    found = find_spec(inside[1])
+    if found is None or not found.submodule_search_locations:
+        raise not_installed(inside[1], install.format(package=inside[1].replace("_", "-")), where)
+    return Path(next(iter(found.submodule_search_locations))) / inside[2]
+
+
+def not_installed(package: str, install: str, where: str) -> ConfigError:
+    """The message for a package that carries a model, or is needed to read it."""
+    return ConfigError(
+        "The model needs a Python package that is not installed",
+        where=where,
+        got=package,
+        remedy=f"python -m pip install {install}",
+    )
