@@ -77,7 +77,7 @@ _NOTES = {
     "startup": "The data are those of `python run.py`, 3,600, 200 and 600 samples, which are read and tokenized even "
     "then. The overrides shorten the training alone, which was done before and is not counted. The import of the "
     "libraries alone is there for comparison.",
-    "processes": "Fine-tuning the default teacher (`tiny`), and one of width 384 (`wide`), 16 samples a step, by whole "
+    "processes": "Fine-tuning `teacher=scratch` (`tiny`), and one of width 384 (`wide`), 16 samples a step, by whole "
     "commands in turns; medians of the rounds' medians. A second counts from one step's end to the next one's.",
     "saving": "A teacher's fine-tuning with the settings as they come: a state every 10 minutes, and at the ends of "
     "epochs where that takes less than 2 % of the time.",

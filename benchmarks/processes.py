@@ -52,6 +52,8 @@ def _seconds(settings: Settings, model: str, way: str, turn: int) -> float:
     timer = "{_target_: benchmarks.throughput.Throughput, _partial_: true, file: '" + str(answer) + "'}"
     steps = 12 if settings.quick else _STEPS[model]
     overrides = [
+        "teacher=scratch",
+        "student=scratch",
         trainer,
         "stages=[teacher_sft]",
         "logger=none",

@@ -19,7 +19,7 @@ from benchmarks.settings import Settings
 from scd_lightning.checkpoints.store import CheckpointStore
 
 _MODELS: dict[str, dict[str, Any]] = {
-    # The shape of SmolLM2-135M, and of the teacher that run.py trains where nothing else is asked for.
+    # The shape of SmolLM2-135M, and of `teacher=scratch`.
     "135M": {
         "vocab_size": 49152,
         "hidden_size": 576,

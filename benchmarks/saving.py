@@ -15,7 +15,7 @@ _135M = (
     "teacher.vocab_size=8000",
     "student.vocab_size=8000",
 )
-# Model -> overrides, training samples and epochs: a few minutes of the default teacher, and of a large model.
+# Model -> overrides, training samples and epochs: a few minutes of a teacher from scratch, and of a large model.
 _CASES: dict[str, tuple[tuple[str, ...], int, int]] = {"tiny": ((), 3600, 6), "106M": (_135M, 320, 10)}
 
 
@@ -28,6 +28,8 @@ def _row(settings: Settings, model: str) -> dict[str, Any]:
     changes, samples, epochs = _CASES[model]
     store = settings.folder / f"saving-{model}"
     overrides = [
+        "teacher=scratch",
+        "student=scratch",
         "trainer=cpu",
         "stages=[teacher_sft]",
         "logger=none",

@@ -16,7 +16,7 @@ MISTAKES = {
     "tsk=ner": r"no setting tsk \(did you mean task\?\)",
     "task=nre": r"The group task has no option nre \(did you mean nrner or ner\?\).*Expected: task= .*qa",
     "budget=null": r"can't be used \(Config group override must be a string or a list\. Got NoneType\)",
-    "budget=x": r"The group budget has no option x\. .*Expected: budget= default",
+    "budget=x": r"The group budget has no option x\. .*Expected: budget= paper, patient, scratch",
     "budget.stages=[": r"An override can't be read\. Where: budget\.stages=\[",
     "logger=csv,wandb": r"add --multirun",
     "~nothing": r"'nothing' does not exist",

@@ -137,6 +137,29 @@ def test_pairs_of_a_family(config, teacher, student):
     assert teacher.name == student.name == ""  # Their own, so.
 
 
+@pytest.mark.parametrize(
+    ("overrides", "stages", "stage_epochs", "lr_scale"),
+    [
+        ((), 4, 8, 1.0),
+        (("student=scratch",), 4, 8, 1.0),
+        (("student=smollm2_pruned",), 4, 2, 1.0),
+        (("student=tinyllama", "teacher=llama"), 4, 2, 1.0),
+        (("student=tinyllama", "budget=scratch"), 4, 8, 1.0),
+        (("student=scratch", "budget=paper"), 4, 2, 1.0),
+        (("budget=patient", "student=scratch"), 4, 8, 2.0),
+        (("budget=patient", "student=tinyllama"), 4, 8, 2.0),
+        (("budget.stages=7", "student=scratch"), 7, 8, 1.0),
+        (("experiment=paper",), 4, 2, 1.0),
+        (("experiment=paper", "student=scratch"), 4, 2, 1.0),
+        (("experiment=paper", "budget=patient"), 4, 8, 2.0),
+        (("debug=smoke",), 2, 1, 1.0),
+    ],
+)
+def test_the_budget_is_the_student_s_unless_one_is_asked_for(config, overrides, stages, stage_epochs, lr_scale):
+    budget = config(*overrides).budget
+    assert (budget.stages, budget.stage_epochs, budget.lr_scale) == (stages, stage_epochs, lr_scale)
+
+
 def test_batches_are_samples_unless_they_are_tokens(make_job):
     for options in ((), ("teacher=hub", "teacher.path=some/model")):
         job = make_job(*options, "budget.global_batch=4", "teacher.global_batch=4", prepared=False)

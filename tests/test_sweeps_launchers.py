@@ -88,7 +88,7 @@ def test_a_sweep_side_by_side_finds_what_one_in_order_does(command, tmp_path):
     assert results[2] == results[3]
     stored = [path.name.partition("-")[0] for path in (tmp_path / "other").iterdir() if path.is_dir()]
     assert [stored.count(kind) for kind in ("teacher", "anchor", "student")] == [1, 1, 2]
-    lines = beside.stdout.partition("test split, tiny teacher")[0].splitlines()
+    lines = beside.stdout.partition("test split, scratch teacher")[0].splitlines()
     assert all(line.startswith(("job 0: ", "job 1: ")) for line in lines[:-1])
     # Who waits for a teacher distils beside the other, rather than after it.
     waits = [line for line in lines if "Waiting for" in line]

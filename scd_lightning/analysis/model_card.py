@@ -1,5 +1,6 @@
 """student/README.md: the model card, from the files in a run's folder alone."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -160,12 +161,12 @@ def _training(config: dict[str, Any]) -> list[tuple[str, Any]]:
     if not config:
         return []
     student, budget, objective = (config.get(name, {}) for name in ("student", "budget", "objective"))
-    optimizer, lora = student.get("optimizer", {}), student.get("lora") or {}
+    lora = student.get("lora") or {}
     listed = [
         ("stages x epochs", f"{budget.get('stages')} x {budget.get('stage_epochs')}"),
         _batch(budget),
-        ("optimizer", str(optimizer.get("_target_", "")).rpartition(".")[2]),
-        ("learning rate", optimizer.get("lr")),
+        ("optimizer", str((student.get("optimizer") or {}).get("_target_", "")).rpartition(".")[2]),
+        ("learning rate", _learning_rate(config)),
         ("warm-up of a stage", student.get("warmup")),
         ("divergence", str((objective.get("divergence") or {}).get("_target_", "")).rpartition(".")[2]),
         ("temperature", objective.get("temperature")),
@@ -173,6 +174,18 @@ def _training(config: dict[str, Any]) -> list[tuple[str, Any]]:
         ("precision", config.get("trainer", {}).get("precision")),
     ]
     return [(name, value) for name, value in listed if value not in (None, "")]
+
+
+def _learning_rate(config: dict[str, Any]) -> float | None:
+    """The one that the student was trained with: its own, times the factors of budget and method."""
+    rate = config.get("student", {}).get("optimizer", {}).get("lr")
+    if rate is None:
+        return None
+    # Plain fine-tuning is the anchor's training, which a method's factor is not for.
+    method = config.get("method", {})
+    factors = [config.get("budget", {}), *([method] if method.get("policy") else [])]
+    # A product of decimal fractions is not 0.00012 but 0.00011999999999999999.
+    return float(f"{rate * math.prod(each.get('lr_scale', 1) for each in factors):.12g}")
 
 
 def _batch(budget: dict[str, Any]) -> tuple[str, Any]:

@@ -28,7 +28,7 @@ from scd_lightning.models.spec import ModelSpec
 from scd_lightning.models.training_state import convert_micro_batches, read_sums, trained_only, write_sums
 
 
-def learning_rate_factor(step: int, stage_steps: int, warmup: float) -> float:
+def learning_rate_factor(step: int, stage_steps: int, warmup: float, scale: float = 1.0) -> float:
     """Factor on the learning rate: linear warm-up, then cosine to 0, afresh at every stage.
 
     A pure function of the step within the stage, so that the stage's restart needs no new scheduler object.
@@ -37,12 +37,13 @@ def learning_rate_factor(step: int, stage_steps: int, warmup: float) -> float:
         step: Optimizer step since the beginning of training.
         stage_steps: Optimizer steps of a stage.
         warmup: Share of the stage that climbs; at least one step.
+        scale: The factor at the stage's top, where the climb ends.
     """
     within = step % stage_steps
     climbing = min(max(1, math.ceil(warmup * stage_steps)), stage_steps)
     if within < climbing:
-        return (within + 1) / climbing
-    return 0.5 * (1 + math.cos(math.pi * (within - climbing) / max(1, stage_steps - climbing)))
+        return scale * ((within + 1) / climbing)
+    return scale * 0.5 * (1 + math.cos(math.pi * (within - climbing) / max(1, stage_steps - climbing)))
 
 
 class FineTuning(LightningModule):
@@ -55,6 +56,7 @@ class FineTuning(LightningModule):
         tokenizer: The tokenizer that encoded it.
         objective: The training loss.
         stage_steps: Optimizer steps until the learning rate starts afresh.
+        lr_scale: Factor on the optimizer's learning rate.
 
     Attributes:
         curve: One point an epoch: epoch, step, train_loss, and validation_loss and validation_metric where validated.
@@ -70,6 +72,7 @@ class FineTuning(LightningModule):
         tokenizer: PreTrainedTokenizerFast,
         objective: Objective,
         stage_steps: int,
+        lr_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.lm = model
@@ -78,6 +81,7 @@ class FineTuning(LightningModule):
         self.tokenizer = tokenizer
         self.objective = objective
         self.stage_steps = stage_steps
+        self.lr_scale = lr_scale
         self.curve: list[dict[str, Any]] = []
         self.last_validation: dict[str, float | None] = {"validation_loss": None, "validation_metric": None}
         self.train_loss = WeightedMean()
@@ -264,5 +268,6 @@ class FineTuning(LightningModule):
         optimizer = self.spec.optimizer([p for p in self.lm.parameters() if p.requires_grad])
         # Lightning refuses to clip gradients that a fused optimizer would unscale by itself; so Lightning unscales.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
-        scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(step, self.stage_steps, self.spec.warmup))
+        shape = (self.stage_steps, self.spec.warmup, self.lr_scale)
+        scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(step, *shape))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,5 +1,6 @@
 """What a teacher and a student are, as plain values; checked here, before anything is loaded."""
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,13 @@ def require_at_least(minimum: float, **arguments: float | None) -> None:
     for name, value in arguments.items():
         if value is not None and value < minimum:
             raise ConfigError("A number is too small", where=name, got=value, expected=f"{minimum} or more")
+
+
+def require_positive(**arguments: float) -> None:
+    """Raises a ConfigError for the first argument that is no finite number above 0."""
+    for name, value in arguments.items():
+        if not 0 < value < math.inf:
+            raise ConfigError("A factor can't be used", where=name, got=value, expected="a finite number above 0")
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,8 @@ def distill(job: Job, folder: Path, trajectory: Artifact, anchor: Artifact) -> t
     best_loss = torch.from_numpy(np.load(trajectory.folder / VALIDATION_LOSSES)[trajectory.result["best"]])
     make = partial(Distillation, sources[0], job.method.weighting, anchor_loss, best_loss)
     start = anchor.folder / WEIGHTS if job.student.init == "anchor" else None
-    module, result, volume = train_student(job, folder, "distill", meter, make, [scheduler, StageLog(scheduler)], start)
+    callbacks, lr_scale = [scheduler, StageLog(scheduler)], job.method.lr_scale
+    module, result, volume = train_student(job, folder, "distill", meter, make, callbacks, start, lr_scale)
     assert isinstance(module, Distillation)
     schedule = [_record(choice, module) for choice in scheduler.choices]
     costs = meter.read() | volume

@@ -18,7 +18,14 @@ from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.weighting import Weighting
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.loading import build_model
-from scd_lightning.models.spec import AnchorSpec, ModelSpec, StudentSpec, TeacherSpec, require_at_least
+from scd_lightning.models.spec import (
+    AnchorSpec,
+    ModelSpec,
+    StudentSpec,
+    TeacherSpec,
+    require_at_least,
+    require_positive,
+)
 from scd_lightning.pipeline.artifacts import ArtifactStore
 from scd_lightning.pipeline.resume import ResumeSettings
 from scd_lightning.pipeline.trainer import TrainerFactory
@@ -40,6 +47,7 @@ class Budget:
         global_batch: Samples of an optimizer step, over all devices.
         batch_tokens: Its tokens instead, padding included: as many samples as fit. None for a number of samples.
         probe_samples: Training samples that a schedule scores checkpoints on.
+        lr_scale: Factor on the student's own learning rate, the anchor's too: how fast to learn goes with how long.
     """
 
     stages: int = 4
@@ -47,9 +55,12 @@ class Budget:
     global_batch: int = 8
     batch_tokens: int | None = None
     probe_samples: int = 256
+    lr_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        require_at_least(1, **{f"budget.{name}": value for name, value in vars(self).items()})
+        counts = {name: value for name, value in vars(self).items() if name != "lr_scale"}
+        require_at_least(1, **{f"budget.{name}": value for name, value in counts.items()})
+        require_positive(**{"budget.lr_scale": self.lr_scale})
 
     @property
     def epochs(self) -> int:
@@ -73,6 +84,8 @@ class Method:
         teacher: "cached" reads the teacher's signals from the store, "live" runs its weights.
         signals_dtype: What the signals' hidden states are stored in: "auto", the dtype that the teacher has them in,
             which is exact, "float32" or "bfloat16".
+        lr_scale: Factor on the distilled student's learning rate, beside the budget's; not on the anchor's, since a
+            method's best rate need not be that of fine-tuning.
     """
 
     name: str
@@ -80,8 +93,10 @@ class Method:
     weighting: Weighting | None
     teacher: Literal["cached", "live"] = "cached"
     signals_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    lr_scale: float = 1.0
 
     def __post_init__(self) -> None:
+        require_positive(**{"method.lr_scale": self.lr_scale})
         if self.teacher not in ("cached", "live"):
             raise ConfigError(
                 "There is no such teacher source", where="method.teacher", got=self.teacher, expected="cached or live"

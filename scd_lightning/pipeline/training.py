@@ -28,6 +28,7 @@ def train_student(
     make_module: Callable[..., FineTuning],
     callbacks: Sequence[Callback] = (),
     start: Path | None = None,
+    lr_scale: float = 1.0,
 ) -> tuple[FineTuning, dict[str, Any], dict[str, Any]]:
     """Trains on the common batches, and keeps the best weights.
 
@@ -39,6 +40,7 @@ def train_student(
         make_module: Makes the module from the arguments that all students share.
         callbacks: What this training adds.
         start: Folder of the checkpoint store whose weights it starts from; None for the base weights.
+        lr_scale: Factor on the learning rate that this training has beside the budget's.
 
     Returns:
         The module with its best weights, the result (best epoch and metrics, curve), and the volume of the work.
@@ -56,6 +58,7 @@ def train_student(
         tokenizer=job.tokenizer,
         objective=job.objective,
         stage_steps=epoch_steps * job.budget.stage_epochs,
+        lr_scale=job.budget.lr_scale * lr_scale,
     )
     best = BestWeights(folder / WEIGHTS, keep_frozen=not job.student.lora.r)
     total = epoch_steps * job.budget.epochs

@@ -88,6 +88,13 @@ def test_the_batch_is_samples_or_tokens(run, budget, line):
     assert body.count("of an optimizer step") == 1
 
 
+@pytest.mark.parametrize(("policy", "rate"), [({"_target_": "SingleBest"}, "0.0018"), (None, "0.0006")])
+def test_the_learning_rate_is_the_one_trained_with(run, policy, rate):
+    scaled = {"budget": {"lr_scale": 0.3}, "method": {"policy": policy, "lr_scale": 3.0}}
+    (run / "config.yaml").write_text(yaml.safe_dump(scaled | {"student": {"optimizer": {"lr": 0.002}}}))
+    assert f"- learning rate: {rate}\n" in card(run)[1]
+
+
 def test_choices_are_explained_and_listed(run):
     _, body = card(run)
     assert "Candidates: `a`, `b`." in body

@@ -25,6 +25,13 @@ def test_warm_up_takes_at_least_a_step(stage_steps, warmup, climb):
     assert factors[climb:] == pytest.approx([math.cos(math.pi * i / (2 * rest)) ** 2 for i in range(rest)])
 
 
+def test_a_scale_is_a_factor_and_1_changes_no_bit():
+    plain = [learning_rate_factor(step, 11, 0.2) for step in range(22)]
+    assert [learning_rate_factor(step, 11, 0.2, 1.0) for step in range(22)] == plain
+    assert [learning_rate_factor(step, 11, 0.2, 3.0) for step in range(22)] == pytest.approx([3 * f for f in plain])
+    assert max(learning_rate_factor(step, 11, 0.2, 3.0) for step in range(22)) == 3.0
+
+
 @pytest.mark.parametrize("micro_batches", [1, 2])
 def test_optimizer_starts_afresh_and_stays_the_same_object(make_module, micro_batches):
     module = make_module(f"trainer.micro_batches={micro_batches}", stage_steps=12)

@@ -95,7 +95,7 @@ def test_same_losses_and_schedule(variant, reference, train):
 
     assert found.losses.keys() == expected.losses.keys()
     assert {kind for kind, _, _ in found.losses} == {
-        "FineTuning of tiny teacher", "FineTuning of tiny student", "Distillation of tiny student",
+        "FineTuning of scratch teacher", "FineTuning of scratch student", "Distillation of scratch student",
     }  # fmt: skip
     early = [key for key in expected.losses if key[1] < steps]
     apart = {key: abs(found.losses[key] - expected.losses[key]) for key in early}

@@ -96,6 +96,8 @@ def test_folders_change_nothing(digests, plain):
         ("budget.batch_tokens=5000", ANCHOR | STUDENT),
         ("budget.stages=3", ANCHOR | STUDENT),
         ("budget.stage_epochs=2", ANCHOR | STUDENT),
+        ("budget.lr_scale=2.0", ANCHOR | STUDENT),
+        ("method.lr_scale=2.0", STUDENT),
         ("objective.temperature=2", STUDENT),
         ("objective=reverse_kl", STUDENT),
         ("method.teacher=live", STUDENT),

@@ -57,7 +57,7 @@ def test_the_samples_are_named_and_the_weights_stay(make_job, run_job, poison, m
     with pytest.raises(NotFinite) as raised:
         run_job(job)
     text = str(raised.value)
-    assert f"student_sft, with the student tiny student, optimizer step {step}." in text
+    assert f"student_sft, with the student scratch student, optimizer step {step}." in text
     assert f"{len(expected)} of its 8 samples" in text
     assert all(has_sample(text, job, index) for index in expected)
     assert not any(has_sample(text, job, index) for index in range(48) if index not in expected)

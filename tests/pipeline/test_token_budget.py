@@ -10,9 +10,9 @@ from scd_lightning.errors import ConfigError
 
 TOKENS = ("budget.batch_tokens=700", "teacher.batch_tokens=500")
 TRAININGS = {
-    "FineTuning of tiny teacher": ("teacher_sft", 500),
-    "FineTuning of tiny student": ("student_sft", 700),
-    "Distillation of tiny student": ("distill", 700),
+    "FineTuning of scratch teacher": ("teacher_sft", 500),
+    "FineTuning of scratch student": ("student_sft", 700),
+    "Distillation of scratch student": ("distill", 700),
 }
 
 
@@ -48,7 +48,7 @@ def test_a_run_of_two_token_budgets(steps_of):
         assert costs[stage]["padding_share"] == pytest.approx(1 - 2 * sum(lengths) / sum(padded), abs=1e-4)
         assert (costs[stage]["samples"], costs[stage]["tokens"]) == (96, 2 * sum(lengths))
     last = json.loads((job.run_dir / "trajectory.json").read_text())[-1]["step"]
-    assert last == len(steps["FineTuning of tiny teacher"])
+    assert last == len(steps["FineTuning of scratch teacher"])
 
 
 def test_padding_is_that_of_the_micro_batches(steps_of):
