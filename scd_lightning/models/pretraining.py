@@ -23,6 +23,7 @@ from scd_lightning.checkpoints.manifest import sha256_file, write_json
 from scd_lightning.data.prompts import fixed_wording
 from scd_lightning.data.synthetic import answer_wording
 from scd_lightning.data.synthetic_corpus import write_documents, write_sentences
+from scd_lightning.data.synthetic_text import Sentence
 from scd_lightning.models.tokenizers import train_tokenizer
 from scd_lightning.progress import say, track
 
@@ -80,7 +81,7 @@ def pretrain(name: str, tokenizer: PreTrainedTokenizerFast, steps: int = STEPS) 
 
 def held_out_loss(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> float:
     """Mean loss on documents of sentences that no base model has seen, in nats per token."""
-    documents = write_documents(_sentences()[-HELD_OUT:], HELD_OUT_DOCUMENTS, SEED + 1)
+    documents = write_documents(corpus()[-HELD_OUT:], HELD_OUT_DOCUMENTS, SEED + 1)
     ids = _packed(tokenizer, documents)
     rows = torch.tensor(ids[: len(ids) // LENGTH * LENGTH]).view(-1, LENGTH)
     with torch.no_grad():
@@ -88,7 +89,8 @@ def held_out_loss(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -
     return sum(losses) / len(rows)
 
 
-def _sentences() -> list[Any]:
+def corpus() -> list[Sentence]:
+    """The sentences that all documents are made of; the last `HELD_OUT` of them for the held-out loss alone."""
     return write_sentences("corpus", SENTENCES, SEED)
 
 
@@ -117,7 +119,7 @@ def _rate_factor(step: int) -> float:
 
 def _batches(tokenizer: PreTrainedTokenizerFast, steps: int) -> Iterator[Tensor]:
     """Batches [BATCH, LENGTH] of documents in a row, each ended by the end token; every epoch other documents."""
-    sentences = _sentences()[:-HELD_OUT]
+    sentences = corpus()[:-HELD_OUT]
     rng, ids = Random(SEED), list[int]()
     size = BATCH * LENGTH
     for _ in range(steps):

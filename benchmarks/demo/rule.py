@@ -1,0 +1,260 @@
+"""How the demo's ground is chosen: a pure function of what was measured on the validation split of the tuning draws.
+
+The candidates are gone through in order of cost. First the teacher and the anchor get their learning rates and are shown
+to have converged; only then a student is distilled. The first candidate that passes everything is taken.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal
+
+import yaml
+
+from benchmarks.demo.trials import Trial
+
+Model = Literal["teacher", "anchor", "student"]
+METHOD = "scd_aw"
+
+
+class Missing(Exception):
+    """Trials that a decision needs and that are not measured yet."""
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        super().__init__(f"{len(trials)} trials are not measured")
+        self.trials = list(trials)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A ground and the budgets on it.
+
+    Attributes:
+        name: What tables call it.
+        student: Which embedded base model is the student.
+        rows: Training rows.
+        noise: Share of their labels that are wrong.
+        teacher_epochs: Epochs of the teacher.
+        stage_epochs: Epochs of each of a student's stages.
+        teacher_rates: The three learning rates that the teacher may have.
+        student_rates: The three that the anchor and the distilled student may have, each its own.
+        stages: Stages of a student: its learning rate starts anew at each.
+        batch: Samples of an optimizer step, of teacher and students.
+    """
+
+    name: str
+    student: str
+    rows: int
+    noise: float
+    teacher_epochs: int
+    stage_epochs: int
+    teacher_rates: tuple[float, ...]
+    student_rates: tuple[float, ...]
+    stages: int = 4
+    batch: int = 16
+
+    def trials(self, model: Model, rates: Mapping[str, float], search: "Search", task: str) -> list[Trial]:
+        """One trial a draw.
+
+        Args:
+            model: Which model is measured.
+            rates: Learning rate of each model that it takes.
+            search: What holds for all candidates.
+            task: The task.
+        """
+        overrides = [f"task={task}", f"task.data.synthetic.train={self.rows}"]
+        overrides += [f"task.data.synthetic.validation={search.validation}"]
+        overrides += [f"task.data.synthetic.label_noise={self.noise}"]
+        if "teacher" in rates:
+            overrides += [f"teacher.epochs={self.teacher_epochs}", f"teacher.global_batch={self.batch}"]
+            overrides += [f"teacher.optimizer.lr={rates['teacher']}"]
+        if "anchor" in rates:
+            overrides += [f"student.path=scd_lightning:models/embedded/{self.student}"]
+            overrides += [f"budget.stages={self.stages}", f"budget.stage_epochs={self.stage_epochs}"]
+            overrides += [f"budget.global_batch={self.batch}", f"student.optimizer.lr={rates['anchor']}"]
+        if "student" in rates:
+            overrides += [f"method={METHOD}", f"method.lr_scale={rates['student'] / rates['anchor']:.6g}"]
+        return [Trial(model, draw, tuple(overrides)) for draw in search.draws]
+
+
+@dataclass(frozen=True)
+class Search:
+    """The file of candidates.
+
+    Attributes:
+        draws: The tuning draws.
+        validation: Validation rows of each.
+        converged: Twice the budget has to add less than this, on average.
+        lead: The teacher has to be ahead of the anchor by this, on average.
+        gain: So has the distilled student; and on each draw it has to be ahead at all.
+        candidates: In order of cost.
+    """
+
+    draws: tuple[int, ...]
+    validation: int
+    converged: float
+    lead: float
+    gain: float
+    candidates: tuple[Candidate, ...]
+
+
+def read_search(path: Path) -> Search:
+    """Reads the file of candidates."""
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    candidates = tuple(
+        Candidate(**{name: tuple(value) if isinstance(value, list) else value for name, value in each.items()})
+        for each in values.pop("candidates")
+    )
+    return Search(draws=tuple(values.pop("draws")), candidates=candidates, **values)
+
+
+class Measured:
+    """The metrics of the trials that were measured.
+
+    Args:
+        records: What `trials.measure` yields.
+    """
+
+    def __init__(self, records: Sequence[Mapping[str, Any]]) -> None:
+        self._metrics = {_key(each): each["metric"] for each in records}
+
+    def require(self, *groups: Sequence[Trial]) -> None:
+        """Raises `Missing` where some of these trials are not measured."""
+        wanted = list(dict.fromkeys(trial for group in groups for trial in group))
+        missing = [trial for trial in wanted if _key(vars(trial)) not in self._metrics]
+        if missing:
+            raise Missing(missing)
+
+    def of(self, trials: Sequence[Trial]) -> list[float]:
+        """The metric of each."""
+        self.require(trials)
+        return [self._metrics[_key(vars(trial))] for trial in trials]
+
+
+def _key(fields: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (fields["model"], fields["draw"], tuple(fields["overrides"]))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found of a candidate on a task; lists are by draw, and None is what was not needed.
+
+    Attributes:
+        candidate: The candidate.
+        rates: The chosen learning rates.
+        by_rate: Model -> rate -> metric of each draw.
+        longer: Model -> metric of each draw with twice the epochs.
+    """
+
+    candidate: Candidate
+    rates: dict[str, float]
+    by_rate: dict[str, dict[float, list[float]]]
+    longer: dict[str, list[float]]
+
+    def metric(self, model: str) -> list[float]:
+        """A model's metric on each draw, at its chosen rate."""
+        return self.by_rate[model][self.rates[model]]
+
+    def added(self, model: str) -> float:
+        """What twice the epochs add, on average."""
+        return fmean(self.longer[model]) - fmean(self.metric(model))
+
+    @property
+    def lead(self) -> float:
+        """Teacher minus anchor, on average."""
+        return fmean(self.metric("teacher")) - fmean(self.metric("anchor"))
+
+    @property
+    def gains(self) -> list[float]:
+        """Distilled student minus anchor, on each draw."""
+        return [ours - theirs for ours, theirs in zip(self.metric("student"), self.metric("anchor"), strict=True)]
+
+    def converged(self, search: Search) -> bool:
+        """Whether both the teacher and the anchor have."""
+        return all(self.added(model) < search.converged for model in ("teacher", "anchor"))
+
+    def passes(self, search: Search) -> bool:
+        """Whether this is a ground on which the method shows."""
+        if not self.converged(search) or self.lead < search.lead or "student" not in self.rates:
+            return False
+        return fmean(self.gains) >= search.gain and min(self.gains) > 0
+
+
+def tune(candidate: Candidate, search: Search, measured: Measured, task: str) -> Outcome:
+    """Chooses the learning rates of teacher and anchor, each the best on average over the draws."""
+    tried = {
+        "teacher": {rate: candidate.trials("teacher", {"teacher": rate}, search, task) for rate in candidate.teacher_rates},
+        "anchor": {rate: candidate.trials("anchor", {"anchor": rate}, search, task) for rate in candidate.student_rates},
+    }
+    measured.require(*(trials for of_model in tried.values() for trials in of_model.values()))
+    by_rate = {model: {rate: measured.of(each) for rate, each in of_model.items()} for model, of_model in tried.items()}
+    rates = {model: max(of_model, key=lambda rate: fmean(of_model[rate])) for model, of_model in by_rate.items()}
+    return Outcome(candidate, rates, by_rate, {})
+
+
+def distil(outcome: Outcome, search: Search, measured: Measured, task: str) -> Outcome:
+    """Chooses the learning rate of the distilled student."""
+    candidate = outcome.candidate
+    tried = {
+        rate: candidate.trials("student", outcome.rates | {"student": rate}, search, task)
+        for rate in candidate.student_rates
+    }
+    measured.require(*tried.values())
+    found = {rate: measured.of(trials) for rate, trials in tried.items()}
+    best = max(found, key=lambda rate: fmean(found[rate]))
+    return replace(outcome, rates=outcome.rates | {"student": best}, by_rate=outcome.by_rate | {"student": found})
+
+
+def prolong(outcome: Outcome, search: Search, measured: Measured, task: str) -> Outcome:
+    """Trains teacher and anchor for twice the epochs."""
+    candidate = outcome.candidate
+    longer = replace(
+        candidate, teacher_epochs=2 * candidate.teacher_epochs, stage_epochs=2 * candidate.stage_epochs
+    )
+    tried = {
+        model: longer.trials(model, {model: outcome.rates[model]}, search, task)  # type: ignore[arg-type]
+        for model in ("teacher", "anchor")
+    }
+    measured.require(*tried.values())
+    return replace(outcome, longer={model: measured.of(trials) for model, trials in tried.items()})
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the rule says.
+
+    Attributes:
+        outcomes: What was found of each candidate that was looked at, in order.
+        chosen: The one that is taken.
+        met: Whether it passed; else it is the converged one with the largest mean gain.
+    """
+
+    outcomes: list[Outcome]
+    chosen: Outcome
+    met: bool
+
+
+def choose(search: Search, measured: Measured, task: str = "ner") -> Choice:
+    """Applies the rule.
+
+    Raises:
+        Missing: It needs trials that are not measured yet.
+        ValueError: No candidate has converged.
+    """
+    outcomes = []
+    for candidate in search.candidates:
+        outcome = prolong(tune(candidate, search, measured, task), search, measured, task)
+        if outcome.converged(search) and outcome.lead >= search.lead:
+            outcome = distil(outcome, search, measured, task)
+        outcomes.append(outcome)
+        if outcome.passes(search):
+            return Choice(outcomes, outcome, met=True)
+    # None passes: those that have converged are compared, so all of them are distilled.
+    outcomes = [
+        distil(each, search, measured, task) if each.converged(search) else each for each in outcomes
+    ]
+    converged = [each for each in outcomes if each.converged(search)]
+    if not converged:
+        raise ValueError("no candidate has converged: the list needs ones with more epochs")
+    return Choice(outcomes, max(converged, key=lambda each: fmean(each.gains)), met=False)
