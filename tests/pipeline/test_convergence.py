@@ -1,0 +1,61 @@
+"""What a run records of its trainings' convergence, and where it says so."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from scd_lightning.analysis.convergence import warnings
+from scd_lightning.pipeline.report import found_results
+
+
+@pytest.fixture
+def results(make_job):
+    """What results.json has of a job whose trainings had these validation metrics."""
+
+    def of(*overrides: str, teacher=(0.1, 0.2, 0.5), student=(0.1, 0.4)) -> dict:
+        curve = [{"validation_metric": metric} for metric in student]
+        trajectory = [{"step": step, "metrics": {"metric": metric}} for step, metric in enumerate(teacher, 1)]
+        best = max(range(len(teacher)), key=lambda index: teacher[index])
+        found = {"teacher": {"trajectory": trajectory, "best": best}, "student": {"curve": curve}}
+        made = {name: SimpleNamespace(result=result) for name, result in found.items()}
+        return found_results(make_job(*overrides), made)
+
+    return of
+
+
+def test_results_have_the_budget_and_what_had_not_converged(results):
+    found = results("teacher.epochs=5", "budget.stages=2")
+    assert found["budget"] == {"stages": 2, "stage_epochs": 1, "teacher_epochs": 5}
+    assert found["convergence"] == [
+        {"model": "teacher", "kind": "checkpoint", "change": pytest.approx(0.3)},
+        {"model": "student", "kind": "stage", "change": pytest.approx(0.3)},
+    ]
+    assert "teacher.epochs=10" in warnings(found)[0]
+    assert "budget.stage_epochs=2" in warnings(found)[1]
+
+
+def test_nothing_is_said_where_short_trainings_are_meant(results):
+    for override in ("budget.warn=false", "debug=smoke"):
+        assert results(override)["convergence"] == []
+
+
+def test_nothing_is_said_of_trainings_that_had_converged(results):
+    assert (
+        results(teacher=(0.1, 0.5, 0.5), student=(0.5, 0.5))["convergence"]
+        == [{"model": "teacher", "kind": "half", "change": 0.0}]
+        or results(teacher=(0.1, 0.495, 0.5), student=(0.5, 0.5))["convergence"] == []
+    )
+
+
+def test_a_run_says_so_at_its_end_and_in_its_report(run_py, tmp_path: Path):
+    # So fast that the students of a few epochs answer something, and so short that they had not learnt it.
+    code, out, error = run_py("task=classification", "method=td", "hydra.run.dir=run")
+    assert code == 0, error
+    found = json.loads((tmp_path / "run" / "results.json").read_text())
+    told = warnings(found)
+    page = (tmp_path / "run" / "report.html").read_text()
+    flat = " ".join(out.split())
+    assert all(sentence in page and sentence in flat for sentence in told)
+    print(told)
