@@ -125,7 +125,5 @@ def _of_teacher(doubt: Doubt, results: Mapping[str, Any]) -> str:
         remedy = f" Give it fewer epochs than teacher.epochs={epochs}." if epochs else ""
         return f"The teacher overfitted: {text} on validation.{remedy}"
     text = f"its last checkpoint is its best, {doubt.change:.3f} above the one before"
-    remedy = (
-        f"Give it more epochs: teacher.epochs={2 * epochs}." if epochs else "Bring later ones along if there are any."
-    )
-    return f"The teacher had not converged: {text} on validation. {remedy}"
+    longer = f"Give it more epochs: teacher.epochs={2 * epochs}." if epochs else "Bring later ones, if there are any."
+    return f"The teacher had not converged: {text} on validation. {longer}"

@@ -14,7 +14,7 @@ def curve(*metrics):
 
 def trajectory(*metrics, steps=None):
     steps = steps or [100 * (i + 1) for i in range(len(metrics))]
-    return [{"index": i, "step": s, "metrics": {"metric": m}} for i, (s, m) in enumerate(zip(steps, metrics))]
+    return [{"step": step, "metrics": {"metric": metric}} for step, metric in zip(steps, metrics, strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -106,23 +106,21 @@ def test_a_student_s_sentence_says_what_helps():
 
 
 def test_a_teacher_s_sentence_says_what_helps():
-    rising, overfitted = (
-        {"model": "teacher", "kind": k, "change": c} for k, c in (("checkpoint", 0.05), ("half", -0.02))
-    )
+    rising = {"model": "teacher", "kind": "checkpoint", "change": 0.05}
     assert told(rising) == (
         "The teacher had not converged: its last checkpoint is its best, 0.050 above the one before on validation. "
         "Give it more epochs: teacher.epochs=16."
     )
-    assert told(overfitted) == (
+    assert told(rising | {"kind": "half", "change": -0.02}) == (
         "The teacher overfitted: its best checkpoint lies in the first half of its steps, 0.020 above the last on "
         "validation. Give it fewer epochs than teacher.epochs=8."
     )
 
 
 def test_a_teacher_that_was_brought_along_can_t_be_given_epochs():
-    brought = {"imported": {"teacher": []}, "budget": {"stages": 4, "stage_epochs": 2, "teacher_epochs": None}}
-    for kind, end in (("checkpoint", "bring them along too."), ("half", "above the last on validation.")):
-        sentence = told({"model": "teacher", "kind": kind, "change": 0.05}, **brought)
+    brought = {"stages": 4, "stage_epochs": 2, "teacher_epochs": None}
+    for kind, end in (("checkpoint", "Bring later ones, if there are any."), ("half", "the last on validation.")):
+        sentence = told({"model": "teacher", "kind": kind, "change": 0.05}, budget=brought)
         assert sentence.endswith(end)
         assert "teacher.epochs" not in sentence
 

@@ -1,12 +1,11 @@
 """What a run records of its trainings' convergence, and where it says so."""
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from scd_lightning.analysis.convergence import warnings
+from scd_lightning.analysis import convergence
 from scd_lightning.pipeline.report import found_results
 
 
@@ -32,8 +31,8 @@ def test_results_have_the_budget_and_what_had_not_converged(results):
         {"model": "teacher", "kind": "checkpoint", "change": pytest.approx(0.3)},
         {"model": "student", "kind": "stage", "change": pytest.approx(0.3)},
     ]
-    assert "teacher.epochs=10" in warnings(found)[0]
-    assert "budget.stage_epochs=2" in warnings(found)[1]
+    assert "teacher.epochs=10" in convergence.warnings(found)[0]
+    assert "budget.stage_epochs=2" in convergence.warnings(found)[1]
 
 
 def test_nothing_is_said_where_short_trainings_are_meant(results):
@@ -42,20 +41,14 @@ def test_nothing_is_said_where_short_trainings_are_meant(results):
 
 
 def test_nothing_is_said_of_trainings_that_had_converged(results):
-    assert (
-        results(teacher=(0.1, 0.5, 0.5), student=(0.5, 0.5))["convergence"]
-        == [{"model": "teacher", "kind": "half", "change": 0.0}]
-        or results(teacher=(0.1, 0.495, 0.5), student=(0.5, 0.5))["convergence"] == []
-    )
+    assert results(teacher=(0.1, 0.495, 0.5), student=(0.5, 0.5))["convergence"] == []
 
 
-def test_a_run_says_so_at_its_end_and_in_its_report(run_py, tmp_path: Path):
-    # So fast that the students of a few epochs answer something, and so short that they had not learnt it.
-    code, out, error = run_py("task=classification", "method=td", "hydra.run.dir=run")
+def test_a_run_says_so_at_its_end_and_in_its_report(run_py, tmp_path, monkeypatch):
+    monkeypatch.setattr(convergence, "POINT", -1.0)  # The small runs learn nothing that their validation would show.
+    code, out, error = run_py("method=td", "hydra.run.dir=run")
     assert code == 0, error
-    found = json.loads((tmp_path / "run" / "results.json").read_text())
-    told = warnings(found)
-    page = (tmp_path / "run" / "report.html").read_text()
-    flat = " ".join(out.split())
-    assert all(sentence in page and sentence in flat for sentence in told)
-    print(told)
+    told = convergence.warnings(json.loads((tmp_path / "run" / "results.json").read_text()))
+    assert [sentence.split()[1] for sentence in told][-2:] == ["anchor", "student"]
+    page, shown = (tmp_path / "run" / "report.html").read_text(), " ".join(out.split())
+    assert all(sentence in page and sentence in shown for sentence in told)
