@@ -13,7 +13,7 @@ from scd_lightning.pipeline.report import found_results
 def results(make_job):
     """What results.json has of a job whose trainings had these validation metrics."""
 
-    def of(*overrides: str, teacher=(0.1, 0.2, 0.5), student=(0.1, 0.4)) -> dict:
+    def of(*overrides, teacher=(0.1, 0.2, 0.5), student=(0.1, 0.4)):
         curve = [{"validation_metric": metric} for metric in student]
         trajectory = [{"step": step, "metrics": {"metric": metric}} for step, metric in enumerate(teacher, 1)]
         best = max(range(len(teacher)), key=lambda index: teacher[index])
