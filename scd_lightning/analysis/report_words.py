@@ -3,6 +3,7 @@
 from typing import Any
 
 from scd_lightning.analysis.bootstrap import Interval
+from scd_lightning.analysis.convergence import warnings
 from scd_lightning.analysis.formatting import number, signed
 from scd_lightning.analysis.intervals import RunIntervals
 from scd_lightning.analysis.records import PREDICTORS, RunRecord, verdict
@@ -79,6 +80,7 @@ def caveats(record: RunRecord, found: RunIntervals) -> list[str]:
         )
     if lead is not None:
         notes += _untaught(found)
+    notes += warnings(record.results)
     if "anchor" in record.results.get("imported", {}):
         notes.append(
             "The anchor was tuned elsewhere, with a budget of its own: its difference is not one at equal budget."

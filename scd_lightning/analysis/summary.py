@@ -7,12 +7,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from scd_lightning.analysis.convergence import warnings
 from scd_lightning.analysis.formatting import number, share, signed
 from scd_lightning.analysis.records import MODEL_NAMES, decompositions, metric_names
 
 
 def run_table(results: dict[str, Any], verdict: str) -> RenderableType:
-    """Shows the models' metrics, the SFS/TFS decomposition, each stage's checkpoint, and the verdict.
+    """Shows the models' metrics, the SFS/TFS decomposition, each stage's checkpoint, the verdict, and warnings.
 
     Args:
         results: The content of results.json.
@@ -23,7 +24,8 @@ def run_table(results: dict[str, Any], verdict: str) -> RenderableType:
         parts += _decomposition(results)
     if results.get("schedule"):
         parts += _schedule(results["schedule"])
-    return Group(*parts, Text(verdict, style="bold"))
+    told = [Text(warning, style="yellow") for warning in warnings(results)]
+    return Group(*parts, Text(verdict, style="bold"), *told)
 
 
 def _metrics(results: dict[str, Any]) -> list[RenderableType]:

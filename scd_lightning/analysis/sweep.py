@@ -29,6 +29,7 @@ _ASIDE = (
     "hparams_search",
     "allowed_targets",
     "task.data.path",
+    "budget.warn",
 )
 _ASIDE_TRAINER = ("accelerator", "devices", "num_nodes", "strategy", "micro_batches", "log_every_n_steps", "profiler")
 _ASIDE_MODEL = ("name", "path", "revision", "trust_remote_code", "allow_pickle", "gradient_checkpointing")

@@ -48,6 +48,8 @@ class Budget:
         batch_tokens: Its tokens instead, padding included: as many samples as fit. None for a number of samples.
         probe_samples: Training samples that a schedule scores checkpoints on.
         lr_scale: Factor on the student's own learning rate, the anchor's too: how fast to learn goes with how long.
+        warn: Whether the run says where its trainings had not converged, the teacher's too; not where short ones are
+            meant.
     """
 
     stages: int = 4
@@ -56,9 +58,10 @@ class Budget:
     batch_tokens: int | None = None
     probe_samples: int = 256
     lr_scale: float = 1.0
+    warn: bool = True
 
     def __post_init__(self) -> None:
-        counts = {name: value for name, value in vars(self).items() if name != "lr_scale"}
+        counts = {name: value for name, value in vars(self).items() if name not in ("lr_scale", "warn")}
         require_at_least(1, **{f"budget.{name}": value for name, value in counts.items()})
         require_positive(**{"budget.lr_scale": self.lr_scale})
 

@@ -83,7 +83,7 @@ def signals_identity(job: Job) -> str:
 
 
 def _student_fields(job: Job) -> dict[str, Any]:
-    dropped = _BATCH | {"probe_samples"}
+    dropped = _BATCH | {"probe_samples", "warn"}
     budget = {name: value for name, value in asdict(job.budget).items() if name not in dropped}
     budget["batch"] = str(job.budget.batch)
     fields = {"model": _model(job.student, job.settings["student"], training=True), "budget": budget}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scd_lightning.analysis.convergence import doubts
 from scd_lightning.analysis.records import PARTIAL, RESULTS, read_predictions
 from scd_lightning.analysis.run_pages import write_run_pages
 from scd_lightning.analysis.subdomains import decompose
@@ -79,12 +80,24 @@ def found_results(job: Job, made: Artifacts) -> dict[str, Any]:
         "models": {name: {"name": spec.name} for name, spec in zip(("teacher", "student"), specs, strict=True)},
         # Models that were brought along: their steps and kinds, by which no budget of ours is claimed for them.
         "imported": {name: made[name].result["imported"] for name in MODELS if "imported" in _result(made, name)},
+        "budget": {
+            "stages": job.budget.stages,
+            "stage_epochs": job.budget.stage_epochs,
+            "teacher_epochs": None if job.trajectory else job.teacher.epochs,
+        },
+        "convergence": _convergence(job, made),
         "metrics": {
             name.removeprefix("evaluation of "): artifact.result["metrics"]
             for name, artifact in made.items()
             if name.startswith("evaluation")
         },
     }
+
+
+def _convergence(job: Job, made: Artifacts) -> list[dict[str, Any]]:
+    if not job.budget.warn:
+        return []
+    return doubts({name: made[name].result for name in MODELS if name in made}, job.budget.stage_epochs)
 
 
 def _copy_predictions(folder: Path, made: Artifacts) -> None:

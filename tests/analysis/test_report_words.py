@@ -49,6 +49,14 @@ def test_an_anchor_that_was_brought_along_is_no_equal_budget():
     assert any("elsewhere: anchor. Whether that training has seen" in note for note in notes)
 
 
+def test_caveats_name_trainings_that_had_not_converged():
+    short = record()
+    short.results["budget"] = {"stages": 4, "stage_epochs": 2, "teacher_epochs": 8}
+    short.results["convergence"] = [{"model": "teacher", "kind": "checkpoint", "change": 0.05}]
+    notes = caveats(short, found(interval(0.02, 0.01, 0.03)))
+    assert any("The teacher had not converged" in note for note in notes)
+
+
 def test_caveats_name_what_weakens_the_verdict():
     [seed] = caveats(record(), found(interval(0.02, 0.01, 0.03)))
     assert "one seed" in seed

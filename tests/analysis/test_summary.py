@@ -27,6 +27,16 @@ def test_summary_of_a_method_without_stages(make_run):
     assert "Schedule" not in shown(make_run("run", method="sft"))
 
 
+def test_warnings_come_last(make_run):
+    folder = make_run("run")
+    results = json.loads((folder / "results.json").read_text())
+    results["budget"] = {"stages": 4, "stage_epochs": 2, "teacher_epochs": 8}
+    results["convergence"] = [{"model": "anchor", "kind": "stage", "change": 0.0346}]
+    (folder / "results.json").write_text(json.dumps(results))
+    last = shown(folder).partition("The student won.")[2].strip()
+    assert last.startswith("The anchor had not converged: its last stage still gained 0.035 on validation. ")
+
+
 def test_names_in_brackets_are_not_styles(make_run):
     folder = make_run("run")
     results = json.loads((folder / "results.json").read_text())

@@ -43,6 +43,7 @@ def changed(before: Digests, after: Digests) -> set[str]:
     "overrides",
     [
         ["logger=csv"],
+        ["budget.warn=false"],
         ["logger=tensorboard"],
         ["trainer=ddp_cpu"],
         ["trainer.devices=4"],

@@ -1,0 +1,54 @@
+"""What a run records of its trainings' convergence, and where it says so."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from scd_lightning.analysis import convergence
+from scd_lightning.pipeline.report import found_results
+
+
+@pytest.fixture
+def results(make_job):
+    """What results.json has of a job whose trainings had these validation metrics."""
+
+    def of(*overrides, teacher=(0.1, 0.2, 0.5), student=(0.1, 0.4)):
+        curve = [{"validation_metric": metric} for metric in student]
+        trajectory = [{"step": step, "metrics": {"metric": metric}} for step, metric in enumerate(teacher, 1)]
+        best = max(range(len(teacher)), key=lambda index: teacher[index])
+        found = {"teacher": {"trajectory": trajectory, "best": best}, "student": {"curve": curve}}
+        made = {name: SimpleNamespace(result=result) for name, result in found.items()}
+        return found_results(make_job(*overrides), made)
+
+    return of
+
+
+def test_results_have_the_budget_and_what_had_not_converged(results):
+    found = results("teacher.epochs=5", "budget.stages=2")
+    assert found["budget"] == {"stages": 2, "stage_epochs": 1, "teacher_epochs": 5}
+    assert found["convergence"] == [
+        {"model": "teacher", "kind": "checkpoint", "change": pytest.approx(0.3)},
+        {"model": "student", "kind": "stage", "change": pytest.approx(0.3)},
+    ]
+    assert "teacher.epochs=10" in convergence.warnings(found)[0]
+    assert "budget.stage_epochs=2" in convergence.warnings(found)[1]
+
+
+def test_nothing_is_said_where_short_trainings_are_meant(results):
+    for override in ("budget.warn=false", "debug=smoke"):
+        assert results(override)["convergence"] == []
+
+
+def test_nothing_is_said_of_trainings_that_had_converged(results):
+    assert results(teacher=(0.1, 0.495, 0.5), student=(0.5, 0.5))["convergence"] == []
+
+
+def test_a_run_says_so_at_its_end_and_in_its_report(run_py, tmp_path, monkeypatch):
+    monkeypatch.setattr(convergence, "POINT", -1.0)  # The small runs learn nothing that their validation would show.
+    code, out, error = run_py("method=td", "hydra.run.dir=run")
+    assert code == 0, error
+    told = convergence.warnings(json.loads((tmp_path / "run" / "results.json").read_text()))
+    assert [sentence.split()[1] for sentence in told][-2:] == ["anchor", "student"]
+    page, shown = (tmp_path / "run" / "report.html").read_text(), " ".join(out.split())
+    assert all(sentence in page and sentence in shown for sentence in told)
