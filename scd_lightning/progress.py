@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from scd_lightning import distributed
@@ -70,17 +70,6 @@ def say(message: str) -> None:
     """Prints one line above the display, from process 0."""
     if distributed.rank() == 0:
         console.print(f"{prefix()}{message}", soft_wrap=True)
-
-
-def show(content: RenderableType) -> None:
-    """Prints a table or the like; of jobs side by side, each line says which job it is of."""
-    name = prefix()
-    if not name:
-        console.print(content)
-        return
-    with console.capture() as captured:
-        console.print(content, width=console.width - len(name))
-    console.out(*(f"{name}{line}" for line in captured.get().splitlines()), sep="\n")
 
 
 def prefix() -> str:

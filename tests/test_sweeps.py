@@ -62,14 +62,7 @@ def test_what_is_no_search_is_refused(run_py, arguments, part):
 
 
 def test_lines_of_jobs_side_by_side_name_their_job(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "console", progress.Console(highlight=False, width=40))
     progress.say("alone")
-    progress.show("a b " * 12)
     monkeypatch.setenv(progress.JOB, "job 3")
     progress.say("beside")
-    progress.show("a b " * 12)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "alone"
-    assert "job 3: beside" in lines
-    assert all(line.startswith("job 3: ") and len(line.rstrip()) <= 40 for line in lines[3:])
-    assert len(lines) >= 6
+    assert capsys.readouterr().out.splitlines() == ["alone", "job 3: beside"]
