@@ -109,10 +109,6 @@ def test_jobs_side_by_side_are_bit_for_bit_those_of_a_sweep_in_order(command, tm
         assert {"results.json", "model.safetensors", "student.jsonl"} <= {path.name for path in files}
     for done in (beside, in_order):
         assert done.stdout.count("; more are running") == 1
-    # The first job of the first seed makes one of the two, the second the other.
-    lines = beside.stdout.splitlines()
-    made = [line for line in lines if ("teacher, " in line or "anchor, " in line) and "reused" not in line]
-    assert {line[:6] for line in made if "_sft: " in line} >= {"job 0:", "job 1:"}
 
 
 @pytest.mark.slow

@@ -6,14 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
-from rich.console import Group
-from rich.rule import Rule
-from rich.text import Text
-
-from scd_lightning.analysis.comparison import compare
-from scd_lightning.analysis.comparison_page import write_comparison
-from scd_lightning.analysis.comparison_table import comparison_table
-from scd_lightning.progress import console
 
 # Where the jobs of a sweep note that they have ended, in its folder, until it is over.
 _NOTES = ".draws"
@@ -75,6 +67,16 @@ class Draws:
                 self._show(list(whole), [ended[number] for number in runs])
 
     def _show(self, seeds: Sequence[str], runs: Sequence[Path]) -> None:
+        # Not before: the sweep's own process, which starts those of its jobs, would import torch and matplotlib first.
+        from rich.console import Group
+        from rich.rule import Rule
+        from rich.text import Text
+
+        from scd_lightning.analysis.comparison import compare
+        from scd_lightning.analysis.comparison_page import write_comparison
+        from scd_lightning.analysis.comparison_table import comparison_table
+        from scd_lightning.progress import console
+
         comparison = compare(runs)
         page = write_comparison(comparison, self.folder)
         named = f"seed{'' if len(seeds) == 1 else 's'} {', '.join(seeds)}"
