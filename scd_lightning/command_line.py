@@ -5,12 +5,14 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import Container, DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -70,6 +72,21 @@ def swept_keys(params: Iterable[Any] | None) -> list[str]:
     several = {each.get_key_element(): each.is_sweep_override() for each in parsed}
     own = [str(name) for name in params or () if str(name) not in several]
     return [*own, *(name for name, varies in several.items() if varies)]
+
+
+def swept_jobs(overrides: Sequence[str]) -> list[list[str]]:
+    """The overrides of each job of a sweep by Hydra's own sweeper, in their order.
+
+    Args:
+        overrides: What is given for all of them; later ones go before earlier ones.
+
+    Returns:
+        None at all where they can't be told beforehand, as with options that are given by a pattern.
+    """
+    with suppress(HydraException):
+        (jobs,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(list(overrides)), None)
+        return jobs
+    return []
 
 
 def job_command() -> str:

@@ -190,9 +190,13 @@ def _make(cfg: DictConfig, job: "Job", steps: "list[Step]", loggers: "JobLoggers
 
 
 def _show(results: dict[str, Any], verdict: str, run_dir: Path) -> None:
-    from scd_lightning.analysis.summary import run_table
-    from scd_lightning.progress import say, show
+    from scd_lightning.analysis.summary import run_line, run_table
+    from scd_lightning.progress import console, prefix, say
 
-    show(run_table(results, verdict))
+    if prefix():
+        # Tables of jobs side by side would be torn apart by one another's lines.
+        say(f"finished: {run_line(results)}; report: {run_dir / 'report.html'}")
+        return
+    console.print(run_table(results, verdict))
     say(f"report: {run_dir / 'report.html'}")
     say(f"student: {run_dir / 'student'}")

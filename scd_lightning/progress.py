@@ -1,11 +1,12 @@
 """One shared live display: two at once would raise, and several bars tell more than several displays."""
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from scd_lightning import distributed
@@ -14,6 +15,9 @@ T = TypeVar("T")
 
 # Set, in the environment that a job's processes share, to the job's name where jobs run side by side.
 JOB = "SCD_JOB"
+
+# Seconds between two lines on what goes on, where there is no display.
+_EVERY = 20
 
 console = Console(highlight=False)
 _progress = Progress(
@@ -29,16 +33,22 @@ _progress = Progress(
 
 
 class Bar:
-    """A row of the shared display."""
+    """A row of the shared display; of jobs side by side a line now and then."""
 
     def __init__(self, description: str, total: int) -> None:
+        self._description, self._total, self._done = description, total, 0
         self._task = _progress.add_task(description, total=total, note="")
+        self._told = time.monotonic()
 
     def advance(self, steps: int = 1, note: str | None = None) -> None:
         """Moves the bar, and changes what stands beside it."""
+        self._done += steps
         _progress.advance(self._task, steps)
         if note is not None:
             _progress.update(self._task, note=note)
+        if JOB in os.environ and time.monotonic() - self._told > _EVERY:
+            self._told = time.monotonic()
+            say(f"  {self._description}: {self._done} of {self._total}{f', {note}' if note else ''}")
 
 
 @contextmanager
@@ -70,17 +80,6 @@ def say(message: str) -> None:
     """Prints one line above the display, from process 0."""
     if distributed.rank() == 0:
         console.print(f"{prefix()}{message}", soft_wrap=True)
-
-
-def show(content: RenderableType) -> None:
-    """Prints a table or the like; of jobs side by side, each line says which job it is of."""
-    name = prefix()
-    if not name:
-        console.print(content)
-        return
-    with console.capture() as captured:
-        console.print(content, width=console.width - len(name))
-    console.out(*(f"{name}{line}" for line in captured.get().splitlines()), sep="\n")
 
 
 def prefix() -> str:

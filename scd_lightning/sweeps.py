@@ -14,10 +14,11 @@ from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig
 
 from scd_lightning import errors, launch, preemption, ranks, side_by_side
-from scd_lightning.command_line import swept_keys
+from scd_lightning.command_line import swept_jobs, swept_keys
 from scd_lightning.errors import ConfigError, ScdError
 
 if TYPE_CHECKING:
+    from scd_lightning.analysis.draws import Draws
     from scd_lightning.analysis.failures import Failure
 
 # The packages that run jobs for Hydra.
@@ -90,7 +91,30 @@ class SweepEnd(Callback):
 
 
 class SweepComparison(SweepEnd):
-    """After a multirun: a table over its methods and seeds, and the jobs that failed."""
+    """After a multirun: a table over its methods and seeds, and the jobs that failed; on one machine also meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._draws: Draws | None = None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Finds out which jobs belong together; their processes get a copy of it."""
+        super().on_multirun_start(config, **kwargs)
+        self._draws = _draws(config)
+        if self._draws is not None:
+            self._draws.forget()
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Shows what was found so far where all jobs of a seed have ended. No job fails because of that."""
+        super().on_job_end(config, job_return, **kwargs)
+        if self._draws is None or launch.stopped:
+            return
+        try:
+            self._draws.end(int(config.hydra.job.num), Path(config.hydra.runtime.output_dir))
+        except Exception as error:
+            from scd_lightning.progress import say
+
+            say(f"What was found so far can't be shown ({type(error).__name__}: {error})")
 
     def conclude(self, folder: Path) -> "Sequence[Failure]":
         """Compares what finished."""
@@ -100,6 +124,8 @@ class SweepComparison(SweepEnd):
         from scd_lightning.analysis.sweep import find_runs
         from scd_lightning.progress import console, say
 
+        if self._draws is not None:
+            self._draws.forget()
         comparison = compare(find_runs(folder))
         write_comparison(comparison, folder)
         console.print(comparison_table(comparison), crop=False)
@@ -150,6 +176,18 @@ def _save_at_signals(config: DictConfig) -> None:
         side_by_side.wrap(JoblibLauncher, names, int(config.resume.exit_code))
     except (AttributeError, TypeError, ValueError, ScdError):
         return  # Of settings that can't be used, each job tells.
+
+
+def _draws(config: DictConfig) -> "Draws | None":
+    """The jobs of a sweep by their seeds, where its jobs run on this machine."""
+    hydra = config.hydra
+    on_this_machine = any(name in hydra.launcher._target_ for name in ("basic_launcher", "joblib_launcher"))
+    if not on_this_machine or "basic_sweeper" not in hydra.sweeper._target_:
+        return None
+    from scd_lightning.analysis.draws import Draws
+
+    params = [f"{name}={value}" for name, value in (hydra.sweeper.get("params") or {}).items()]
+    return Draws.of(swept_jobs([*params, *hydra.overrides.task]), Path(hydra.sweep.dir))
 
 
 def _searched(sweeper: DictConfig) -> list[str]:

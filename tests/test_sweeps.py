@@ -3,10 +3,13 @@
 import json
 
 import pytest
+from hydra import compose, initialize_config_dir
 
 from scd_lightning import progress
+from scd_lightning.analysis.draws import Draws
 from scd_lightning.analysis.failures import Failure
-from scd_lightning.sweeps import exit_code
+from scd_lightning.sweeps import _draws, exit_code
+from tests.conftest import ROOT
 
 SEARCH = ("hparams_search=lr_grid", "budget.stages=1", "hydra.sweep.dir=search", "-m")
 
@@ -62,14 +65,61 @@ def test_what_is_no_search_is_refused(run_py, arguments, part):
 
 
 def test_lines_of_jobs_side_by_side_name_their_job(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "console", progress.Console(highlight=False, width=40))
     progress.say("alone")
-    progress.show("a b " * 12)
     monkeypatch.setenv(progress.JOB, "job 3")
     progress.say("beside")
-    progress.show("a b " * 12)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "alone"
-    assert "job 3: beside" in lines
-    assert all(line.startswith("job 3: ") and len(line.rstrip()) <= 40 for line in lines[3:])
-    assert len(lines) >= 6
+    assert capsys.readouterr().out.splitlines() == ["alone", "job 3: beside"]
+
+
+def test_long_work_of_jobs_side_by_side_is_told_in_lines(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "_EVERY", -1)
+    for _ in progress.track("ab", "alone", 2):
+        pass
+    monkeypatch.setenv(progress.JOB, "job 3")
+    with progress.bar("teacher", 4) as row:
+        row.advance(2, note="epoch 1")
+    monkeypatch.setattr(progress, "_EVERY", 60)
+    for _ in progress.track("ab", "soon over", 2):
+        pass
+    assert capsys.readouterr().out.splitlines() == ["job 3:   teacher: 2 of 4, epoch 1"]
+
+
+def test_a_sweep_shows_what_it_found_after_each_seed_and_its_order_does_not_matter(run_py, tmp_path, monkeypatch):
+    found = {}
+    for name, order in {"seeds": ("seed=0,1", "method=sft,td"), "methods": ("method=sft,td", "seed=0,1")}.items():
+        code, out, error = run_py("budget.stages=1", f"hydra.sweep.dir={name}", *order, "-m")
+        assert code == 0, error
+        first, _, rest = out.partition(" after 1 of 2 draws (seed 0); more are running ")
+        begun = first.count("seed=0") + first.count("seed=1")
+        assert begun == (2 if name == "seeds" else 3)
+        assert " draws (" not in rest
+        (setting,) = json.loads((tmp_path / name / "comparison.json").read_text())["settings"]
+        for row in setting["rows"]:
+            for run in row["runs"]:
+                del run["folder"], run["values"]["seconds"]
+            del row["values"]["seconds"]
+        found[name] = setting
+        assert not (tmp_path / name / ".draws").exists()
+    assert found["seeds"] == found["methods"]
+
+
+def test_what_was_found_so_far_never_fails_a_job(run_py, tmp_path, monkeypatch):
+    def fail(self, job, run_dir):
+        raise OSError("no room")
+
+    monkeypatch.setattr(Draws, "end", fail)
+    code, out, error = run_py("method=sft", "budget.stages=1,2", "seed=0,1", "hydra.sweep.dir=sweep", "-m")
+    assert code == 0, error
+    assert out.count("What was found so far can't be shown (OSError: no room)") == 4
+    assert (tmp_path / "sweep" / "comparison.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("launcher", "shows"), [("basic", True), ("side_by_side", True), ("slurm", False), ("submitit_local", False)]
+)
+def test_jobs_that_may_run_elsewhere_show_nothing_meanwhile(tmp_path, launcher, shows):
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("config", [f"hydra/launcher={launcher}"], return_hydra_config=True)
+    config.hydra.sweep.dir = str(tmp_path)
+    config.hydra.overrides.task = ["seed=range(0,3)", "+trainer.note='a, b'", "method=sft,td"]
+    assert _draws(config) == (Draws({"0": [0, 1], "1": [2, 3], "2": [4, 5]}, tmp_path) if shows else None)

@@ -96,6 +96,22 @@ def test_a_sweep_side_by_side_finds_what_one_in_order_does(command, tmp_path):
 
 
 @pytest.mark.slow
+def test_jobs_side_by_side_are_bit_for_bit_those_of_a_sweep_in_order(command, tmp_path):
+    draws = ("-m", "seed=0,1", "method=sft,scd_aw")
+    beside = command(*draws, "hydra/launcher=side_by_side", "hydra.sweep.dir=beside", "paths.store=other")
+    in_order = command(*draws, "hydra.sweep.dir=in_order")
+    for job in "0123":
+        files = [path for path in sorted((tmp_path / "in_order" / job).rglob("*")) if path.is_file()]
+        for path in files:
+            name = path.relative_to(tmp_path / "in_order")
+            if path.name in ("results.json", "schedule.json") or path.suffix in (".jsonl", ".safetensors"):
+                assert (tmp_path / "beside" / name).read_bytes() == path.read_bytes(), name
+        assert {"results.json", "model.safetensors", "student.jsonl"} <= {path.name for path in files}
+    for done in (beside, in_order):
+        assert done.stdout.count("; more are running") == 1
+
+
+@pytest.mark.slow
 def test_a_failed_job_side_by_side_does_not_stop_the_sweep(command, tmp_path):
     done = command(
         "-m",

@@ -28,6 +28,14 @@ def run_table(results: dict[str, Any], verdict: str) -> RenderableType:
     return Group(*parts, Text(verdict, style="bold"), *told)
 
 
+def run_line(results: dict[str, Any]) -> str:
+    """The run in a line: the primary metric of each of its models."""
+    metric = results["primary_metric"]
+    values = {title: results["metrics"].get(key, {}).get(metric) for key, title in MODEL_NAMES.items()}
+    listed = ", ".join(f"{title} {number(value)}" for title, value in values.items() if value is not None)
+    return f"method {results['method']}, seed {results['seed']}: {metric} {listed}"
+
+
 def _metrics(results: dict[str, Any]) -> list[RenderableType]:
     # A metric a row: names of metrics are longer than those of models, and there are more of them.
     name = results["data"].get("name") or results["task"]

@@ -23,6 +23,7 @@ from scd_lightning.store.registry import Registration
 
 # Seconds after which processes that wait for a lock hear of one another.
 _ROUND = 5
+Build = Callable[[Path], tuple[Mapping[str, Any], Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -135,13 +136,7 @@ class ArtifactStore:
                 except OSError as error:
                     raise unwritable(self.root, error) from error
 
-    def make(
-        self,
-        key: ArtifactKey,
-        build: Callable[[Path], tuple[Mapping[str, Any], Mapping[str, Any]]],
-        *,
-        whole: bool = False,
-    ) -> Artifact:
+    def make(self, key: ArtifactKey, build: Build, *, whole: bool = False) -> Artifact:
         """Returns the artifact, building it where it is not there. All processes of a job call it together.
 
         Args:
@@ -149,11 +144,24 @@ class ArtifactStore:
             build: Fills a folder and returns (result, costs), both JSON values.
             whole: Read its large files before it is used again, as `find` does.
         """
+        while (made := self.try_make(key, build, whole=whole, seconds=_ROUND)) is None:
+            pass
+        return made
+
+    def try_make(self, key: ArtifactKey, build: Build, *, whole: bool = False, seconds: float = 0) -> Artifact | None:
+        """Like `make`, but None where another run makes the artifact and does not finish within this time.
+
+        Args:
+            key: As in `make`.
+            build: Likewise.
+            whole: Likewise.
+            seconds: How long to wait; above 0, it says for whom.
+        """
         self.use([key])
         if (found := self._find_together(key, whole=whole)) is not None:
             return found
-        with self._lock_together(key) if self.locking else _unlocked():
-            if (found := self._find_together(key, whole=whole)) is not None:
+        with self._lock_together(key, seconds) if self.locking else _unlocked() as free:
+            if not free or (found := self._find_together(key, whole=whole)) is not None:
                 return found
             return self._build(key, build)
 
@@ -161,9 +169,7 @@ class ArtifactStore:
         """What process 0 finds: one reads the files, and all go on alike."""
         return distributed.from_first_rank(self.find(key, whole=whole) if distributed.rank() == 0 else None)
 
-    def _build(
-        self, key: ArtifactKey, build: Callable[[Path], tuple[Mapping[str, Any], Mapping[str, Any]]]
-    ) -> Artifact:
+    def _build(self, key: ArtifactKey, build: Build) -> Artifact:
         partial = self.root / f"{key.folder}{PARTIAL}"
         if distributed.rank() == 0:
             _prepare(partial, self.root / key.folder)
@@ -194,16 +200,14 @@ class ArtifactStore:
             lock.release()
 
     @contextmanager
-    def _lock_together(self, key: ArtifactKey) -> Iterator[None]:
-        """Like `lock`, for all processes of a job: process 0 holds it.
+    def _lock_together(self, key: ArtifactKey, seconds: float) -> Iterator[bool]:
+        """Like `lock`, for all processes of a job: process 0 holds it. Gives whether it was free within this time.
 
-        The others hear of it in short rounds, so that no collective operation runs into its time-out.
+        The others wait for no longer than that, so that no collective operation runs into its time-out.
         """
-        lock: FileLock | None = None
+        lock = self._wait_for(key, seconds) if distributed.rank() == 0 else None
         try:
-            while not distributed.from_first_rank(lock is not None):
-                lock = self._wait_for(key, _ROUND if distributed.active() else -1) if distributed.rank() == 0 else None
-            yield
+            yield distributed.from_first_rank(lock is not None)
         finally:
             if lock is not None:
                 lock.release()
@@ -215,9 +219,9 @@ class ArtifactStore:
         return lock
 
     def _wait_for(self, key: ArtifactKey, seconds: float) -> FileLock | None:
-        """The lock, or None if it is not free within this time; says once for whom one waits."""
+        """The lock, or None if it is not free within this time; says once for whom one waits, if one does."""
         lock = self.try_acquire(key)
-        if lock is None:
+        if lock is None and seconds:
             owner = _owner(_note(lock_path(self.root, key.folder)))
             self._tell(f"Waiting for {owner}, which makes the same {key.kind} ({key.folder})")
             lock = self.try_acquire(key, seconds)
@@ -268,8 +272,8 @@ def _prepare(partial: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _unlocked() -> Iterator[None]:
-    yield
+def _unlocked() -> Iterator[bool]:
+    yield True
 
 
 def _note(lock: Path) -> Path:

@@ -31,14 +31,16 @@ from scd_lightning.teachers.signals import SampleSet, SignalStore
 from scd_lightning.teachers.source import TeacherCounts, TeacherSource
 
 
-def distill(job: Job, folder: Path, trajectory: Artifact, anchor: Artifact) -> tuple[dict[str, Any], dict[str, Any]]:
+def distill(
+    job: Job, folder: Path, trajectory: Artifact, anchor: Artifact | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Distils the student and keeps its best weights.
 
     Args:
         job: The run, with a method that distils.
         folder: Where they go.
         trajectory: The teacher's checkpoints.
-        anchor: The fine-tuned student, whose losses the adaptive weight needs and whose weights may be the start.
+        anchor: The fine-tuned student, where the adaptive weight needs its losses or its weights are the start.
 
     Returns:
         The result of `train_student` with "schedule", one record a stage, whose "weights" are the last epoch's weights
@@ -62,10 +64,11 @@ def distill(job: Job, folder: Path, trajectory: Artifact, anchor: Artifact) -> t
     )
     anchor_loss = None
     if job.method.needs_anchor:
+        assert anchor is not None
         anchor_loss = torch.from_numpy(np.load(anchor.folder / TRAIN_LOSSES))
     best_loss = torch.from_numpy(np.load(trajectory.folder / VALIDATION_LOSSES)[trajectory.result["best"]])
     make = partial(Distillation, sources[0], job.method.weighting, anchor_loss, best_loss)
-    start = anchor.folder / WEIGHTS if job.student.init == "anchor" else None
+    start = anchor.folder / WEIGHTS if anchor is not None and job.student.init == "anchor" else None
     callbacks, lr_scale = [scheduler, StageLog(scheduler)], job.method.lr_scale
     module, result, volume = train_student(job, folder, "distill", meter, make, callbacks, start, lr_scale)
     assert isinstance(module, Distillation)

@@ -22,6 +22,8 @@ from scd_lightning.pipeline.teacher_sft import TRAJECTORY, teacher_sft
 from scd_lightning.pipeline.training import WEIGHTS
 from scd_lightning.progress import say
 
+# Seconds for which a run waits for another before it looks again for something else to do.
+_TURN = 1
 Artifacts = dict[str, Artifact]
 Outcome = tuple[Mapping[str, Any], Mapping[str, Any]]
 
@@ -52,7 +54,8 @@ def plan(job: Job) -> list[Step]:
         Step("anchor", "student_sft", anchor_key(job), partial(_anchor, job)),
     ]
     if job.method.policy is not None:
-        steps.append(Step("student", "distill", student_key(job), partial(_distill, job), ("teacher", "anchor")))
+        needs = ("teacher", "anchor") if job.method.needs_anchor or job.student.init == "anchor" else ("teacher",)
+        steps.append(Step("student", "distill", student_key(job), partial(_distill, job), needs))
     return [*steps, *_evaluations(job)]
 
 
@@ -65,7 +68,7 @@ def _anchor(job: Job, folder: Path, made: Artifacts) -> Outcome:
 
 
 def _distill(job: Job, folder: Path, made: Artifacts) -> Outcome:
-    return distill(job, folder, made["teacher"], made["anchor"])
+    return distill(job, folder, made["teacher"], made.get("anchor"))
 
 
 def _evaluations(job: Job) -> list[Step]:
@@ -144,10 +147,16 @@ def _build(job: Job, step: Step, made: Artifacts, folder: Path) -> Outcome:
 def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool] = lambda artifact: True) -> Artifacts:
     """Makes each artifact, or finds it in the store, and says so in a line.
 
+    What another run makes meanwhile is left for later: this one goes on with whatever else it can make, and waits only
+    where there is nothing. No number depends on the order: each stage seeds itself.
+
     Args:
         job: The run.
         steps: Its steps.
         announce: Whether an artifact is worth a line here; processes of one job share the work of telling.
+
+    Returns:
+        The artifacts, in the order of the steps.
 
     Raises:
         ConfigError: A stage that is not in `stages` has nothing in the store that later ones could use.
@@ -156,19 +165,40 @@ def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool
         check_inputs(job, steps)
     distributed.barrier()
     made: Artifacts = {}
-    for step in wanted(steps, job.stages):
-        if step.stage in job.stages:
-            made[step.name] = job.store.make(step.key, partial(_build, job, step, made))
-        elif found := job.store.find(step.key):
-            made[step.name] = found
-        else:
-            raise ConfigError(
-                f"The stage {step.stage} is left out and its result is not in the store",
-                where="stages",
-                got=list(job.stages),
-                expected=f"{step.stage} among the stages, or an earlier run with the same settings",
-            )
-        if announce(made[step.name]):
-            say(summarize(step.name, step.stage, made[step.name], job))
-            log_artifact(job, step.stage, made[step.name])
-    return made
+    left = wanted(steps, job.stages)
+    while left:
+        step, artifact = _next(job, left, made)
+        left.remove(step)
+        made[step.name] = artifact
+        if announce(artifact):
+            say(summarize(step.name, step.stage, artifact, job))
+            log_artifact(job, step.stage, artifact)
+    return {step.name: made[step.name] for step in steps if step.name in made}
+
+
+def _next(job: Job, left: Sequence[Step], made: Artifacts) -> tuple[Step, Artifact]:
+    """The first step whose needs are there and which no other run makes; waits where there is none.
+
+    All processes of a job find the same one: the store asks process 0.
+    """
+    ready = [step for step in left if made.keys() >= set(step.needs)]
+    while True:
+        for step in ready:
+            if (artifact := _find_or_make(job, step, made, seconds=0)) is not None:
+                return step, artifact
+        # For the first, on which most depends; but not for long: another one may be given up meanwhile.
+        if (artifact := _find_or_make(job, ready[0], made, seconds=_TURN)) is not None:
+            return ready[0], artifact
+
+
+def _find_or_make(job: Job, step: Step, made: Artifacts, seconds: float) -> Artifact | None:
+    if step.stage in job.stages:
+        return job.store.try_make(step.key, partial(_build, job, step, made), seconds=seconds)
+    if found := job.store.find(step.key):
+        return found
+    raise ConfigError(
+        f"The stage {step.stage} is left out and its result is not in the store",
+        where="stages",
+        got=list(job.stages),
+        expected=f"{step.stage} among the stages, or an earlier run with the same settings",
+    )

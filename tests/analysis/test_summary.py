@@ -2,7 +2,7 @@ import json
 
 from rich.console import Console
 
-from scd_lightning.analysis.summary import run_table
+from scd_lightning.analysis.summary import run_line, run_table
 
 
 def shown(folder, verdict: str = "The student won.") -> str:
@@ -52,3 +52,8 @@ def test_a_preset_stands_under_its_own_name(make_run):
     results["data"]["name"] = "crner"
     (folder / "results.json").write_text(json.dumps(results))
     assert "crner, method scd_aw, seed 0" in shown(folder)
+
+
+def test_a_run_in_a_line(make_run):
+    results = json.loads((make_run("run", seed=3) / "results.json").read_text())
+    assert run_line(results) == "method scd_aw, seed 3: f1 teacher 0.821, anchor 0.755, student 0.842"
