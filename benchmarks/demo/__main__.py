@@ -1,4 +1,4 @@
-"""`python -m benchmarks.demo`: chooses the demo's ground and learning rates by the rule, as far as it is measured yet."""
+"""`python -m benchmarks.demo`: chooses the demo's ground and learning rates by the rule; measures what that takes."""
 
 import argparse
 import json
@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.demo.rule import Choice, Measured, Missing, Outcome, choose, distil, read_search, tune
-from benchmarks.demo.trials import Trial, measure
+from benchmarks.demo.rule import Measured, Missing, choose, distil, read_search, tune
+from benchmarks.demo.trials import measure
 
 HERE = Path(__file__).parent
 CANDIDATES, TUNING = HERE / "candidates.yaml", HERE / "tuning.json"

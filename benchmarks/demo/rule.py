@@ -1,7 +1,7 @@
 """How the demo's ground is chosen: a pure function of what was measured on the validation split of the tuning draws.
 
-The candidates are gone through in order of cost. First the teacher and the anchor get their learning rates and are shown
-to have converged; only then a student is distilled. The first candidate that passes everything is taken.
+The candidates are gone through in order of cost. First the teacher and the anchor get their learning rates and are
+shown to have converged; only then a student is distilled. The first candidate that passes everything is taken.
 """
 
 from collections.abc import Mapping, Sequence
@@ -183,9 +183,10 @@ class Outcome:
 
 def tune(candidate: Candidate, search: Search, measured: Measured, task: str) -> Outcome:
     """Chooses the learning rates of teacher and anchor, each the best on average over the draws."""
+    grids: dict[Model, tuple[float, ...]] = {"teacher": candidate.teacher_rates, "anchor": candidate.student_rates}
     tried = {
-        "teacher": {rate: candidate.trials("teacher", {"teacher": rate}, search, task) for rate in candidate.teacher_rates},
-        "anchor": {rate: candidate.trials("anchor", {"anchor": rate}, search, task) for rate in candidate.student_rates},
+        model: {rate: candidate.trials(model, {model: rate}, search, task) for rate in grid}
+        for model, grid in grids.items()
     }
     measured.require(*(trials for of_model in tried.values() for trials in of_model.values()))
     by_rate = {model: {rate: measured.of(each) for rate, each in of_model.items()} for model, of_model in tried.items()}
@@ -209,9 +210,7 @@ def distil(outcome: Outcome, search: Search, measured: Measured, task: str) -> O
 def prolong(outcome: Outcome, search: Search, measured: Measured, task: str) -> Outcome:
     """Trains teacher and anchor for twice the epochs."""
     candidate = outcome.candidate
-    longer = replace(
-        candidate, teacher_epochs=2 * candidate.teacher_epochs, stage_epochs=2 * candidate.stage_epochs
-    )
+    longer = replace(candidate, teacher_epochs=2 * candidate.teacher_epochs, stage_epochs=2 * candidate.stage_epochs)
     tried = {
         model: longer.trials(model, {model: outcome.rates[model]}, search, task)  # type: ignore[arg-type]
         for model in ("teacher", "anchor")
@@ -251,9 +250,7 @@ def choose(search: Search, measured: Measured, task: str = "ner") -> Choice:
         if outcome.passes(search):
             return Choice(outcomes, outcome, met=True)
     # None passes: those that have converged are compared, so all of them are distilled.
-    outcomes = [
-        distil(each, search, measured, task) if each.converged(search) else each for each in outcomes
-    ]
+    outcomes = [distil(each, search, measured, task) if each.converged(search) else each for each in outcomes]
     converged = [each for each in outcomes if each.converged(search)]
     if not converged:
         raise ValueError("no candidate has converged: the list needs ones with more epochs")

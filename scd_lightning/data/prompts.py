@@ -53,8 +53,12 @@ _JAPANESE_SHARE = 0.2
 
 def fixed_wording() -> list[str]:
     """What the templates say besides their fields."""
-    found = {part[0].strip() for templates, _, _ in _TEMPLATES.values() for text in templates.values()
-             for part in string.Formatter().parse(text)}
+    found = {
+        part[0].strip()
+        for templates, _, _ in _TEMPLATES.values()
+        for text in templates.values()
+        for part in string.Formatter().parse(text)
+    }
     return sorted(found - {""})
 
 

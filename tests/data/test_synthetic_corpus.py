@@ -13,7 +13,7 @@ DOCUMENTS = [document.split("\n") for document in write_documents(SENTENCES, 90,
 def test_documents_about_one_name():
     for lines in DOCUMENTS[0::3]:
         assert len(lines) == 4
-        assert TEXTS >= set(lines)
+        assert set(lines) <= TEXTS
         mentioned = [{m.text for s in SENTENCES if s.text == line for m in s.mentions} for line in lines]
         assert set.intersection(*mentioned)
 
@@ -29,7 +29,7 @@ def test_documents_with_quotations():
 def test_documents_of_two_sentences():
     for lines in DOCUMENTS[2::3]:
         assert len(lines) == 2
-        assert TEXTS >= set(lines)
+        assert set(lines) <= TEXTS
 
 
 def test_quotations_are_no_list_of_names():
