@@ -1,11 +1,12 @@
 """What a run records of its trainings' convergence, and where it says so."""
 
 import json
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
 from scd_lightning.analysis import convergence
+from scd_lightning.pipeline.artifacts import Artifact, ArtifactKey
 from scd_lightning.pipeline.report import found_results
 
 
@@ -17,8 +18,9 @@ def results(make_job):
         curve = [{"validation_metric": metric} for metric in student]
         trajectory = [{"step": step, "metrics": {"metric": metric}} for step, metric in enumerate(teacher, 1)]
         best = max(range(len(teacher)), key=lambda index: teacher[index])
-        found = {"teacher": {"trajectory": trajectory, "best": best}, "student": {"curve": curve}}
-        made = {name: SimpleNamespace(result=result) for name, result in found.items()}
+        found: dict[str, dict] = {"teacher": {"trajectory": trajectory, "best": best}, "student": {"curve": curve}}
+        key = ArtifactKey("any", {})
+        made = {name: Artifact(key, Path(), result, {}, reused=False) for name, result in found.items()}
         return found_results(make_job(*overrides), made)
 
     return of
