@@ -1,4 +1,4 @@
-"""`python -m benchmarks.demo`: chooses the demo's ground and learning rates by the rule; measures what that takes."""
+"""`python -m benchmarks.demo`: how the demo's ground was chosen, and its page."""
 
 import argparse
 import json
@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.demo.rule import Measured, Missing, choose, distil, read_search, tune
+from benchmarks.demo import page, shown
+from benchmarks.demo.page import TASKS
+from benchmarks.demo.rule import Choice, Measured, Missing, Outcome, Search, choose, distil, read_search, tune
 from benchmarks.demo.trials import measure
 
 HERE = Path(__file__).parent
@@ -18,20 +20,44 @@ T = TypeVar("T")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
-    parser.add_argument("--task", default="ner", choices=["ner", "qa", "classification"])
     parser.add_argument("--store", type=Path, default=Path("build/demo-store"), help="where trained models are kept")
+    parts = parser.add_subparsers(dest="part", required=True)
+    parts.add_parser("choose", help="applies the rule, and measures what that takes")
+    rates = parts.add_parser("rates", help="chooses the learning rates of another task on the chosen ground")
+    rates.add_argument("task", choices=["qa", "classification"])
+    keep = parts.add_parser("keep", help="keeps what a sweep of the demo has shown")
+    keep.add_argument("sweep", type=Path)
+    parts.add_parser("page", help="writes docs/demo.md and the README's table")
     options = parser.parse_args(arguments)
     search = read_search(CANDIDATES)
-    choice = settle(lambda measured: choose(search, measured), options.store)
-    chosen = choice.chosen
-    if options.task != "ner":
-        candidate = chosen.candidate
-        chosen = settle(
-            lambda measured: distil(tune(candidate, search, measured, options.task), search, measured, options.task),
-            options.store,
-        )
-    print(f"{options.task}: {chosen.candidate.name} with {chosen.rates}, the rule {'met' if choice.met else 'not met'}")
+    if options.part == "keep":
+        print(shown.keep(options.sweep))
+    elif options.part == "page":
+        measured = Measured(read_records())
+        choice = choose(search, measured)
+        found = {
+            task: outcome for task in TASKS if task != "ner" if (outcome := _known(choice, search, measured, task))
+        }
+        print(*page.write(search, choice, found), sep="\n")
+    else:
+        choice = settle(lambda measured: choose(search, measured), options.store)
+        print(f"{choice.chosen.candidate.name}, {choice.chosen.rates}; the rule is {'' if choice.met else 'not '}met")
+        if options.part == "rates":
+            found_rates = settle(lambda measured: _rates(choice, search, measured, options.task), options.store).rates
+            print(f"{options.task}: {found_rates}")
     return 0
+
+
+def _rates(choice: Choice, search: Search, measured: Measured, task: str) -> Outcome:
+    """The chosen candidate on another task."""
+    return distil(tune(choice.chosen.candidate, search, measured, task), search, measured, task)
+
+
+def _known(choice: Choice, search: Search, measured: Measured, task: str) -> Outcome | None:
+    try:
+        return _rates(choice, search, measured, task)
+    except Missing:
+        return None
 
 
 def settle(decide: Callable[[Measured], T], store: Path) -> T:

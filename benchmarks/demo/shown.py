@@ -1,0 +1,74 @@
+"""What the demo has shown: kept from the folder of a sweep, one file for each task, for the pages to be made from."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from scd_lightning.analysis.comparison_markdown import markdown_table
+
+from benchmarks.machine import commit, machine
+from scd_lightning.analysis.comparison import Comparison, compare
+from scd_lightning.analysis.records import read_results
+from scd_lightning.analysis.sweep import find_runs
+
+FOLDER = Path(__file__).parent / "shown"
+
+
+def keep(sweep: Path) -> Path:
+    """Keeps a finished sweep of the demo.
+
+    Args:
+        sweep: Its folder.
+
+    Raises:
+        ValueError: Its jobs did not all finish, or are not one table of test results.
+    """
+    runs = find_runs(sweep)
+    comparison = compare(runs)
+    if comparison.failures or len(comparison.settings) != 1:
+        raise ValueError(
+            f"{sweep} is no finished sweep of the demo: {len(comparison.failures)} jobs did not finish, "
+            f"{len(comparison.settings)} tables"
+        )
+    (setting,) = comparison.settings
+    if setting.split != "test":
+        raise ValueError(f"{sweep} was evaluated on {setting.split}, and the demo shows test results")
+    results = read_results(runs[0])
+    found = {
+        "task": setting.task,
+        "commit": commit(),
+        "machine": machine("cpu"),
+        "versions": results["versions"],
+        "models": results["models"],
+        "data": results["data"]["generator"]["settings"],
+        "unconverged": _unconverged(comparison),
+        "table": markdown_table(setting),
+        "comparison": _brief(comparison),
+    }
+    FOLDER.mkdir(exist_ok=True)
+    path = FOLDER / f"{setting.task}.json"
+    path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def read(task: str) -> dict[str, Any] | None:
+    """What is kept of a task, or None."""
+    path = FOLDER / f"{task}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _unconverged(comparison: Comparison) -> dict[str, int]:
+    """How many runs warn of each model that it had not converged, or was trained too long."""
+    counts: dict[str, int] = {}
+    for run in comparison.settings[0].runs:
+        for model in {each["model"] for each in run.record.results.get("convergence", [])}:
+            name = f"{model} of {run.method}"
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _brief(comparison: Comparison) -> dict[str, Any]:
+    """The comparison's numbers, without what is in the table already or in each run's own files."""
+    (setting,) = comparison.to_dict()["settings"]
+    kept = ("seeds", "n", "method", "values", "runs", "gain", "lead")
+    return {"rows": [{name: row[name] for name in kept if name in row} for row in setting["rows"]]}
