@@ -90,13 +90,13 @@ class SweepEnd(Callback):
 
 
 class SweepComparison(SweepEnd):
-    """After a multirun: a table over its methods and seeds, and the jobs that failed."""
+    """After a multirun: a table over its methods and seeds, the jobs that failed, and the verdict last."""
 
     def conclude(self, folder: Path) -> "Sequence[Failure]":
         """Compares what finished."""
         from scd_lightning.analysis.comparison import compare
         from scd_lightning.analysis.comparison_page import write_comparison
-        from scd_lightning.analysis.comparison_table import comparison_table
+        from scd_lightning.analysis.comparison_table import comparison_table, verdict_lines
         from scd_lightning.analysis.sweep import find_runs
         from scd_lightning.progress import console, say
 
@@ -104,6 +104,7 @@ class SweepComparison(SweepEnd):
         write_comparison(comparison, folder)
         console.print(comparison_table(comparison), crop=False)
         say(f"comparison: {folder / 'comparison.html'}")
+        console.print(verdict_lines(comparison))
         return comparison.failures
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.analysis.comparison import Comparison, Row, Setting
+from scd_lightning.analysis.bootstrap import Interval
+from scd_lightning.analysis.comparison import Comparison, Setting
+from scd_lightning.analysis.comparison_rows import Row
 from scd_lightning.analysis.comparison_words import heading
 
 
@@ -66,10 +68,19 @@ def _runs(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 def _methods(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for setting, row, names in _rows(comparison):
-        lead = {} if row.lead is None else {"interval_of": setting.score, **_interval(vars(row.lead))}
+        gain = row.gain and row.gain.interval
+        differences = {**_against("fine-tuning", gain), **_against("teacher", row.lead)}
+        score = {"interval_of": setting.score} if differences else {}
         means = {name: value.mean for name, value in row.values.items()}
         spreads = {f"{name} sd": value.spread for name, value in row.values.items()}
-        yield {**names, "n": row.n, "seeds": " ".join(map(str, row.seeds)), **lead, **means, **spreads}
+        seeds = " ".join(map(str, row.seeds))
+        yield {**names, "n": row.n, "seeds": seeds, **score, **differences, **means, **spreads}
+
+
+def _against(other: str, found: Interval | None) -> dict[str, float]:
+    if found is None:
+        return {}
+    return {f"minus {other}": found.value, f"minus {other} low": found.low, f"minus {other} high": found.high}
 
 
 def _interval(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,113 @@
+"""The verdict of a comparison: how each method stands to plain fine-tuning and to its teacher."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scd_lightning.analysis.comparison import Comparison, Setting
+from scd_lightning.analysis.comparison_rows import Row
+from scd_lightning.analysis.comparison_words import heading
+from scd_lightning.analysis.records import PLAIN
+from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
+from scd_lightning.analysis.standing import standing, standing_without_interval
+from scd_lightning.analysis.sweep import LEAD, VALIDATION
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence on one method.
+
+    Attributes:
+        text: The sentence.
+        side: 1 where the method is above plain fine-tuning, -1 below it, 0 where they are not told apart.
+    """
+
+    text: str
+    side: int
+
+
+def verdict(setting: Setting) -> list[Sentence]:
+    """Says of each method how its student stands to plain fine-tuning, and to its teacher.
+
+    Of a method with several settings, it is the one that validation prefers, where validation tells.
+    """
+    return [_sentence(setting, row) for row in _spoken(setting.rows)]
+
+
+def introduction(setting: Setting) -> str:
+    """Says what the sentences of a verdict are about: "f1 on the test split, 3 draws:"."""
+    score = f"Mean {SAMPLE_SCORE}" if setting.score == SAMPLE_SCORE else setting.score
+    sizes = sorted({row.n for row in setting.rows})
+    if sizes == [1]:
+        count = f"one {setting.unit}, so other {setting.unit}s are unknown"
+    else:
+        count = f"{' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} {setting.unit}s"
+    return f"{score} on the {setting.split} split, {count}:"
+
+
+def conclusions(comparison: Comparison) -> list[tuple[str, list[Sentence]]]:
+    """Gives the verdict of each table with its introduction, which names the table where there are several."""
+    several = len(comparison.settings) > 1
+    return [
+        (f"{heading(each)}. {introduction(each)}" if several else introduction(each), verdict(each))
+        for each in comparison.settings
+    ]
+
+
+def missing(comparison: Comparison) -> str:
+    """Says how many runs a verdict lacks; "" where it has them all."""
+    count = len(comparison.failures)
+    return f"Without {count} run{'s' if count > 1 else ''} that did not finish, named above." if count else ""
+
+
+def _spoken(rows: Sequence[Row]) -> list[Row]:
+    """One row of each method, by validation; all of a method where it lacks validation scores."""
+    methods: dict[str, list[Row]] = {}
+    for row in rows:
+        methods.setdefault(row.method, []).append(row)
+    spoken = []
+    for same in methods.values():
+        known = all(VALIDATION in row.values for row in same)
+        spoken += [max(same, key=lambda row: row.values[VALIDATION].mean)] if known else same
+    return spoken
+
+
+def _sentence(setting: Setting, row: Row) -> Sentence:
+    who = row.short_name + _pick(setting, row)
+    if row.method == PLAIN:
+        side = row.lead.side if row.lead else 0
+        return Sentence(f"{who}, plain fine-tuning, is {_to_teacher(setting, row)}.", side)
+    side = row.gain.interval.side if row.gain and row.gain.interval else 0
+    return Sentence(f"{who} is {_to_fine_tuning(setting, row)}; {_to_teacher(setting, row)}.", side)
+
+
+def _pick(setting: Setting, row: Row) -> str:
+    """How validation has picked a row: among all rows, or else among the settings of its method."""
+    if setting.best is not None and len(setting.rows) > 1:
+        scores = [each.values[VALIDATION].mean for each in setting.rows]
+        if row.values[VALIDATION].mean == max(scores):
+            equal = scores.count(max(scores))
+            return " (best on validation)" if equal == 1 else f" (one of {equal} equally good on validation)"
+    same = [each for each in setting.rows if each.method == row.method]
+    chosen = len(same) > 1 and all(VALIDATION in each.values for each in same)
+    return f" (of {len(same)} settings the best on validation)" if chosen else ""
+
+
+def _to_fine_tuning(setting: Setting, row: Row) -> str:
+    if row.gain is None:
+        return "not compared with plain fine-tuning, which has no scores"
+    other = "plain fine-tuning"
+    if row.gain.other is None:
+        other += " (its anchor)"
+    elif row.gain.other != PLAIN:
+        other += f" ({next(each.short_name for each in setting.rows if each.name == row.gain.other)})"
+    if row.gain.interval is None:
+        return f"{standing_without_interval(row.gain.value.mean, other)}, without an interval"
+    return standing(row.gain.interval, other, setting.unit)
+
+
+def _to_teacher(setting: Setting, row: Row) -> str:
+    if row.lead is not None:
+        return standing(row.lead, "its teacher", setting.unit)
+    if LEAD in row.values:
+        return f"{standing_without_interval(row.values[LEAD].mean, 'its teacher')}, without an interval"
+    return "not compared with its teacher, which has no scores"
