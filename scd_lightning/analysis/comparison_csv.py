@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.analysis.bootstrap import Interval
 from scd_lightning.analysis.comparison import Comparison, Setting
-from scd_lightning.analysis.comparison_rows import Row
+from scd_lightning.analysis.comparison_rows import Margin, Row
 from scd_lightning.analysis.comparison_words import heading
 
 
@@ -68,8 +67,7 @@ def _runs(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 def _methods(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for setting, row, names in _rows(comparison):
-        gain = row.gain and row.gain.interval
-        differences = {**_against("fine-tuning", gain), **_against("teacher", row.lead)}
+        differences = {**_against("fine-tuning", row.gain), **_against("teacher", row.lead)}
         score = {"interval_of": setting.score} if differences else {}
         means = {name: value.mean for name, value in row.values.items()}
         spreads = {f"{name} sd": value.spread for name, value in row.values.items()}
@@ -77,10 +75,10 @@ def _methods(comparison: Comparison) -> Iterator[dict[str, Any]]:
         yield {**names, "n": row.n, "seeds": seeds, **score, **differences, **means, **spreads}
 
 
-def _against(other: str, found: Interval | None) -> dict[str, float]:
-    if found is None:
+def _against(other: str, margin: Margin | None) -> dict[str, float]:
+    if margin is None or margin.interval is None:
         return {}
-    return {f"minus {other}": found.value, f"minus {other} low": found.low, f"minus {other} high": found.high}
+    return {f"minus {other} {name}": value for name, value in _interval(vars(margin.interval)).items()}
 
 
 def _interval(values: Mapping[str, Any]) -> dict[str, Any]:

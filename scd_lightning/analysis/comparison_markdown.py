@@ -1,13 +1,11 @@
 """A table of a comparison in Markdown, for documentation."""
 
-from scd_lightning.analysis.bootstrap import Interval
 from scd_lightning.analysis.comparison import Setting
-from scd_lightning.analysis.comparison_rows import Row
+from scd_lightning.analysis.comparison_rows import Margin, Row
 from scd_lightning.analysis.comparison_verdict import introduction, verdict
 from scd_lightning.analysis.comparison_words import shared_line
 from scd_lightning.analysis.formatting import number, signed
 from scd_lightning.analysis.standing import bounds
-from scd_lightning.analysis.sweep import LEAD
 
 
 def markdown_table(setting: Setting) -> str:
@@ -36,13 +34,15 @@ def _cells(setting: Setting, row: Row, seeds: list[int]) -> list[str]:
         row.short_name,
         str(row.values[name]) if name in row.values else number(None),
         *(", ".join(values) for values in by_seed),
-        number(None) if row.gain is None else _difference(row.gain.value.mean, row.gain.interval),
-        _difference(row.values[LEAD].mean, row.lead) if LEAD in row.values else number(None),
+        _difference(row.gain),
+        _difference(row.lead),
     ]
 
 
-def _difference(value: float, found: Interval | None) -> str:
-    return signed(value) if found is None else f"{signed(value)} ({bounds(found)})"
+def _difference(margin: Margin | None) -> str:
+    if margin is None or margin.interval is None:
+        return signed(margin and margin.value.mean)
+    return f"{signed(margin.value.mean)} ({bounds(margin.interval)})"
 
 
 def _line(cells: list[str]) -> str:

@@ -12,14 +12,14 @@ from scd_lightning.analysis.comparison import Comparison, Setting
 from scd_lightning.analysis.comparison_costs import shared_seconds, stage_costs
 from scd_lightning.analysis.comparison_csv import csv_tables, data_link
 from scd_lightning.analysis.comparison_plots import gains_plot, leads_plot, seeds_plot
-from scd_lightning.analysis.comparison_rows import Row
+from scd_lightning.analysis.comparison_rows import Margin, Row
 from scd_lightning.analysis.comparison_verdict import introduction, verdict
 from scd_lightning.analysis.comparison_words import caption, heading, methods_note, shared_line, warnings
 from scd_lightning.analysis.formatting import duration, number, share, signed
 from scd_lightning.analysis.pages import render
 from scd_lightning.analysis.records import MODEL_NAMES
 from scd_lightning.analysis.standing import bounds
-from scd_lightning.analysis.sweep import LEAD, SECONDS, VALIDATION, SweepRun
+from scd_lightning.analysis.sweep import SECONDS, VALIDATION, SweepRun
 
 _ERROR = "subdomains.student_vs_teacher.error."
 # Classes of the page, by the side of zero on which an interval lies.
@@ -33,15 +33,22 @@ class Column:
 
     Attributes:
         heading: What stands above it.
-        name: Where its value stands in `Row.values`; "" for `Row.gain`.
+        name: Where its value stands in `Row.values`, or "gain" or "lead" of a row itself.
         form: Its format.
-        is_difference: Whether an interval stands below the mean, in place of the spread.
     """
 
     heading: str
     name: str
     form: Format
-    is_difference: bool = False
+
+    @property
+    def is_margin(self) -> bool:
+        """Whether it is a difference with an interval."""
+        return self.name in ("gain", "lead")
+
+    def margin(self, row: Row) -> Margin | None:
+        """A row's difference."""
+        return row.gain if self.name == "gain" else row.lead
 
 
 def _columns(setting: Setting) -> list[Column]:
@@ -50,8 +57,8 @@ def _columns(setting: Setting) -> list[Column]:
     own = [model for model in ("teacher", "anchor") if model not in setting.shared]
     return [
         Column("student", f"metrics.student{metric}", number),
-        Column("against fine-tuning", "", signed, is_difference=True),
-        Column("against teacher", LEAD, signed, is_difference=True),
+        Column("against fine-tuning", "gain", signed),
+        Column("against teacher", "lead", signed),
         *(Column(model, f"metrics.{model}{metric}", number) for model in own),
         Column("validation", VALIDATION, number),
         Column("SFS", _ERROR + "sfs_share", share),
@@ -133,24 +140,29 @@ def _row(setting: Setting, index: int, folder: Path) -> dict[str, Any]:
 
 
 def _cell(row: Row, column: Column) -> dict[str, Any]:
-    """A mean, and in small print its interval or its spread."""
-    if column.name:
-        value, found = row.values.get(column.name), row.lead
+    """A mean, and in small print its spread, or its interval where it is a difference."""
+    if column.is_margin:
+        margin = column.margin(row)
+        small = bounds(margin.interval) if margin and margin.interval else None
+        mean, side = margin and margin.value.mean, margin.side if margin else 0
     else:
-        value, found = (None, None) if row.gain is None else (row.gain.value, row.gain.interval)
-    cell = {"text": column.form(value and value.mean), "sort": value and value.mean, "small": None, "side": ""}
-    if column.is_difference and found is not None:
-        return cell | {"small": bounds(found), "side": _SIDES[found.side]}
-    if not column.is_difference and value is not None and value.spread is not None:
-        return cell | {"small": f"±{column.form(value.spread)}"}
-    return cell
+        value, side = row.values.get(column.name), 0
+        mean, spread = value and value.mean, value and value.spread
+        small = None if spread is None else f"±{column.form(spread)}"
+    return {"text": column.form(mean), "sort": mean, "small": small, "side": _SIDES[side]}
 
 
 def _run(row: Row, place: int, columns: Sequence[Column], folder: Path) -> dict[str, Any]:
     run = row.runs[place]
-    gain = row.gain and row.gain.by_run[place]
-    cells = [column.form(run.values.get(column.name) if column.name else gain) for column in columns]
+    cells = [column.form(_run_value(row, place, column)) for column in columns]
     return {"seed": run.seed, "folder": run.folder.name, "link": _link(run, folder), "cells": cells}
+
+
+def _run_value(row: Row, place: int, column: Column) -> float | None:
+    if not column.is_margin:
+        return row.runs[place].values.get(column.name)
+    margin = column.margin(row)
+    return margin and margin.by_run[place]
 
 
 def _link(run: SweepRun, folder: Path) -> str | None:

@@ -1,16 +1,14 @@
 """Plots of a comparison: every run a point."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scd_lightning.analysis.bootstrap import Interval
 from scd_lightning.analysis.comparison import Setting
-from scd_lightning.analysis.comparison_rows import Gain, Row
+from scd_lightning.analysis.comparison_rows import Margin, Row
 from scd_lightning.analysis.plots import INK, LOOKS, STUDENT, plot
-from scd_lightning.analysis.sweep import LEAD, SweepRun
 
 _WIDTH, _ROW, _FRAME = 4.6, 0.62, 1.3
 # Longer names would leave no room for the plot.
@@ -25,15 +23,19 @@ def seeds_plot(setting: Setting) -> str:
     return _seeds_plot([_seeds(setting, row) for row in setting.rows], label)
 
 
-def leads_plot(setting: Setting) -> str:
-    """Draws what each method's student is ahead of its teacher, with its interval; a dot is a run."""
-    return _differences_plot([_leads(row) for row in setting.rows], "teacher", f"{setting.split} {setting.score}")
+def leads_plot(setting: Setting) -> str | None:
+    """Draws what each method's student is ahead of its teacher, with its interval; a dot is a run. None without one."""
+    return _margins("its teacher", setting, [(row, row.lead) for row in setting.rows])
 
 
 def gains_plot(setting: Setting) -> str | None:
-    """Draws the same against plain fine-tuning; None where no row is to be compared with it."""
-    rows = [_gains(row, row.gain) for row in setting.rows if row.gain is not None]
-    return _differences_plot(rows, "plain fine-tuning", f"{setting.split} {setting.score}") if rows else None
+    """Draws the same against plain fine-tuning."""
+    return _margins("plain fine-tuning", setting, [(row, row.gain) for row in setting.rows])
+
+
+def _margins(other: str, setting: Setting, margins: Iterable[tuple[Row, Margin | None]]) -> str | None:
+    rows = [_margin(row, margin) for row, margin in margins if margin is not None]
+    return _margins_plot(rows, other, f"{setting.split} {setting.score}") if rows else None
 
 
 def _seeds(setting: Setting, row: Row) -> Points:
@@ -43,24 +45,10 @@ def _seeds(setting: Setting, row: Row) -> Points:
     return {"name": _name(row), "runs": found, "means": means}
 
 
-def _leads(row: Row) -> Points:
-    runs = [lead for run in row.runs if (lead := _run_lead(run)) is not None]
-    return {"name": _name(row), "runs": runs, "interval": _ends(row.lead)}
-
-
-def _gains(row: Row, gain: Gain) -> Points:
-    runs = gain.by_run if gain.interval is None else gain.interval.by_seed
-    return {"name": _name(row), "runs": runs, "interval": _ends(gain.interval)}
-
-
-def _ends(found: Interval | None) -> tuple[float, float, float] | None:
-    return None if found is None else (found.value, found.low, found.high)
-
-
-def _run_lead(run: SweepRun) -> float | None:
-    if {"student", "teacher"} <= run.scores.keys():
-        return run.scores["student"].value - run.scores["teacher"].value
-    return run.values.get(LEAD)
+def _margin(row: Row, margin: Margin) -> Points:
+    found = margin.interval
+    ends = None if found is None else (found.value, found.low, found.high)
+    return {"name": _name(row), "runs": margin.by_run, "interval": ends}
 
 
 def _name(row: Row) -> str:
@@ -89,7 +77,7 @@ def _seeds_plot(axes: Axes, rows: Sequence[Points], label: str) -> None:
 
 
 @plot
-def _differences_plot(axes: Axes, rows: Sequence[Points], other: str, score: str) -> None:
+def _margins_plot(axes: Axes, rows: Sequence[Points], other: str, score: str) -> None:
     axes.axvline(0, color=INK, linewidth=1)
     for index, row in enumerate(rows):
         if row["interval"] is not None:

@@ -35,20 +35,25 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Gain:
-    """A row's student minus plain fine-tuning.
+class Margin:
+    """A row's student minus another model, in the table's score where samples tell it, else in the primary metric.
 
     Attributes:
-        other: Name of the row of plain fine-tuning; None where it is each run's own anchor.
-        value: Difference in the primary metric.
+        other: "teacher", "anchor", both each run's own, or the name of the row of plain fine-tuning.
+        value: The difference.
         by_run: [n], that of each run of the row.
-        interval: Of the difference in the table's score; None where it can't be told.
+        interval: Of its mean; None where it can't be told.
     """
 
-    other: str | None
+    other: str
     value: Estimate
     by_run: list[float]
     interval: Interval | None
+
+    @property
+    def side(self) -> int:
+        """Where its whole interval lies: 1 above zero, -1 below it, 0 where it holds zero or there is none."""
+        return 0 if self.interval is None else self.interval.side
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,8 @@ class Row:
         seeds: Their seeds, each once.
         repeated: Whether some seed ran twice: then the runs differ in something that is not recorded.
         values: Mean and spread of what was measured, by name.
-        lead: Interval of student minus teacher; None where it can't be told.
-        gain: Student minus plain fine-tuning; None for plain fine-tuning itself.
+        lead: Student minus teacher; None where one of them has no scores.
+        gain: Student minus plain fine-tuning; None for plain fine-tuning itself, and where one has no scores.
         agreement: How student and teacher agree, sample by sample; None without predictions.
         runs: The runs themselves, by seed.
     """
@@ -76,8 +81,8 @@ class Row:
     seeds: list[int]
     repeated: bool
     values: dict[str, Estimate]
-    lead: Interval | None
-    gain: Gain | None
+    lead: Margin | None
+    gain: Margin | None
     agreement: Agreement | None
     runs: list[SweepRun]
 
@@ -130,25 +135,33 @@ def _row(method: str, settings: str, short: str, runs: list[SweepRun]) -> Row:
     repeated = len(seeds) < len(runs)
     names = dict.fromkeys(name for run in runs for name in run.values)
     values = {name: estimate([run.values[name] for run in runs if name in run.values], repeated) for name in names}
-    lead = None if repeated else interval_of([(run, run) for run in runs], "student", "teacher")
+    lead = _margin("teacher", [(run, run) for run in runs], "teacher", repeated)
     return Row(method, settings, short, len(runs), seeds, repeated, values, lead, None, agreement(runs), runs)
 
 
-def _gain(row: Row, rows: Sequence[Row]) -> Gain | None:
+def _gain(row: Row, rows: Sequence[Row]) -> Margin | None:
     """Against the table's plain fine-tuning where it has all of the row's seeds, else against each run's own anchor.
 
     An anchor is trained with its run's settings, learning rate included. Where methods have settings of their own,
     it's plain fine-tuning with its own that they have to beat.
     """
     other = _fine_tuning(row, rows)
-    model, pairs = ("anchor", [(run, run) for run in row.runs]) if other is None else ("student", pair(row, other))
-    metric = row.runs[0].record.results["primary_metric"]
+    if other is None:
+        return _margin("anchor", [(run, run) for run in row.runs], "anchor", row.repeated)
+    return _margin(other.name, pair(row, other), "student", row.repeated)
+
+
+def _margin(other: str, pairs: Pairs, model: str, repeated: bool) -> Margin | None:
+    """The students of the first runs minus a model of the second ones."""
+    found = None if repeated else interval_of(pairs, "student", model)
+    if found is not None:
+        return Margin(other, estimate(found.by_seed), found.by_seed, found)
+    metric = pairs[0][0].record.results["primary_metric"]
     ours, theirs = f"metrics.student.{metric}", f"metrics.{model}.{metric}"
     if any(ours not in a.values or theirs not in b.values for a, b in pairs):
         return None
     by_run = [a.values[ours] - b.values[theirs] for a, b in pairs]
-    found = None if row.repeated else interval_of(pairs, "student", model)
-    return Gain(other and other.name, estimate(by_run, row.repeated), by_run, found)
+    return Margin(other, estimate(by_run, repeated), by_run, None)
 
 
 def _fine_tuning(row: Row, rows: Sequence[Row]) -> Row | None:
@@ -157,8 +170,8 @@ def _fine_tuning(row: Row, rows: Sequence[Row]) -> Row | None:
     found = [each for each in equal if not row.repeated and len(pair(row, each)) == row.n]
     if len(found) > 1 and all(VALIDATION in each.values for each in found):
         return max(found, key=lambda each: each.values[VALIDATION].mean)
-    alike = [each for each in found if each.settings == row.settings]
-    return next(iter(alike or found), None) if len(found) == 1 or alike else None
+    alike = found if len(found) == 1 else [each for each in found if each.settings == row.settings]
+    return alike[0] if alike else None
 
 
 def _budget(row: Row) -> dict[str, object]:

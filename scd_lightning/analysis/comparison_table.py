@@ -8,15 +8,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from scd_lightning.analysis.bootstrap import Interval
 from scd_lightning.analysis.comparison import Comparison, Setting
-from scd_lightning.analysis.comparison_rows import Row
+from scd_lightning.analysis.comparison_rows import Margin, Row
 from scd_lightning.analysis.comparison_verdict import conclusions, missing
 from scd_lightning.analysis.comparison_words import caption, heading, shared_line, warnings
 from scd_lightning.analysis.failures import UNFINISHED, Failure
 from scd_lightning.analysis.formatting import number, signed
 from scd_lightning.analysis.standing import bounds
-from scd_lightning.analysis.sweep import LEAD, VALIDATION
+from scd_lightning.analysis.sweep import VALIDATION
 
 # Characters of an error that are shown here; the page has all of it.
 LONGEST = 400
@@ -70,7 +69,7 @@ def _table(setting: Setting) -> Table:
         count = f"{row.n}{'*' if row.repeated else ''}"
         # Text, not str: rich would read [brackets] in names as styles.
         cells = [row.short_name, count, *(_cell(row, name) for name in (VALIDATION, *metrics))]
-        table.add_row(*map(Text, cells), _gain(row), _lead(row))
+        table.add_row(*map(Text, cells), _difference(row.gain), _difference(row.lead))
     return table
 
 
@@ -79,17 +78,7 @@ def _cell(row: Row, name: str) -> str:
     return number(None) if value is None else str(value)
 
 
-def _gain(row: Row) -> Text:
-    if row.gain is None:
-        return Text(number(None))
-    return _difference(row.gain.value.mean, row.gain.interval)
-
-
-def _lead(row: Row) -> Text:
-    return _difference(row.values[LEAD].mean, row.lead) if LEAD in row.values else Text(number(None))
-
-
-def _difference(value: float, found: Interval | None) -> Text:
-    if found is None:
-        return Text(signed(value))
-    return Text(f"{signed(value)}\n{bounds(found)}", style=_STYLES[found.side])
+def _difference(margin: Margin | None) -> Text:
+    if margin is None or margin.interval is None:
+        return Text(signed(margin and margin.value.mean))
+    return Text(f"{signed(margin.value.mean)}\n{bounds(margin.interval)}", style=_STYLES[margin.side])

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scd_lightning.analysis.comparison import Comparison, Setting
-from scd_lightning.analysis.comparison_rows import Row
+from scd_lightning.analysis.comparison_rows import Margin, Row
 from scd_lightning.analysis.comparison_words import heading
 from scd_lightning.analysis.records import PLAIN
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
 from scd_lightning.analysis.standing import standing, standing_without_interval
-from scd_lightning.analysis.sweep import LEAD, VALIDATION
+from scd_lightning.analysis.sweep import VALIDATION
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,11 @@ def _spoken(rows: Sequence[Row]) -> list[Row]:
 
 
 def _sentence(setting: Setting, row: Row) -> Sentence:
-    who = row.short_name + _pick(setting, row)
+    who, to_teacher = row.short_name + _pick(setting, row), _standing(row.lead, "its teacher", setting.unit)
     if row.method == PLAIN:
-        side = row.lead.side if row.lead else 0
-        return Sentence(f"{who}, plain fine-tuning, is {_to_teacher(setting, row)}.", side)
-    side = row.gain.interval.side if row.gain and row.gain.interval else 0
-    return Sentence(f"{who} is {_to_fine_tuning(setting, row)}; {_to_teacher(setting, row)}.", side)
+        return Sentence(f"{who}, plain fine-tuning, is {to_teacher}.", 0)
+    to_fine_tuning = _standing(row.gain, _fine_tuning(setting, row), setting.unit)
+    return Sentence(f"{who} is {to_fine_tuning}; {to_teacher}.", row.gain.side if row.gain else 0)
 
 
 def _pick(setting: Setting, row: Row) -> str:
@@ -92,22 +91,17 @@ def _pick(setting: Setting, row: Row) -> str:
     return f" (of {len(same)} settings the best on validation)" if chosen else ""
 
 
-def _to_fine_tuning(setting: Setting, row: Row) -> str:
-    if row.gain is None:
-        return "not compared with plain fine-tuning, which has no scores"
-    other = "plain fine-tuning"
-    if row.gain.other is None:
-        other += " (its anchor)"
-    elif row.gain.other != PLAIN:
-        other += f" ({next(each.short_name for each in setting.rows if each.name == row.gain.other)})"
-    if row.gain.interval is None:
-        return f"{standing_without_interval(row.gain.value.mean, other)}, without an interval"
-    return standing(row.gain.interval, other, setting.unit)
+def _fine_tuning(setting: Setting, row: Row) -> str:
+    """What to call the plain fine-tuning that a row is compared with: by name where it is not just `PLAIN`."""
+    if row.gain is None or row.gain.other == PLAIN:
+        return "plain fine-tuning"
+    short = {each.name: each.short_name for each in setting.rows}
+    return f"plain fine-tuning ({short.get(row.gain.other, 'its anchor')})"
 
 
-def _to_teacher(setting: Setting, row: Row) -> str:
-    if row.lead is not None:
-        return standing(row.lead, "its teacher", setting.unit)
-    if LEAD in row.values:
-        return f"{standing_without_interval(row.values[LEAD].mean, 'its teacher')}, without an interval"
-    return "not compared with its teacher, which has no scores"
+def _standing(margin: Margin | None, other: str, unit: str) -> str:
+    if margin is None:
+        return f"not compared with {other}: scores are missing"
+    if margin.interval is None:
+        return f"{standing_without_interval(margin.value.mean, other)}, without an interval"
+    return standing(margin.interval, other, unit)

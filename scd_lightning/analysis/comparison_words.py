@@ -99,10 +99,10 @@ def _recorded(setting: Setting) -> list[str]:
         found.append("The runs were made with different versions of the libraries; config and results have them.")
     if any("anchor" in each.get("imported", {}) for each in results):
         found.append("The anchor was tuned elsewhere: its budget need not be that of the other students.")
-    if setting.score == SAMPLE_SCORE and any(row.lead or row.gain and row.gain.interval for row in setting.rows):
+    if setting.score == SAMPLE_SCORE and any(row.lead and row.lead.interval for row in setting.rows):
         found.append(
-            f"Intervals are of the mean {SAMPLE_SCORE} (1 - task error): {setting.primary_metric} can't be "
-            "taken from the saved samples."
+            f"Differences and intervals are of the mean {SAMPLE_SCORE} (1 - task error): {setting.primary_metric} "
+            "can't be taken from the saved samples."
         )
     return found
 

@@ -47,7 +47,7 @@ def _standing(record: RunRecord, found: RunIntervals, other: str, scores: Mappin
     interval = found.differences.get(("student", other), {}).get(found.primary)
     name = "its teacher"
     if other == "anchor":
-        name = "its anchor" if "anchor" in record.results.get("imported", {}) else "plain fine-tuning, its anchor,"
+        name = "its anchor" if "anchor" in record.results.get("imported", {}) else "plain fine-tuning (its anchor)"
     if interval is None:
         return standing_without_interval(scores["student"] - scores[other], name)
     return standing(interval, name)

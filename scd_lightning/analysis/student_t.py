@@ -1,7 +1,7 @@
 """Student's t distribution, as far as intervals need it: quantiles for a whole number of degrees of freedom."""
 
 from functools import lru_cache
-from math import atan, cos, pi, sin, sqrt
+from math import cos, pi, sin, sqrt
 
 
 @lru_cache
@@ -28,13 +28,8 @@ def two_sided_quantile(level: float, freedom: int) -> float:
     return sqrt(freedom) * sin(low) / cos(low)
 
 
-def central_share(t: float, freedom: int) -> float:
-    """The share of the distribution between -t and t, for t >= 0."""
-    return _share(atan(t / sqrt(freedom)), freedom)
-
-
 def _share(angle: float, freedom: int) -> float:
-    """The closed form for whole degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4), by atan(t / sqrt(n))."""
+    """The share between -t and t, by angle = atan(t / sqrt(n)): Abramowitz and Stegun 26.7.3 and 26.7.4."""
     odd = freedom % 2
     term, total = (cos(angle) if odd else 1.0), 0.0
     for step in range(freedom // 2):
