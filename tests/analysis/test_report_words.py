@@ -28,8 +28,8 @@ def found(lead: Interval, teacher: float = 0.8) -> RunIntervals:
 def test_verdict_names_all_scores_and_both_differences():
     assert verdict_sentence(record(), found(interval(-0.02, -0.03, -0.01))) == (
         "f1 on the 300 test samples: student 0.820, anchor 0.720, teacher 0.800. The student is above plain "
-        "fine-tuning (its anchor) by 0.100 (95 % interval +0.050 to +0.150); below its teacher by 0.020 (95 % interval -0.030 to "
-        "-0.010)."
+        "fine-tuning (its anchor) by 0.100 (95 % interval +0.050 to +0.150); below its teacher by 0.020 (95 % "
+        "interval -0.030 to -0.010)."
     )
 
 
