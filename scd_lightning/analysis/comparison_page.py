@@ -99,7 +99,7 @@ def _view(setting: Setting, folder: Path) -> dict[str, Any]:
         "setting": setting,
         "heading": heading(setting),
         "introduction": introduction(setting),
-        "verdict": [(sentence.text, _SIDES[sentence.side]) for sentence in verdict(setting)],
+        "verdict": [[(text, _SIDES[side]) for text, side in sentence.parts] for sentence in verdict(setting)],
         "shared": shared_line(setting),
         "note": methods_note(setting),
         "columns": _columns(setting),

@@ -39,7 +39,9 @@ def verdict_lines(comparison: Comparison) -> RenderableType:
     parts = [Text(text, style="red") for text in [missing(comparison)] if text]
     for introduction, sentences in conclusions(comparison):
         parts.append(Text(introduction, style="bold"))
-        parts += [Text(each.text, style=f"bold {_STYLES[each.side]}".strip()) for each in sentences]
+        for sentence in sentences:
+            coloured = [(text, _STYLES[side]) for text, side in sentence.parts]
+            parts.append(Text.assemble(*coloured, style="bold"))
     return Group(*parts)
 
 

@@ -17,12 +17,15 @@ class Sentence:
     """A sentence on one method.
 
     Attributes:
-        text: The sentence.
-        side: 1 where the method is above plain fine-tuning, -1 below it, 0 where they are not told apart.
+        parts: Its text in parts, each with a side: 1 where it says "above", -1 where it says "below", else 0.
     """
 
-    text: str
-    side: int
+    parts: list[tuple[str, int]]
+
+    @property
+    def text(self) -> str:
+        """The whole sentence."""
+        return "".join(text for text, _ in self.parts)
 
 
 def verdict(setting: Setting) -> list[Sentence]:
@@ -72,11 +75,12 @@ def _spoken(rows: Sequence[Row]) -> list[Row]:
 
 
 def _sentence(setting: Setting, row: Row) -> Sentence:
-    who, to_teacher = row.short_name + _pick(setting, row), _standing(row.lead, "its teacher", setting.unit)
+    who = row.short_name + _pick(setting, row)
+    to_teacher = _standing(row.lead, "its teacher", setting.unit)
     if row.method == PLAIN:
-        return Sentence(f"{who}, plain fine-tuning, is {to_teacher}.", 0)
+        return Sentence([(f"{who}, plain fine-tuning, is ", 0), to_teacher, (".", 0)])
     to_fine_tuning = _standing(row.gain, _fine_tuning(setting, row), setting.unit)
-    return Sentence(f"{who} is {to_fine_tuning}; {to_teacher}.", row.gain.side if row.gain else 0)
+    return Sentence([(f"{who} is ", 0), to_fine_tuning, ("; ", 0), to_teacher, (".", 0)])
 
 
 def _pick(setting: Setting, row: Row) -> str:
@@ -99,9 +103,9 @@ def _fine_tuning(setting: Setting, row: Row) -> str:
     return f"plain fine-tuning ({short.get(row.gain.other, 'its anchor')})"
 
 
-def _standing(margin: Margin | None, other: str, unit: str) -> str:
+def _standing(margin: Margin | None, other: str, unit: str) -> tuple[str, int]:
     if margin is None:
-        return f"not compared with {other}: scores are missing"
+        return f"not compared with {other}: scores are missing", 0
     if margin.interval is None:
-        return f"{standing_without_interval(margin.value.mean, other)}, without an interval"
-    return standing(margin.interval, other, unit)
+        return f"{standing_without_interval(margin.value.mean, other)}, without an interval", 0
+    return standing(margin.interval, other, unit), margin.side

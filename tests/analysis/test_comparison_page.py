@@ -124,25 +124,28 @@ def test_what_methods_do_not_share_has_a_column(make_answered, tmp_path):
     assert "anchor" in shown(comparison).partition("Shared")[0]
 
 
-def colours(comparison) -> dict[str, str]:
-    """Terminal sequence by the first word of a verdict's line."""
+def coloured(comparison) -> dict[str, set[str]]:
+    """The words that the terminal shows in a colour."""
     console = Console(width=300, force_terminal=True, color_system="standard")
     with console.capture() as capture:
         console.print(verdict_lines(comparison))
-    lines = [re.match(r"(?:\x1b\[([\d;]+)m)?([^ ,]+)", line) for line in capture.get().splitlines()]
-    return {line[2]: line[1] for line in lines if line}
+    found = re.findall(r"\x1b\[1;(\d+)m(.*?) by 0", capture.get())
+    return {code: {text for each, text in found if each == code} for code in {code for code, _ in found}}
 
 
 def test_verdict_is_in_words_and_in_colour_on_terminal_and_page(make_answered, tmp_path):
-    rights = {"sft": 60, "td": 30, "cd": 61, "scd": 90}
+    rights = {"sft": 60, "td": 35, "cd": 61, "scd": 90}
     comparison = compare([make_answered(method, right, method=method) for method, right in rights.items()])
-    bold, red, green = "1", "1;31", "1;32"
-    assert colours(comparison) == {"accuracy": bold, "sft": bold, "td": red, "cd": bold, "scd": green}
+    red, green = "31", "32"
+    assert coloured(comparison) == {
+        red: {"below plain fine-tuning", "below its teacher"},
+        green: {"above plain fine-tuning", "above its teacher"},
+    }
     page = write_comparison(comparison, tmp_path).read_text(encoding="utf-8")
-    assert '<li class="below">td is below plain fine-tuning by 0.300 (95 % interval' in page
-    assert '<li class="above">scd (best on validation) is above plain fine-tuning by 0.300' in page
+    assert '<li>td is <strong class="below">below plain fine-tuning by 0.250 (95 % interval' in page
+    assert '<li>scd (best on validation) is <strong class="above">above plain fine-tuning by 0.300' in page
     assert "<li>cd is higher than plain fine-tuning by 0.010, not told apart" in page
-    assert re.search(r'<td data-sort="-0.3\d*" class="below">-0.300<span class="small">', page)
+    assert re.search(r'<td data-sort="-0.25\d*" class="below">-0.250<span class="small">', page)
 
 
 def test_the_last_words_name_what_is_missing_first(make_run, tmp_path):

@@ -6,9 +6,10 @@ from scd_lightning.analysis.comparison import compare
 from scd_lightning.analysis.comparison_verdict import conclusions, introduction, missing, verdict
 
 
-def said(runs) -> list[tuple[str, int]]:
+def said(runs) -> list[tuple[str, list[int]]]:
+    """Each sentence, and the sides of its clauses on other models."""
     (setting,) = compare(runs).settings
-    return [(sentence.text, sentence.side) for sentence in verdict(setting)]
+    return [(sentence.text, [side for _, side in sentence.parts[1::2]]) for sentence in verdict(setting)]
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ def said(runs) -> list[tuple[str, int]]:
 def test_verdict_goes_by_the_interval(make_answered, right, side, text):
     ((found, where),) = said([make_answered("run", right)])
     assert found.startswith(text)
-    assert where == side
+    assert where == [side, side]
 
 
 def test_a_method_below_fine_tuning_is_said_to_be_so_and_how_it_stands_to_its_teacher(make_answered):
@@ -33,14 +34,14 @@ def test_a_method_below_fine_tuning_is_said_to_be_so_and_how_it_stands_to_its_te
         for method, of_seed in rights.items()
         for seed, right in enumerate(of_seed)
     ]
-    (sft, _), (td, below), (scd, apart) = said(runs)
+    (sft, of_sft), (td, of_td), (scd, of_scd) = said(runs)
     assert sft.startswith("sft, plain fine-tuning, is above its teacher by 0.110 (95 % interval +0.085 to +0.135).")
     assert td.startswith("td is below plain fine-tuning by 0.200 (95 % interval -0.")
     assert "; below its teacher by 0.090 (95 % interval" in td
     assert scd.startswith(
         "scd (best on validation) is higher than plain fine-tuning by 0.010, 2 of 3 draws, not told apart"
     )
-    assert (below, apart) == (-1, 0)
+    assert (of_sft, of_td, of_scd) == ([1], [-1, -1], [0, 1])
 
 
 def test_the_introduction_says_split_score_and_number(make_answered):
@@ -88,12 +89,12 @@ def test_verdict_names_another_score_where_samples_do_not_give_the_metric(make_a
 
 
 def test_without_saved_samples_there_is_no_interval(make_run):
-    ((text, side),) = said([make_run("run")])
+    ((text, sides),) = said([make_run("run")])
     assert text == (
         "scd_aw is higher than plain fine-tuning (its anchor) by 0.087, without an interval; higher than its teacher "
         "by 0.021, without an interval."
     )
-    assert side == 0
+    assert sides == [0, 0]
 
 
 def test_a_model_without_scores_is_not_compared(make_run):

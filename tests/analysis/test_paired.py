@@ -110,7 +110,8 @@ def test_equal_input_gives_an_equal_interval_however_it_is_cut(draw, monkeypatch
     whole = paired_interval(ours, theirs, [0, 0])
     assert paired_interval(ours, theirs, [0, 0]) == whole
     monkeypatch.setattr("scd_lightning.analysis.bootstrap._CELLS", 400 * 300)
-    cut = paired_interval(*([scores(each.hits) for each in models] for models in (ours, theirs)), [0, 0])
+    first, second = ([scores(each.hits) for each in models] for models in (ours, theirs))
+    cut = paired_interval(first, second, [0, 0])
     assert (cut.low, cut.high) == pytest.approx((whole.low, whole.high), abs=0.01)
 
 
