@@ -13,7 +13,7 @@ from rich.console import Console
 from scd_lightning.analysis.comparison import Comparison, compare
 from scd_lightning.analysis.comparison_csv import write_csv
 from scd_lightning.analysis.comparison_page import write_comparison
-from scd_lightning.analysis.comparison_table import comparison_table
+from scd_lightning.analysis.comparison_table import comparison_table, verdict_lines
 from scd_lightning.analysis.records import PARTIAL, ended_early, read_json, read_results
 from scd_lightning.analysis.report import write_partial_report
 from scd_lightning.analysis.report_partial import partial_sentence, reason
@@ -129,6 +129,7 @@ def _show(comparison: Comparison, folder: Path, console: Console) -> None:
         ) from error
     console.print(comparison_table(comparison), crop=False)
     console.print(f"comparison: {page}", markup=False, soft_wrap=True)
+    console.print(verdict_lines(comparison))
 
 
 def _runs(folder: Path) -> list[Path]:

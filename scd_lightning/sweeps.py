@@ -91,7 +91,10 @@ class SweepEnd(Callback):
 
 
 class SweepComparison(SweepEnd):
-    """After a multirun: a table over its methods and seeds, and the jobs that failed; on one machine also meanwhile."""
+    """After a multirun: a table over its methods and seeds, the jobs that failed, and the verdict last.
+
+    On one machine, what was found so far is shown meanwhile, too.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,7 +123,7 @@ class SweepComparison(SweepEnd):
         """Compares what finished."""
         from scd_lightning.analysis.comparison import compare
         from scd_lightning.analysis.comparison_page import write_comparison
-        from scd_lightning.analysis.comparison_table import comparison_table
+        from scd_lightning.analysis.comparison_table import comparison_table, verdict_lines
         from scd_lightning.analysis.sweep import find_runs
         from scd_lightning.progress import console, say
 
@@ -130,6 +133,7 @@ class SweepComparison(SweepEnd):
         write_comparison(comparison, folder)
         console.print(comparison_table(comparison), crop=False)
         say(f"comparison: {folder / 'comparison.html'}")
+        console.print(verdict_lines(comparison))
         return comparison.failures
 
 

@@ -65,7 +65,13 @@ def test_a_sweep_gets_all_reports_and_its_comparison_again(sweep, capsys):
     assert all((sweep / str(job) / "report.html").exists() for job in range(4))
     assert len(json.loads((sweep / "comparison.json").read_text())["settings"][0]["rows"]) == 2
     assert 'href="0/report.html"' in (sweep / "comparison.html").read_text()
-    assert f"comparison: {sweep / 'comparison.html'}" in capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
+    table, _, verdict = out.partition(f"comparison: {sweep / 'comparison.html'}")
+    assert "Shared by all methods: teacher 0.500" in table
+    assert verdict.endswith(
+        "scd is equal to plain fine-tuning (its anchor), whichever samples are drawn; equal to its "
+        "teacher, whichever samples are drawn."
+    )
 
 
 def test_runs_of_several_places_are_compared_and_left_as_they_are(sweep, make_run, tmp_path, monkeypatch):

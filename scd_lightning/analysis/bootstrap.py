@@ -1,7 +1,7 @@
-"""How sure a difference of two models is: a paired bootstrap over seeds and test samples."""
+"""Scores of a model under draws of its test samples, and what an interval holds."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Protocol
 
@@ -67,8 +67,9 @@ class Interval:
         low: The range's lower end.
         high: Its upper end.
         level: 0.95.
-        seeds: K, over which it was resampled; with 1, the range tells nothing about other seeds.
-        samples: S.
+        seeds: K, over which the mean was taken; with 1, the range tells nothing about other seeds.
+        samples: S, over all test sets.
+        by_seed: [K], each seed's difference; empty for the interval of one run.
     """
 
     value: float
@@ -77,28 +78,12 @@ class Interval:
     level: float
     seeds: int
     samples: int
+    by_seed: list[float] = field(default_factory=list)
 
-
-def paired_bootstrap(ours: Sequence[Scores], theirs: Sequence[Scores]) -> Interval:
-    """Resamples seeds and test samples, for both models alike, and takes the percentiles of the difference.
-
-    The seeds share the test samples, so one draw of samples serves all seeds: drawing them anew for each seed would
-    count K x S independent samples where there are S, and give ranges that are too narrow. The draws are the same
-    ones each time, so equal input gives equal output.
-
-    Args:
-        ours: A model's scores, one element a seed, K of them.
-        theirs: Those of the model it is compared with, for the same seeds and samples in the same order.
-
-    Raises:
-        ValueError: The scores are not of the same seeds and samples, or there are none.
-    """
-    samples = _check(ours, theirs)
-    pairs = list(zip(ours, theirs, strict=True))
-    drawn = _over_seeds(np.stack([a.resampled - b.resampled for a, b in pairs]))
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    value = float(np.mean([a.value - b.value for a, b in pairs]))
-    return Interval(value, float(low), float(high), LEVEL, len(ours), samples)
+    @property
+    def side(self) -> int:
+        """Where the whole range lies: 1 above zero, -1 below it, 0 where it holds zero."""
+        return int(self.low > 0) - int(self.high < 0)
 
 
 def drawn_sums(columns: Floats, draws: int) -> Iterator[Floats]:
@@ -118,36 +103,12 @@ def drawn_sums(columns: Floats, draws: int) -> Iterator[Floats]:
         yield (counts @ columns.astype(np.float32)).astype(np.float64)
 
 
-def _check(ours: Sequence[Scores], theirs: Sequence[Scores]) -> int:
-    sizes = {scores.samples for scores in (*ours, *theirs)}
-    if len(ours) != len(theirs) or len(sizes) != 1 or 0 in sizes:
-        raise ValueError(
-            f"scores must be of the same seeds and S > 0 samples, got {len(ours)} and {len(theirs)} seeds, "
-            f"samples {sorted(sizes)}"
-        )
-    return sizes.pop()
-
-
 @lru_cache(maxsize=4)
 def _counts(samples: int, start: int, draws: int) -> NDArray[np.float32]:
     """How often each of the S samples is drawn, in each of some draws from the `start`-th on: [draws, S]."""
     chosen = np.random.default_rng(start).integers(samples, size=(draws, samples))
     places = chosen + samples * np.arange(draws)[:, None]
     return np.bincount(places.ravel(), minlength=draws * samples).reshape(draws, samples).astype(np.float32)
-
-
-def _over_seeds(by_seed: Floats) -> Floats:
-    """Means [R] over K drawn seeds of `by_seed` [K, R].
-
-    Drawing from K seeds shows (K - 1) / K of their variance; the deviations are widened by what is missing.
-    """
-    seeds, draws = by_seed.shape
-    mean = by_seed.mean(0)
-    if seeds == 1:
-        return mean
-    chosen = np.random.default_rng(1).integers(seeds, size=(seeds, draws))
-    drawn = np.take_along_axis(by_seed, chosen, axis=0).mean(0)
-    return mean + np.sqrt(seeds / (seeds - 1)) * (drawn - mean)
 
 
 def _ratio(hits: Floats | np.float64, weight: Floats | np.float64) -> Floats:

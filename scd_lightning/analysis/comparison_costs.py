@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from scd_lightning.analysis.comparison import Row, Setting
+from scd_lightning.analysis.comparison import Setting
+from scd_lightning.analysis.comparison_rows import Row
 from scd_lightning.analysis.sweep import SweepRun
 
 

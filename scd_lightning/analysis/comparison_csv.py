@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.analysis.comparison import Comparison, Row, Setting
+from scd_lightning.analysis.comparison import Comparison, Setting
+from scd_lightning.analysis.comparison_rows import Margin, Row
 from scd_lightning.analysis.comparison_words import heading
 
 
@@ -66,10 +67,18 @@ def _runs(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 def _methods(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for setting, row, names in _rows(comparison):
-        lead = {} if row.lead is None else {"interval_of": setting.score, **_interval(vars(row.lead))}
+        differences = {**_against("fine-tuning", row.gain), **_against("teacher", row.lead)}
+        score = {"interval_of": setting.score} if differences else {}
         means = {name: value.mean for name, value in row.values.items()}
         spreads = {f"{name} sd": value.spread for name, value in row.values.items()}
-        yield {**names, "n": row.n, "seeds": " ".join(map(str, row.seeds)), **lead, **means, **spreads}
+        seeds = " ".join(map(str, row.seeds))
+        yield {**names, "n": row.n, "seeds": seeds, **score, **differences, **means, **spreads}
+
+
+def _against(other: str, margin: Margin | None) -> dict[str, float]:
+    if margin is None or margin.interval is None:
+        return {}
+    return {f"minus {other} {name}": value for name, value in _interval(vars(margin.interval)).items()}
 
 
 def _interval(values: Mapping[str, Any]) -> dict[str, Any]:

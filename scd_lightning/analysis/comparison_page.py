@@ -2,34 +2,70 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from scd_lightning.analysis.comparison import Comparison, Row, Setting
+from scd_lightning.analysis.comparison import Comparison, Setting
 from scd_lightning.analysis.comparison_costs import shared_seconds, stage_costs
 from scd_lightning.analysis.comparison_csv import csv_tables, data_link
-from scd_lightning.analysis.comparison_plots import leads_plot, seeds_plot
-from scd_lightning.analysis.comparison_words import METHODS_NOTE, bounds, caption, heading, verdict, warnings
+from scd_lightning.analysis.comparison_plots import gains_plot, leads_plot, seeds_plot
+from scd_lightning.analysis.comparison_rows import Margin, Row
+from scd_lightning.analysis.comparison_verdict import introduction, verdict
+from scd_lightning.analysis.comparison_words import caption, heading, methods_note, shared_line, warnings
 from scd_lightning.analysis.formatting import duration, number, share, signed
 from scd_lightning.analysis.pages import render
 from scd_lightning.analysis.records import MODEL_NAMES
-from scd_lightning.analysis.sweep import LEAD, SECONDS, VALIDATION, SweepRun
+from scd_lightning.analysis.standing import bounds
+from scd_lightning.analysis.sweep import SECONDS, VALIDATION, SweepRun
 
 _ERROR = "subdomains.student_vs_teacher.error."
-# Heading -> where the value stands in `Row.values`, {metric} being the primary one, and its format.
-COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
-    "student": ("metrics.student.{metric}", number),
-    "lead": (LEAD, signed),
-    "teacher": ("metrics.teacher.{metric}", number),
-    "anchor": ("metrics.anchor.{metric}", number),
-    "validation": (VALIDATION, number),
-    "SFS": (_ERROR + "sfs_share", share),
-    "advantage": (_ERROR + "advantage", number),
-    "deficit": (_ERROR + "deficit", number),
-    "time": (SECONDS, duration),
-}
+# Classes of the page, by the side of zero on which an interval lies.
+_SIDES = {1: "above", 0: "", -1: "below"}
+Format = Callable[[Any], str]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table of methods.
+
+    Attributes:
+        heading: What stands above it.
+        name: Where its value stands in `Row.values`, or "gain" or "lead" of a row itself.
+        form: Its format.
+    """
+
+    heading: str
+    name: str
+    form: Format
+
+    @property
+    def is_margin(self) -> bool:
+        """Whether it is a difference with an interval."""
+        return self.name in ("gain", "lead")
+
+    def margin(self, row: Row) -> Margin | None:
+        """A row's difference."""
+        return row.gain if self.name == "gain" else row.lead
+
+
+def _columns(setting: Setting) -> list[Column]:
+    """The columns of a table, without models whose scores all rows have alike: a line of its own names those."""
+    metric = f".{setting.primary_metric}"
+    own = [model for model in ("teacher", "anchor") if model not in setting.shared]
+    return [
+        Column("student", f"metrics.student{metric}", number),
+        Column("against fine-tuning", "gain", signed),
+        Column("against teacher", "lead", signed),
+        *(Column(model, f"metrics.{model}{metric}", number) for model in own),
+        Column("validation", VALIDATION, number),
+        Column("SFS", _ERROR + "sfs_share", share),
+        Column("advantage", _ERROR + "advantage", number),
+        Column("deficit", _ERROR + "deficit", number),
+        Column("time", SECONDS, duration),
+    ]
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> Path:
@@ -47,11 +83,9 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     (folder / "comparison.json").write_text(text + "\n", encoding="utf-8")
     page = render(
         "comparison.html.j2",
-        columns=list(COLUMNS),
         views=[_view(setting, folder) for setting in comparison.settings],
         failures=comparison.failures,
         caption=caption(comparison),
-        note=METHODS_NOTE,
         seconds=shared_seconds(comparison.settings),
         downloads=[(name, data_link(text)) for name, text in csv_tables(comparison).items()],
     )
@@ -64,10 +98,14 @@ def _view(setting: Setting, folder: Path) -> dict[str, Any]:
     return {
         "setting": setting,
         "heading": heading(setting),
-        "verdict": verdict(setting),
+        "introduction": introduction(setting),
+        "verdict": [[(text, _SIDES[side]) for text, side in sentence.parts] for sentence in verdict(setting)],
+        "shared": shared_line(setting),
+        "note": methods_note(setting),
+        "columns": _columns(setting),
         "warnings": warnings(setting),
         "rows": [_row(setting, index, folder) for index in range(len(setting.rows))],
-        "plots": [seeds_plot(setting), leads_plot(setting)],
+        "plots": list(filter(None, (seeds_plot(setting), gains_plot(setting), leads_plot(setting)))),
         "differences": _differences(setting),
         "schedules": _schedules(setting),
         "costs": stage_costs(setting),
@@ -84,41 +122,47 @@ def _differences(setting: Setting) -> list[dict[str, Any]]:
             "value": found.interval.value,
             "bounds": bounds(found.interval),
             "seeds": len(found.seeds),
-            "told_apart": found.interval.low > 0,
+            "told_apart": found.interval.side > 0,
         }
         for found in setting.differences
     ]
 
 
 def _row(setting: Setting, index: int, folder: Path) -> dict[str, Any]:
-    row, cells = setting.rows[index], []
-    for name, format_value in _columns(setting):
-        value = row.values.get(name)
-        spread = value and value.spread
-        cells.append(
-            {
-                "text": format_value(value and value.mean),
-                "spread": None if spread is None else format_value(spread).removeprefix("+"),
-                "sort": value and value.mean,
-            }
-        )
+    row, columns = setting.rows[index], _columns(setting)
     return {
         "row": row,
         "index": index,
         "best": setting.best == index,
-        "interval": bounds(row.lead),
-        "cells": cells,
-        "runs": [_run(setting, run, folder) for run in row.runs],
+        "cells": [_cell(row, column) for column in columns],
+        "runs": [_run(row, place, columns, folder) for place in range(len(row.runs))],
     }
 
 
-def _run(setting: Setting, run: SweepRun, folder: Path) -> dict[str, Any]:
-    cells = [format_value(run.values.get(name)) for name, format_value in _columns(setting)]
+def _cell(row: Row, column: Column) -> dict[str, Any]:
+    """A mean, and in small print its spread, or its interval where it is a difference."""
+    if column.is_margin:
+        margin = column.margin(row)
+        small = bounds(margin.interval) if margin and margin.interval else None
+        mean, side = margin and margin.value.mean, margin.side if margin else 0
+    else:
+        value, side = row.values.get(column.name), 0
+        mean, spread = value and value.mean, value and value.spread
+        small = None if spread is None else f"±{column.form(spread)}"
+    return {"text": column.form(mean), "sort": mean, "small": small, "side": _SIDES[side]}
+
+
+def _run(row: Row, place: int, columns: Sequence[Column], folder: Path) -> dict[str, Any]:
+    run = row.runs[place]
+    cells = [column.form(_run_value(row, place, column)) for column in columns]
     return {"seed": run.seed, "folder": run.folder.name, "link": _link(run, folder), "cells": cells}
 
 
-def _columns(setting: Setting) -> list[tuple[str, Callable[[Any], str]]]:
-    return [(name.format(metric=setting.primary_metric), form) for name, form in COLUMNS.values()]
+def _run_value(row: Row, place: int, column: Column) -> float | None:
+    if not column.is_margin:
+        return row.runs[place].values.get(column.name)
+    margin = column.margin(row)
+    return margin and margin.by_run[place]
 
 
 def _link(run: SweepRun, folder: Path) -> str | None:

@@ -1,14 +1,14 @@
 """Plots of a comparison: every run a point."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scd_lightning.analysis.comparison import Row, Setting
+from scd_lightning.analysis.comparison import Setting
+from scd_lightning.analysis.comparison_rows import Margin, Row
 from scd_lightning.analysis.plots import INK, LOOKS, STUDENT, plot
-from scd_lightning.analysis.sweep import LEAD, SweepRun
 
 _WIDTH, _ROW, _FRAME = 4.6, 0.62, 1.3
 # Longer names would leave no room for the plot.
@@ -19,12 +19,23 @@ Points = Mapping[str, Any]
 
 def seeds_plot(setting: Setting) -> str:
     """Draws the primary metric of teacher, anchor and student of each run; a line marks the mean of a row."""
-    return _seeds_plot([_seeds(setting, row) for row in setting.rows], setting.primary_metric)
+    label = f"{setting.split} {setting.primary_metric}"
+    return _seeds_plot([_seeds(setting, row) for row in setting.rows], label)
 
 
-def leads_plot(setting: Setting) -> str:
-    """Draws what each method's student is ahead of its teacher, with its interval; a dot is a run."""
-    return _leads_plot([_leads(row) for row in setting.rows], setting.score)
+def leads_plot(setting: Setting) -> str | None:
+    """Draws what each method's student is ahead of its teacher, with its interval; a dot is a run. None without one."""
+    return _margins("its teacher", setting, [(row, row.lead) for row in setting.rows])
+
+
+def gains_plot(setting: Setting) -> str | None:
+    """Draws the same against plain fine-tuning."""
+    return _margins("plain fine-tuning", setting, [(row, row.gain) for row in setting.rows])
+
+
+def _margins(other: str, setting: Setting, margins: Iterable[tuple[Row, Margin | None]]) -> str | None:
+    rows = [_margin(row, margin) for row, margin in margins if margin is not None]
+    return _margins_plot(rows, other, f"{setting.split} {setting.score}") if rows else None
 
 
 def _seeds(setting: Setting, row: Row) -> Points:
@@ -34,16 +45,10 @@ def _seeds(setting: Setting, row: Row) -> Points:
     return {"name": _name(row), "runs": found, "means": means}
 
 
-def _leads(row: Row) -> Points:
-    runs = [lead for run in row.runs if (lead := _run_lead(run)) is not None]
-    ends = None if row.lead is None else (row.lead.value, row.lead.low, row.lead.high)
-    return {"name": _name(row), "runs": runs, "interval": ends}
-
-
-def _run_lead(run: SweepRun) -> float | None:
-    if {"student", "teacher"} <= run.scores.keys():
-        return run.scores["student"].value - run.scores["teacher"].value
-    return run.values.get(LEAD)
+def _margin(row: Row, margin: Margin) -> Points:
+    found = margin.interval
+    ends = None if found is None else (found.value, found.low, found.high)
+    return {"name": _name(row), "runs": margin.by_run, "interval": ends}
 
 
 def _name(row: Row) -> str:
@@ -56,7 +61,7 @@ def _name(row: Row) -> str:
 
 
 @plot
-def _seeds_plot(axes: Axes, rows: Sequence[Points], metric: str) -> None:
+def _seeds_plot(axes: Axes, rows: Sequence[Points], label: str) -> None:
     for offset, (model, look) in zip((-0.22, 0.0, 0.22), LOOKS.items(), strict=True):
         points = [(value, index + offset) for index, row in enumerate(rows) for value in row["runs"][model]]
         if points:
@@ -66,13 +71,13 @@ def _seeds_plot(axes: Axes, rows: Sequence[Points], metric: str) -> None:
                 ends = (index + offset - 0.1, index + offset + 0.1)
                 axes.vlines(row["means"][model], *ends, look["color"], linewidth=2)
     _name_rows(axes, rows)
-    axes.set(xlabel=f"test {metric}", title="Every run (line: mean)")
+    axes.set(xlabel=label, title="Every run (line: mean)")
     assert isinstance(axes.figure, Figure)
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
 
 
 @plot
-def _leads_plot(axes: Axes, rows: Sequence[Points], score: str) -> None:
+def _margins_plot(axes: Axes, rows: Sequence[Points], other: str, score: str) -> None:
     axes.axvline(0, color=INK, linewidth=1)
     for index, row in enumerate(rows):
         if row["interval"] is not None:
@@ -81,7 +86,7 @@ def _leads_plot(axes: Axes, rows: Sequence[Points], score: str) -> None:
             axes.plot(value, index, "o", color=STUDENT, markersize=7)
         axes.plot(row["runs"], [index + 0.22] * len(row["runs"]), ".", color=INK, fillstyle="none")
     _name_rows(axes, rows)
-    axes.set(xlabel=f"student minus teacher, test {score}", title="Lead (bar: 95 % interval; dots: runs)")
+    axes.set(xlabel=f"difference in {score}", title=f"Against {other} (bar: 95 % interval)")
 
 
 def _name_rows(axes: Axes, rows: Sequence[Points]) -> None:

@@ -8,33 +8,41 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from scd_lightning.analysis.comparison import Comparison, Row, Setting
-from scd_lightning.analysis.comparison_words import bounds, caption, heading, verdict, warnings
+from scd_lightning.analysis.comparison import Comparison, Setting
+from scd_lightning.analysis.comparison_rows import Margin, Row
+from scd_lightning.analysis.comparison_verdict import conclusions, missing
+from scd_lightning.analysis.comparison_words import caption, heading, shared_line, warnings
 from scd_lightning.analysis.failures import UNFINISHED, Failure
-from scd_lightning.analysis.formatting import number
-from scd_lightning.analysis.sweep import LEAD, VALIDATION
+from scd_lightning.analysis.formatting import number, signed
+from scd_lightning.analysis.standing import bounds
+from scd_lightning.analysis.sweep import VALIDATION
 
-_INTERVAL, _BOUND = "95 % interval", len("-0.123 to")
 # Characters of an error that are shown here; the page has all of it.
 LONGEST = 400
-# Heading -> where the value stands in `Row.values`, {metric} being the primary one.
-_COLUMNS = {
-    "validation": VALIDATION,
-    "teacher": "metrics.teacher.{metric}",
-    "anchor": "metrics.anchor.{metric}",
-    "student": "metrics.student.{metric}",
-    "lead": LEAD,
-}
+# By the side of zero on which an interval lies.
+_STYLES = {1: "green", 0: "", -1: "red"}
 
 
 def comparison_table(comparison: Comparison) -> RenderableType:
-    """Gives one table for each setting with its verdict, and the runs that failed."""
+    """Gives one table for each setting, and the runs that failed; `verdict_lines` are what follows."""
     parts: list[RenderableType] = []
     for setting in comparison.settings:
         parts += [Text(heading(setting), style="italic"), _table(setting)]
+        if setting.shared:
+            parts.append(Text(shared_line(setting)))
         parts += [Text(warning, style="yellow") for warning in warnings(setting)]
-        parts.append(Text(verdict(setting), style="bold"))
-    return Group(*parts, *failure_lines(comparison.failures), Text(caption(comparison), style="italic"))
+    return Group(*parts, Text(caption(comparison), style="italic"), *failure_lines(comparison.failures))
+
+
+def verdict_lines(comparison: Comparison) -> RenderableType:
+    """Gives the last words on a comparison: each method against plain fine-tuning and its teacher, in colour."""
+    parts = [Text(text, style="red") for text in [missing(comparison)] if text]
+    for introduction, sentences in conclusions(comparison):
+        parts.append(Text(introduction, style="bold"))
+        for sentence in sentences:
+            coloured = [(text, _STYLES[side]) for text, side in sentence.parts]
+            parts.append(Text.assemble(*coloured, style="bold"))
+    return Group(*parts)
 
 
 def failure_lines(failures: Sequence[Failure]) -> list[RenderableType]:
@@ -52,24 +60,27 @@ def failure_lines(failures: Sequence[Failure]) -> list[RenderableType]:
 
 
 def _table(setting: Setting) -> Table:
-    # Dense, so that all columns fit into 80 characters.
+    # Dense, so that all columns fit into 80 characters; what all rows have alike is said below.
+    own = [model for model in ("teacher", "anchor") if model not in setting.shared]
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("method", min_width=max(len(row.method) for row in setting.rows), overflow="fold")
-    for column in ("n", *_COLUMNS, _INTERVAL):
-        table.add_column(column, justify="right", min_width=_BOUND if column == _INTERVAL else len(column))
+    for column in (f"{setting.unit}s", "validation", *own, "student", "against\nfine-tuning", "against\nteacher"):
+        table.add_column(column, justify="right", min_width=max(map(len, column.split("\n"))))
     for row in setting.rows:
+        metrics = [f"metrics.{model}.{setting.primary_metric}" for model in (*own, "student")]
+        count = f"{row.n}{'*' if row.repeated else ''}"
         # Text, not str: rich would read [brackets] in names as styles.
-        table.add_row(*map(Text, _cells(setting, row)))
+        cells = [row.short_name, count, *(_cell(row, name) for name in (VALIDATION, *metrics))]
+        table.add_row(*map(Text, cells), _difference(row.gain), _difference(row.lead))
     return table
-
-
-def _cells(setting: Setting, row: Row) -> list[str]:
-    values = [_cell(row, name.format(metric=setting.primary_metric)) for name in _COLUMNS.values()]
-    return [row.short_name, f"{row.n}{'*' if row.repeated else ''}", *values, bounds(row.lead)]
 
 
 def _cell(row: Row, name: str) -> str:
     value = row.values.get(name)
-    if value is None:
-        return number(None)
-    return value.signed() if name == LEAD else str(value)
+    return number(None) if value is None else str(value)
+
+
+def _difference(margin: Margin | None) -> Text:
+    if margin is None or margin.interval is None:
+        return Text(signed(margin and margin.value.mean))
+    return Text(f"{signed(margin.value.mean)}\n{bounds(margin.interval)}", style=_STYLES[margin.side])

@@ -74,7 +74,7 @@ class Draws:
 
         from scd_lightning.analysis.comparison import compare
         from scd_lightning.analysis.comparison_page import write_comparison
-        from scd_lightning.analysis.comparison_table import comparison_table
+        from scd_lightning.analysis.comparison_table import comparison_table, verdict_lines
         from scd_lightning.progress import console
 
         comparison = compare(runs)
@@ -83,4 +83,4 @@ class Draws:
         title = f"after {len(seeds)} of {len(self.jobs)} draws ({named}); more are running"
         where = Text(f"comparison so far: {page}", no_wrap=True, overflow="ignore")
         # At once, so that no line of another job gets in between.
-        console.print(Group(Rule(title), comparison_table(comparison), where, Rule()), crop=False)
+        console.print(Group(Rule(title), comparison_table(comparison), where, verdict_lines(comparison), Rule()), crop=False)

@@ -7,16 +7,18 @@ from typing import Any
 
 import yaml
 
-from scd_lightning.analysis.comparison_words import bounds
 from scd_lightning.analysis.intervals import RunIntervals, run_intervals
 from scd_lightning.analysis.pages import environment
 from scd_lightning.analysis.records import (
     MODEL_NAMES,
+    PLAIN,
     RunRecord,
+    evaluated_split,
     metric_names,
     read_json,
     read_run,
 )
+from scd_lightning.analysis.standing import bounds
 from scd_lightning.analysis.sweep import read_config
 from scd_lightning.checkpoints.manifest import write_text
 
@@ -54,6 +56,7 @@ def write_model_card(run_dir: Path, found: RunIntervals | None = None) -> Path |
     prompt, base = read_json(folder / PROMPT, None), read_json(folder / BASE, {})
     facts = {
         "results": record.results,
+        "split": evaluated_split(record.results),
         "prompt": prompt,
         "base": base,
         "front": _front(record, base),
@@ -114,7 +117,7 @@ def _index(record: RunRecord, data_set: str | None) -> dict[str, Any]:
     values = results["metrics"].get("student", {})
     return {
         "task": {"type": _HUB_TASKS.get(results["task"], results["task"])},
-        "dataset": {"name": name, "type": data_set or name, "split": "test"},
+        "dataset": {"name": name, "type": data_set or name, "split": evaluated_split(results)},
         "metrics": [{"type": metric, "value": round(value, 4)} for metric, value in values.items()],
     }
 
@@ -146,11 +149,11 @@ def _models(record: RunRecord) -> list[tuple[str, dict[str, float]]]:
 
 
 def _differences(record: RunRecord, found: RunIntervals) -> list[dict[str, Any]]:
-    """The student minus teacher and anchor, with intervals over test samples: those of the run's report."""
-    others = ("teacher", "anchor") if record.results["method"] != "sft" else ("teacher",)
+    """The student minus anchor and teacher, with intervals over samples: those of the run's report."""
+    others = ("anchor", "teacher") if record.results["method"] != PLAIN else ("teacher",)
     leads = [(other, found.differences.get(("student", other), {}).get(found.primary)) for other in others]
     return [
-        {"other": other, "of": found.primary, "value": lead.value, "bounds": bounds(lead)}
+        {"other": other, "of": found.primary, "value": lead.value, "bounds": bounds(lead), "sure": lead.side != 0}
         for other, lead in leads
         if lead is not None
     ]

@@ -155,7 +155,7 @@ def metric_curves_plot(axes: Axes, curves: dict[str, list[dict[str, Any]]]) -> N
 
 @plot
 def loss_scatter_plot(axes: Axes, student: Sequence[float], teacher: Sequence[float]) -> None:
-    """Draws each test sample's loss under teacher and student, on either side of the diagonal that parts SFS and TFS.
+    """Draws each sample's loss under teacher and student, on either side of the diagonal that parts SFS and TFS.
 
     Logarithmic axes have no zero: losses below the smallest positive one, or LOWEST_LOSS, stand on the edge.
     """
@@ -177,7 +177,7 @@ def loss_scatter_plot(axes: Axes, student: Sequence[float], teacher: Sequence[fl
     top = max([*positive, 10 * floor])
     axes.plot([floor, top], [floor, top], color=INK, linestyle="--", linewidth=1)
     axes.set(xscale="log", yscale="log", xlabel="teacher loss in nats", ylabel="student loss in nats")
-    axes.set_title("Test samples and the SFS/TFS diagonal")
+    axes.set_title("Samples and the SFS/TFS diagonal")
     _plain_numbers(axes.xaxis)
     _plain_numbers(axes.yaxis)
     _legend_below(axes, columns=2)

@@ -1,6 +1,7 @@
 """What a run left in its folder, read back; and the words that tables and reports share."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ PARTIAL = "partial.json"
 # What a job of a search leaves.
 TRIAL = "trial.json"
 PREDICTORS = ("teacher", "anchor", "student")
+# The method whose student is the anchor: plain fine-tuning.
+PLAIN = "sft"
 
 
 @dataclass(frozen=True)
@@ -121,25 +124,9 @@ def read_json(path: Path, default: Any) -> Any:
     return _parse(path.read_text(encoding="utf-8"), str(path))
 
 
-def verdict(results: dict[str, Any]) -> str:
-    """Says in a sentence whether the student beat its teacher, by how much, and on which metric.
-
-    >>> verdict({"primary_metric": "f1", "metrics": {"teacher": {"f1": 0.8}, "student": {"f1": 0.82}}})
-    'The student beats its teacher on the test split: f1 0.820 against 0.800 (+0.020).'
-    """
-    metric = results["primary_metric"]
-    scores = {name: values[metric] for name, values in results["metrics"].items() if metric in values}
-    if "student" not in scores or "teacher" not in scores:
-        return f"No comparison of student and teacher on {metric} was recorded."
-    student, teacher = scores["student"], scores["teacher"]
-    outcome = "matches" if student == teacher else "beats" if student > teacher else "does not beat"
-    text = (
-        f"The student {outcome} its teacher on the test split: "
-        f"{metric} {student:.3f} against {teacher:.3f} ({student - teacher:+.3f})"
-    )
-    if "anchor" in scores and results.get("method") != "sft":
-        text += f"; the anchor, fine-tuned alone, has {scores['anchor']:.3f} ({student - scores['anchor']:+.3f})"
-    return text + "."
+def evaluated_split(results: Mapping[str, Any]) -> str:
+    """The split that metrics, decompositions and predictions are of."""
+    return results.get("evaluated_split", "test")
 
 
 def metric_names(results: dict[str, Any]) -> list[str]:

@@ -9,8 +9,10 @@ from scd_lightning.analysis.label_scores import label_scores, matches_strings
 from scd_lightning.analysis.pages import render, script_json
 from scd_lightning.analysis.records import (
     MODEL_NAMES,
+    PLAIN,
     RunRecord,
     decompositions,
+    evaluated_split,
     metric_names,
     read_partial_run,
     read_run,
@@ -26,8 +28,9 @@ from scd_lightning.analysis.report_figures import (
 )
 from scd_lightning.analysis.report_partial import partial_sentence, progress, reason, was_stopped
 from scd_lightning.analysis.report_samples import sample_table
-from scd_lightning.analysis.report_words import bounds, caveats, plain, verdict_sentence
+from scd_lightning.analysis.report_words import caveats, plain, verdict_sentence
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
+from scd_lightning.analysis.standing import bounds
 from scd_lightning.checkpoints.manifest import write_atomically
 from scd_lightning.redaction import hide_in_addresses
 
@@ -72,6 +75,7 @@ def _write(run_dir: Path, record: RunRecord, found: RunIntervals) -> Path:
         "report.html.j2",
         results=record.results,
         name=record.results["data"].get("name") or record.results["task"],
+        split=evaluated_split(record.results),
         verdict=partial_sentence(record.results) if partial else verdict_sentence(record, found),
         reason=reason(record.results["ended"]) if partial else None,
         mend=partial and not was_stopped(record.results["ended"]),
@@ -112,13 +116,13 @@ def _models(record: RunRecord) -> list[tuple[str, str]]:
 
 def _differences(record: RunRecord, found: RunIntervals) -> list[tuple[str, str]]:
     """The pairs whose differences are shown; a student of plain fine-tuning is its own anchor."""
-    same = record.results.get("method") == "sft"
+    same = record.results.get("method") == PLAIN
     return [pair for pair in found.differences if not (same and "anchor" in pair)]
 
 
 def _decompositions(record: RunRecord) -> list[tuple[str, str, dict[str, float]]]:
     found = decompositions(record.results)
-    return [each for each in found if each[0] == "student" or record.results.get("method") != "sft"]
+    return [each for each in found if each[0] == "student" or record.results.get("method") != PLAIN]
 
 
 def _metrics(record: RunRecord, found: RunIntervals) -> list[dict[str, Any]]:
@@ -146,8 +150,7 @@ def _difference(found: RunIntervals, pair: tuple[str, str], metric: str) -> dict
     interval = found.differences[pair].get(metric)
     if interval is None:
         return None
-    sure = interval.low > 0 or interval.high < 0
-    return {"value": interval.value, "bounds": bounds(interval), "sure": sure}
+    return {"value": interval.value, "bounds": bounds(interval), "sure": interval.side != 0}
 
 
 def _facts(record: RunRecord) -> list[tuple[str, str]]:
@@ -165,6 +168,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         ("source", data.get("source")),
         ("digest of the data", data.get("digest")),
         ("samples", data.get("sizes")),
+        ("evaluated split", evaluated_split(results)),
         ("split", data.get("split")),
         # The labels have a table of their own.
         ("settings", {name: value for name, value in data.get("settings", {}).items() if name != "labels"}),

@@ -6,7 +6,7 @@ from typing import Any
 
 from scd_lightning.analysis import plots
 from scd_lightning.analysis.formatting import number, share
-from scd_lightning.analysis.records import RunRecord
+from scd_lightning.analysis.records import RunRecord, evaluated_split
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _first_and_last(curve: Sequence[dict[str, Any]], field: str) -> str:
 
 
 def subdomain_drawings(record: RunRecord) -> list[Drawing]:
-    """Advantage and deficit of the student: over the test samples, and over its epochs."""
+    """Advantage and deficit of the student: over the evaluated samples, and over its epochs."""
     return [drawing for drawing in (_scatter(record), _advantage(record)) if drawing is not None]
 
 
@@ -141,6 +141,7 @@ def _scatter(record: RunRecord) -> Drawing | None:
     if not student:
         return None
     below = sum(ours < theirs for ours, theirs in zip(student, teacher, strict=True))
-    caption = "Mean completion-token loss of each test sample; below the diagonal the student is the better one."
-    text = f"The student's loss is below the teacher's on {below} of {len(student)} test samples."
+    split = evaluated_split(record.results)
+    caption = f"Mean completion-token loss of each {split} sample; below the diagonal the student is the better one."
+    text = f"The student's loss is below the teacher's on {below} of {len(student)} {split} samples."
     return Drawing(plots.loss_scatter_plot(student, teacher), caption, text)

@@ -1,13 +1,14 @@
 """What the report of a run says in words."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from scd_lightning.analysis.bootstrap import Interval
 from scd_lightning.analysis.convergence import warnings
-from scd_lightning.analysis.formatting import number, signed
+from scd_lightning.analysis.formatting import number
 from scd_lightning.analysis.intervals import RunIntervals
-from scd_lightning.analysis.records import PREDICTORS, RunRecord, verdict
+from scd_lightning.analysis.records import PLAIN, PREDICTORS, RunRecord, evaluated_split
 from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
+from scd_lightning.analysis.standing import VALIDATED, standing, standing_without_interval
 
 _IMPORTED = (
     "Whether that training has seen samples of the validation or test split is not known here; if it has, scores are "
@@ -16,52 +17,47 @@ _IMPORTED = (
 
 
 def verdict_sentence(record: RunRecord, found: RunIntervals) -> str:
-    """Says in one sentence whether the student beat its teacher, how sure that is, and what the anchor has.
+    """Says what student, anchor and teacher score, and how the student stands to plain fine-tuning and to its teacher.
 
     Args:
         record: The run.
         found: Its intervals; without those of student and teacher, the sentence has none.
     """
-    lead = found.differences.get(("student", "teacher"), {}).get(found.primary)
-    if lead is None:
-        return verdict(record.results)
-    teacher, student = (found.models[name][found.primary] for name in ("teacher", "student"))
-    text = (
-        f"The student {_outcome(lead)} on the {found.samples} test samples: {_name(found.primary)} "
-        f"{number(student.value)} against {number(teacher.value)}, {_with_interval(lead)}"
-    )
-    anchor = found.differences.get(("student", "anchor"), {}).get(found.primary)
-    if anchor is not None and record.results.get("method") != "sft":
-        text += f"; against its anchor, the same model fine-tuned alone: {_with_interval(anchor)}"
-    return text + "."
+    split = evaluated_split(record.results)
+    scores = {name: of_model[found.primary].value for name, of_model in found.models.items()}
+    where = f"the {found.samples} {split} samples"
+    metric = "mean sample score" if found.primary == SAMPLE_SCORE else found.primary
+    if ("student", "teacher") not in found.differences:
+        metric, where = record.results["primary_metric"], f"the {split} split"
+        scores = {name: values[metric] for name, values in record.results["metrics"].items() if metric in values}
+    if not {"student", "teacher"} <= scores.keys():
+        return f"No comparison of student and teacher on {metric} was recorded."
+    others = [other for other in ("anchor", "teacher") if other in scores and not _is_itself(record, other)]
+    listed = ", ".join(f"{name} {number(scores[name])}" for name in ("student", *others))
+    stands = "; ".join(_standing(record, found, other, scores) for other in others)
+    who = "student, fine-tuned alone," if _is_itself(record, "anchor") else "student"
+    return f"{metric} on {where}: {listed}. The {who} is {stands}."
 
 
-def _outcome(lead: Interval) -> str:
-    if lead.low > 0:
-        return "beats its teacher"
-    return "stays behind its teacher" if lead.high < 0 else "can't be told apart from its teacher"
+def _is_itself(record: RunRecord, other: str) -> bool:
+    """A student of plain fine-tuning is its own anchor."""
+    return other == "anchor" and record.results.get("method") == PLAIN
 
 
-def _with_interval(found: Interval) -> str:
-    if found.value == found.low == found.high == 0:
-        return "no difference, whichever samples are drawn"
-    level = f"{100 * found.level:.0f} %"
-    return f"{signed(found.value)} ({level} interval {bounds(found)})"
-
-
-def bounds(found: Interval) -> str:
-    """The ends of a difference's range."""
-    return f"{signed(found.low)} to {signed(found.high)}"
-
-
-def _name(metric: str) -> str:
-    return "mean sample score" if metric == SAMPLE_SCORE else metric
+def _standing(record: RunRecord, found: RunIntervals, other: str, scores: Mapping[str, float]) -> str:
+    interval = found.differences.get(("student", other), {}).get(found.primary)
+    name = "its teacher"
+    if other == "anchor":
+        name = "its anchor" if "anchor" in record.results.get("imported", {}) else "plain fine-tuning (its anchor)"
+    if interval is None:
+        return standing_without_interval(scores["student"] - scores[other], name)
+    return standing(interval, name)
 
 
 def caveats(record: RunRecord, found: RunIntervals) -> list[str]:
     """What makes the verdict weaker than it sounds."""
-    notes = []
-    data = record.results["data"]
+    data, split = record.results["data"], evaluated_split(record.results)
+    notes = [VALIDATED] if split == "validation" else []
     if found.primary == SAMPLE_SCORE and found.samples:
         notes.append(
             f"{record.results['primary_metric']} can't be taken from this run's saved rows: "
@@ -69,13 +65,13 @@ def caveats(record: RunRecord, found: RunIntervals) -> list[str]:
         )
     if found.samples:
         notes.append(
-            "The interval says what other test samples would change. It is one run with one seed: "
+            f"The interval says what other {split} samples would change. It is one run with one seed: "
             "what another seed would change takes several runs."
         )
     lead = found.differences.get(("student", "teacher"), {}).get(found.primary)
     if lead is not None and lead.low == lead.high:
         notes.append(
-            "Student and teacher score the same on all test samples: the interval has no width for want of "
+            f"Student and teacher score the same on all {split} samples: the interval has no width for want of "
             "differences, and not because the result is sure."
         )
     if lead is not None:

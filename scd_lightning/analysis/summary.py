@@ -9,7 +9,7 @@ from rich.text import Text
 
 from scd_lightning.analysis.convergence import warnings
 from scd_lightning.analysis.formatting import number, share, signed
-from scd_lightning.analysis.records import MODEL_NAMES, decompositions, metric_names
+from scd_lightning.analysis.records import MODEL_NAMES, decompositions, evaluated_split, metric_names
 
 
 def run_table(results: dict[str, Any], verdict: str) -> RenderableType:
@@ -43,7 +43,8 @@ def _metrics(results: dict[str, Any]) -> list[RenderableType]:
     table = _table([title for _, title in models])
     for metric in metric_names(results):
         table.add_row(Text(metric), *(number(results["metrics"][key].get(metric)) for key, _ in models))
-    return [_title(f"{name}, method {results['method']}, seed {results['seed']}: test split"), table]
+    run = f"{name}, method {results['method']}, seed {results['seed']}"
+    return [_title(f"{run}: {evaluated_split(results)} split"), table]
 
 
 def _decomposition(results: dict[str, Any]) -> list[RenderableType]:

@@ -43,7 +43,7 @@ except ImportError:
 
 @dataclass(frozen=True, eq=False)
 class MetricScores:
-    """A metric of one model as `paired_bootstrap` takes it."""
+    """A metric of one model as `paired_interval` takes it."""
 
     statistic: Statistic
 
@@ -92,6 +92,16 @@ class SweepRun:
     def seed(self) -> int:
         """Its seed."""
         return self.record.results["seed"]
+
+    @property
+    def data(self) -> str:
+        """Digest of its data: runs with equal ones have the same test samples."""
+        return self.record.results["data"]["digest"]
+
+    @property
+    def generator_seed(self) -> int | None:
+        """What its data were drawn with, or None where they are not generated."""
+        return (self.record.results["data"].get("generator") or {}).get("seed")
 
     def on_sample_scores(self) -> "SweepRun":
         """The run with each sample's own score, which every run has, in place of what makes up the primary metric."""

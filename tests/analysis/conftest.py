@@ -118,6 +118,56 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def make_answered(make_run: Callable[..., Path]) -> Callable[..., Path]:
+    """Gives make_answered(name, right, anchor=), a run whose student is right on so many of 100 samples; teacher: 50.
+
+    `draw=` makes its data those of an embedded generator with that seed; `evaluated=` names another split.
+    """
+
+    def make(
+        name: str,
+        right: int,
+        anchor: int = 50,
+        draw: int | None = None,
+        evaluated: str | None = None,
+        **settings: Any,
+    ) -> Path:
+        folder = make_run(name, **settings)
+        results = json.loads((folder / "results.json").read_text())
+        counts = {"teacher": 50, "anchor": anchor, "student": right}
+        results["primary_metric"] = "accuracy"
+        results["metrics"] = {model: {"accuracy": count / 100} for model, count in counts.items()}
+        if draw is not None:
+            generator = {"name": "embedded ner", "settings": {"train": 600, "label_noise": 0.02}, "seed": draw}
+            results["data"] |= {"digest": f"of draw {draw}", "generator": generator}
+            for model in results["models"].values():
+                model |= {"weights": "scratch", "tokenizer": f"of draw {draw}", "parameters": 1000 + draw}
+        if evaluated is not None:
+            results["evaluated_split"] = evaluated
+        _write(folder / "results.json", results)
+        for model, count in counts.items():
+            answers = ["A" if i < count else "B" for i in range(100)]
+            rows = [
+                json.dumps(
+                    {
+                        "id": str(i),
+                        "answer": answer,
+                        "gold": "A",
+                        "correct": float(answer == "A"),
+                        "loss": 0.1,
+                        "malformed": False,
+                    }
+                )
+                for i, answer in enumerate(answers)
+            ]
+            (folder / "predictions" / f"{model}.jsonl").write_text("\n".join(rows))
+        _write(folder / "curves.json", {"student": [{"epoch": 0, "validation_metric": right / 100}]})
+        return folder
+
+    return make
+
+
+@pytest.fixture
 def full_run(make_run: Callable[..., Path]) -> Path:
     """A run of scd_aw with every file that a run can leave."""
     folder = make_run("run")

@@ -77,7 +77,8 @@ def test_equal_settings_and_seed_with_other_results_have_no_spread(make_run):
     assert (row.n, row.seeds, row.repeated) == (2, [0], True)
     assert row.values["metrics.student.f1"].mean == pytest.approx(0.7)
     assert row.values["metrics.student.f1"].spread is None
-    assert row.lead is None
+    assert row.lead is not None
+    assert (row.lead.interval, row.lead.value.spread) == (None, None)
 
 
 def test_runs_with_other_settings_stand_apart_by_name(make_run):
@@ -114,11 +115,92 @@ def test_methods_that_differ_in_more_than_the_method_are_named(make_run):
 
 @pytest.mark.parametrize(
     "path",
-    ["data/digest", "task", "models/teacher/name", "models/student/name", "models/student/weights"],
+    ["data/digest", "task", "evaluated_split", "models/teacher/name", "models/student/name", "models/student/weights"],
 )
 def test_runs_of_other_settings_stand_apart(make_run, path):
     other = edit(make_run("other"), path, "another")
     assert len(compare([make_run("one"), other]).settings) == 2
+
+
+def test_draws_of_one_generator_share_a_table(make_answered):
+    """Their digests, tokenizers and sizes of vocabularies differ: each draw has texts of its own."""
+    runs = [make_answered(f"run-{seed}", 60, draw=seed, seed=seed) for seed in (10, 11, 12)]
+    for seed, run in zip((10, 11, 12), runs, strict=True):
+        configure(run, task__data__synthetic={"seed": seed, "label_noise": 0.02}, seed=seed)
+    (setting,) = compare(runs).settings
+    assert [(row.name, row.seeds) for row in setting.rows] == [("scd_aw", [10, 11, 12])]
+    assert (setting.unit, setting.digests) == ("draw", ["of draw 10", "of draw 11", "of draw 12"])
+    assert (setting.confounded, setting.apart) == ({}, {})
+
+
+def test_other_settings_of_a_generator_stand_apart(make_answered):
+    runs = [make_answered(f"run-{noise}", 60, draw=0) for noise in (0.02, 0.08)]
+    for noise, run in zip((0.02, 0.08), runs, strict=True):
+        edit(configure(run, task__data__synthetic__label_noise=noise), "data/generator/settings/label_noise", noise)
+    assert [setting.apart for setting in compare(runs).settings] == [
+        {"task.data.synthetic.label_noise": "0.02"},
+        {"task.data.synthetic.label_noise": "0.08"},
+    ]
+
+
+def test_pretrained_weights_stand_apart_in_generated_data_too(make_answered):
+    other = edit(make_answered("other", 60, draw=1, seed=1), "models/student/weights", "another")
+    assert len(compare([make_answered("one", 60, draw=0), other]).settings) == 2
+
+
+def test_seeds_on_one_draw_are_seeds(make_answered):
+    """The generator's seed is fixed: the runs share their rows."""
+    runs = [make_answered(f"run-{seed}", 60, draw=7, seed=seed) for seed in (0, 1)]
+    (setting,) = compare(runs).settings
+    assert (setting.unit, setting.digests) == ("seed", ["of draw 7"])
+
+
+def test_samples_are_never_paired_across_draws(make_answered):
+    """The same seed, but other rows: no difference of these two methods can be had."""
+    runs = [make_answered("sft", 60, draw=1, method="sft"), make_answered("td", 50, draw=2, method="td", anchor=40)]
+    (setting,) = compare(runs).settings
+    assert setting.differences == []
+    gain = setting.rows[1].gain
+    assert gain is not None
+    assert (gain.other, gain.value.mean) == ("anchor", pytest.approx(0.1))
+
+
+def test_methods_are_compared_with_the_tables_fine_tuning(make_answered):
+    """Whose learning rate may be another than that of a method's own anchor."""
+    runs = [
+        make_answered(f"{method}-{seed}", right, anchor=anchor, method=method, seed=seed)
+        for method, right, anchor in (("sft", 60, 60), ("td", 55, 40))
+        for seed in (0, 1)
+    ]
+    (setting,) = compare(runs).settings
+    sft, td = setting.rows
+    assert sft.gain is None
+    assert td.gain is not None
+    assert (td.gain.other, td.gain.value.mean, td.gain.side) == ("sft", pytest.approx(-0.05), -1)
+    assert td.gain.by_run == pytest.approx([-0.05, -0.05])
+    assert set(setting.shared) == {"teacher"}
+
+
+@pytest.mark.parametrize("change", ["seed", "budget"])
+def test_without_equal_fine_tuning_it_is_the_anchor(make_answered, change):
+    runs = [make_answered("sft", 60, method="sft")]
+    runs += [make_answered(f"td-{seed}", 55, method="td", seed=seed) for seed in ((0, 1) if change == "seed" else (0,))]
+    if change == "budget":
+        configure(runs[0], budget__stages=8)
+        configure(runs[1], budget__stages=4)
+    gain = compare(runs).settings[0].rows[1].gain
+    assert gain is not None
+    assert (gain.other, gain.value.mean) == ("anchor", pytest.approx(0.05))
+
+
+def test_what_is_not_alike_for_every_seed_is_not_shared(make_answered):
+    runs = [
+        make_answered(f"{method}-{seed}", 60, anchor=anchor, method=method, seed=seed)
+        for method, anchors in (("td", (50, 60)), ("scd", (60, 50)))
+        for seed, anchor in enumerate(anchors)
+    ]
+    (setting,) = compare(runs).settings
+    assert {model: value.mean for model, value in setting.shared.items()} == {"teacher": 0.5}
 
 
 def test_tables_with_the_same_names_say_in_what_they_differ(make_run):
@@ -204,7 +286,8 @@ def test_differences_are_over_the_seeds_that_both_have(make_run):
     assert 0.3 < difference.interval.low < 0.5 < difference.interval.high < 0.7
     lead = setting.rows[1].lead
     assert lead is not None
-    assert (lead.value, lead.seeds, lead.samples) == (pytest.approx(0.375), 2, 40)
+    assert lead.interval is not None
+    assert (lead.interval.value, lead.interval.seeds, lead.interval.samples) == (pytest.approx(0.375), 2, 40)
 
 
 def test_agreement_counts_samples_by_who_is_right(make_run):
@@ -227,3 +310,17 @@ def test_short_names_are_the_shortest_that_tell_settings_apart(make_run):
     rows = compare(runs).settings[0].rows
     assert rows[0].settings == "budget.stages=2 student.lr=1 teacher.lr=1"
     assert rows[0].short == "stages=2 student.lr=1 teacher.lr=1"
+
+
+def test_macro_f1_has_an_interval_of_its_own(make_answered):
+    folder = make_answered("run", 70)
+    f1 = {"teacher": 2 * 50 / 150 / 2, "anchor": 2 * 50 / 150 / 2, "student": 2 * 70 / 170 / 2}
+    edit(folder, "primary_metric", "macro_f1")
+    edit(folder, "metrics", {model: {"macro_f1": value} for model, value in f1.items()})
+    (setting,) = compare([folder]).settings
+    assert setting.score == "macro_f1"
+    lead = setting.rows[0].lead
+    assert lead is not None
+    assert lead.interval is not None
+    assert lead.interval.value == pytest.approx(f1["student"] - f1["teacher"])
+    assert lead.interval.low < lead.interval.value < lead.interval.high

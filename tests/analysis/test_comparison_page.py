@@ -10,7 +10,7 @@ from rich.console import Console
 
 from scd_lightning.analysis.comparison import compare
 from scd_lightning.analysis.comparison_page import write_comparison
-from scd_lightning.analysis.comparison_table import comparison_table
+from scd_lightning.analysis.comparison_table import comparison_table, verdict_lines
 
 
 def shown(comparison, width: int = 160) -> str:
@@ -51,7 +51,7 @@ def test_page_needs_nothing_but_itself(page):
     links = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert all(link.startswith(("#", "data:", "td-", "scd_aw-")) for link in links)
     assert not re.search(r"url\((?!#)|@import", page)
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 3
 
 
 def test_every_seed_is_there_with_a_link_to_its_report(page):
@@ -101,12 +101,67 @@ def test_costs_count_what_runs_share_once(sweep):
     assert ["parts made", "1", "4", "5"] in rows
 
 
-def test_terminal_shows_each_method_and_the_verdict(sweep):
-    text = shown(compare(sweep))
+def test_terminal_shows_each_method_and_what_they_share(sweep):
+    text = shown(compare(sweep), width=80)
     (line,) = (line.split() for line in text.splitlines() if line.split()[:1] == ["td"])
     assert line[:2] == ["td", "2"]
-    assert "the first of 2 that are equally good on the validation split" in " ".join(text.split())
-    assert "Mean ± sample standard deviation over seeds." in text
+    words = " ".join(text.split())
+    assert "Shared by all methods: teacher 0.821 ±0.000 (seeds 0: 0.821, 1: 0.821), anchor 0.755" in words
+    assert "Mean ± sample standard deviation over seeds." in words
+    assert "…" not in text
+
+
+def test_page_says_once_what_methods_share(page):
+    assert page.count("Shared by all methods: teacher 0.821") == 1
+    assert not re.search(r"<th>(teacher|anchor)</th>", page)
+
+
+def test_what_methods_do_not_share_has_a_column(make_answered, tmp_path):
+    runs = [make_answered("td", 60, method="td"), make_answered("scd", 60, anchor=40, method="scd")]
+    comparison = compare(runs)
+    page = write_comparison(comparison, tmp_path).read_text(encoding="utf-8")
+    assert re.findall(r"<th>(teacher|anchor)</th>", page) == ["anchor"]
+    assert "anchor" in shown(comparison).partition("Shared")[0]
+
+
+def coloured(comparison) -> dict[str, set[str]]:
+    """The words that the terminal shows in a colour."""
+    console = Console(width=300, force_terminal=True, color_system="standard")
+    with console.capture() as capture:
+        console.print(verdict_lines(comparison))
+    found = re.findall(r"\x1b\[1;(\d+)m(.*?) by 0", capture.get())
+    return {code: {text for each, text in found if each == code} for code in {code for code, _ in found}}
+
+
+def test_verdict_is_in_words_and_in_colour_on_terminal_and_page(make_answered, tmp_path):
+    rights = {"sft": 60, "td": 35, "cd": 61, "scd": 90}
+    comparison = compare([make_answered(method, right, method=method) for method, right in rights.items()])
+    red, green = "31", "32"
+    assert coloured(comparison) == {
+        red: {"below plain fine-tuning", "below its teacher"},
+        green: {"above plain fine-tuning", "above its teacher"},
+    }
+    page = write_comparison(comparison, tmp_path).read_text(encoding="utf-8")
+    assert '<li>td is <strong class="below">below plain fine-tuning by 0.250 (95 % interval' in page
+    assert '<li>scd (best on validation) is <strong class="above">above plain fine-tuning by 0.300' in page
+    assert "<li>cd is higher than plain fine-tuning by 0.010, not told apart" in page
+    assert re.search(r'<td data-sort="-0.25\d*" class="below">-0.250<span class="small">', page)
+
+
+def test_the_last_words_name_what_is_missing_first(make_run, tmp_path):
+    (tmp_path / "cut").mkdir()
+    console = Console(width=300, record=True)
+    console.print(verdict_lines(compare([make_run("run"), tmp_path / "cut"])))
+    first, *_, last = console.export_text().splitlines()
+    assert first == "Without 1 run that did not finish, named above."
+    assert last.startswith("scd_aw is higher than plain fine-tuning")
+
+
+def test_the_page_says_which_split_was_evaluated(make_answered, tmp_path):
+    runs = [make_answered(f"run-{seed}", 60, seed=seed, evaluated="validation") for seed in (0, 1)]
+    page = write_comparison(compare(runs), tmp_path).read_text(encoding="utf-8")
+    assert "on the validation split" in page
+    assert not re.search(r"\btest\b", re.sub(r"data:[^\"]*", "", page))
 
 
 def test_failures_are_shown_as_they_are(make_run, tmp_path):

@@ -151,3 +151,14 @@ def test_an_anchor_that_was_brought_along_is_named_as_such(run):
     _, body = card(run)
     assert "fine-tuned alone, elsewhere, with a budget of its own" in body
     assert "It started from the anchor's weights." in body
+
+
+@pytest.mark.parametrize(("split", "size"), [("test", 300), ("validation", 500)])
+def test_the_card_is_of_the_split_that_was_evaluated(run, split, size):
+    path = run / "results.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"evaluated_split": split}))
+    head, body = card(run)
+    assert head["model-index"][0]["results"][0]["dataset"]["split"] == split
+    assert f"## Results on the {split} split" in body
+    assert f"the {size} {split} samples)" in body
+    assert ("the test split was not read" in body) == (split == "validation")

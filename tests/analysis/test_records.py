@@ -2,13 +2,8 @@ import json
 
 import pytest
 
-from scd_lightning.analysis.records import decompositions, metric_names, read_run, verdict
+from scd_lightning.analysis.records import decompositions, evaluated_split, metric_names, read_run
 from scd_lightning.errors import StoreError
-
-
-def outcome(student: float, teacher: float, **more) -> str:
-    metrics = {"teacher": {"f1": teacher}, "student": {"f1": student}, **more}
-    return verdict({"primary_metric": "f1", "method": "scd", "metrics": metrics})
 
 
 def test_reads_every_file_of_a_run(full_run):
@@ -52,25 +47,9 @@ def test_predictions_of_other_samples_are_refused(full_run):
         read_run(full_run)
 
 
-@pytest.mark.parametrize(
-    ("student", "teacher", "text"),
-    [
-        (0.82, 0.8, "beats its teacher on the test split: f1 0.820 against 0.800 (+0.020)"),
-        (0.7, 0.8, "does not beat its teacher on the test split: f1 0.700 against 0.800 (-0.100)"),
-        (0.8, 0.8, "matches its teacher"),
-    ],
-)
-def test_verdict(student, teacher, text):
-    assert text in outcome(student, teacher)
-
-
-def test_verdict_tells_what_distillation_added_to_the_anchor():
-    assert outcome(0.82, 0.8, anchor={"f1": 0.7}).endswith("the anchor, fine-tuned alone, has 0.700 (+0.120).")
-
-
-def test_verdict_without_a_student():
-    text = verdict({"primary_metric": "f1", "method": "sft", "metrics": {"teacher": {"f1": 0.8}}})
-    assert text == "No comparison of student and teacher on f1 was recorded."
+def test_runs_that_do_not_say_so_were_evaluated_on_the_test_split():
+    assert evaluated_split({}) == "test"
+    assert evaluated_split({"evaluated_split": "validation"}) == "validation"
 
 
 def test_primary_metric_comes_first(full_run):

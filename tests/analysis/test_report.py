@@ -143,3 +143,14 @@ def test_writing_loads_no_torch(full_run):
     code = f"from scd_lightning.analysis import report; report.write_report(pathlib.Path({str(full_run)!r}))"
     check = f"import pathlib, sys; {code}; assert not {{'torch', 'transformers', 'lightning'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_the_page_says_which_split_was_evaluated(full_run):
+    path = full_run / "results.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"evaluated_split": "validation"}))
+    page = write_report(full_run).read_text(encoding="utf-8")
+    assert '<h2 id="scores">Validation split</h2>' in page
+    assert "500 validation samples" in page
+    assert "300 validation samples: student" in page
+    assert "too good to report" in page
+    assert not re.search(r"\btest (split|sample)", page, re.IGNORECASE)

@@ -1,3 +1,5 @@
+import pytest
+
 from scd_lightning.analysis.bootstrap import Interval
 from scd_lightning.analysis.intervals import RunIntervals
 from scd_lightning.analysis.records import RunRecord
@@ -15,30 +17,66 @@ def record(method: str = "scd", **data) -> RunRecord:
 
 
 def found(lead: Interval, teacher: float = 0.8) -> RunIntervals:
-    models = {name: {"f1": interval(value, 0, 1)} for name, value in (("teacher", teacher), ("student", 0.82))}
+    models = {
+        name: {"f1": interval(value, 0, 1)}
+        for name, value in (("teacher", teacher), ("anchor", 0.72), ("student", 0.82))
+    }
     pairs = {("student", "teacher"): {"f1": lead}, ("student", "anchor"): {"f1": interval(0.1, 0.05, 0.15)}}
     return RunIntervals(models, pairs, "f1", 300)
 
 
-def test_verdict_has_its_interval_and_the_anchors():
-    assert verdict_sentence(record(), found(interval(0.02, 0.01, 0.03))) == (
-        "The student beats its teacher on the 300 test samples: f1 0.820 against 0.800, +0.020 (95 % interval +0.010 "
-        "to +0.030); against its anchor, the same model fine-tuned alone: +0.100 (95 % interval +0.050 to "
-        "+0.150)."
+def test_verdict_names_all_scores_and_both_differences():
+    assert verdict_sentence(record(), found(interval(-0.02, -0.03, -0.01))) == (
+        "f1 on the 300 test samples: student 0.820, anchor 0.720, teacher 0.800. The student is above plain "
+        "fine-tuning (its anchor) by 0.100 (95 % interval +0.050 to +0.150); below its teacher by 0.020 (95 % "
+        "interval -0.030 to -0.010)."
     )
 
 
 def test_verdict_goes_by_the_interval():
-    assert "can't be told apart" in verdict_sentence(record(), found(interval(0.02, -0.01, 0.03)))
-    assert "stays behind" in verdict_sentence(record(), found(interval(-0.02, -0.03, -0.01)))
+    text = verdict_sentence(record(), found(interval(0.02, -0.01, 0.03)))
+    assert "higher than its teacher by 0.020, not told apart (95 % interval -0.010 to +0.030)." in text
 
 
 def test_plain_fine_tuning_has_no_anchor_beside_itself():
-    assert "anchor" not in verdict_sentence(record("sft"), found(interval(0.02, 0.01, 0.03)))
+    text = verdict_sentence(record("sft"), found(interval(0.02, 0.01, 0.03)))
+    assert "anchor" not in text
+    assert text.endswith(
+        "The student, fine-tuned alone, is above its teacher by 0.020 (95 % interval +0.010 to +0.030)."
+    )
 
 
-def test_without_intervals_the_numbers_alone_are_said():
-    assert verdict_sentence(record(), RunIntervals()).endswith("f1 0.820 against 0.800 (+0.020).")
+@pytest.mark.parametrize(
+    ("student", "text"),
+    [
+        (0.82, "The student is higher than plain fine-tuning (its anchor) by 0.120; higher than its teacher by 0.020."),
+        (0.7, "The student is level with plain fine-tuning (its anchor); lower than its teacher by 0.100."),
+    ],
+)
+def test_without_intervals_the_numbers_alone_are_said(student, text):
+    bare = record()
+    bare.results["metrics"] = {"teacher": {"f1": 0.8}, "anchor": {"f1": 0.7}, "student": {"f1": student}}
+    assert verdict_sentence(bare, RunIntervals()) == (
+        f"f1 on the test split: student {student:.3f}, anchor 0.700, teacher 0.800. {text}"
+    )
+
+
+def test_without_a_student_nothing_is_compared():
+    bare = record("sft")
+    del bare.results["metrics"]["student"]
+    assert verdict_sentence(bare, RunIntervals()) == "No comparison of student and teacher on f1 was recorded."
+
+
+def test_the_split_is_the_one_that_was_evaluated():
+    chosen = record()
+    chosen.results["evaluated_split"] = "validation"
+    lead = found(interval(0.02, 0.01, 0.03))
+    assert verdict_sentence(chosen, lead).startswith("f1 on the 300 validation samples: ")
+    assert verdict_sentence(chosen, RunIntervals()).startswith("f1 on the validation split: ")
+    notes = " ".join(caveats(chosen, lead))
+    assert "too good to report" in notes
+    assert "other validation samples" in notes
+    assert "test" not in notes
 
 
 def test_an_anchor_that_was_brought_along_is_no_equal_budget():

@@ -17,4 +17,4 @@ def test_a_run_without_saved_rows_has_the_numbers_alone(make_run):
     folder = make_run("bare", method="sft")
     _, sentence = write_run_pages(folder)
     assert "interval" not in sentence
-    assert sentence.startswith("The student beats its teacher on the test split")
+    assert sentence.endswith("The student, fine-tuned alone, is higher than its teacher by 0.021.")

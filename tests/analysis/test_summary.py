@@ -23,6 +23,14 @@ def test_summary_has_models_decomposition_schedule_and_verdict(make_run):
     assert "The student won." in text
 
 
+def test_summary_names_the_split_that_was_evaluated(make_run):
+    folder = make_run("run")
+    assert "seed 0: test split" in shown(folder)
+    results = json.loads((folder / "results.json").read_text())
+    (folder / "results.json").write_text(json.dumps(results | {"evaluated_split": "validation"}))
+    assert "seed 0: validation split" in shown(folder)
+
+
 def test_summary_of_a_method_without_stages(make_run):
     assert "Schedule" not in shown(make_run("run", method="sft"))
 

@@ -38,7 +38,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
-// The test samples.
+// The samples.
 const box = document.getElementById("samples");
 if (box) {
   const data = JSON.parse(document.getElementById("sample-data").textContent);
@@ -235,7 +235,7 @@ if (box) {
     make("div", { class: "controls", role: "group", "aria-label": "kinds of samples" }, ...Object.values(buttons)),
     make("div", { class: "controls" }, search, labels.length > 1 ? choice : null, sizes),
     ...(sheetKey ? [sheetKey] : []),
-    make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "test samples" }, table),
+    make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "samples" }, table),
     make("div", { class: "controls" }, back, forth, status, save),
   );
   search.setAttribute("aria-label", "search the samples");
