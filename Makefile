@@ -19,8 +19,12 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m pip install -c constraints.txt -e ".[dev]"
 	@touch $@
 
-demo: $(STAMP) ## Trains and compares four methods on the embedded data, in a few minutes on a CPU
-	$(THREADS) $(PYTHON) run.py -m method=sft,td,scd,scd_aw
+# The task of the demo, ner, qa or classification, and its draws.
+TASK ?= ner
+DRAWS ?= 10,11,12
+
+demo: $(STAMP) ## Compares plain fine-tuning, td and scd_aw on three draws, in ten minutes on a CPU; TASK=qa, classification
+	$(THREADS) $(PYTHON) run.py -m hydra/launcher=side_by_side task=$(TASK) seed=$(DRAWS) method=sft,td,scd_aw
 
 test: $(STAMP) ## Runs the tests, the slow ones apart
 	$(THREADS) $(PYTHON) -m pytest -m "not slow"

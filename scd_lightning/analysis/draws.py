@@ -83,4 +83,6 @@ class Draws:
         title = f"after {len(seeds)} of {len(self.jobs)} draws ({named}); more are running"
         where = Text(f"comparison so far: {page}", no_wrap=True, overflow="ignore")
         # At once, so that no line of another job gets in between.
-        console.print(Group(Rule(title), comparison_table(comparison), where, verdict_lines(comparison), Rule()), crop=False)
+        console.print(
+            Group(Rule(title), comparison_table(comparison), where, verdict_lines(comparison), Rule()), crop=False
+        )

@@ -1,0 +1,103 @@
+"""The rule by which the demo's ground is chosen, on made-up measurements; nothing is trained here."""
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.demo import page
+from benchmarks.demo.__main__ import CANDIDATES
+from benchmarks.demo.rule import Candidate, Measured, Missing, Search, choose, read_search
+
+CANDIDATE = Candidate("a", "student", 600, 0.02, 10, 5, (1.0, 2.0, 3.0), (10.0, 20.0, 30.0))
+SEARCH = Search((100, 101), 400, 0.01, 0.03, 0.03, (CANDIDATE, replace(CANDIDATE, name="b", rows=900)))
+
+
+class World:
+    """Gives each trial a metric, and notes which were asked for."""
+
+    def __init__(self, **scores):
+        # Rows, or rows and doubled epochs -> teacher, anchor, student at their best rates.
+        self.scores = {600: (0.8, 0.7, 0.75), 900: (0.8, 0.7, 0.75), "longer": (0.0, 0.0)}
+        self.scores |= {int(key.strip("r")) if key.startswith("r") else key: value for key, value in scores.items()}
+        self.asked = []
+
+    def measure(self, trial):
+        values = dict(each.split("=") for each in trial.overrides)
+        rows = int(values["task.data.synthetic.train"])
+        index = ("teacher", "anchor", "student").index(trial.model)
+        rate = float(values["teacher.optimizer.lr" if trial.model == "teacher" else "student.optimizer.lr"])
+        if trial.model == "student":
+            rate *= float(values["method.lr_scale"])
+        best = (2.0, 20.0, 30.0)[index]
+        score = self.scores[rows][index] - (0.1 if rate != best else 0.0)
+        longer = values.get("teacher.epochs") == "20" or values.get("budget.stage_epochs") == "10"
+        score += self.scores["longer"][index] if longer else 0.0
+        return score + (0.01 if trial.draw == 100 else -0.01)
+
+    def choose(self, search=SEARCH):
+        records = []
+        while True:
+            try:
+                return choose(search, Measured(records))
+            except Missing as error:
+                self.asked.append([(each.model, each.draw) for each in error.trials])
+                records += [vars(each) | {"metric": self.measure(each)} for each in error.trials]
+
+
+def test_the_first_candidate_that_passes_is_taken_and_no_other_is_looked_at():
+    world = World()
+    choice = world.choose()
+    assert (choice.met, choice.chosen.candidate.name, len(choice.outcomes)) == (True, "a", 1)
+    assert choice.chosen.rates == {"teacher": 2.0, "anchor": 20.0, "student": 30.0}
+    assert choice.chosen.lead == pytest.approx(0.1)
+    assert choice.chosen.gains == pytest.approx([0.05, 0.05])
+    models = [{model for model, _ in asked} for asked in world.asked]
+    assert models == [{"teacher", "anchor"}, {"teacher", "anchor"}, {"student"}]
+    assert [len(asked) for asked in world.asked] == [12, 4, 6]
+
+
+def test_no_student_is_distilled_before_teacher_and_anchor_have_converged():
+    world = World(longer=(0.0, 0.02))
+    with pytest.raises(ValueError, match="no candidate has converged"):
+        world.choose()
+    assert not any(model == "student" for asked in world.asked for model, _ in asked)
+
+
+@pytest.mark.parametrize(
+    "weak", [(0.72, 0.7, 0.78), (0.8, 0.7, 0.72)], ids=["the teacher is hardly ahead", "the gain is small"]
+)
+def test_a_candidate_that_does_not_pass_is_left_for_the_next(weak):
+    choice = World(r600=weak).choose()
+    assert (choice.met, choice.chosen.candidate.name) == (True, "b")
+
+
+def test_a_gain_on_average_is_not_enough_where_one_draw_has_none():
+    world = World()
+    measure = world.measure
+    world.measure = lambda trial: (
+        measure(trial) + ({100: 0.07, 101: -0.06}[trial.draw] if trial.model == "student" else 0.0)
+    )
+    choice = world.choose()
+    assert not choice.met
+    assert sum(choice.chosen.gains) / 2 > SEARCH.gain > 0 > min(choice.chosen.gains)
+
+
+def test_where_none_passes_the_largest_gain_of_the_converged_ones_is_taken():
+    choice = World(r600=(0.72, 0.7, 0.705), r900=(0.72, 0.7, 0.71)).choose()
+    assert (choice.met, choice.chosen.candidate.name) == (False, "b")
+    assert [each.gains[0] for each in choice.outcomes] == pytest.approx([0.005, 0.01])
+
+
+def test_the_page_has_all_candidates_losing_ones_too():
+    choice = World(r600=(0.8, 0.7, 0.71)).choose()
+    table = page._candidates(SEARCH, choice)
+    assert "| a | student | 600 | 2% | 10, 4 x 5 | 0.800 | +0.000 | 0.700 | +0.000 | +0.100 | +0.010 |" in table
+    assert "gain too small" in table
+    assert "taken" in table.splitlines()[-1]
+
+
+def test_the_candidates_are_at_most_nine_on_the_tuning_draws():
+    search = read_search(CANDIDATES)
+    assert search.draws == (100, 101, 102, 103)
+    assert len(search.candidates) <= 9
+    assert all(len(each.teacher_rates) == len(each.student_rates) == 3 for each in search.candidates)
