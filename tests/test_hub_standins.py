@@ -122,7 +122,7 @@ def finished(tmp_path_factory):
         save_tokenizer(tokenizer, folder, **settings)
         llama(folder, width, layers, safe=name == TEACHER)
         publish(folder, cache, name)
-    done = run(tmp_path)
+    done = run(tmp_path, "evaluate.base=true")
     assert done.returncode == 0, done.stdout + done.stderr
     return tmp_path, done
 

@@ -10,6 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -89,6 +90,7 @@ def held_out_loss(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -
     return sum(losses) / len(rows)
 
 
+@cache
 def corpus() -> list[Sentence]:
     """The sentences that all documents are made of; the last `HELD_OUT` of them for the held-out loss alone."""
     return write_sentences("corpus", SENTENCES, SEED)

@@ -154,7 +154,7 @@ def existing(make_imported, full, adapters) -> Callable[..., Digests]:
     """Digests of a job with an existing trajectory."""
 
     def of(*overrides: str, trajectory: Path = full) -> Digests:
-        job = make_imported("method=scd_aw", f"teacher.trajectory='{trajectory}'", *overrides)
+        job = make_imported("method=scd_aw", "evaluate.base=true", f"teacher.trajectory='{trajectory}'", *overrides)
         return {step.name: step.key.digest for step in plan(job)}
 
     return of
