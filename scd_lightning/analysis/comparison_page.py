@@ -141,14 +141,14 @@ def _row(setting: Setting, index: int, folder: Path) -> dict[str, Any]:
 
 def _cell(row: Row, column: Column) -> dict[str, Any]:
     """A mean, and in small print its spread, or its interval where it is a difference."""
-    if column.is_margin:
-        margin = column.margin(row)
-        small = bounds(margin.interval) if margin and margin.interval else None
-        mean, side = margin and margin.value.mean, margin.side if margin else 0
-    else:
-        value, side = row.values.get(column.name), 0
-        mean, spread = value and value.mean, value and value.spread
-        small = None if spread is None else f"±{column.form(spread)}"
+    margin = column.margin(row) if column.is_margin else None
+    value = margin.value if margin else row.values.get(column.name)
+    mean = None if value is None else value.mean
+    small, side = None, 0
+    if margin is not None:
+        small, side = (bounds(margin.interval) if margin.interval else None), margin.side
+    elif value is not None and value.spread is not None:
+        small = f"±{column.form(value.spread)}"
     return {"text": column.form(mean), "sort": mean, "small": small, "side": _SIDES[side]}
 
 
@@ -162,7 +162,7 @@ def _run_value(row: Row, place: int, column: Column) -> float | None:
     if not column.is_margin:
         return row.runs[place].values.get(column.name)
     margin = column.margin(row)
-    return margin and margin.by_run[place]
+    return None if margin is None else margin.by_run[place]
 
 
 def _link(run: SweepRun, folder: Path) -> str | None:
