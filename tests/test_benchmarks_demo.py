@@ -1,6 +1,7 @@
 """The rule by which the demo's ground is chosen, on made-up measurements; nothing is trained here."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -35,13 +36,20 @@ class World:
         return score + (0.01 if trial.draw == 100 else -0.01)
 
     def choose(self, search=SEARCH):
-        records = []
+        records: list[dict[str, Any]] = []
         while True:
             try:
                 return choose(search, Measured(records))
             except Missing as error:
                 self.asked.append([(each.model, each.draw) for each in error.trials])
                 records += [vars(each) | {"metric": self.measure(each)} for each in error.trials]
+
+
+class Uneven(World):
+    """A world in which distillation gains on one draw and loses on the other."""
+
+    def measure(self, trial):
+        return super().measure(trial) + ({100: 0.07, 101: -0.06}[trial.draw] if trial.model == "student" else 0.0)
 
 
 def test_the_first_candidate_that_passes_is_taken_and_no_other_is_looked_at():

@@ -54,7 +54,7 @@ class Candidate:
     stages: int = 4
     batch: int = 16
 
-    def trials(self, model: Model, rates: Mapping[str, float], search: "Search", task: str) -> list[Trial]:
+    def trials(self, model: Model, rates: Mapping[Model, float], search: "Search", task: str) -> list[Trial]:
         """One trial a draw.
 
         Args:
@@ -101,12 +101,16 @@ class Search:
 
 def read_search(path: Path) -> Search:
     """Reads the file of candidates."""
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    candidates = tuple(
-        Candidate(**{name: tuple(value) if isinstance(value, list) else value for name, value in each.items()})
-        for each in values.pop("candidates")
-    )
+    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    candidates = tuple(_candidate(each) for each in values.pop("candidates"))
     return Search(draws=tuple(values.pop("draws")), candidates=candidates, **values)
+
+
+def _candidate(values: Mapping[str, Any]) -> Candidate:
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return Candidate(**fields)
 
 
 class Measured:
@@ -148,15 +152,15 @@ class Outcome:
     """
 
     candidate: Candidate
-    rates: dict[str, float]
-    by_rate: dict[str, dict[float, list[float]]]
-    longer: dict[str, list[float]]
+    rates: dict[Model, float]
+    by_rate: dict[Model, dict[float, list[float]]]
+    longer: dict[Model, list[float]]
 
-    def metric(self, model: str) -> list[float]:
+    def metric(self, model: Model) -> list[float]:
         """A model's metric on each draw, at its chosen rate."""
         return self.by_rate[model][self.rates[model]]
 
-    def added(self, model: str) -> float:
+    def added(self, model: Model) -> float:
         """What twice the epochs add, on average."""
         return fmean(self.longer[model]) - fmean(self.metric(model))
 
@@ -212,8 +216,7 @@ def prolong(outcome: Outcome, search: Search, measured: Measured, task: str) -> 
     candidate = outcome.candidate
     longer = replace(candidate, teacher_epochs=2 * candidate.teacher_epochs, stage_epochs=2 * candidate.stage_epochs)
     tried = {
-        model: longer.trials(model, {model: outcome.rates[model]}, search, task)  # type: ignore[arg-type]
-        for model in ("teacher", "anchor")
+        model: longer.trials(model, {model: outcome.rates[model]}, search, task) for model in ("teacher", "anchor")
     }
     measured.require(*tried.values())
     return replace(outcome, longer={model: measured.of(trials) for model, trials in tried.items()})

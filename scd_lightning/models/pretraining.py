@@ -8,7 +8,6 @@ stand to the embedded tasks as a pretrained language model does to a domain task
 import argparse
 import json
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -184,4 +183,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

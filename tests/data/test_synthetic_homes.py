@@ -37,7 +37,7 @@ def by_hand(text):
 
 
 def test_splits_pool_and_corpus_share_no_text_over_tasks_and_seeds():
-    found = {split: set() for split in ("train", "validation", "test")}
+    found: dict[str, set[str]] = {split: set() for split in ("train", "validation", "test")}
     for task, seed in product(TASKS, SEEDS):
         for split, rows in generate(task, train=200, validation=80, test=80, seed=seed).items():
             found[split] |= texts(rows)

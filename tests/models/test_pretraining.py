@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from scd_lightning.data.synthetic import generate
 from scd_lightning.models import pretraining
@@ -33,9 +33,9 @@ def test_the_files_are_those_of_the_record_and_small():
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_transformers_loads_a_model_with_the_tokenizer_that_is_made(name, tokenizer):
-    model = AutoModelForCausalLM.from_pretrained(FOLDER / name)
+    model = LlamaForCausalLM.from_pretrained(FOLDER / name)
     assert model.num_parameters() == read_record()["models"][name]["parameters"]
-    assert identity(AutoTokenizer.from_pretrained(FOLDER / name)) == identity(tokenizer)
+    assert identity(PreTrainedTokenizerFast.from_pretrained(FOLDER / name)) == identity(tokenizer)
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -54,7 +54,7 @@ def test_the_corpus_holds_no_text_of_any_split():
 
 def test_the_recorded_loss_is_that_of_the_files(tokenizer):
     name = min(SHAPES, key=lambda each: SHAPES[each][0])
-    model = AutoModelForCausalLM.from_pretrained(FOLDER / name, dtype=torch.float32)
+    model = LlamaForCausalLM.from_pretrained(FOLDER / name, dtype=torch.float32)
     assert held_out_loss(model, tokenizer) == pytest.approx(read_record()["models"][name]["held_out_loss"], abs=1e-3)
 
 

@@ -41,8 +41,8 @@ def test_the_split_is_in_the_keys_of_evaluations_alone(make_job):
 
 
 def test_base_models_are_evaluated_where_asked(make_job):
-    embedded = ("teacher=embedded", "student=embedded", "teacher.architecture=null", "student.architecture=null")
-    embedded += ("teacher.vocab_size=null", "student.vocab_size=null")
+    embedded = ["teacher=embedded", "student=embedded", "teacher.architecture=null", "student.architecture=null"]
+    embedded += ["teacher.vocab_size=null", "student.vocab_size=null"]
     names = {step.name for step in plan(make_job(*embedded))}
     with_base = {step.name for step in plan(make_job(*embedded, "evaluate.base=true"))}
     assert with_base - names == {"evaluation of base_teacher", "evaluation of base_student"}
