@@ -215,9 +215,8 @@ def prolong(outcome: Outcome, search: Search, measured: Measured, task: str) -> 
     """Trains teacher and anchor for twice the epochs."""
     candidate = outcome.candidate
     longer = replace(candidate, teacher_epochs=2 * candidate.teacher_epochs, stage_epochs=2 * candidate.stage_epochs)
-    tried = {
-        model: longer.trials(model, {model: outcome.rates[model]}, search, task) for model in ("teacher", "anchor")
-    }
+    models: tuple[Model, ...] = ("teacher", "anchor")
+    tried = {model: longer.trials(model, {model: outcome.rates[model]}, search, task) for model in models}
     measured.require(*tried.values())
     return replace(outcome, longer={model: measured.of(trials) for model, trials in tried.items()})
 
