@@ -60,15 +60,22 @@ def test_the_first_candidate_that_passes_is_taken_and_no_other_is_looked_at():
     assert choice.chosen.lead == pytest.approx(0.1)
     assert choice.chosen.gains == pytest.approx([0.05, 0.05])
     models = [{model for model, _ in asked} for asked in world.asked]
-    assert models == [{"teacher", "anchor"}, {"teacher", "anchor"}, {"student"}]
-    assert [len(asked) for asked in world.asked] == [12, 4, 6]
+    assert models == [{"anchor"}, {"anchor"}, {"teacher"}, {"teacher"}, {"student"}]
+    assert [len(asked) for asked in world.asked] == [6, 2, 6, 2, 6]
 
 
 def test_no_student_is_distilled_before_teacher_and_anchor_have_converged():
     world = World(longer=(0.0, 0.02))
     with pytest.raises(ValueError, match="no candidate has converged"):
         world.choose()
-    assert not any(model == "student" for asked in world.asked for model, _ in asked)
+    assert {model for asked in world.asked for model, _ in asked} == {"anchor"}
+
+
+def test_a_teacher_that_has_not_converged_does_not_pass_either():
+    world = World(longer=(0.02, 0.0))
+    with pytest.raises(ValueError, match="no candidate has converged"):
+        world.choose()
+    assert {model for asked in world.asked for model, _ in asked} == {"anchor", "teacher"}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from benchmarks.demo import page, shown
 from benchmarks.demo.page import TASKS
-from benchmarks.demo.rule import Choice, Measured, Missing, Outcome, Search, choose, distil, read_search, tune
+from benchmarks.demo.rule import Choice, Measured, Missing, Outcome, Search, choose, rates_for, read_search
 from benchmarks.demo.trials import measure
 
 HERE = Path(__file__).parent
@@ -43,19 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         choice = settle(lambda measured: choose(search, measured), options.store)
         print(f"{choice.chosen.candidate.name}, {choice.chosen.rates}; the rule is {'' if choice.met else 'not '}met")
         if options.part == "rates":
-            found_rates = settle(lambda measured: _rates(choice, search, measured, options.task), options.store).rates
-            print(f"{options.task}: {found_rates}")
+            candidate = choice.chosen.candidate
+            found = settle(lambda measured: rates_for(candidate, search, measured, options.task), options.store)
+            print(f"{options.task}: {found.rates}")
     return 0
-
-
-def _rates(choice: Choice, search: Search, measured: Measured, task: str) -> Outcome:
-    """The chosen candidate on another task."""
-    return distil(tune(choice.chosen.candidate, search, measured, task), search, measured, task)
 
 
 def _known(choice: Choice, search: Search, measured: Measured, task: str) -> Outcome | None:
     try:
-        return _rates(choice, search, measured, task)
+        return rates_for(choice.chosen.candidate, search, measured, task)
     except Missing:
         return None
 

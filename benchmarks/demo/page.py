@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import fmean
 
 from benchmarks.demo import shown
-from benchmarks.demo.rule import Choice, Outcome, Search
+from benchmarks.demo.rule import Choice, Model, Outcome, Search
 from benchmarks.settings import ROOT
 from scd_lightning.models.pretraining import read_record
 
@@ -120,13 +120,18 @@ def _candidates(search: Search, choice: Choice) -> str:
             lines.append(_line([*cells, *["" for _ in range(len(head) - len(cells) - 1)], "not reached"]))
             continue
         outcome = found[candidate.name]
-        for model in ("teacher", "anchor"):
-            cells += [f"{fmean(outcome.metric(model)):.3f}", f"{outcome.added(model):+.3f}"]
+        cells += [*_reached(outcome, "teacher"), *_reached(outcome, "anchor")]
         gains = outcome.gains if "student" in outcome.rates else []
-        cells += [f"{outcome.lead:+.3f}", f"{fmean(gains):+.3f}" if gains else ""]
+        cells += [f"{outcome.lead:+.3f}" if "teacher" in outcome.rates else "", f"{fmean(gains):+.3f}" if gains else ""]
         cells += [", ".join(f"{gain:+.3f}" for gain in gains), _said(search, choice, outcome)]
         lines.append(_line(cells))
     return "\n".join(lines)
+
+
+def _reached(outcome: Outcome, model: Model) -> list[str]:
+    if model not in outcome.longer:
+        return ["", ""]
+    return [f"{fmean(outcome.metric(model)):.3f}", f"{outcome.added(model):+.3f}"]
 
 
 def _said(search: Search, choice: Choice, outcome: Outcome) -> str:

@@ -1,6 +1,6 @@
 """How the demo's ground is chosen: a pure function of what was measured on the validation split of the tuning draws.
 
-The candidates are gone through in order of cost. First the teacher and the anchor get their learning rates and are
+The candidates are gone through in order of cost. First the anchor and the teacher get their learning rates and are
 shown to have converged; only then a student is distilled. The first candidate that passes everything is taken.
 """
 
@@ -176,7 +176,8 @@ class Outcome:
 
     def converged(self, search: Search) -> bool:
         """Whether both the teacher and the anchor have."""
-        return all(self.added(model) < search.converged for model in ("teacher", "anchor"))
+        models: tuple[Model, ...] = ("teacher", "anchor")
+        return all(model in self.longer and self.added(model) < search.converged for model in models)
 
     def passes(self, search: Search) -> bool:
         """Whether this is a ground on which the method shows."""
@@ -185,40 +186,52 @@ class Outcome:
         return fmean(self.gains) >= search.gain and min(self.gains) > 0
 
 
-def tune(candidate: Candidate, search: Search, measured: Measured, task: str) -> Outcome:
-    """Chooses the learning rates of teacher and anchor, each the best on average over the draws."""
-    grids: dict[Model, tuple[float, ...]] = {"teacher": candidate.teacher_rates, "anchor": candidate.student_rates}
-    tried = {
-        model: {rate: candidate.trials(model, {model: rate}, search, task) for rate in grid}
-        for model, grid in grids.items()
-    }
-    measured.require(*(trials for of_model in tried.values() for trials in of_model.values()))
-    by_rate = {model: {rate: measured.of(each) for rate, each in of_model.items()} for model, of_model in tried.items()}
-    rates = {model: max(of_model, key=lambda rate: fmean(of_model[rate])) for model, of_model in by_rate.items()}
-    return Outcome(candidate, rates, by_rate, {})
-
-
-def distil(outcome: Outcome, search: Search, measured: Measured, task: str) -> Outcome:
-    """Chooses the learning rate of the distilled student."""
+def tune(outcome: Outcome, model: Model, search: Search, measured: Measured, task: str) -> Outcome:
+    """Chooses the learning rate of the teacher, the anchor or the student: the best on average over the draws."""
     candidate = outcome.candidate
-    tried = {
-        rate: candidate.trials("student", outcome.rates | {"student": rate}, search, task)
-        for rate in candidate.student_rates
-    }
+    grid = candidate.teacher_rates if model == "teacher" else candidate.student_rates
+    # A student's teacher and anchor have theirs by then; those two are trained alone.
+    others = outcome.rates if model == "student" else {}
+    tried = {rate: candidate.trials(model, {**others, model: rate}, search, task) for rate in grid}
     measured.require(*tried.values())
     found = {rate: measured.of(trials) for rate, trials in tried.items()}
     best = max(found, key=lambda rate: fmean(found[rate]))
-    return replace(outcome, rates=outcome.rates | {"student": best}, by_rate=outcome.by_rate | {"student": found})
+    return replace(outcome, rates=outcome.rates | {model: best}, by_rate=outcome.by_rate | {model: found})
 
 
-def prolong(outcome: Outcome, search: Search, measured: Measured, task: str) -> Outcome:
-    """Trains teacher and anchor for twice the epochs."""
+def prolong(outcome: Outcome, model: Model, search: Search, measured: Measured, task: str) -> Outcome:
+    """Trains the teacher or the anchor for twice the epochs."""
     candidate = outcome.candidate
     longer = replace(candidate, teacher_epochs=2 * candidate.teacher_epochs, stage_epochs=2 * candidate.stage_epochs)
-    models: tuple[Model, ...] = ("teacher", "anchor")
-    tried = {model: longer.trials(model, {model: outcome.rates[model]}, search, task) for model in models}
-    measured.require(*tried.values())
-    return replace(outcome, longer={model: measured.of(trials) for model, trials in tried.items()})
+    found = measured.of(longer.trials(model, {model: outcome.rates[model]}, search, task))
+    return replace(outcome, longer=outcome.longer | {model: found})
+
+
+def examine(candidate: Candidate, search: Search, measured: Measured, task: str) -> Outcome:
+    """Tunes the anchor and then the teacher, and shows whether they have converged.
+
+    Where the anchor has not, the teacher is left out, unless it is measured already.
+    """
+    outcome = Outcome(candidate, {}, {}, {})
+    models: tuple[Model, ...] = ("anchor", "teacher")
+    for model in models:
+        try:
+            outcome = tune(outcome, model, search, measured, task)
+            outcome = prolong(outcome, model, search, measured, task)
+        except Missing:
+            if all(outcome.added(each) < search.converged for each in outcome.longer):
+                raise
+            break
+    return outcome
+
+
+def rates_for(candidate: Candidate, search: Search, measured: Measured, task: str) -> Outcome:
+    """Chooses the learning rates of all three on another task."""
+    outcome = Outcome(candidate, {}, {}, {})
+    models: tuple[Model, ...] = ("teacher", "anchor", "student")
+    for model in models:
+        outcome = tune(outcome, model, search, measured, task)
+    return outcome
 
 
 @dataclass(frozen=True)
@@ -243,16 +256,16 @@ def choose(search: Search, measured: Measured, task: str = "ner") -> Choice:
         Missing: It needs trials that are not measured yet.
         ValueError: No candidate has converged.
     """
-    outcomes = []
+    outcomes: list[Outcome] = []
     for candidate in search.candidates:
-        outcome = prolong(tune(candidate, search, measured, task), search, measured, task)
+        outcome = examine(candidate, search, measured, task)
         if outcome.converged(search) and outcome.lead >= search.lead:
-            outcome = distil(outcome, search, measured, task)
+            outcome = tune(outcome, "student", search, measured, task)
         outcomes.append(outcome)
         if outcome.passes(search):
             return Choice(outcomes, outcome, met=True)
     # None passes: those that have converged are compared, so all of them are distilled.
-    outcomes = [distil(each, search, measured, task) if each.converged(search) else each for each in outcomes]
+    outcomes = [tune(each, "student", search, measured, task) if each.converged(search) else each for each in outcomes]
     converged = [each for each in outcomes if each.converged(search)]
     if not converged:
         raise ValueError("no candidate has converged: the list needs ones with more epochs")
