@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.demo import page
 from benchmarks.demo.__main__ import CANDIDATES
-from benchmarks.demo.rule import Candidate, Measured, Missing, Search, choose, read_search
+from benchmarks.demo.rule import Candidate, Measured, Missing, Search, choose, choose_so_far, read_search
 
 CANDIDATE = Candidate("a", "student", 600, 0.02, 10, 5, (1.0, 2.0, 3.0), (10.0, 20.0, 30.0))
 SEARCH = Search((100, 101), 400, 0.01, 0.03, 0.03, (CANDIDATE, replace(CANDIDATE, name="b", rows=900)))
@@ -104,6 +104,20 @@ def test_the_page_has_all_candidates_losing_ones_too():
     assert "| a | student | 600 | 2% | 10, 4 x 5 | 0.800 | +0.000 | 0.700 | +0.000 | +0.100 | +0.010 |" in table
     assert "gain too small" in table
     assert "taken" in table.splitlines()[-1]
+
+
+def test_as_far_as_measurements_go():
+    world = World(longer=(0.0, 0.02))
+    records: list[dict[str, Any]] = []
+    for _ in range(2):
+        with pytest.raises(Missing) as error:
+            choose(SEARCH, Measured(records))
+        records += [vars(each) | {"metric": world.measure(each)} for each in error.value.trials]
+    choice = choose_so_far(SEARCH, Measured(records))
+    assert choice.chosen is None
+    assert [each.candidate.name for each in choice.outcomes] == ["a"]
+    assert page._candidates(SEARCH, choice).splitlines()[-2].endswith("not converged |")
+    assert page._candidates(SEARCH, choice).splitlines()[-1].endswith("not reached |")
 
 
 def test_the_candidates_are_at_most_nine_on_the_tuning_draws():

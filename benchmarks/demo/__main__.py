@@ -4,12 +4,23 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.demo import page, shown
 from benchmarks.demo.page import TASKS
-from benchmarks.demo.rule import Choice, Measured, Missing, Outcome, Search, choose, rates_for, read_search
+from benchmarks.demo.rule import (
+    Choice,
+    Measured,
+    Missing,
+    Outcome,
+    Search,
+    choose,
+    choose_so_far,
+    rates_for,
+    read_search,
+)
 from benchmarks.demo.trials import measure
 
 HERE = Path(__file__).parent
@@ -34,26 +45,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(shown.keep(options.sweep))
     elif options.part == "page":
         measured = Measured(read_records())
-        choice = choose(search, measured)
-        found = {
-            task: outcome for task in TASKS if task != "ner" if (outcome := _known(choice, search, measured, task))
-        }
-        print(*page.write(search, choice, found), sep="\n")
+        choice = choose_so_far(search, measured)
+        print(*page.write(search, choice, _known(choice, search, measured)), sep="\n")
     else:
         choice = settle(lambda measured: choose(search, measured), options.store)
-        print(f"{choice.chosen.candidate.name}, {choice.chosen.rates}; the rule is {'' if choice.met else 'not '}met")
+        assert choice.chosen is not None
+        candidate = choice.chosen.candidate
+        print(f"{candidate.name}, {choice.chosen.rates}; the rule is {'' if choice.met else 'not '}met")
         if options.part == "rates":
-            candidate = choice.chosen.candidate
             found = settle(lambda measured: rates_for(candidate, search, measured, options.task), options.store)
             print(f"{options.task}: {found.rates}")
     return 0
 
 
-def _known(choice: Choice, search: Search, measured: Measured, task: str) -> Outcome | None:
-    try:
-        return rates_for(choice.chosen.candidate, search, measured, task)
-    except Missing:
-        return None
+def _known(choice: Choice, search: Search, measured: Measured) -> dict[str, Outcome]:
+    """What is measured of the chosen candidate on other tasks."""
+    known: dict[str, Outcome] = {}
+    for task in TASKS:
+        if task != "ner" and choice.chosen is not None:
+            with suppress(Missing):
+                known[task] = rates_for(choice.chosen.candidate, search, measured, task)
+    return known
 
 
 def settle(decide: Callable[[Measured], T], store: Path) -> T:

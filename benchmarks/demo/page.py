@@ -14,7 +14,7 @@ BEGIN, END = "<!-- demo: made by `python -m benchmarks.demo page` -->", "<!-- en
 TASKS = {"ner": "Named entity recognition", "qa": "Extractive question answering", "classification": "Classification"}
 _HEAD = """# The demo: where scheduled distillation pays
 
-{not_met}`make demo` takes about ten minutes on two cores of a CPU: named entity recognition on three draws of the
+{caveat}`make demo` takes about ten minutes on two cores of a CPU: named entity recognition on three draws of the
 embedded data, plain fine-tuning (`sft`) beside distillation from the best checkpoint (`td`) and the scheduled,
 adaptively weighted one (`scd_aw`). `make demo TASK=qa` and `TASK=classification` do the same on the other two tasks,
 with the same models and epochs. It is a demo of a ground that was looked for, as said below, and no evidence for
@@ -22,6 +22,7 @@ other grounds.
 
 This page is made by `python -m benchmarks.demo page` from what is kept in `benchmarks/demo/`.
 """
+_OPEN = "The search for the demo's ground, below, is not finished: until then it has the first candidate's. "
 _NOT_MET = "The rule by which a ground was looked for, below, was not met by any candidate: the best of them is shown. "
 _WORLD = """## The ground
 
@@ -79,10 +80,9 @@ def write(search: Search, choice: Choice, rates: dict[str, Outcome]) -> list[Pat
 
 
 def _head(choice: Choice) -> str:
-    not_met = (
-        "The rule by which a ground was looked for, below, was not met by any candidate: the best of them is shown. "
-    )
-    return _HEAD.format(not_met="" if choice.met else not_met)
+    if choice.chosen is None:
+        return _HEAD.format(caveat=_OPEN)
+    return _HEAD.format(caveat="" if choice.met else _NOT_MET)
 
 
 def _world() -> str:
@@ -93,19 +93,22 @@ def _world() -> str:
 
 
 def _rule(search: Search, choice: Choice) -> str:
-    chosen = choice.chosen.candidate.name
-    outcome = (
-        f"That is {chosen}." if choice.met else f"None passed; of those that converged, {chosen} has the largest gain."
-    )
     points = {name: f"{100 * getattr(search, name):.0f}" for name in ("converged", "lead", "gain")}
     return _RULE.format(
         draws=f"{search.draws[0]} to {search.draws[-1]}",
         validation=search.validation,
-        outcome=outcome,
+        outcome=_outcome(choice),
         candidates=_candidates(search, choice),
         grids="\n".join(_grid(each) for each in choice.outcomes),
         **points,
     )
+
+
+def _outcome(choice: Choice) -> str:
+    if choice.chosen is None:
+        return "None has passed so far."
+    name = choice.chosen.candidate.name
+    return f"That is {name}." if choice.met else f"None passed; of those that converged, {name} has the largest gain."
 
 
 def _candidates(search: Search, choice: Choice) -> str:

@@ -240,12 +240,12 @@ class Choice:
 
     Attributes:
         outcomes: What was found of each candidate that was looked at, in order.
-        chosen: The one that is taken.
+        chosen: The one that is taken; None as long as that is not known.
         met: Whether it passed; else it is the converged one with the largest mean gain.
     """
 
     outcomes: list[Outcome]
-    chosen: Outcome
+    chosen: Outcome | None
     met: bool
 
 
@@ -270,3 +270,17 @@ def choose(search: Search, measured: Measured, task: str = "ner") -> Choice:
     if not converged:
         raise ValueError("no candidate has converged: the list needs ones with more epochs")
     return Choice(outcomes, max(converged, key=lambda each: fmean(each.gains)), met=False)
+
+
+def choose_so_far(search: Search, measured: Measured, task: str = "ner") -> Choice:
+    """Applies the rule as far as measurements go."""
+    try:
+        return choose(search, measured, task)
+    except Missing:
+        outcomes = []
+        for candidate in search.candidates:
+            try:
+                outcomes.append(examine(candidate, search, measured, task))
+            except Missing:
+                break
+        return Choice(outcomes, None, met=False)
