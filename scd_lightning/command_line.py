@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
-from omegaconf import Container, DictConfig
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scd_lightning.errors import ConfigError
@@ -57,8 +57,13 @@ def job_title() -> str:
     """Which job of a sweep is running: its number, and the values that are its own."""
     hydra = HydraConfig.get()
     swept = swept_keys(hydra.sweeper.get("params"))
-    own = [each for each in hydra.overrides.task if each.partition("=")[0] in swept]
+    own = [each for each in written(hydra.overrides.task) if each.partition("=")[0] in swept]
     return f"job {hydra.job.num}: {' '.join(own)}"
+
+
+def written(overrides: ListConfig) -> list[str]:
+    """Overrides as they were written: a list of Hydra's would resolve what is in ${}, in its own terms."""
+    return [str(each) for each in OmegaConf.to_container(overrides, resolve=False)]
 
 
 def swept_keys(params: Iterable[Any] | None) -> list[str]:
@@ -94,7 +99,7 @@ def job_command() -> str:
     hydra = HydraConfig.get()
     script = Path(sys.argv[0]).name
     if hydra.mode == RunMode.MULTIRUN:
-        overrides = list(hydra.overrides.task)
+        overrides = written(hydra.overrides.task)
         # A search is a sweep by itself.
         single = ["hydra.mode=RUN"] if any(each.startswith("hparams_search=") for each in overrides) else []
         return shlex.join(["python", script, *overrides, *single])

@@ -6,6 +6,8 @@ from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from scd_lightning.command_line import written
+
 FROM_SCRATCH = "from scratch: name models, e.g. `teacher=smollm2 student=smollm2_pruned`"
 _ROLES = ("teacher", "student")
 # What the embedded base models know is of no use for other data.
@@ -41,5 +43,5 @@ def compose_job(overrides: Sequence[str]) -> DictConfig:
     """A configuration like the running job's, with other overrides."""
     hydra = HydraConfig.get()
     # Options of the user's own folders are found through Hydra's own setting.
-    places = [each for each in hydra.overrides.hydra if each.startswith("hydra.searchpath=")]
+    places = [each for each in written(hydra.overrides.hydra) if each.startswith("hydra.searchpath=")]
     return compose(hydra.job.config_name, [*places, *overrides])

@@ -90,7 +90,7 @@ def _side_by_side() -> bool:
 
 def _run(cfg: DictConfig, run_dir: Path) -> None:
     from scd_lightning import endings
-    from scd_lightning.command_line import job_title
+    from scd_lightning.command_line import job_title, written
     from scd_lightning.config import build_job
     from scd_lightning.progress import console, say
     from scd_lightning.quiet import quiet
@@ -100,7 +100,7 @@ def _run(cfg: DictConfig, run_dir: Path) -> None:
     leads = ranks.tells()
     if leads and _in_sweep():
         console.print(job_title(), soft_wrap=True)
-    given, cfg = cfg, default_models.settle_models(cfg, HydraConfig.get().overrides.task)
+    given, cfg = cfg, default_models.settle_models(cfg, written(HydraConfig.get().overrides.task))
     if leads and cfg is not given:
         say(default_models.FROM_SCRATCH)
     rank = ranks.is_rank()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from hydra.core.hydra_config import HydraConfig
 
 from scd_lightning import preemption
+from scd_lightning.command_line import written
 from scd_lightning.errors import ScdError
 
 if TYPE_CHECKING:
@@ -219,12 +220,13 @@ def _died(rank: int, exit_codes: Sequence[int | None]) -> RankDied:
 def _command(job: "Job") -> list[str]:
     """The job's own overrides, as a single run: the same for `-m`, joblib and one job alone."""
     hydra = HydraConfig.get()
-    overrides = [o for o in hydra.overrides.hydra if not o.startswith(("hydra.mode", "hydra.run.dir", "hydra.sweep"))]
+    own = ("hydra.mode", "hydra.run.dir", "hydra.sweep")
+    overrides = [each for each in written(hydra.overrides.hydra) if not each.startswith(own)]
     return [
         sys.executable,
         os.path.abspath(sys.argv[0]),
         f"--config-name={hydra.job.config_name}",
-        *hydra.overrides.task,
+        *written(hydra.overrides.task),
         *overrides,
         "hydra.mode=RUN",
         "hydra.output_subdir=null",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 
+from scd_lightning.command_line import written
 from scd_lightning.default_models import compose_job, settle_models
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def tell_full_costs(job: "Job") -> None:
     from scd_lightning.pipeline.extrapolation import extrapolate, sentence
     from scd_lightning.progress import say
 
-    overrides = [each for each in HydraConfig.get().overrides.task if each != "debug=smoke"]
+    overrides = [each for each in written(HydraConfig.get().overrides.task) if each != "debug=smoke"]
     full = settle_models(compose_job(overrides), overrides)
     data = build_task(full)
     data.read()

@@ -14,7 +14,7 @@ from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig
 
 from scd_lightning import errors, launch, preemption, ranks, side_by_side
-from scd_lightning.command_line import swept_jobs, swept_keys
+from scd_lightning.command_line import swept_jobs, swept_keys, written
 from scd_lightning.errors import ConfigError, ScdError
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _draws(config: DictConfig) -> "Draws | None":
     from scd_lightning.analysis.draws import Draws
 
     params = [f"{name}={value}" for name, value in (hydra.sweeper.get("params") or {}).items()]
-    return Draws.of(swept_jobs([*params, *hydra.overrides.task]), Path(hydra.sweep.dir))
+    return Draws.of(swept_jobs([*params, *written(hydra.overrides.task)]), Path(hydra.sweep.dir))
 
 
 def _searched(sweeper: DictConfig) -> list[str]:

@@ -16,7 +16,7 @@ MISTAKES = {
     "tsk=ner": r"no setting tsk \(did you mean task\?\)",
     "task=nre": r"The group task has no option nre \(did you mean nrner or ner\?\).*Expected: task= .*qa",
     "budget=null": r"can't be used \(Config group override must be a string or a list\. Got NoneType\)",
-    "budget=x": r"The group budget has no option x\. .*Expected: budget= paper, patient, scratch",
+    "budget=x": r"The group budget has no option x\. .*Expected: budget= embedded, paper, patient, scratch",
     "budget.stages=[": r"An override can't be read\. Where: budget\.stages=\[",
     "logger=csv,wandb": r"add --multirun",
     "~nothing": r"'nothing' does not exist",
@@ -95,7 +95,7 @@ def test_a_run_is_told_how_to_start_it_again(run_py, tmp_path):
     assert not (tmp_path / "run" / "run.json").exists()
     run_py("stages=[distill]", "hydra.run.dir=run")
     content = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert content["command"].startswith("python run.py task.data.synthetic.train=48 ")
+    assert content["command"].startswith("python run.py teacher=scratch student=scratch task.data")
     assert content["command"].endswith(" 'stages=[distill]' hydra.run.dir=run")
     assert content["finished"] is None
 

@@ -140,7 +140,7 @@ def test_pairs_of_a_family(config, teacher, student):
 @pytest.mark.parametrize(
     ("overrides", "stages", "stage_epochs", "lr_scale"),
     [
-        ((), 4, 8, 1.0),
+        ((), 4, 24, 1.0),
         (("student=scratch",), 4, 8, 1.0),
         (("student=smollm2_pruned",), 4, 2, 1.0),
         (("student=tinyllama", "teacher=llama"), 4, 2, 1.0),

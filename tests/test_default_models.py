@@ -52,3 +52,8 @@ def test_a_model_that_is_named_is_taken(settled, named):
 def test_a_budget_that_is_named_goes_before_the_students_own(settled):
     assert settled("task.data.path=/data/mine", "budget=patient").budget.stage_epochs == 8
     assert settled("task.data.path=/data/mine", "budget=paper").budget.stage_epochs == 2
+
+
+def test_references_in_overrides_stay_references(settled):
+    cfg = settled("task.data.path=/data/mine", "student.optimizer.lr=${teacher.optimizer.lr}")
+    assert cfg.student.optimizer.lr == cfg.teacher.optimizer.lr

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Tr
 from scd_lightning.data.synthetic import generate
 from scd_lightning.models.tokenizers import train_tokenizer
 
-DATA = ("task.data.synthetic={train: 24, validation: 6, test: 6}", "task.max_new_tokens=12")
+DATA = ("task.data.synthetic={train: 24, validation: 6, test: 6, seed: 0}", "task.max_new_tokens=12")
 
 
 def llama(folder: Path, width: int, tokenizer: Any, **fields: Any) -> Path:

@@ -256,7 +256,7 @@ def test_what_is_the_students_own_matter_changes_no_signals(folder, override):
 
 
 def test_another_seed_changes_the_probe_set_alone(folder):
-    (training, probe), (other_training, other_probe) = folder(), folder("seed=1")
+    (training, probe), (other_training, other_probe) = folder(), folder("seed=1", "task.data.synthetic.seed=0")
     assert training == other_training
     assert probe != other_probe
 

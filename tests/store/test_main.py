@@ -122,7 +122,9 @@ def test_a_running_job_keeps_what_it_uses_until_it_is_killed(start, tmp_path, st
     assert f"{tmp_path / 'run'} (process {job.pid} on " in error
     assert store("rm", "--yes", "tokenizer", at=root)[0] == 2
     assert "Nothing can go" in store("gc", at=root)[1]
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["command"].startswith("python run.py task.data")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["command"].startswith(
+        "python run.py teacher=scratch"
+    )
     os.kill(job.pid, signal.SIGKILL)
     job.wait()
     # The run may go on as long as its folder is there.
