@@ -75,7 +75,7 @@ def _log(loggers: list[Any], point: Mapping[str, Any]) -> None:
 def log_results(
     loggers: JobLoggers, results: Mapping[str, Any], verdict: str, made: Mapping[str, Artifact], folder: Path
 ) -> None:
-    """Logs a finished job's metrics, its verdict, and a table of the test samples where student and teacher differ.
+    """Logs a finished job's metrics, its verdict, and a table of the samples where student and teacher differ.
 
     Args:
         loggers: The job's loggers.
@@ -87,7 +87,7 @@ def log_results(
     student = made.get("student", made["anchor"]).result
     values = result_values(results) | {"validation/metric": student["validation_metric"]}
     loggers.results(values, verdict)
-    loggers.table("test/differences", COLUMNS, differing_samples(folder, TABLE_ROWS))
+    loggers.table(f"{results['evaluated_split']}/differences", COLUMNS, differing_samples(folder, TABLE_ROWS))
 
 
 def result_values(results: Mapping[str, Any]) -> dict[str, float]:
@@ -98,13 +98,15 @@ def result_values(results: Mapping[str, Any]) -> dict[str, float]:
 
     Returns:
         `test/<metric>` of the student, `test/teacher_<metric>`, `test/anchor_<metric>`; `test/lead`, the student's
-        primary metric minus the teacher's; and the subdomains as `subdomains/<pair>.<risk>.<name>`.
+        primary metric minus the teacher's; and the subdomains as `subdomains/<pair>.<risk>.<name>`. In place of "test"
+        stands the split that was evaluated.
     """
+    split = results["evaluated_split"]
     values = {
-        f"test/{prefix}{name}": value
+        f"{split}/{prefix}{name}": value
         for model, prefix in _MODELS.items()
         for name, value in results["metrics"][model].items()
     }
     primary = results["primary_metric"]
-    values["test/lead"] = values[f"test/{primary}"] - values[f"test/teacher_{primary}"]
+    values[f"{split}/lead"] = values[f"{split}/{primary}"] - values[f"{split}/teacher_{primary}"]
     return values | {f"subdomains/{name}": value for name, value in flat(results["subdomains"]).items()}
