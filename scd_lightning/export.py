@@ -11,6 +11,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerF
 
 from scd_lightning.checkpoints.manifest import open_as_its_folder
 from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.packaged import find_packaged
 
 _LONGEST_IDENTIFIER = 40
 
@@ -47,7 +48,7 @@ def base_facts(name: str, path: str | None, gguf: str | None = None, revision: s
 
     Args:
         name: What tables call the model.
-        path: Hub id or local folder, or None.
+        path: Hub id, local folder or "package:folder inside it", or None.
         gguf: "package:file inside it" or a path, or None.
         revision: Of the hub's model.
 
@@ -56,9 +57,8 @@ def base_facts(name: str, path: str | None, gguf: str | None = None, revision: s
     """
     if path is None and gguf is None:
         return {}
-    if path is None:
-        assert gguf is not None
-        package, _, inside = gguf.partition(":")
+    if path is None or find_packaged(path, "path") is not None:
+        package, _, inside = (path or gguf or "").partition(":")
         return {"name": name, "hub_id": None, "license": _package_license(package) if inside else None}
     if Path(path).is_dir():
         head = _card_head(Path(path) / "README.md")

@@ -160,6 +160,7 @@ def test_facts_of_models_from_scratch_the_hub_and_packages():
         "hub_id": "no-one/has-this",
         "license": None,
     }
+    assert base_facts("s", "scd_lightning:models/embedded/teacher")["license"] == "apache-2.0"
     assert base_facts("s", None, gguf="no_such_package:file.gguf")["license"] is None
     assert base_facts("s", None, gguf="/somewhere/file.gguf") == {"name": "s", "hub_id": None, "license": None}
 
