@@ -106,6 +106,13 @@ def test_the_page_has_all_candidates_losing_ones_too():
     assert "taken" in table.splitlines()[-1]
 
 
+def test_a_candidate_that_is_left_out_is_not_looked_at_and_says_why():
+    search = replace(SEARCH, candidates=(replace(CANDIDATE, left_out="too slow"), SEARCH.candidates[1]))
+    choice = World().choose(search)
+    assert (choice.met, choice.chosen.candidate.name) == (True, "b")
+    assert "too slow |" in page._candidates(search, choice).splitlines()[2]
+
+
 def test_as_far_as_measurements_go():
     world = World(longer=(0.0, 0.02))
     records: list[dict[str, Any]] = []

@@ -120,7 +120,9 @@ def _candidates(search: Search, choice: Choice) -> str:
         epochs = f"{candidate.teacher_epochs}, {candidate.stages} x {candidate.stage_epochs}"
         cells = [candidate.name, candidate.student, str(candidate.rows), f"{candidate.noise:.0%}", epochs]
         if candidate.name not in found:
-            lines.append(_line([*cells, *["" for _ in range(len(head) - len(cells) - 1)], "not reached"]))
+            lines.append(
+                _line([*cells, *["" for _ in range(len(head) - len(cells) - 1)], candidate.left_out or "not reached"])
+            )
             continue
         outcome = found[candidate.name]
         cells += [*_reached(outcome, "teacher"), *_reached(outcome, "anchor")]

@@ -41,6 +41,7 @@ class Candidate:
         student_rates: The three that the anchor and the distilled student may have, each its own.
         stages: Stages of a student: its learning rate starts anew at each.
         batch: Samples of an optimizer step, of teacher and students.
+        left_out: Why it is not looked at, whatever it may be worth; "" where it is.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Candidate:
     student_rates: tuple[float, ...]
     stages: int = 4
     batch: int = 16
+    left_out: str = ""
 
     def trials(self, model: Model, rates: Mapping[Model, float], search: "Search", task: str) -> list[Trial]:
         """One trial a draw.
@@ -97,6 +99,11 @@ class Search:
     lead: float
     gain: float
     candidates: tuple[Candidate, ...]
+
+    @property
+    def looked_at(self) -> list[Candidate]:
+        """The candidates without those that are left out."""
+        return [candidate for candidate in self.candidates if not candidate.left_out]
 
 
 def read_search(path: Path) -> Search:
@@ -257,7 +264,7 @@ def choose(search: Search, measured: Measured, task: str = "ner") -> Choice:
         ValueError: No candidate has converged.
     """
     outcomes: list[Outcome] = []
-    for candidate in search.candidates:
+    for candidate in search.looked_at:
         outcome = examine(candidate, search, measured, task)
         if outcome.converged(search) and outcome.lead >= search.lead:
             outcome = tune(outcome, "student", search, measured, task)
@@ -278,7 +285,7 @@ def choose_so_far(search: Search, measured: Measured, task: str = "ner") -> Choi
         return choose(search, measured, task)
     except Missing:
         outcomes = []
-        for candidate in search.candidates:
+        for candidate in search.looked_at:
             try:
                 outcomes.append(examine(candidate, search, measured, task))
             except Missing:
