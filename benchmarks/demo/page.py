@@ -23,6 +23,7 @@ other grounds.
 This page is made by `python -m benchmarks.demo page` from what is kept in `benchmarks/demo/`.
 """
 _OPEN = "The search for the demo's ground, below, is not finished: until then it has the first candidate's. "
+_NO_TABLE = "The search for the demo's ground is not finished, and no table is shown before it is."
 _NOT_MET = "The rule by which a ground was looked for, below, was not met by any candidate: the best of them is shown. "
 _WORLD = """## The ground
 
@@ -74,7 +75,7 @@ def write(search: Search, choice: Choice, rates: dict[str, Outcome]) -> list[Pat
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     kept = shown.read("ner")
-    block = f"\n{kept['table']}" if kept else "\n"
+    block = f"\n{kept['table']}" if kept else f"\n{_NO_TABLE}\n"
     README.write_text(f"{before}{BEGIN}{block}{END}{after}", encoding="utf-8")
     return [PAGE, README]
 
@@ -172,6 +173,8 @@ def _other_rates(rates: dict[str, Outcome]) -> str:
 
 def _tables() -> list[str]:
     parts = ["## What it shows\n"]
+    if not any(shown.read(task) for task in TASKS):
+        parts.append(_NO_TABLE)
     for task, name in TASKS.items():
         kept = shown.read(task)
         if kept is not None:
