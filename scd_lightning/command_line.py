@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
-from omegaconf import Container, DictConfig, ListConfig, OmegaConf
+from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scd_lightning.errors import ConfigError
@@ -61,9 +61,15 @@ def job_title() -> str:
     return f"job {hydra.job.num}: {' '.join(own)}"
 
 
-def written(overrides: ListConfig) -> list[str]:
-    """Overrides as they were written: a list of Hydra's would resolve what is in ${}, in its own terms."""
-    return [str(each) for each in OmegaConf.to_container(overrides, resolve=False)]
+def written(overrides: Any) -> list[str]:
+    """Overrides as they were written: a list of Hydra's would resolve what is in ${}, in its own terms.
+
+    Args:
+        overrides: A list of Hydra's configuration, whose own type says that it's a plain one.
+    """
+    plain = OmegaConf.to_container(overrides, resolve=False)
+    assert isinstance(plain, list)
+    return list(map(str, plain))
 
 
 def swept_keys(params: Iterable[Any] | None) -> list[str]:

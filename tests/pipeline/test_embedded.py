@@ -5,8 +5,8 @@ import json
 import pytest
 from transformers import AutoModelForCausalLM
 
-EMBEDDED = ("teacher=embedded", "student=embedded", "teacher.architecture=null", "student.architecture=null")
-EMBEDDED += ("teacher.vocab_size=null", "student.vocab_size=null")
+EMBEDDED = ["teacher=embedded", "student=embedded", "teacher.architecture=null", "student.architecture=null"]
+EMBEDDED += ["teacher.vocab_size=null", "student.vocab_size=null"]
 
 
 @pytest.mark.parametrize("task", ["ner", "qa", "classification"])
