@@ -155,11 +155,7 @@ class DomainDataModule(LightningDataModule, ABC):
         self._bad_rows, self._identity = source.bad_rows, self._settings_of_samples()
         self.description = {
             "name": self.name,
-            "source": source.origin,
-            **({"generator": source.generator} if source.generator else {}),
-            "split": source.split,
-            "overlap": source.overlap,
-            "lost": source.lost,
+            **source.description,
             "kind": self.kind,
             "language": self.language,
             "unseen_labels": unseen_labels(self.samples),

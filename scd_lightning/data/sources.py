@@ -44,6 +44,12 @@ class SourceData:
     generator: dict[str, Any] | None
     bad_rows: BadRows
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """What results.json says of it; the generator where there is one."""
+        found = {"source": self.origin, "split": self.split, "overlap": self.overlap, "lost": self.lost}
+        return found if self.generator is None else found | {"generator": self.generator}
+
 
 class DataSource:
     """Reads the three splits of a data set.
