@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 TASK ?= ner
 DRAWS ?= 10,11,12
 
-demo: $(STAMP) ## Compares plain fine-tuning, td and scd_aw on three draws, in ten minutes on a CPU; TASK=qa, classification
+demo: $(STAMP) ## Compares plain fine-tuning, td and scd_aw on three draws, in under ten minutes; TASK=qa, classification
 	$(THREADS) $(PYTHON) run.py -m hydra/launcher=side_by_side task=$(TASK) seed=$(DRAWS) method=sft,td,scd_aw
 
 test: $(STAMP) ## Runs the tests, the slow ones apart

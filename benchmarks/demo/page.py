@@ -14,7 +14,7 @@ BEGIN, END = "<!-- demo: made by `python -m benchmarks.demo page` -->", "<!-- en
 TASKS = {"ner": "Named entity recognition", "qa": "Extractive question answering", "classification": "Classification"}
 _HEAD = """# The demo: where scheduled distillation pays
 
-{caveat}`make demo` takes about ten minutes on two cores of a CPU: named entity recognition on three draws of the
+{caveat}`make demo` takes under ten minutes on two cores of a CPU: named entity recognition on three draws of the
 embedded data, plain fine-tuning (`sft`) beside distillation from the best checkpoint (`td`) and the scheduled,
 adaptively weighted one (`scd_aw`). `make demo TASK=qa` and `TASK=classification` do the same on the other two tasks,
 with the same models and epochs. It is a demo of a ground that was looked for, as said below, and no evidence for
