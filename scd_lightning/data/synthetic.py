@@ -7,12 +7,12 @@ of the text (`synthetic_homes`), so no draw's training rows are another's test r
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from inspect import signature
 from random import Random
 from typing import Any
 
-from scd_lightning.data.synthetic_homes import home
+from scd_lightning.data.synthetic_homes import draw
 from scd_lightning.data.synthetic_text import write_sentence
 from scd_lightning.data.synthetic_world import COMMON_TYPES, DOMAINS, LANGUAGES, NAMES, PHRASES, TYPES
 
@@ -76,14 +76,13 @@ def answer_wording() -> list[str]:
 
 def _split(write: Callable[[Random, int], Row], seed: str, split: str, size: int) -> list[Row]:
     """Write rows whose texts may stand in this split, none with the input of another."""
-    rng, seen, rows = Random(seed), set[tuple[str, ...]](), list[Row]()
-    while len(rows) < size:
-        row = write(rng, len(rows))
-        text = row.get("text") or row["context"]
-        if (key := (text, row.get("question", ""))) not in seen and home(text) == split:
-            seen.add(key)
-            rows.append({"id": f"{split}-{len(rows)}", **row})
-    return rows
+    rows = draw(split, size, partial(write, Random(seed)), _input)
+    return [{"id": f"{split}-{index}", **row} for index, row in enumerate(rows)]
+
+
+def _input(row: Row) -> tuple[str, str]:
+    """The text, and the question about it where there is one."""
+    return (row.get("text") or row["context"], row.get("question", ""))
 
 
 def _ner_row(rng: Random, index: int) -> Row:

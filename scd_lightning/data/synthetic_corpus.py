@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from random import Random
 
-from scd_lightning.data.synthetic_homes import home
+from scd_lightning.data.synthetic_homes import draw
 from scd_lightning.data.synthetic_text import Sentence, write_sentence
 from scd_lightning.data.synthetic_world import LANGUAGES
 
@@ -25,13 +25,13 @@ def write_sentences(place: str, size: int, seed: int) -> list[Sentence]:
         size: How many.
         seed: Draws them; a smaller number of them is the beginning of a larger one.
     """
-    rng, seen, sentences = Random(f"{place} sentences {seed}"), set[str](), list[Sentence]()
-    while len(sentences) < size:
-        sentence = write_sentence(rng, LANGUAGES[len(sentences) % len(LANGUAGES)])
-        if sentence.text not in seen and home(sentence.text) == place:
-            seen.add(sentence.text)
-            sentences.append(sentence)
-    return sentences
+    rng = Random(f"{place} sentences {seed}")
+    return draw(
+        place,
+        size,
+        lambda number: write_sentence(rng, LANGUAGES[number % len(LANGUAGES)]),
+        lambda sentence: (sentence.text,),
+    )
 
 
 def write_documents(sentences: Sequence[Sentence], size: int, seed: int) -> list[str]:

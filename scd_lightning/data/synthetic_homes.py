@@ -4,8 +4,11 @@ So what a model is tested on was never trained on, by it or by its base model, w
 sizes: splits, the pool of texts without labels and the base models' corpus share no text.
 """
 
+from collections.abc import Callable
 from hashlib import sha256
+from typing import TypeVar
 
+T = TypeVar("T")
 # Home -> its share of all texts, in percent.
 SHARES = {"train": 25, "validation": 10, "test": 15, "pool": 25, "corpus": 25}
 
@@ -22,3 +25,21 @@ def home(text: str) -> str:
         if place < 0:
             return name
     raise AssertionError("the shares add up to 100")
+
+
+def draw(place: str, size: int, write: Callable[[int], T], key: Callable[[T], tuple[str, ...]]) -> list[T]:
+    """Draws different things whose texts may stand in one place; a smaller number is the beginning of a larger one.
+
+    Args:
+        place: Where, see `home`.
+        size: How many.
+        write: Writes one, given how many there are.
+        key: What makes two the same; its first part is the text.
+    """
+    seen, found = set[tuple[str, ...]](), list[T]()
+    while len(found) < size:
+        each = write(len(found))
+        if (own := key(each)) not in seen and home(own[0]) == place:
+            seen.add(own)
+            found.append(each)
+    return found
