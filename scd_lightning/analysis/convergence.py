@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from scd_lightning.analysis.records import PLAIN
+
 # What a training may still gain at its end, in its validation metric, and count as converged.
 POINT = 0.01
 # Epochs of a stage with budget=patient.
@@ -107,7 +109,7 @@ def _sentence(doubt: Doubt, results: Mapping[str, Any]) -> str:
     if doubt.model == "teacher":
         return _of_teacher(doubt, results)
     # Plain fine-tuning's student is the anchor.
-    name = "student" if results.get("method") == "sft" else doubt.model
+    name = "student" if results.get("method") == PLAIN else doubt.model
     part = "its last stage" if doubt.kind == "stage" else "the last quarter of its epochs"
     epochs = results["budget"]["stage_epochs"]
     patient = "budget=patient or " if epochs < PATIENT else ""

@@ -24,6 +24,7 @@ from scd_lightning.data.prompts import fixed_wording
 from scd_lightning.data.synthetic import answer_wording
 from scd_lightning.data.synthetic_corpus import write_documents, write_sentences
 from scd_lightning.data.synthetic_text import Sentence
+from scd_lightning.models.fine_tuning import learning_rate_factor
 from scd_lightning.models.tokenizers import train_tokenizer
 from scd_lightning.progress import say, track
 
@@ -66,7 +67,7 @@ def pretrain(name: str, tokenizer: PreTrainedTokenizerFast, steps: int = STEPS) 
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=PEAK_RATE[name], betas=(0.9, 0.95), weight_decay=0.1, fused=True
     )
-    scheduler = LambdaLR(optimizer, _rate_factor)
+    scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(step, STEPS, WARMUP_STEPS / STEPS))
     losses = []
     for ids in track(_batches(tokenizer, steps), f"pretraining the {name} base", steps):
         loss = model(input_ids=ids, labels=ids).loss
@@ -110,12 +111,6 @@ def _config(name: str, tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-
-
-def _rate_factor(step: int) -> float:
-    if step < WARMUP_STEPS:
-        return (step + 1) / WARMUP_STEPS
-    return 0.5 * (1 + math.cos(math.pi * (step - WARMUP_STEPS) / (STEPS - WARMUP_STEPS)))
 
 
 def _batches(tokenizer: PreTrainedTokenizerFast, steps: int) -> Iterator[Tensor]:
