@@ -46,8 +46,8 @@ _RULE = """## How it was chosen
 
 On draws {draws}, which appear in no other table, on the validation split ({validation} rows each), in the task's own
 metric (F1), never on a test row. The candidates were listed in order of cost before any was measured. Of each, first
-the teacher and the anchor (the student fine-tuned alone) get their learning rate, of three, and are shown to have
-converged: twice the epochs add less than {converged} points on average. Taken is the first candidate where also the
+the anchor (the student fine-tuned alone) and then the teacher get their learning rate, of three, and are shown to have
+converged: twice the epochs add less than {converged} point on average. Taken is the first candidate where also the
 teacher is {lead} points or more above the anchor, and `scd_aw`, with its own rate of the same three, {gain} or more
 above it, and above on each draw. {outcome}
 
@@ -121,9 +121,8 @@ def _candidates(search: Search, choice: Choice) -> str:
         epochs = f"{candidate.teacher_epochs}, {candidate.stages} x {candidate.stage_epochs}"
         cells = [candidate.name, candidate.student, str(candidate.rows), f"{candidate.noise:.0%}", epochs]
         if candidate.name not in found:
-            lines.append(
-                _line([*cells, *["" for _ in range(len(head) - len(cells) - 1)], candidate.left_out or "not reached"])
-            )
+            empty = [""] * (len(head) - len(cells) - 1)
+            lines.append(_line([*cells, *empty, candidate.left_out or "not reached"]))
             continue
         outcome = found[candidate.name]
         cells += [*_reached(outcome, "teacher"), *_reached(outcome, "anchor")]
@@ -162,26 +161,22 @@ def _by_rate(outcome: Outcome) -> str:
 
 
 def _other_rates(rates: dict[str, Outcome]) -> str:
-    lines = [
-        f"- {TASKS[task]}: {_grid(outcome).partition(', by learning rate: ')[2]}" for task, outcome in rates.items()
-    ]
-    if not lines:
+    if not rates:
         return ""
+    lines = [f"- {TASKS[task]}: {_by_rate(outcome)}" for task, outcome in rates.items()]
     intro = "The other tasks take the chosen candidate's models and epochs, and their learning rates by the same draws:"
     return "\n".join([intro, "", *lines, ""])
 
 
 def _tables() -> list[str]:
-    parts = ["## What it shows\n"]
-    if not any(shown.read(task) for task in TASKS):
-        parts.append(_NO_TABLE)
+    parts = []
     for task, name in TASKS.items():
         kept = shown.read(task)
         if kept is not None:
             about = kept["machine"]
             where = f"Measured at commit {kept['commit'][:12]} on {about['cores']} cores of {about['cpu']}."
             parts += [f"### {name}\n", kept["table"], _warned(kept), where, ""]
-    return parts
+    return ["## What it shows\n", *(parts or [_NO_TABLE])]
 
 
 def _warned(kept: dict[str, dict[str, int]]) -> str:

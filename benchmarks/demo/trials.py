@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
@@ -48,7 +49,7 @@ def measure(trials: Iterable[Trial], store: Path) -> Iterator[dict[str, Any]]:
     """
     os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     with ProcessPoolExecutor(JOBS_AT_ONCE, get_context("spawn")) as pool:
-        yield from pool.map(_measure, trials, (str(store) for _ in iter(int, 1)))
+        yield from pool.map(_measure, trials, repeat(str(store)))
 
 
 def _measure(trial: Trial, store: str) -> dict[str, Any]:
