@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.analysis.comparison_markdown import markdown_table
-
 from benchmarks.machine import commit, machine
 from scd_lightning.analysis.comparison import Comparison, compare
+from scd_lightning.analysis.comparison_markdown import markdown_table
 from scd_lightning.analysis.records import read_results
 from scd_lightning.analysis.sweep import find_runs
 
