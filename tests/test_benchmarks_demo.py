@@ -107,10 +107,18 @@ def test_the_page_has_all_candidates_losing_ones_too():
 
 
 def test_a_candidate_that_is_left_out_is_not_looked_at_and_says_why():
-    search = replace(SEARCH, candidates=(replace(CANDIDATE, left_out="too slow"), SEARCH.candidates[1]))
+    search = replace(SEARCH, first=(replace(CANDIDATE, left_out="too slow"), SEARCH.candidates[1]))
     choice = World().choose(search)
     assert (choice.met, choice.chosen.candidate.name) == (True, "b")
     assert "too slow |" in page._candidates(search, choice).splitlines()[2]
+
+
+def test_the_extension_is_looked_at_where_none_of_the_first_is_taken():
+    search = replace(SEARCH, first=(CANDIDATE,), extension=(SEARCH.candidates[1],))
+    assert len(World().choose(search).outcomes) == 1
+    choice = World(r600=(0.8, 0.7, 0.71)).choose(search)
+    assert (choice.met, choice.chosen.candidate.name) == (True, "b")
+    assert "extended, once: b." in page._rule(search, choice)
 
 
 def test_as_far_as_measurements_go():
@@ -127,8 +135,9 @@ def test_as_far_as_measurements_go():
     assert page._candidates(SEARCH, choice).splitlines()[-1].endswith("not reached |")
 
 
-def test_the_candidates_are_at_most_nine_on_the_tuning_draws():
+def test_the_candidates_are_at_most_six_and_three_more_on_the_tuning_draws():
     search = read_search(CANDIDATES)
     assert search.draws == (100, 101, 102, 103)
-    assert len(search.candidates) <= 9
+    assert len(search.first) <= 6
+    assert len(search.extension) <= 3
     assert all(len(each.teacher_rates) == len(each.student_rates) == 3 for each in search.candidates)

@@ -45,7 +45,7 @@ names and the prompts' wording as words. `python -m scd_lightning.models.pretrai
 _RULE = """## How it was chosen
 
 On draws {draws}, which appear in no other table, on the validation split ({validation} rows each), in the task's own
-metric (F1), never on a test row. The candidates were listed in order of cost before any was measured. Of each, first
+metric (F1), never on a test row. The candidates were listed in order of cost before any was measured.{extension} Of each, first
 the anchor (the student fine-tuned alone) and then the teacher get their learning rate, of three, and are shown to have
 converged: twice the epochs add less than {converged} point on average. Taken is the first candidate where also the
 teacher is {lead} points or more above the anchor, and `scd_aw`, with its own rate of the same three, {gain} or more
@@ -98,11 +98,19 @@ def _rule(search: Search, choice: Choice) -> str:
     return _RULE.format(
         draws=f"{search.draws[0]} to {search.draws[-1]}",
         validation=search.validation,
+        extension=_extension(search),
         outcome=_outcome(choice),
         candidates=_candidates(search, choice),
         grids="\n".join(_grid(each) for each in choice.outcomes),
         **points,
     )
+
+
+def _extension(search: Search) -> str:
+    if not search.extension:
+        return ""
+    names = ", ".join(each.name for each in search.extension)
+    return f" None of those was one to take, and the list was extended, once: {names}."
 
 
 def _outcome(choice: Choice) -> str:

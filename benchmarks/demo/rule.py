@@ -90,7 +90,8 @@ class Search:
         converged: Twice the budget has to add less than this, on average.
         lead: The teacher has to be ahead of the anchor by this, on average.
         gain: So has the distilled student; and on each draw it has to be ahead at all.
-        candidates: In order of cost.
+        first: The candidates that were listed first, in order of cost.
+        extension: Those that were added when none of the first was one to take, likewise.
     """
 
     draws: tuple[int, ...]
@@ -98,7 +99,13 @@ class Search:
     converged: float
     lead: float
     gain: float
-    candidates: tuple[Candidate, ...]
+    first: tuple[Candidate, ...]
+    extension: tuple[Candidate, ...] = ()
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """All candidates, in the order in which they are looked at."""
+        return [*self.first, *self.extension]
 
     @property
     def looked_at(self) -> list[Candidate]:
@@ -109,8 +116,8 @@ class Search:
 def read_search(path: Path) -> Search:
     """Reads the file of candidates."""
     values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    candidates = tuple(_candidate(each) for each in values.pop("candidates"))
-    return Search(draws=tuple(values.pop("draws")), candidates=candidates, **values)
+    lists = {name: tuple(_candidate(each) for each in values.pop(name, ())) for name in ("first", "extension")}
+    return Search(draws=tuple(values.pop("draws")), **lists, **values)
 
 
 def _candidate(values: Mapping[str, Any]) -> Candidate:
