@@ -101,7 +101,7 @@ def test_where_none_passes_the_largest_gain_of_the_converged_ones_is_taken():
 def test_the_page_has_all_candidates_losing_ones_too():
     choice = World(r600=(0.8, 0.7, 0.71)).choose()
     table = page._candidates(SEARCH, choice)
-    assert "| a | student | 600 | 2% | 10, 4 x 5 | 0.800 | +0.000 | 0.700 | +0.000 | +0.100 | +0.010 |" in table
+    assert "| a | student | 600 | 2% | 10, 4 x 5 | 16 | 0.800 | +0.000 | 0.700 | +0.000 | +0.100 | +0.010 |" in table
     assert "gain too small" in table
     assert "taken" in table.splitlines()[-1]
 

@@ -121,13 +121,20 @@ def _outcome(choice: Choice) -> str:
 
 
 def _candidates(search: Search, choice: Choice) -> str:
-    head = ["candidate", "student", "rows", "wrong labels", "epochs of teacher, students", "teacher", "adds"]
+    head = ["candidate", "student", "rows", "wrong labels", "epochs of teacher, students", "batch", "teacher", "adds"]
     head += ["anchor", "adds", "teacher - anchor", "gain", "by draw", "outcome"]
     lines = [_line(head), _line(["---"] * len(head))]
     found = {each.candidate.name: each for each in choice.outcomes}
     for candidate in search.candidates:
         epochs = f"{candidate.teacher_epochs}, {candidate.stages} x {candidate.stage_epochs}"
-        cells = [candidate.name, candidate.student, str(candidate.rows), f"{candidate.noise:.0%}", epochs]
+        cells = [
+            candidate.name,
+            candidate.student,
+            str(candidate.rows),
+            f"{candidate.noise:.0%}",
+            epochs,
+            str(candidate.batch),
+        ]
         if candidate.name not in found:
             empty = [""] * (len(head) - len(cells) - 1)
             lines.append(_line([*cells, *empty, candidate.left_out or "not reached"]))

@@ -40,7 +40,8 @@ class Candidate:
         teacher_rates: The three learning rates that the teacher may have.
         student_rates: The three that the anchor and the distilled student may have, each its own.
         stages: Stages of a student: its learning rate starts anew at each.
-        batch: Samples of an optimizer step, of teacher and students.
+        batch: Samples of an optimizer step of the students.
+        teacher_batch: The same of the teacher.
         left_out: Why it is not looked at, whatever it may be worth; "" where it is.
     """
 
@@ -54,6 +55,7 @@ class Candidate:
     student_rates: tuple[float, ...]
     stages: int = 4
     batch: int = 16
+    teacher_batch: int = 16
     left_out: str = ""
 
     def trials(self, model: Model, rates: Mapping[Model, float], search: "Search", task: str) -> list[Trial]:
@@ -69,7 +71,7 @@ class Candidate:
         overrides += [f"task.data.synthetic.validation={search.validation}"]
         overrides += [f"task.data.synthetic.label_noise={self.noise}"]
         if "teacher" in rates:
-            overrides += [f"teacher.epochs={self.teacher_epochs}", f"teacher.global_batch={self.batch}"]
+            overrides += [f"teacher.epochs={self.teacher_epochs}", f"teacher.global_batch={self.teacher_batch}"]
             overrides += [f"teacher.optimizer.lr={rates['teacher']}"]
         if "anchor" in rates:
             overrides += [f"student.path=scd_lightning:models/embedded/{self.student}"]
