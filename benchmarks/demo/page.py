@@ -1,6 +1,8 @@
 """docs/demo.md and the README's table of the demo, from what was measured."""
 
+import textwrap
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -11,6 +13,7 @@ from scd_lightning.models.pretraining import read_record
 
 PAGE, README = ROOT / "docs" / "demo.md", ROOT / "README.md"
 BEGIN, END = "<!-- demo: made by `python -m benchmarks.demo page` -->", "<!-- end of demo -->"
+_WIDTH = 120
 TASKS = {"ner": "Named entity recognition", "qa": "Extractive question answering", "classification": "Classification"}
 _HEAD = """# The demo: where scheduled distillation pays
 
@@ -45,11 +48,11 @@ names and the prompts' wording as words. `python -m scd_lightning.models.pretrai
 _RULE = """## How it was chosen
 
 On draws {draws}, which appear in no other table, on the validation split ({validation} rows each), in the task's own
-metric (F1), never on a test row. The candidates were listed in order of cost before any was measured.{extension} Of each, first
-the anchor (the student fine-tuned alone) and then the teacher get their learning rate, of three, and are shown to have
-converged: twice the epochs add less than {converged} point on average. Taken is the first candidate where also the
-teacher is {lead} points or more above the anchor, and `scd_aw`, with its own rate of the same three, {gain} or more
-above it, and above on each draw. {outcome}
+metric (F1), never on a test row. The candidates were listed in order of cost before any was measured.{extension} Of
+each, first the anchor (the student fine-tuned alone) and then the teacher get their learning rate, of three, and are
+shown to have converged: twice the epochs add less than {converged} point on average. Taken is the first candidate where
+also the teacher is {lead} points or more above the anchor, and `scd_aw`, with its own rate of the same three, {gain} or
+more above it, and above on each draw. {outcome}
 
 {candidates}
 
@@ -70,7 +73,7 @@ def write(search: Search, choice: Choice, rates: dict[str, Outcome]) -> list[Pat
         rates: Task -> what was found of the chosen candidate on it.
     """
     text = "\n".join([_head(choice), _world(), _rule(search, choice), _other_rates(rates), *_tables()])
-    PAGE.write_text(text.rstrip() + "\n", encoding="utf-8")
+    PAGE.write_text(_wrapped(text.rstrip()) + "\n", encoding="utf-8")
     readme = README.read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -200,6 +203,13 @@ def _warned(kept: dict[str, dict[str, int]]) -> str:
         return "No training of these warns of its budget."
     listed = ", ".join(f"{name} in {count}" for name, count in sorted(counts.items()))
     return f"Runs that warn of a training's budget: {listed}."
+
+
+def _wrapped(text: str) -> str:
+    """Breaks the lines of plain paragraphs anew; what was filled in has made them longer or shorter."""
+    fill = partial(textwrap.fill, width=_WIDTH, break_long_words=False, break_on_hyphens=False)
+    parts = text.split("\n\n")
+    return "\n\n".join(part if part.lstrip().startswith(("#", "|", "-")) else fill(part) for part in parts)
 
 
 def _line(cells: Sequence[str]) -> str:
