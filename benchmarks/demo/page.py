@@ -27,7 +27,7 @@ This page is made by `python -m benchmarks.demo page` from what is kept in `benc
 """
 _OPEN = "The search for the demo's ground, below, is not finished: until then it has the first candidate's. "
 _NO_TABLE = "The search for the demo's ground is not finished, and no table is shown before it is."
-_NOT_MET = "The rule by which a ground was looked for, below, was not met by any candidate: the best of them is shown. "
+_NOT_MET = "The rule by which a ground was looked for, below, was not met by any candidate: shown is {shown}. "
 _WORLD = """## The ground
 
 All texts are sentences about one invented world in English and Japanese. Which of its names is a medicine and which a
@@ -72,7 +72,7 @@ def write(search: Search, choice: Choice, rates: dict[str, Outcome]) -> list[Pat
         choice: What the rule says.
         rates: Task -> what was found of the chosen candidate on it.
     """
-    text = "\n".join([_head(choice), _world(), _rule(search, choice), _other_rates(rates), *_tables()])
+    text = "\n".join([_head(search, choice), _world(), _rule(search, choice), _other_rates(rates), *_tables()])
     PAGE.write_text(_wrapped(text.rstrip()) + "\n", encoding="utf-8")
     readme = README.read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
@@ -83,10 +83,13 @@ def write(search: Search, choice: Choice, rates: dict[str, Outcome]) -> list[Pat
     return [PAGE, README]
 
 
-def _head(choice: Choice) -> str:
+def _head(search: Search, choice: Choice) -> str:
     if choice.chosen is None:
         return _HEAD.format(caveat=_OPEN)
-    return _HEAD.format(caveat="" if choice.met else _NOT_MET)
+    if choice.met:
+        return _HEAD.format(caveat="")
+    best = "the best of those that converged" if choice.chosen.converged(search) else "the one nearest to convergence"
+    return _HEAD.format(caveat=_NOT_MET.format(shown=best))
 
 
 def _world() -> str:
@@ -102,7 +105,7 @@ def _rule(search: Search, choice: Choice) -> str:
         draws=f"{search.draws[0]} to {search.draws[-1]}",
         validation=search.validation,
         extension=_extension(search),
-        outcome=_outcome(choice),
+        outcome=_outcome(search, choice),
         candidates=_candidates(search, choice),
         grids="\n".join(_grid(each) for each in choice.outcomes),
         **points,
@@ -116,11 +119,15 @@ def _extension(search: Search) -> str:
     return f" None of those was one to take, and the list was extended, once: {names}."
 
 
-def _outcome(choice: Choice) -> str:
+def _outcome(search: Search, choice: Choice) -> str:
     if choice.chosen is None:
         return "None has passed so far."
     name = choice.chosen.candidate.name
-    return f"That is {name}." if choice.met else f"None passed; of those that converged, {name} has the largest gain."
+    if choice.met:
+        return f"That is {name}."
+    if choice.chosen.converged(search):
+        return f"None passed; of those that converged, {name} has the largest gain."
+    return f"None converged; {name} came nearest to it."
 
 
 def _candidates(search: Search, choice: Choice) -> str:
@@ -159,7 +166,7 @@ def _reached(outcome: Outcome, model: Model) -> list[str]:
 
 def _said(search: Search, choice: Choice, outcome: Outcome) -> str:
     if outcome is choice.chosen:
-        return "taken"
+        return "taken" if outcome.converged(search) else "taken, though not converged"
     if not outcome.converged(search):
         return "not converged"
     return "teacher not far enough ahead" if outcome.lead < search.lead else "gain too small"

@@ -223,10 +223,10 @@ def prolong(outcome: Outcome, model: Model, search: Search, measured: Measured, 
     return replace(outcome, longer=outcome.longer | {model: found})
 
 
-def examine(candidate: Candidate, search: Search, measured: Measured, task: str) -> Outcome:
+def examine(candidate: Candidate, search: Search, measured: Measured, task: str, whole: bool = False) -> Outcome:
     """Tunes the anchor and then the teacher, and shows whether they have converged.
 
-    Where the anchor has not, the teacher is left out, unless it is measured already.
+    Where the anchor has not, the teacher is left out, unless it is measured already or the `whole` is asked for.
     """
     outcome = Outcome(candidate, {}, {}, {})
     models: tuple[Model, ...] = ("anchor", "teacher")
@@ -235,7 +235,7 @@ def examine(candidate: Candidate, search: Search, measured: Measured, task: str)
             outcome = tune(outcome, model, search, measured, task)
             outcome = prolong(outcome, model, search, measured, task)
         except Missing:
-            if all(outcome.added(each) < search.converged for each in outcome.longer):
+            if whole or all(outcome.added(each) < search.converged for each in outcome.longer):
                 raise
             break
     return outcome
@@ -257,7 +257,8 @@ class Choice:
     Attributes:
         outcomes: What was found of each candidate that was looked at, in order.
         chosen: The one that is taken; None as long as that is not known.
-        met: Whether it passed; else it is the converged one with the largest mean gain.
+        met: Whether it passed; else it is the converged one with the largest mean gain, and where none has converged,
+            the one that came nearest to it.
     """
 
     outcomes: list[Outcome]
@@ -270,7 +271,6 @@ def choose(search: Search, measured: Measured, task: str = "ner") -> Choice:
 
     Raises:
         Missing: It needs trials that are not measured yet.
-        ValueError: No candidate has converged.
     """
     outcomes: list[Outcome] = []
     for candidate in search.looked_at:
@@ -283,9 +283,12 @@ def choose(search: Search, measured: Measured, task: str = "ner") -> Choice:
     # None passes: those that have converged are compared, so all of them are distilled.
     outcomes = [tune(each, "student", search, measured, task) if each.converged(search) else each for each in outcomes]
     converged = [each for each in outcomes if each.converged(search)]
-    if not converged:
-        raise ValueError("no candidate has converged: the list needs ones with more epochs")
-    return Choice(outcomes, max(converged, key=lambda each: fmean(each.gains)), met=False)
+    if converged:
+        return Choice(outcomes, max(converged, key=lambda each: fmean(each.gains)), met=False)
+    nearest = min(outcomes, key=lambda each: max(each.added(model) for model in each.longer))
+    chosen = examine(nearest.candidate, search, measured, task, whole=True)
+    chosen = tune(chosen, "student", search, measured, task)
+    return Choice([chosen if each is nearest else each for each in outcomes], chosen, met=False)
 
 
 def choose_so_far(search: Search, measured: Measured, task: str = "ner") -> Choice:
