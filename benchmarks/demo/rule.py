@@ -118,7 +118,9 @@ class Search:
 def read_search(path: Path) -> Search:
     """Reads the file of candidates."""
     values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    lists = {name: tuple(_candidate(each) for each in values.pop(name, ())) for name in ("first", "extension")}
+    lists: dict[str, Any] = {
+        name: tuple(_candidate(each) for each in values.pop(name, ())) for name in ("first", "extension")
+    }
     return Search(draws=tuple(values.pop("draws")), **lists, **values)
 
 
