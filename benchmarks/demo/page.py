@@ -1,10 +1,11 @@
 """docs/demo.md and the README's table of the demo, from what was measured."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, variance
 
 from benchmarks.demo import shown
 from benchmarks.demo.rule import Choice, Model, Outcome, Search
@@ -58,7 +59,7 @@ more above it, and above on each draw. {outcome}
 
 Numbers are means over the draws. "Adds" is what twice the epochs add. "Gain" is `scd_aw` minus fine-tuning, with each
 draw; it was measured where the columns before it allowed, or at the end, where no candidate passed. `td` has the rate
-of `scd_aw`.
+of `scd_aw`. {spread}
 
 {grids}
 """
@@ -107,6 +108,7 @@ def _rule(search: Search, choice: Choice) -> str:
         extension=_extension(search),
         outcome=_outcome(search, choice),
         candidates=_candidates(search, choice),
+        spread=_spread(choice),
         grids="\n".join(_grid(each) for each in choice.outcomes),
         **points,
     )
@@ -170,6 +172,20 @@ def _said(search: Search, choice: Choice, outcome: Outcome) -> str:
     if not outcome.converged(search):
         return "not converged"
     return "teacher not far enough ahead" if outcome.lead < search.lead else "gain too small"
+
+
+def _spread(choice: Choice) -> str:
+    """How far chance moves a candidate's numbers, from all anchors that were measured."""
+    anchors = [values for outcome in choice.outcomes for values in outcome.by_rate["anchor"].values()]
+    if not anchors:
+        return ""
+    points = 100 * math.sqrt(fmean(variance(values) for values in anchors))
+    error = points / math.sqrt(len(anchors[0]))
+    return (
+        f"With all settings equal, an anchor's F1 differs from draw to draw by a standard deviation of {points:.1f} "
+        f"points, so the standard error of a mean is about {error:.1f}, and much of the difference between candidates, "
+        "and of what more epochs add, is chance."
+    )
 
 
 def _grid(outcome: Outcome) -> str:
