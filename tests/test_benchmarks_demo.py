@@ -73,7 +73,7 @@ def test_where_none_has_converged_one_student_is_distilled_and_nothing_has_passe
     assert [outcome.by_rate.keys() for outcome in choice.outcomes if outcome is not choice.chosen] == [
         {"anchor"} if longer[1] else {"anchor", "teacher"}
     ]
-    assert "nearest to convergence" in page._head(SEARCH, choice)
+    assert "nearest to convergence" in page._caveat(SEARCH, choice)
     assert "taken, though not converged" in page._candidates(SEARCH, choice)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean, variance
+from typing import Any
 
 from benchmarks.demo import shown
 from benchmarks.demo.rule import Choice, Model, Outcome, Search
@@ -16,7 +17,7 @@ PAGE, README = ROOT / "docs" / "demo.md", ROOT / "README.md"
 BEGIN, END = "<!-- demo: made by `python -m benchmarks.demo page` -->", "<!-- end of demo -->"
 _WIDTH = 120
 TASKS = {"ner": "Named entity recognition", "qa": "Extractive question answering", "classification": "Classification"}
-_HEAD = """# The demo: where scheduled distillation pays
+_HEAD = """# The demo, and how its ground was looked for
 
 {caveat}`make demo` takes under ten minutes on two cores of a CPU: named entity recognition on three draws of the
 embedded data, plain fine-tuning (`sft`) beside distillation from the best checkpoint (`td`) and the scheduled,
@@ -26,9 +27,9 @@ other grounds.
 
 This page is made by `python -m benchmarks.demo page` from what is kept in `benchmarks/demo/`.
 """
-_OPEN = "The search for the demo's ground, below, is not finished: until then it has the first candidate's. "
+_OPEN = "The search for the demo's ground is not finished: until then it has the first candidate's. "
 _NO_TABLE = "The search for the demo's ground is not finished, and no table is shown before it is."
-_NOT_MET = "The rule by which a ground was looked for, below, was not met by any candidate: shown is {shown}. "
+_NOT_MET = "The rule by which the demo's ground was looked for was not met by any candidate: shown is {shown}. "
 _WORLD = """## The ground
 
 All texts are sentences about one invented world in English and Japanese. Which of its names is a medicine and which a
@@ -73,24 +74,27 @@ def write(search: Search, choice: Choice, rates: dict[str, Outcome]) -> list[Pat
         choice: What the rule says.
         rates: Task -> what was found of the chosen candidate on it.
     """
-    text = "\n".join([_head(search, choice), _world(), _rule(search, choice), _other_rates(rates), *_tables()])
+    text = "\n".join(
+        [_HEAD.format(caveat=_caveat(search, choice)), _world(), _rule(search, choice), _other_rates(rates), *_tables()]
+    )
     PAGE.write_text(_wrapped(text.rstrip()) + "\n", encoding="utf-8")
     readme = README.read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     kept = shown.read("ner")
-    block = f"\n{kept['table']}" if kept else f"\n{_NO_TABLE}\n"
-    README.write_text(f"{before}{BEGIN}{block}{END}{after}", encoding="utf-8")
+    block = _wrapped(f"{_caveat(search, choice)}\n\n{kept['table'] if kept else _NO_TABLE}".strip())
+    README.write_text(f"{before}{BEGIN}\n{block}\n{END}{after}", encoding="utf-8")
     return [PAGE, README]
 
 
-def _head(search: Search, choice: Choice) -> str:
+def _caveat(search: Search, choice: Choice) -> str:
+    """What has to be known before anything else, or nothing."""
     if choice.chosen is None:
-        return _HEAD.format(caveat=_OPEN)
+        return _OPEN
     if choice.met:
-        return _HEAD.format(caveat="")
+        return ""
     best = "the best of those that converged" if choice.chosen.converged(search) else "the one nearest to convergence"
-    return _HEAD.format(caveat=_NOT_MET.format(shown=best))
+    return _NOT_MET.format(shown=best)
 
 
 def _world() -> str:
@@ -216,16 +220,17 @@ def _tables() -> list[str]:
         if kept is not None:
             about = kept["machine"]
             where = f"Measured at commit {kept['commit'][:12]} on {about['cores']} cores of {about['cpu']}."
-            parts += [f"### {name}\n", kept["table"], _warned(kept), where, ""]
+            parts += [f"### {name}\n", kept["table"], f"{_warned(kept)} {where}", ""]
     return ["## What it shows\n", *(parts or [_NO_TABLE])]
 
 
-def _warned(kept: dict[str, dict[str, int]]) -> str:
+def _warned(kept: dict[str, Any]) -> str:
     counts = kept["unconverged"]
     if not counts:
         return "No training of these warns of its budget."
-    listed = ", ".join(f"{name} in {count}" for name, count in sorted(counts.items()))
-    return f"Runs that warn of a training's budget: {listed}."
+    draws = kept["comparison"]["rows"][0]["n"]
+    listed = ", ".join(f"{name} on {count}" for name, count in counts.items())
+    return f"Trainings that warn of their budget, on so many of {draws} draws: {listed}."
 
 
 def _wrapped(text: str) -> str:

@@ -1,6 +1,7 @@
 """What the demo has shown: kept from the folder of a sweep, one file for each task, for the pages to be made from."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,13 @@ def read(task: str) -> dict[str, Any] | None:
 
 
 def _unconverged(comparison: Comparison) -> dict[str, int]:
-    """How many runs warn of each model that it had not converged, or was trained too long."""
-    counts: dict[str, int] = {}
+    """On how many draws each training is warned of: that it had not converged, or was too long."""
+    found = set()
     for run in comparison.settings[0].runs:
         for model in {each["model"] for each in run.record.results.get("convergence", [])}:
-            name = f"{model} of {run.method}"
-            counts[name] = counts.get(name, 0) + 1
-    return counts
+            # Teacher and anchor are a draw's, whatever the method.
+            found.add((f"{model} of {run.method}" if model == "student" else model, run.seed))
+    return dict(sorted(Counter(name for name, _ in found).items()))
 
 
 def _brief(comparison: Comparison) -> dict[str, Any]:
