@@ -14,6 +14,8 @@ import pytest
 from scd_lightning import processes
 from scd_lightning.processes import Processes
 
+# Less than processes that hang sleep for; long, since starting two on a busy machine takes its time.
+PATIENCE = 90
 # Writes its name when it is ready for signals, and goes on with what the test says.
 READY = """
 import os, pathlib, signal, sys, time
@@ -49,7 +51,7 @@ def begin(tmp_path: Path) -> Iterator:
         each.kill()
 
 
-def wait(working: Processes, seconds: float = 20) -> list[int | None]:
+def wait(working: Processes, seconds: float = PATIENCE) -> list[int | None]:
     end = time.monotonic() + seconds
     while working.alive():
         assert time.monotonic() < end
@@ -58,7 +60,7 @@ def wait(working: Processes, seconds: float = 20) -> list[int | None]:
 
 
 def wait_for_ready(working: Processes, folder: Path) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while len(list(folder.glob("ready-*"))) < 2:
         assert working.alive()
         assert time.monotonic() < end
