@@ -74,15 +74,15 @@ def write(search: Search, choice: Choice, rates: dict[str, Outcome]) -> list[Pat
         choice: What the rule says.
         rates: Task -> what was found of the chosen candidate on it.
     """
-    text = "\n".join(
-        [_HEAD.format(caveat=_caveat(search, choice)), _world(), _rule(search, choice), _other_rates(rates), *_tables()]
-    )
+    caveat = _caveat(search, choice)
+    head = _HEAD.format(caveat=caveat)
+    text = "\n".join([head, _world(), _rule(search, choice), _other_rates(rates), *_tables()])
     PAGE.write_text(_wrapped(text.rstrip()) + "\n", encoding="utf-8")
     readme = README.read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     kept = shown.read("ner")
-    block = _wrapped(f"{_caveat(search, choice)}\n\n{kept['table'] if kept else _NO_TABLE}".strip())
+    block = _wrapped(f"{caveat}\n\n{kept['table'] if kept else _NO_TABLE}".strip())
     README.write_text(f"{before}{BEGIN}\n{block}\n{END}{after}", encoding="utf-8")
     return [PAGE, README]
 
