@@ -10,18 +10,18 @@ import torch
 
 from benchmarks import workload
 from benchmarks.tokens import TokenData
-from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.losses.divergences import forward_kl
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.weighting import AdaptiveWeight, ConstantWeight
 from scd_lightning.models.spec import AnchorSpec, StudentSpec, TeacherSpec
-from scd_lightning.pipeline.artifacts import Artifact, ArtifactKey, ArtifactStore
 from scd_lightning.pipeline.job import Budget, Evaluation, Job, Method
-from scd_lightning.pipeline.resume import ResumeSettings
+from scd_lightning.pipeline.student_training import TRAIN_LOSSES
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
-from scd_lightning.pipeline.trainer import TrainerFactory
-from scd_lightning.pipeline.training import TRAIN_LOSSES
 from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, SingleBest
+from scd_lightning.store.artifacts import Artifact, ArtifactKey, ArtifactStore
+from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.training.resume.resumption import ResumeSettings
+from scd_lightning.training.trainer import TrainerFactory
 
 VALIDATION_SAMPLES = 8
 # Samples of a batch that nothing is trained on, as run.py has it where nothing else is asked for.

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from lightning import Callback, LightningModule, Trainer
 
-from scd_lightning.models.distillation import Distillation
 from scd_lightning.teachers.source import TeacherCounts
+from scd_lightning.training.distillation import Distillation
 
 PHASES = ("start", "teacher", "steps", "validation")
 

@@ -16,7 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.process import fresh
 from benchmarks.settings import Settings
-from scd_lightning.checkpoints.store import CheckpointStore
+from scd_lightning.store.checkpoints import CheckpointStore
 
 _MODELS: dict[str, dict[str, Any]] = {
     # The shape of SmolLM2-135M, and of `teacher=scratch`.

@@ -17,10 +17,10 @@ from benchmarks import floor, jobs, workload
 from benchmarks.contenders.gate import synchronize
 from benchmarks.phases import Phases
 from scd_lightning.batch import Batch
-from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.distill import distill, draw_probe
 from scd_lightning.pipeline.job import Job
+from scd_lightning.training.fine_tuning import FineTuning
 
 
 def run(plan: jobs.Plan) -> dict[str, Any]:
@@ -40,10 +40,11 @@ def run(plan: jobs.Plan) -> dict[str, Any]:
         job = jobs.make_job(plan, Path(folder) / "store")
         phases = Phases()
         job.callbacks = [lambda: phases]
-        result, costs = distill(job, out, *jobs.artifacts(plan))
-    return costs | {
-        "steps": result["curve"][-1]["step"],
-        "checkpoints": [record["checkpoint"] for record in result["schedule"]],
+        teacher, anchor = jobs.artifacts(plan)
+        found = distill(job, out, {"teacher": teacher, "anchor": anchor})
+    return dict(found.costs) | {
+        "steps": found.result["curve"][-1]["step"],
+        "checkpoints": [record["checkpoint"] for record in found.result["schedule"]],
         "phases": phases.seconds,
         "within_epochs": phases.within_epochs,
     }

@@ -16,8 +16,8 @@ from benchmarks.referee import Report, interleaved
 from benchmarks.rows import StepCase
 from benchmarks.settings import Settings
 from benchmarks.workload import Case, Shape
-from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.store.checkpoints import CheckpointStore
 
 WARM_UP = 1
 COMPARED_LOSSES = 10

@@ -6,11 +6,11 @@ from typing import Literal
 from torchmetrics import MeanMetric, Metric
 
 from scd_lightning.batch import TokenizedSample
-from scd_lightning.data.base import DomainDataModule
+from scd_lightning.data.judgement import Judgement
+from scd_lightning.data.module import DomainDataModule
 from scd_lightning.data.rows import Row
 from scd_lightning.data.samples import Sample
 from scd_lightning.data.sources import DataSource
-from scd_lightning.metrics.judgement import Judgement
 
 
 class TokenData(DomainDataModule):

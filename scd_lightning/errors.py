@@ -1,15 +1,54 @@
 """Errors that a user can mend, each a paragraph that says what, where, got, expected and the remedy.
 
 They end a run with exit code 2, without a traceback. Everything else that is raised is a defect of this
-package and keeps its traceback.
+package and keeps its traceback. `exit_code` has the number of each.
 """
 
 from typing import Any
+
+# EX_TEMPFAIL of sysexits.h: try the same again.
+PREEMPTED = 75
+
+
+class Preempted(BaseException):
+    """A signal ends the run: no error, so that whoever catches those lets it pass, and a sweep ends too.
+
+    Args:
+        name: The signal, such as "SIGTERM".
+        exit_code: What the process is to end with.
+
+    Attributes:
+        signal: The name.
+    """
+
+    def __init__(self, name: str, exit_code: int = PREEMPTED) -> None:
+        super().__init__(name, exit_code)
+        self.signal, self.exit_code = name, exit_code
+
+    def __str__(self) -> str:
+        return self.signal
 
 
 def interrupted(error: BaseException) -> bool:
     """Whether Ctrl-C ended the process; Lightning turns it into an exit with code 1."""
     return isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
+
+
+def exit_code(error: BaseException | type[BaseException] | None) -> int:
+    """What a process ends with: 0 without an error, 2 for what the user can mend, 1 for a defect.
+
+    A signal's is the one that the run was told to end with, for a cluster to start it again; Ctrl-C's is the shell's.
+
+    Args:
+        error: What ended it, or its class where no more is known.
+    """
+    if error is None:
+        return 0
+    if isinstance(error, Preempted):
+        return error.exit_code
+    if isinstance(error, BaseException):
+        return 130 if interrupted(error) else exit_code(type(error))
+    return 2 if issubclass(error, ScdError) and not issubclass(error, RankDied) else 1
 
 
 class ScdError(Exception):
@@ -22,8 +61,6 @@ class ScdError(Exception):
         expected: The value that would have been right.
         remedy: What to do about it, one sentence without a full stop.
     """
-
-    exit_code = 2
 
     def __init__(
         self,
@@ -74,3 +111,7 @@ class NotFinite(ScdError):
 
 class StoreError(ScdError):
     """A stored artifact that is damaged, or a store without room."""
+
+
+class RankDied(ScdError):
+    """A process of a distributed job that ended without a word."""

@@ -1,15 +1,14 @@
-"""One shared live display: two at once would raise, and several bars tell more than several displays."""
+"""All that is printed, and one shared live display: two at once would raise, and several bars tell more than those."""
 
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-from scd_lightning import distributed
 
 T = TypeVar("T")
 
@@ -19,7 +18,10 @@ JOB = "SCD_JOB"
 # Seconds between two lines on what goes on, where there is no display.
 _EVERY = 20
 
-console = Console(highlight=False)
+# Of a table in a file or a pipe, which have no width: long enough that no line is broken.
+WIDE = 160
+
+_console = Console(highlight=False)
 _progress = Progress(
     TextColumn("{task.description}"),
     BarColumn(),
@@ -27,7 +29,7 @@ _progress = Progress(
     TextColumn("{task.fields[note]}"),
     TimeElapsedColumn(),
     TimeRemainingColumn(),
-    console=console,
+    console=_console,
     transient=True,
 )
 
@@ -55,7 +57,7 @@ class Bar:
 def bar(description: str, total: int) -> Iterator[Bar]:
     """A row of the display for as long as the block runs; shown by process 0 on a terminal of its own only."""
     # The displays of jobs side by side would write over each other.
-    visible = console.is_terminal and distributed.rank() == 0 and JOB not in os.environ
+    visible = _console.is_terminal and _is_first() and JOB not in os.environ
     first = visible and not _progress.live.is_started
     if first:
         _progress.start()
@@ -77,12 +79,35 @@ def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
 
 
 def say(message: str) -> None:
-    """Prints one line above the display, from process 0."""
-    if distributed.rank() == 0:
-        console.print(f"{prefix()}{message}", soft_wrap=True)
+    """Prints one line above the display, from process 0, as it is: brackets are no markup."""
+    if _is_first():
+        _console.print(f"{prefix()}{message}", soft_wrap=True, markup=False)
+
+
+def show(what: RenderableType, *, wide: bool = False) -> None:
+    """Prints a table or the like.
+
+    Args:
+        what: What to show; a plain text is rich's markup.
+        wide: Whether it may be as wide as `WIDE` where there is no terminal; else it may run out of its width.
+    """
+    if wide:
+        _console.print(what, width=None if _console.is_terminal else WIDE)
+    else:
+        _console.print(what, crop=False)
+
+
+def complain(message: str) -> None:
+    """Prints to standard error what has gone wrong."""
+    print(message, file=sys.stderr, flush=True)
 
 
 def prefix() -> str:
     """What a line begins with that says which of the jobs side by side it is of; empty for a job on its own."""
     name = os.environ.get(JOB)
     return f"{name}: " if name else ""
+
+
+def _is_first() -> bool:
+    # By the environment that every launcher sets: this module is there before torch is.
+    return os.environ.get("RANK", "0") == "0"

@@ -21,15 +21,14 @@ from hydra.core.hydra_config import HydraConfig
 from lightning import Callback, Trainer
 from safetensors.torch import load_file
 
-from scd_lightning import launch
 from scd_lightning.batch import Batch
-from scd_lightning.config import build_job
+from scd_lightning.cli.job import build_job
+from scd_lightning.cli.session import session
 from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import Artifacts, execute, plan
-from scd_lightning.quiet import quiet
 from tests.ledger import ledger, pytest_terminal_summary  # noqa: F401 - what pytest finds here, all tests have
 
 ROOT = Path(__file__).parent.parent
@@ -180,7 +179,6 @@ def make_job_in() -> Callable[[Path], MakeJob]:
 
     def in_folder(folder: Path) -> MakeJob:
         def make(*overrides: str, run: str = "run", store: str = "store", prepared: bool = True) -> Job:
-            quiet()
             run_dir = folder / run
             run_dir.mkdir(parents=True, exist_ok=True)
             paths = (f"paths.store='{folder / store}'", f"paths.run='{run_dir}'")
@@ -321,9 +319,8 @@ def run_py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
     def call(*arguments: str) -> tuple[int | str | None, str, str]:
         monkeypatch.setattr(sys, "argv", ["run.py", *small(arguments), *arguments])
-        monkeypatch.setattr(launch, "exit_code", 0)
-        monkeypatch.setattr(launch, "started", False)
-        monkeypatch.setattr(launch, "conclude_sweep", None)
+        for name, value in vars(type(session)()).items():
+            monkeypatch.setattr(session, name, value)
         GlobalHydra.instance().clear()
         with pytest.raises(SystemExit) as ended:
             runpy.run_path(str(ROOT / "run.py"), run_name="__main__")

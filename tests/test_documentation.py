@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scd_lightning.command_line import flags_first, one_line
-from scd_lightning.report import _parser as report_parser
-from scd_lightning.store.__main__ import _parser as store_parser
+from scd_lightning.cli.overrides import flags_first, one_line
+from scd_lightning.cli.report import _parser as report_parser
+from scd_lightning.cli.store import _parser as store_parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -71,6 +71,6 @@ def test_a_store_command_has_its_options(words):
     store_parser().parse_args(words[2:])
 
 
-@pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][1:2] == ["scd_lightning.report"]])
+@pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][1:2] == ["scd_lightning.cli.report"]])
 def test_a_report_command_has_its_options(words):
     report_parser().parse_args(words[2:])

@@ -14,20 +14,20 @@ from benchmarks.contenders.arguments import parse
 from benchmarks.contenders.gate import Gate
 from benchmarks.tokens import TokenData
 from scd_lightning.batch import Slot
-from scd_lightning.checkpoints.store import CheckpointStore
-from scd_lightning.data.loading import SlotLoader
+from scd_lightning.data.loaders import SlotLoader
 from scd_lightning.losses.divergences import forward_kl
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.weighting import ConstantWeight
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.models.distillation import Distillation
-from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.models.spec import StudentSpec
-from scd_lightning.pipeline.trainer import TrainerFactory
+from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.teachers.cached import CachedSource
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signals import SampleSet, SignalStore
 from scd_lightning.teachers.source import TeacherSource
+from scd_lightning.training.distillation import Distillation
+from scd_lightning.training.fine_tuning import FineTuning
+from scd_lightning.training.trainer import TrainerFactory
 
 
 class InOrder(TokenData):

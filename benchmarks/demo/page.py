@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.demo import shown
 from benchmarks.demo.rule import Choice, Model, Outcome, Search
 from benchmarks.settings import ROOT
-from scd_lightning.models.pretraining import read_record
+from scd_lightning.training.pretraining import read_record
 
 PAGE, README = ROOT / "docs" / "demo.md", ROOT / "README.md"
 BEGIN, END = "<!-- demo: made by `python -m benchmarks.demo page` -->", "<!-- end of demo -->"
@@ -27,6 +27,7 @@ other grounds.
 
 This page is made by `python -m benchmarks.demo page` from what is kept in `benchmarks/demo/`.
 """
+_MORE = "Three draws say little. On all draws from {draws}"
 _OPEN = "The search for the demo's ground is not finished: until then it has the first candidate's. "
 _NO_TABLE = "The search for the demo's ground is not finished, and no table is shown before it is."
 _NOT_MET = "The rule by which the demo's ground was looked for was not met by any candidate: shown is {shown}. "
@@ -41,7 +42,7 @@ seen a training or test text.
 The pair is pretrained, as language models are: on {tokens:.0f} million tokens of plain sentences about that world, in
 documents of several sentences about one name, of sentences with parts of them quoted, and of two sentences. The
 corpus holds no label, no marked name and none of the prompts; the tokenizer, which both share, knows the labels'
-names and the prompts' wording as words. `python -m scd_lightning.models.pretraining` makes the models again.
+names and the prompts' wording as words. `python -m scd_lightning.training.pretraining` makes the models again.
 
 | base model | parameters | held-out loss, nats a token |
 | --- | ---: | ---: |
@@ -82,7 +83,7 @@ def write(search: Search, choice: Choice, rates: dict[str, Outcome]) -> list[Pat
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     kept = shown.read("ner")
-    block = _wrapped(f"{caveat}\n\n{kept['table'] if kept else _NO_TABLE}".strip())
+    block = _wrapped(f"{caveat}\n\n{kept['table'].rstrip() + _short(kept) if kept else _NO_TABLE}".strip())
     README.write_text(f"{before}{BEGIN}\n{block}\n{END}{after}", encoding="utf-8")
     return [PAGE, README]
 
@@ -221,7 +222,22 @@ def _tables() -> list[str]:
             about = kept["machine"]
             where = f"Measured at commit {kept['commit'][:12]} on {about['cores']} cores of {about['cpu']}."
             parts += [f"### {name}\n", kept["table"], f"{_warned(kept)} {where}", ""]
+            if kept.get("further"):
+                parts += [f"{_MORE.format(draws=_span(kept))}:\n", kept["further"]["table"]]
     return ["## What it shows\n", *(parts or [_NO_TABLE])]
+
+
+def _short(kept: dict[str, Any]) -> str:
+    """What is true on more draws than the demo takes, or nothing."""
+    if not kept.get("further"):
+        return ""
+    *_, verdict = kept["further"]["table"].strip().split("\n\n")
+    return f"\n\n{_MORE.format(draws=_span(kept))}, run with the same settings after the demo:\n\n{verdict}\n"
+
+
+def _span(kept: dict[str, Any]) -> str:
+    draws = kept["further"]["draws"]
+    return f"{draws[0]} to {draws[-1]}"
 
 
 def _warned(kept: dict[str, Any]) -> str:

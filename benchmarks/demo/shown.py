@@ -2,38 +2,31 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import commit, machine
-from scd_lightning.analysis.comparison import Comparison, compare
-from scd_lightning.analysis.comparison_markdown import markdown_table
+from scd_lightning.analysis.comparison.compare import Comparison, compare
+from scd_lightning.analysis.comparison.comparison_markdown import markdown_table
+from scd_lightning.analysis.comparison.sweep_runs import find_runs
 from scd_lightning.analysis.records import read_results
-from scd_lightning.analysis.sweep import find_runs
 
 FOLDER = Path(__file__).parent / "shown"
 
 
-def keep(sweep: Path) -> Path:
-    """Keeps a finished sweep of the demo.
+def keep(sweeps: Sequence[Path]) -> Path:
+    """Keeps a finished sweep of the demo, and what it says together with those of further draws.
 
     Args:
-        sweep: Its folder.
+        sweeps: Its folder, and those of further draws with the same settings.
 
     Raises:
-        ValueError: Its jobs did not all finish, or are not one table of test results.
+        ValueError: Not all jobs finished, or they are not one table of test results.
     """
-    runs = find_runs(sweep)
-    comparison = compare(runs)
-    if comparison.failures or len(comparison.settings) != 1:
-        raise ValueError(
-            f"{sweep} is no finished sweep of the demo: {len(comparison.failures)} jobs did not finish, "
-            f"{len(comparison.settings)} tables"
-        )
+    comparison = _compare(sweeps[:1])
     (setting,) = comparison.settings
-    if setting.split != "test":
-        raise ValueError(f"{sweep} was evaluated on {setting.split}, and the demo shows test results")
-    results = read_results(runs[0])
+    results = read_results(find_runs(sweeps[0])[0])
     found = {
         "task": setting.task,
         "commit": commit(),
@@ -44,11 +37,32 @@ def keep(sweep: Path) -> Path:
         "unconverged": _unconverged(comparison),
         "table": markdown_table(setting),
         "comparison": _brief(comparison),
+        "further": _further(sweeps) if len(sweeps) > 1 else None,
     }
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"{setting.task}.json"
     path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def _compare(sweeps: Sequence[Path]) -> Comparison:
+    comparison = compare([run for sweep in sweeps for run in find_runs(sweep)])
+    if comparison.failures or len(comparison.settings) != 1:
+        raise ValueError(
+            f"{sweeps[-1]} is no finished sweep of the demo: {len(comparison.failures)} jobs did not finish, "
+            f"{len(comparison.settings)} tables"
+        )
+    split = comparison.settings[0].split
+    if split != "test":
+        raise ValueError(f"{sweeps[-1]} was evaluated on {split}, and the demo shows test results")
+    return comparison
+
+
+def _further(sweeps: Sequence[Path]) -> dict[str, Any]:
+    comparison = _compare(sweeps)
+    (setting,) = comparison.settings
+    seeds = sorted({run.seed for run in setting.runs})
+    return {"draws": seeds, "table": markdown_table(setting), "comparison": _brief(comparison)}
 
 
 def read(task: str) -> dict[str, Any] | None:

@@ -56,12 +56,10 @@ def _measure(trial: Trial, store: str) -> dict[str, Any]:
     import torch
     from hydra import compose, initialize_config_dir
 
-    from scd_lightning.config import build_job
+    from scd_lightning.cli.job import build_job
     from scd_lightning.pipeline.prepare import prepare
     from scd_lightning.pipeline.runner import execute, plan
-    from scd_lightning.quiet import quiet
 
-    quiet()
     torch.set_num_threads(1)
     folder = Path(store)
     fixed = (f"seed={trial.draw}", "evaluate.split=validation", f"paths.store='{store}'", "trainer=cpu", "logger=none")

@@ -83,3 +83,16 @@ def size(size_bytes: Any) -> str:
         value /= 1024
         units.pop(0)
     return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def disk_size(count: float) -> str:
+    """Bytes for people.
+
+    >>> disk_size(0), disk_size(999), disk_size(1_500_000), disk_size(2e12)
+    ('0 B', '999 B', '1.5 MB', '2.0 TB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

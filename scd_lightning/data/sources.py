@@ -11,7 +11,7 @@ from scd_lightning.data.bad_rows import BadRows
 from scd_lightning.data.checks import check_choice
 from scd_lightning.data.converters import Converter, RenameColumns
 from scd_lightning.data.files import parse_cells, read_folder
-from scd_lightning.data.hub import HubSet
+from scd_lightning.data.hub_sets import HubSet
 from scd_lightning.data.rows import Row, UniqueIds, make_row
 from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
 from scd_lightning.data.synthetic import DEFAULTS, generate

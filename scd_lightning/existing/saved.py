@@ -9,10 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from scd_lightning.checkpoints.manifest import sha256_file
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.existing import adapters
-from scd_lightning.existing.files import read_json, read_pickled
+from scd_lightning.existing.weight_files import read_json, read_pickled
+from scd_lightning.store.manifest import sha256_file
 
 Kind = Literal["transformers", "peft", "lightning"]
 _KINDS = (

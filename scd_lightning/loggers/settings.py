@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.redaction import HIDDEN, hide_in_addresses, looks_secret
+from scd_lightning.config.redaction import HIDDEN, hide_in_addresses, looks_secret
 
 # Where things lie, or how they are logged.
 _LEFT_OUT = {"paths", "logger"}

@@ -7,7 +7,7 @@ from lightning.pytorch.loggers import TensorBoardLogger as LightningTensorBoard
 from lightning.pytorch.utilities import rank_zero_only
 
 from scd_lightning import distributed
-from scd_lightning.loggers.base import JobInfo, JobLogger, Row, StageLogger
+from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, Row, StageLogger
 from scd_lightning.loggers.settings import flat
 
 RESULTS = "results"

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from scd_lightning import distributed
 from scd_lightning.errors import ConfigError
-from scd_lightning.loggers.base import JobInfo, JobLogger, Row, StageLogger
+from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, Row, StageLogger
 from scd_lightning.progress import say
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from scd_lightning.checkpoints.manifest import open_as_its_folder
 from scd_lightning.errors import ModelError
 from scd_lightning.models.packaged import find_packaged, not_installed
+from scd_lightning.store.manifest import open_as_its_folder
 
 
 def find_gguf(gguf: str, where: str) -> Path:

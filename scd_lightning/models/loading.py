@@ -21,7 +21,6 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from scd_lightning.checkpoints.manifest import sha256_file
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.gguf import find_gguf
@@ -30,6 +29,7 @@ from scd_lightning.models.quantization import quantization_config, quantizing_pa
 from scd_lightning.models.spec import LoRA, ModelSpec
 from scd_lightning.models.thinning import check_thinned, thin
 from scd_lightning.models.tokenizers import vocabulary_size
+from scd_lightning.store.manifest import sha256_file
 
 # Kernels that run on a GPU alone. Models are built and looked over where they are loaded, with another one.
 _GPU_KERNELS = ("flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention")

@@ -1,7 +1,7 @@
 """Stage 3: distil the student in stages, each from the checkpoint that the policy picks."""
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,34 +13,31 @@ import torch
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
-from scd_lightning.callbacks.stage_log import StageLog
-from scd_lightning.callbacks.teacher_scheduler import StageChoice, TeacherScheduler
-from scd_lightning.checkpoints.manifest import sha256_json
-from scd_lightning.checkpoints.store import CheckpointStore
-from scd_lightning.models.distillation import Distillation
-from scd_lightning.pipeline.artifacts import Artifact
-from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.keys import signals_identity
 from scd_lightning.pipeline.signal_space import check_signal_space
+from scd_lightning.pipeline.student_training import TRAIN_LOSSES, WEIGHTS, train_student
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
-from scd_lightning.pipeline.training import TRAIN_LOSSES, WEIGHTS, train_student
+from scd_lightning.store.artifacts import Artifact, Outcome
+from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.store.manifest import sha256_json
 from scd_lightning.teachers.cached import CachedSource
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signals import SampleSet, SignalStore
 from scd_lightning.teachers.source import TeacherCounts, TeacherSource
+from scd_lightning.training.callbacks.stage_log import StageLog
+from scd_lightning.training.callbacks.teacher_scheduler import StageChoice, TeacherScheduler
+from scd_lightning.training.costs import Meter
+from scd_lightning.training.distillation import Distillation
 
 
-def distill(
-    job: Job, folder: Path, trajectory: Artifact, anchor: Artifact | None
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def distill(job: Job, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
     """Distils the student and keeps its best weights.
 
     Args:
         job: The run, with a method that distils.
         folder: Where they go.
-        trajectory: The teacher's checkpoints.
-        anchor: The fine-tuned student, where the adaptive weight needs its losses or its weights are the start.
+        made: The teacher, and the anchor where the adaptive weight needs its losses or its weights are the start.
 
     Returns:
         The result of `train_student` with "schedule", one record a stage, whose "weights" are the last epoch's weights
@@ -48,7 +45,7 @@ def distill(
     """
     assert job.method.policy is not None
     assert job.method.weighting is not None
-    meter = Meter()
+    meter, trajectory, anchor = Meter(), made["teacher"], made.get("anchor")
     store = CheckpointStore(trajectory.folder / TRAJECTORY)
     store.verify()
     counts = TeacherCounts()
@@ -77,7 +74,7 @@ def distill(
     forwarded = int(distributed.sum_over_ranks(torch.tensor([counts.forward_samples]))[0])
     costs |= {"teacher_loads": counts.loads, "teacher_load_bytes": counts.loaded_bytes}
     costs |= {"teacher_load_seconds": round(counts.load_seconds, 3), "teacher_forward_samples": forwarded}
-    return result | {"schedule": schedule}, costs
+    return Outcome(result | {"schedule": schedule}, costs)
 
 
 def draw_probe(samples: int, size: int, seed: int) -> list[int]:

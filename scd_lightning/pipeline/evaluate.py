@@ -1,20 +1,24 @@
 """Stage 4: every model answers the test split, once; or validation, where settings are being chosen."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scd_lightning import distributed
-from scd_lightning.checkpoints.manifest import write_text
-from scd_lightning.checkpoints.store import CheckpointStore
-from scd_lightning.data.base import DomainDataModule
-from scd_lightning.metrics.judgement import Judgement
-from scd_lightning.models.predictor import Prediction
+from scd_lightning.data.judgement import Judgement
+from scd_lightning.data.module import DomainDataModule
 from scd_lightning.models.spec import ModelSpec
-from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.predict import predict
+from scd_lightning.pipeline.student_training import WEIGHTS
+from scd_lightning.pipeline.teacher_sft import TRAJECTORY
+from scd_lightning.store.artifacts import Artifact, Outcome
+from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.store.manifest import write_text
+from scd_lightning.training.costs import Meter
+from scd_lightning.training.predictor import Prediction
 
 PREDICTIONS = "predictions.jsonl"
 
@@ -34,17 +38,28 @@ class Weights:
     index: int = 0
 
 
-def evaluate(job: Job, folder: Path, weights: Weights) -> tuple[dict[str, Any], dict[str, Any]]:
+def tuned_weights(job: Job, name: str, made: Mapping[str, Artifact]) -> Weights:
+    """The weights that are reported for the teacher, the anchor or the student; without distillation the anchor's."""
+    if name == "teacher":
+        return Weights(job.teacher, made["teacher"].folder / TRAJECTORY, made["teacher"].result["best"])
+    holder = made["student"] if name == "student" and "student" in made else made["anchor"]
+    return Weights(job.student, holder.folder / WEIGHTS)
+
+
+def evaluate(name: str, job: Job, folder: Path, made: Mapping[str, Artifact], *, tuned: bool = True) -> Outcome:
     """Has a model answer the split that is evaluated, and writes predictions.jsonl.
 
     Args:
+        name: teacher, anchor or student.
         job: The run.
         folder: Where the predictions go.
-        weights: The model.
+        made: The artifacts that hold its weights.
+        tuned: Whether it is those, or the model as it comes.
 
     Returns:
         {"metrics": {name: value}, "parameters": count} and the costs.
     """
+    weights = tuned_weights(job, name, made) if tuned else Weights(getattr(job, name))
     meter = Meter()
     model = job.build(weights.spec)
     digest = "base"
@@ -67,7 +82,7 @@ def evaluate(job: Job, folder: Path, weights: Weights) -> tuple[dict[str, Any], 
         write_text(folder / PREDICTIONS, "\n".join(lines) + "\n")
     # Its own count: 4-bit weights are packed two in a byte.
     parameters = model.base.num_parameters()
-    return {"metrics": metrics, "parameters": parameters}, meter.read() | {"samples": len(predictions)}
+    return Outcome({"metrics": metrics, "parameters": parameters}, meter.read() | {"samples": len(predictions)})
 
 
 def _judge(data: DomainDataModule, split: str, prediction: Prediction) -> Judgement:

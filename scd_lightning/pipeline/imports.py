@@ -1,28 +1,29 @@
 """Existing models in place of trainings: found and checked before anything runs, then read into our own stores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from scd_lightning import distributed
-from scd_lightning.checkpoints.store import CheckpointStore, check_free_space, required_bytes
 from scd_lightning.errors import ConfigError, ModelError, ScdError
 from scd_lightning.existing import agreement
 from scd_lightning.existing.adapters import read_adapter
-from scd_lightning.existing.fit import Receiver
+from scd_lightning.existing.receiver import Receiver
 from scd_lightning.existing.saved import SavedModel, find, in_order, recognise
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.models.fine_tuning import FineTuning
 from scd_lightning.models.loading import build_empty, resolve_dtype
 from scd_lightning.models.spec import ModelSpec, StudentSpec, TeacherSpec
 from scd_lightning.models.tokenizers import vocabulary_size
-from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.student_sft import keep_train_losses
+from scd_lightning.pipeline.student_training import WEIGHTS
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, trajectory_result, validate_trajectory
-from scd_lightning.pipeline.training import WEIGHTS
 from scd_lightning.progress import say, track
+from scd_lightning.store.artifacts import Artifact, Outcome
+from scd_lightning.store.checkpoints import CheckpointStore, check_free_space, required_bytes
+from scd_lightning.training.costs import Meter
+from scd_lightning.training.fine_tuning import FineTuning
 
 ANCHOR = "anchor.path"
 TEACHER = "teacher.trajectory"
@@ -123,12 +124,13 @@ def _receiving(spec: StudentSpec, saved: SavedModel) -> StudentSpec:
     return replace(spec, lora=read_adapter(saved.path).lora, dtype=dtype)
 
 
-def import_trajectory(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def import_trajectory(job: Job, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
     """Keeps the teacher's existing checkpoints as `teacher_sft` does those that it makes, and validates each.
 
     Args:
         job: The run, with a trajectory.
         folder: Where it goes.
+        made: No artifact is needed.
 
     Returns:
         The result of `teacher_sft`, its curve empty, with "imported", the step and kind of each; and the costs.
@@ -149,15 +151,17 @@ def import_trajectory(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str,
     _on_first_rank(read)
     model = job.trainer.shard(model)
     validate_trajectory(job, _module(job, model, job.teacher), store, folder)
-    return trajectory_result(store, []) | {"imported": [_origin(saved) for saved in job.trajectory]}, meter.read()
+    result = trajectory_result(store, []) | {"imported": [_origin(saved) for saved in job.trajectory]}
+    return Outcome(result, meter.read())
 
 
-def import_anchor(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def import_anchor(job: Job, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
     """Keeps an existing tuned student as the anchor, with its per-sample losses on the training split.
 
     Args:
         job: The run, with an existing anchor.
         folder: Where it goes.
+        made: No artifact is needed.
 
     Returns:
         The result of `student_sft`, without best epoch and curve, with "imported"; and the costs.
@@ -175,7 +179,7 @@ def import_anchor(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any
     reached = {
         f"validation_{name}": float(trainer.callback_metrics[f"validation_{name}"]) for name in ("metric", "loss")
     }
-    return {"best_epoch": None, **reached, "curve": [], "imported": [_origin(saved)]}, meter.read()
+    return Outcome({"best_epoch": None, **reached, "curve": [], "imported": [_origin(saved)]}, meter.read())
 
 
 def _on_first_rank(work: Callable[[], object]) -> None:

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from lightning.pytorch.loggers import Logger
 from transformers import PreTrainedTokenizerFast
 
-from scd_lightning.data.base import DomainDataModule
 from scd_lightning.data.batch_size import BatchSize, batch_size
+from scd_lightning.data.module import DomainDataModule
 from scd_lightning.errors import ConfigError
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.losses.objective import Objective
@@ -26,10 +26,10 @@ from scd_lightning.models.spec import (
     require_at_least,
     require_positive,
 )
-from scd_lightning.pipeline.artifacts import ArtifactStore
-from scd_lightning.pipeline.resume import ResumeSettings
-from scd_lightning.pipeline.trainer import TrainerFactory
 from scd_lightning.schedules.policies import Policy
+from scd_lightning.store.artifacts import ArtifactStore
+from scd_lightning.training.resume.resumption import ResumeSettings
+from scd_lightning.training.trainer import TrainerFactory
 
 STAGES = ("teacher_sft", "student_sft", "distill", "evaluate", "report")
 
@@ -169,6 +169,8 @@ class Job:
         store: Where artifacts are.
         run_dir: This run's folder.
         settings: The resolved sub-configurations as plain values, for digests and for config.yaml.
+        command: The command line that runs this job alone.
+        rank_command: What each of its processes is to run, where there are several.
         tokenizer: The one of teacher and student; like what follows, known once the job is prepared.
         tokenizer_identity: Its digest.
         trajectory: The teacher's existing checkpoints in order of their steps; empty where it is fine-tuned here.
@@ -192,6 +194,8 @@ class Job:
     store: ArtifactStore
     run_dir: Path
     settings: Mapping[str, Any]
+    command: str = ""
+    rank_command: Sequence[str] = ()
     tokenizer: PreTrainedTokenizerFast = field(init=False)
     tokenizer_identity: str = field(init=False)
     trajectory: Sequence[SavedModel] = field(init=False, default=())

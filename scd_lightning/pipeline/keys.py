@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from scd_lightning.checkpoints.manifest import sha256_json
 from scd_lightning.existing.adapters import read_adapter
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.models.loading import resolve_dtype, weights_identity
 from scd_lightning.models.quantization import quantization_identity
 from scd_lightning.models.spec import ModelSpec
-from scd_lightning.pipeline.artifacts import ArtifactKey
 from scd_lightning.pipeline.job import NUMERIC_FORMAT, Job
+from scd_lightning.store.artifacts import ArtifactKey
+from scd_lightning.store.manifest import sha256_json
 
 # Fields of a model's configuration that say where or how, not what.
 _NOT_NUMBERS = {"_target_", "name", "path", "gguf", "revision", "trust_remote_code", "gradient_checkpointing", "dtype"}

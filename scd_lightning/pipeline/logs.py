@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from scd_lightning import distributed
-from scd_lightning.analysis.differences import COLUMNS, differing_samples
-from scd_lightning.callbacks.stage_log import log_choice, log_weights
-from scd_lightning.loggers.base import JobInfo, JobLoggers, StageLogger
+from scd_lightning.analysis.run.differences import COLUMNS, differing_samples
+from scd_lightning.loggers.job_loggers import JobInfo, JobLoggers, StageLogger
 from scd_lightning.loggers.settings import flat, public_settings
-from scd_lightning.pipeline.artifacts import Artifact
 from scd_lightning.pipeline.job import Job
+from scd_lightning.store.artifacts import Artifact
+from scd_lightning.training.callbacks.stage_log import log_choice, log_weights
 
 TABLE_ROWS = 200
 _MODELS = {"student": "", "teacher": "teacher_", "anchor": "anchor_"}

@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from scd_lightning.data.loading import plan_lengths
+from scd_lightning.data.loaders import plan_lengths
 from scd_lightning.errors import OutOfMemory
 from scd_lightning.models.loading import resolve_dtype
 from scd_lightning.pipeline.job import Job

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from scd_lightning import distributed
-from scd_lightning.checkpoints.resume_state import RESUME
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.models.predictor import Prediction, Predictor
-from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.job import Job
 from scd_lightning.progress import say, track
+from scd_lightning.store.saved_state import RESUME
+from scd_lightning.training.costs import Meter
+from scd_lightning.training.predictor import Prediction, Predictor
 
 
 class PredictionLog:

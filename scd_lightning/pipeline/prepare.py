@@ -4,23 +4,22 @@ import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import torch
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning import distributed
-from scd_lightning.checkpoints.manifest import sha256_file, sha256_json, write_atomically
 from scd_lightning.errors import ConfigError
 from scd_lightning.models.gguf import convert_gguf, find_gguf
 from scd_lightning.models.loading import build_empty, check_kernel, check_reachable, resolve_dtype
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.models.tokenizers import check_pair, identity, load_tokenizer, train_tokenizer
-from scd_lightning.pipeline.artifacts import ArtifactKey
-from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.imports import check_imports, find_imports
 from scd_lightning.pipeline.job import Job
 from scd_lightning.progress import say
+from scd_lightning.store.artifacts import ArtifactKey, Outcome
+from scd_lightning.store.manifest import sha256_file, sha256_json, write_atomically
+from scd_lightning.training.costs import Meter
 
 S = TypeVar("S", bound=ModelSpec)
 # A folder of its own: the artifact's manifest, beside it, is none of the model's files, and has times in it.
@@ -36,9 +35,8 @@ def prepare(job: Job) -> None:
         ScdError: The data, the models or their combination can't work.
     """
     job.trainer.check_options()
-    on_gpu = job.trainer.options.get("accelerator") != "cpu" and torch.cuda.is_available()
     for spec, where in ((job.teacher, "teacher.path"), (job.student, "student.path")):
-        check_kernel(spec, str(job.trainer.options.get("precision")), on_gpu=on_gpu)
+        check_kernel(spec, str(job.trainer.options.get("precision")), on_gpu=job.trainer.on_gpu)
         job.trainer.check_model(spec)
         check_reachable(spec, where)
     find_imports(job)
@@ -88,12 +86,12 @@ def _as_folder(job: Job, spec: S, where: str) -> S:
     file, dtype = find_gguf(spec.gguf, where), resolve_dtype(spec)
     fields = {"gguf": sha256_file(file), "dtype": str(dtype), "transformers": job.versions["transformers"]}
 
-    def build(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    def build(folder: Path) -> Outcome:
         meter = Meter()
         if distributed.rank() == 0:
             say(f"Converting {file.name}, once")
             convert_gguf(file, folder / _MODEL, dtype, where)
-        return {"file": file.name}, meter.read()
+        return Outcome({"file": file.name}, meter.read())
 
     artifact = job.store.make(ArtifactKey("model", fields), build, whole=True)
     return replace(spec, path=str(artifact.folder / _MODEL), gguf=None)
@@ -129,10 +127,10 @@ def _trained_tokenizer(job: Job) -> PreTrainedTokenizerFast:
     texts = job.data.texts()
     key = ArtifactKey("tokenizer", {"texts": sha256_json(texts), "size": size, "version": job.versions["tokenizers"]})
 
-    def build(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    def build(folder: Path) -> Outcome:
         meter = Meter()
         tokenizer = train_tokenizer(texts, size)
         tokenizer.save_pretrained(folder)
-        return {"tokens": len(tokenizer)}, meter.read()
+        return Outcome({"tokens": len(tokenizer)}, meter.read())
 
     return PreTrainedTokenizerFast.from_pretrained(job.store.make(key, build).folder)

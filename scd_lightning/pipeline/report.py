@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.analysis.convergence import doubts
 from scd_lightning.analysis.records import PARTIAL, RESULTS, read_predictions
-from scd_lightning.analysis.run_pages import write_run_pages
+from scd_lightning.analysis.run.convergence import doubts
+from scd_lightning.analysis.run.run_pages import write_run_pages
 from scd_lightning.analysis.subdomains import decompose
-from scd_lightning.checkpoints.manifest import sha256_json, write_json, write_text
 from scd_lightning.models.loading import weights_identity
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.evaluate import PREDICTIONS
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.runner import Artifacts, Step
 from scd_lightning.pipeline.student_folder import write_student
+from scd_lightning.store.manifest import sha256_json, write_json, write_text
 
 MODELS = ("teacher", "anchor", "student")
 _ADDED_COSTS = ("seconds", "cpu_seconds", "samples")

@@ -1,31 +1,28 @@
 """The order of the stages: what a job needs, what is there already, and what has to be made."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from scd_lightning import distributed
 from scd_lightning.errors import ConfigError
-from scd_lightning.pipeline.artifacts import Artifact, ArtifactKey
 from scd_lightning.pipeline.distill import distill
-from scd_lightning.pipeline.evaluate import Weights, evaluate
+from scd_lightning.pipeline.evaluate import evaluate
 from scd_lightning.pipeline.imports import import_anchor, import_trajectory
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.keys import anchor_key, evaluation_key, student_key, teacher_key
 from scd_lightning.pipeline.logs import log_artifact
-from scd_lightning.pipeline.memory import explained
+from scd_lightning.pipeline.memory import Role, explained
+from scd_lightning.pipeline.phase_lines import summarize
 from scd_lightning.pipeline.student_sft import student_sft
-from scd_lightning.pipeline.summary import summarize
-from scd_lightning.pipeline.teacher_sft import TRAJECTORY, teacher_sft
-from scd_lightning.pipeline.training import WEIGHTS
+from scd_lightning.pipeline.teacher_sft import teacher_sft
 from scd_lightning.progress import say
+from scd_lightning.store.artifacts import Artifact, ArtifactKey, Claim, Outcome
 
 # Seconds for which a run waits for another before it looks again for something else to do.
 _TURN = 1
 Artifacts = dict[str, Artifact]
-Outcome = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -36,39 +33,32 @@ class Step:
         name: The artifact's name within the job: teacher, anchor, student, or evaluation of one of them.
         stage: The pipeline stage that makes it.
         key: What it is.
-        build: Fills a folder from the artifacts that it needs, and returns its result and costs.
+        build: The phase: fills a folder from the artifacts that it needs.
         needs: Names of those artifacts.
     """
 
     name: str
     stage: str
     key: ArtifactKey
-    build: Callable[[Path, Artifacts], Outcome]
+    build: Callable[[Job, Path, Artifacts], Outcome]
     needs: tuple[str, ...] = ()
+
+    @property
+    def role(self) -> Role:
+        """Whose model it is about."""
+        return "teacher" if self.name.endswith("teacher") else "student"
 
 
 def plan(job: Job) -> list[Step]:
     """The steps of a prepared job, in order; those of stages that were not asked for are left out."""
     steps = [
-        Step("teacher", "teacher_sft", teacher_key(job), partial(_teacher, job)),
-        Step("anchor", "student_sft", anchor_key(job), partial(_anchor, job)),
+        Step("teacher", "teacher_sft", teacher_key(job), import_trajectory if job.trajectory else teacher_sft),
+        Step("anchor", "student_sft", anchor_key(job), student_sft if job.existing_anchor is None else import_anchor),
     ]
     if job.method.policy is not None:
         needs = ("teacher", "anchor") if job.method.needs_anchor or job.student.init == "anchor" else ("teacher",)
-        steps.append(Step("student", "distill", student_key(job), partial(_distill, job), needs))
+        steps.append(Step("student", "distill", student_key(job), distill, needs))
     return [*steps, *_evaluations(job)]
-
-
-def _teacher(job: Job, folder: Path, made: Artifacts) -> Outcome:
-    return import_trajectory(job, folder) if job.trajectory else teacher_sft(job, folder)
-
-
-def _anchor(job: Job, folder: Path, made: Artifacts) -> Outcome:
-    return import_anchor(job, folder) if job.existing_anchor is not None else student_sft(job, folder)
-
-
-def _distill(job: Job, folder: Path, made: Artifacts) -> Outcome:
-    return distill(job, folder, made["teacher"], made.get("anchor"))
 
 
 def _evaluations(job: Job) -> list[Step]:
@@ -78,29 +68,13 @@ def _evaluations(job: Job) -> list[Step]:
         spec = getattr(job, name)
         if spec.pretrained and job.evaluation.base:
             key = evaluation_key(job, spec, job.settings[name], "base")
-            steps.append(Step(f"evaluation of base_{name}", "evaluate", key, partial(_evaluate_base, job, name)))
+            steps.append(Step(f"evaluation of base_{name}", "evaluate", key, partial(evaluate, name, tuned=False)))
     for name, weights in keys.items():
         spec_name = "teacher" if name == "teacher" else "student"
         key = evaluation_key(job, getattr(job, spec_name), job.settings[spec_name], weights.digest)
         holder = "anchor" if name == "student" and job.method.policy is None else name
-        steps.append(Step(f"evaluation of {name}", "evaluate", key, partial(_evaluate_tuned, job, name), (holder,)))
+        steps.append(Step(f"evaluation of {name}", "evaluate", key, partial(evaluate, name), (holder,)))
     return steps
-
-
-def _evaluate_base(job: Job, name: str, folder: Path, made: Artifacts) -> Outcome:
-    return evaluate(job, folder, Weights(getattr(job, name)))
-
-
-def _evaluate_tuned(job: Job, name: str, folder: Path, made: Artifacts) -> Outcome:
-    return evaluate(job, folder, tuned_weights(job, name, made))
-
-
-def tuned_weights(job: Job, name: str, made: Artifacts) -> Weights:
-    """The weights that are reported for the teacher, the anchor or the student; without distillation the anchor's."""
-    if name == "teacher":
-        return Weights(job.teacher, made["teacher"].folder / TRAJECTORY, made["teacher"].result["best"])
-    holder = made["student"] if name == "student" and "student" in made else made["anchor"]
-    return Weights(job.student, holder.folder / WEIGHTS)
 
 
 def wanted(steps: Sequence[Step], stages: Sequence[str]) -> list[Step]:
@@ -139,11 +113,6 @@ def _reported(job: Job) -> str:
     return "anchor" if job.method.policy is None else "student"
 
 
-def _build(job: Job, step: Step, made: Artifacts, folder: Path) -> Outcome:
-    with explained(job, step.stage, "teacher" if step.name.endswith("teacher") else "student"):
-        return step.build(folder, made)
-
-
 def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool] = lambda artifact: True) -> Artifacts:
     """Makes each artifact, or finds it in the store, and says so in a line.
 
@@ -166,34 +135,42 @@ def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool
     distributed.barrier()
     made: Artifacts = {}
     left = wanted(steps, job.stages)
+    turns = _turns(left, made)
     while left:
-        step, artifact = _next(job, left, made)
+        step, seconds = next(turns)
+        if step.stage not in job.stages:
+            artifact = _stored(job, step)
+        else:
+            with job.store.claim(step.key, seconds=seconds) as claimed:
+                if isinstance(claimed, Claim):
+                    with explained(job, step.stage, step.role):
+                        outcome = step.build(job, claimed.folder, made)
+                    claimed = claimed.finish(outcome)
+            if claimed is None:  # Another run makes it.
+                continue
+            artifact = claimed
         left.remove(step)
         made[step.name] = artifact
+        turns = _turns(left, made)
         if announce(artifact):
             say(summarize(step.name, step.stage, artifact, job))
             log_artifact(job, step.stage, artifact)
     return {step.name: made[step.name] for step in steps if step.name in made}
 
 
-def _next(job: Job, left: Sequence[Step], made: Artifacts) -> tuple[Step, Artifact]:
-    """The first step whose needs are there and which no other run makes; waits where there is none.
+def _turns(left: Sequence[Step], made: Artifacts) -> Iterator[tuple[Step, float]]:
+    """The steps whose needs are there, over and over, with the seconds to wait for another run that makes them.
 
-    All processes of a job find the same one: the store asks process 0.
+    All processes of a job go through the same: the store asks process 0.
     """
     ready = [step for step in left if made.keys() >= set(step.needs)]
     while True:
-        for step in ready:
-            if (artifact := _find_or_make(job, step, made, seconds=0)) is not None:
-                return step, artifact
+        yield from ((step, 0) for step in ready)
         # For the first, on which most depends; but not for long: another one may be given up meanwhile.
-        if (artifact := _find_or_make(job, ready[0], made, seconds=_TURN)) is not None:
-            return ready[0], artifact
+        yield ready[0], _TURN
 
 
-def _find_or_make(job: Job, step: Step, made: Artifacts, seconds: float) -> Artifact | None:
-    if step.stage in job.stages:
-        return job.store.try_make(step.key, partial(_build, job, step, made), seconds=seconds)
+def _stored(job: Job, step: Step) -> Artifact:
     if found := job.store.find(step.key):
         return found
     raise ConfigError(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from scd_lightning.checkpoints.store import CheckpointStore, check_free_space
+from scd_lightning.analysis.formatting import disk_size
 from scd_lightning.lm_head import LMHead
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.loading import build_empty, resolve_dtype
@@ -10,7 +10,7 @@ from scd_lightning.models.tokenizers import vocabulary_size
 from scd_lightning.pipeline.job import Job
 from scd_lightning.progress import say
 from scd_lightning.schedules.policies import candidates
-from scd_lightning.store.tables import size
+from scd_lightning.store.checkpoints import CheckpointStore, check_free_space
 from scd_lightning.teachers.signals import SampleSet, SignalStore
 
 _REMEDY = (
@@ -43,7 +43,7 @@ def check_signal_space(
         wanted.append((probe, digests, len(digests)))
     needed = missing_bytes(signals, wanted, _teacher_head(job))
     if needed:
-        say(f"  the teacher's signals will take up to {size(needed)} of the store")
+        say(f"  the teacher's signals will take up to {disk_size(needed)} of the store")
     check_free_space(signals.root, needed, "the teacher's signals", _REMEDY)
 
 

@@ -4,13 +4,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.checkpoints.manifest import write_json
-from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.data.encoding import CHAT_DATE
-from scd_lightning.data.entities import NONE
-from scd_lightning.export import base_facts, export
+from scd_lightning.models.export import base_facts, export
+from scd_lightning.pipeline.evaluate import tuned_weights
 from scd_lightning.pipeline.job import Job
-from scd_lightning.pipeline.runner import Artifacts, tuned_weights
+from scd_lightning.pipeline.runner import Artifacts
+from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.store.manifest import write_json
+from scd_lightning.tasks.entity_lines import NONE
 
 # What stands for a sample's own texts in the card's code.
 _EXAMPLES = {

@@ -1,28 +1,30 @@
 """Stage 2: fine-tune the student alone under the students' budget. It is the baseline, and the anchor of AW."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from scd_lightning import distributed
-from scd_lightning.checkpoints.manifest import write_npy
-from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.models.fine_tuning import FineTuning
-from scd_lightning.pipeline.costs import Meter
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.predict import predict
-from scd_lightning.pipeline.training import TRAIN_LOSSES, WEIGHTS, train_student
+from scd_lightning.pipeline.student_training import TRAIN_LOSSES, WEIGHTS, train_student
+from scd_lightning.store.artifacts import Artifact, Outcome
+from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.store.manifest import write_npy
+from scd_lightning.training.costs import Meter
+from scd_lightning.training.fine_tuning import FineTuning
 
 
-def student_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def student_sft(job: Job, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
     """Trains the anchor and keeps its best weights and its per-sample losses Ls(x) on the training split.
 
     Args:
         job: The run.
         folder: Where they go.
+        made: No artifact is needed.
 
     Returns:
         The result of `train_student` and the costs.
@@ -30,7 +32,7 @@ def student_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
     meter = Meter()
     module, result, volume = train_student(job, folder, "student_sft", meter, FineTuning)
     keep_train_losses(job, module.lm, folder, meter)
-    return result, meter.read() | volume
+    return Outcome(result, meter.read() | volume)
 
 
 def keep_train_losses(job: Job, model: CausalLM, folder: Path, meter: Meter) -> None:

@@ -1,6 +1,7 @@
 """Stage 1: fine-tune the teacher and keep its trajectory."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,19 @@ import torch
 from lightning import seed_everything
 
 from scd_lightning import distributed
-from scd_lightning.callbacks.stage_log import StepLog
-from scd_lightning.callbacks.stage_progress import StageProgress
-from scd_lightning.callbacks.trajectory import Trajectory, kept_steps
-from scd_lightning.checkpoints.manifest import read_sealed, write_npy, write_sealed
-from scd_lightning.checkpoints.resume_state import RESUME
-from scd_lightning.checkpoints.store import CheckpointEntry, CheckpointStore, check_free_space, required_bytes
 from scd_lightning.errors import StoreError
-from scd_lightning.models.fine_tuning import FineTuning
-from scd_lightning.pipeline.costs import Meter, training_volume
 from scd_lightning.pipeline.job import Job
-from scd_lightning.pipeline.resume import Resumption
 from scd_lightning.progress import track
+from scd_lightning.store.artifacts import Artifact, Outcome
+from scd_lightning.store.checkpoints import CheckpointEntry, CheckpointStore, check_free_space, required_bytes
+from scd_lightning.store.manifest import read_sealed, write_npy, write_sealed
+from scd_lightning.store.saved_state import RESUME
+from scd_lightning.training.callbacks.phase_progress import StageProgress
+from scd_lightning.training.callbacks.stage_log import StepLog
+from scd_lightning.training.callbacks.trajectory import Trajectory, kept_steps
+from scd_lightning.training.costs import Meter, training_volume
+from scd_lightning.training.fine_tuning import FineTuning
+from scd_lightning.training.resume.resumption import Resumption
 
 TRAJECTORY = "trajectory"
 VALIDATION_LOSSES = "validation_losses.npy"
@@ -31,12 +33,13 @@ def best_checkpoint(entries: list[CheckpointEntry]) -> int:
     return max(entries, key=lambda e: (e.metrics["metric"], -e.metrics["loss"], e.index)).index
 
 
-def teacher_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def teacher_sft(job: Job, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
     """Fine-tunes the teacher, keeps N checkpoints and validates each.
 
     Args:
         job: The run.
         folder: Where the trajectory goes.
+        made: No artifact is needed.
 
     Returns:
         {"best", "trajectory": [{index, step, metrics}], "curve"} and the costs.
@@ -53,7 +56,7 @@ def teacher_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
     check_free_space(job.store.root, needed)
     module = FineTuning(model, spec, job.data, job.tokenizer, job.objective, stage_steps=total)
     keep = Trajectory(store, steps, keep_frozen=not spec.lora.r)
-    resumption = Resumption(job, folder, meter, total)
+    resumption = Resumption(job.resume, job.versions, folder, meter, total)
     own = [keep, StageProgress("teacher_sft", total), StepLog()]
     trainer = job.trainer(
         max_epochs=spec.epochs,
@@ -65,7 +68,7 @@ def teacher_sft(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]
     trainer.fit(module, datamodule=job.data, ckpt_path=resumption.path, weights_only=True)
     validate_trajectory(job, module, store, folder)
     volume = training_volume(job.data, spec.epochs) | resumption.costs
-    return trajectory_result(store, module.curve), meter.read() | volume
+    return Outcome(trajectory_result(store, module.curve), meter.read() | volume)
 
 
 def trajectory_result(store: CheckpointStore, curve: list[dict[str, Any]]) -> dict[str, Any]:

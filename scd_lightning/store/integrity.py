@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.checkpoints.manifest import TEMPORARY, check_digest, known_digest, read_sealed, write_sealed
-from scd_lightning.checkpoints.resume_state import RESUME
-from scd_lightning.checkpoints.store import FROZEN
 from scd_lightning.errors import StoreError
+from scd_lightning.store.checkpoints import FROZEN
 from scd_lightning.store.layout import FILES_MANIFEST, MANIFEST, PINNED
+from scd_lightning.store.manifest import TEMPORARY, check_digest, known_digest, read_sealed, write_sealed
+from scd_lightning.store.saved_state import RESUME
 
 # Files up to this size are read whenever their artifact is looked up; larger ones before they are used.
 SMALL = 1 << 25

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.checkpoints.manifest import read_json, sha256_json
 from scd_lightning.errors import StoreError
 from scd_lightning.store.layout import (
     ARTIFACT_NAME,
@@ -23,6 +22,7 @@ from scd_lightning.store.layout import (
     SIGNALS_NAME,
     TRAJECTORY,
 )
+from scd_lightning.store.manifest import read_json, sha256_json
 from scd_lightning.store.registry import RunRecord, read_records
 
 

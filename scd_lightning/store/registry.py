@@ -13,9 +13,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from scd_lightning.checkpoints.manifest import read_sealed, write_sealed
 from scd_lightning.errors import StoreError
 from scd_lightning.store.layout import RUNS, is_held, store_lock, unwritable
+from scd_lightning.store.manifest import read_sealed, write_sealed
 
 TIME = "%Y-%m-%d %H:%M:%S"
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from scd_lightning.checkpoints.resume_state import RESUME
 from scd_lightning.errors import StoreError
 from scd_lightning.store.inventory import Entry, Inventory, scan
 from scd_lightning.store.layout import REMOVED, is_held, lock_path, store_lock, try_lock, unwritable
 from scd_lightning.store.registry import TIME, RunRecord, check_records, forget
+from scd_lightning.store.saved_state import RESUME
 
 DAY = 86400.0
 

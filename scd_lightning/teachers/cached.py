@@ -8,8 +8,8 @@ from torch import Tensor
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
-from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.lm_head import LMHead, Unprojected
+from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signals import SampleSet, Signals, SignalStore
 from scd_lightning.teachers.source import TeacherCounts, TeacherSource

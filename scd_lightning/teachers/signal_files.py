@@ -13,8 +13,8 @@ from torch import Tensor
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
-from scd_lightning.checkpoints.manifest import fsync
 from scd_lightning.errors import StoreError
+from scd_lightning.store.manifest import fsync
 
 HIDDEN, LOSSES = "hidden.npy", "losses.npy"
 _PART = ".part"

@@ -19,7 +19,11 @@ from torch import Tensor
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
-from scd_lightning.checkpoints.manifest import (
+from scd_lightning.errors import StoreError
+from scd_lightning.lm_head import LMHead, Unprojected
+from scd_lightning.losses.logits import autocast_dtype
+from scd_lightning.progress import say, track
+from scd_lightning.store.manifest import (
     known_checksum,
     known_digest,
     read_sealed,
@@ -27,11 +31,7 @@ from scd_lightning.checkpoints.manifest import (
     write_atomically,
     write_sealed,
 )
-from scd_lightning.checkpoints.reading import stored_tensors
-from scd_lightning.errors import StoreError
-from scd_lightning.lm_head import LMHead, Unprojected
-from scd_lightning.losses.logits import autocast_dtype
-from scd_lightning.progress import say, track
+from scd_lightning.store.reading import stored_tensors
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signal_files import HIDDEN, LOSSES, Places, SignalFiles
 

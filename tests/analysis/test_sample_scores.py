@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from scd_lightning.analysis.sample_scores import exact_scores, mean_scores
-from scd_lightning.metrics.judgement import Judgement
-from scd_lightning.metrics.ner import Entity, EntityMetric
+from scd_lightning.data.judgement import Judgement
+from scd_lightning.tasks.entity_metric import Entity, EntityMetric
 
 GOLD: list[Any] = [
     [["DRUG", "aspirin", 0, 7], ["DRUG", "aspirin", 20, 27]],

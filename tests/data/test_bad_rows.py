@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from scd_lightning.data.bad_rows import BadRows
-from scd_lightning.data.classification import ClassificationDataModule
 from scd_lightning.data.converters import AskedEntities, PlacedStrings, RowConverter
-from scd_lightning.data.qa import QADataModule
 from scd_lightning.data.rows import Row
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
+from scd_lightning.tasks.classification import ClassificationDataModule
+from scd_lightning.tasks.qa import QADataModule
 
 
 def rows(split, count):

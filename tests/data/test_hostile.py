@@ -22,11 +22,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scd_lightning.data.batch_size import SampleCount
-from scd_lightning.data.classification import ClassificationDataModule
-from scd_lightning.data.ner import NERDataModule
-from scd_lightning.data.qa import QADataModule
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ScdError
+from scd_lightning.tasks.classification import ClassificationDataModule
+from scd_lightning.tasks.ner import NERDataModule
+from scd_lightning.tasks.qa import QADataModule
 
 pytestmark = pytest.mark.filterwarnings("ignore:The test split has labels")
 

@@ -9,8 +9,8 @@ import datasets
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from scd_lightning.data.ner import NERDataModule
 from scd_lightning.errors import DataError
+from scd_lightning.tasks.ner import NERDataModule
 
 COUNT = 40  # rows of a training file; the cut splits are then large enough to look at
 JMED_CHOICE = {"jmmlu_med": "ABCD", "crade": "ABCD", "rrtnm": "ABCDE", "smdis": "AB"}
@@ -246,7 +246,7 @@ def test_columns_and_converters_by_override(read, write_folder):
 
 
 def test_a_hub_set_by_override(make_job):
-    call = "{_target_: scd_lightning.data.hub.HubSet, path: owner/set, name: english, revision: v2}"
+    call = "{_target_: scd_lightning.data.hub_sets.HubSet, path: owner/set, name: english, revision: v2}"
     cases = {
         "task=ner task.data.hub=owner/set": "hub set owner/set",
         "task=banking77 task.data.hub=owner/set": "hub set owner/set",

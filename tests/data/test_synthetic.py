@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 import pytest
 
 from scd_lightning.data.synthetic import KINDS, QUESTIONS, generate
-from scd_lightning.data.synthetic_world import (
+from scd_lightning.data.synthetic.world import (
     AMBIGUOUS_TYPES,
     COMMON_TYPES,
     DOMAINS,

@@ -10,7 +10,7 @@ from subprocess import Popen
 
 import pytest
 
-from scd_lightning.command_line import INTERRUPTED
+from scd_lightning.cli.main import INTERRUPTED
 
 # Long enough to be met in the middle.
 LONGER = ("teacher.epochs=10", "budget.stage_epochs=12")

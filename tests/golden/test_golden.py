@@ -1,6 +1,7 @@
 """The commands of `commands.py` say and leave what was recorded of them, byte for byte."""
 
 import pytest
+
 from tests.golden.commands import CASES, observe_all, recorded
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scd_lightning.errors import ConfigError
-from scd_lightning.loggers.base import JobInfo
+from scd_lightning.loggers.job_loggers import JobInfo
 from scd_lightning.loggers.wandb import WandbLogger
 
 INFO = JobInfo("td-0", "tickets: big -> small", "td", {"seed": 0})

@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from scd_lightning.loggers.base import JobInfo
+from scd_lightning.loggers.job_loggers import JobInfo
 from scd_lightning.loggers.wandb import WandbLogger
 
 pytestmark = pytest.mark.usefixtures("no_key")

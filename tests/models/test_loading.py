@@ -14,7 +14,6 @@ from torch.optim import AdamW
 from transformers import AutoModel, AutoModelForCausalLM
 
 from scd_lightning.batch import Slot, TokenizedSample
-from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.data.collate import collate
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models.loading import (
@@ -27,6 +26,7 @@ from scd_lightning.models.loading import (
 )
 from scd_lightning.models.spec import LoRA, StudentSpec
 from scd_lightning.models.tokenizers import train_tokenizer
+from scd_lightning.store.checkpoints import CheckpointStore
 
 ARCHITECTURE = {
     "hidden_size": 32,

@@ -10,7 +10,6 @@ from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grad_norm_
 
 from scd_lightning.batch import Slot, TokenizedSample
-from scd_lightning.checkpoints.sharded import whole
 from scd_lightning.data.collate import collate
 from scd_lightning.losses.divergences import forward_kl
 from scd_lightning.losses.measures import chunked_cross_entropy
@@ -19,6 +18,7 @@ from scd_lightning.models import decoding
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.decoding import best_candidates, greedy_decode
 from scd_lightning.models.sharding import process_mesh, shard
+from scd_lightning.store.sharded import whole
 
 END, PAD = 0, 1
 FAMILIES = ["llama", "qwen3", "mistral", "gemma3", "gpt2", "gptj", "phi", "bloom"]

@@ -9,7 +9,7 @@ from torch.optim import AdamW
 from transformers import AutoModelForCausalLM, DynamicCache, Qwen3MoeConfig
 
 from scd_lightning.errors import ConfigError, ModelError
-from scd_lightning.export import export
+from scd_lightning.models.export import export
 from scd_lightning.models.loading import build_empty, build_model
 from scd_lightning.models.spec import LoRA, StudentSpec
 from scd_lightning.models.thinning import layer_indices, thin

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from scd_lightning.analysis import convergence
-from scd_lightning.pipeline.artifacts import Artifact, ArtifactKey
+from scd_lightning.analysis.run import convergence
 from scd_lightning.pipeline.report import found_results
+from scd_lightning.store.artifacts import Artifact, ArtifactKey
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from scd_lightning.batch import TokenizedSample
 from scd_lightning.pipeline.keys import anchor_key
-from scd_lightning.pipeline.training import TRAIN_LOSSES
+from scd_lightning.pipeline.student_training import TRAIN_LOSSES
 
 
 @torch.no_grad()

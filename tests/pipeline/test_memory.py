@@ -8,11 +8,11 @@ import torch
 from lightning import Callback
 from torch.optim import AdamW
 
-from scd_lightning import ranks
 from scd_lightning.errors import OutOfMemory
+from scd_lightning.launch import ranks
+from scd_lightning.launch.failures import record
 from scd_lightning.models.spec import LoRA, StudentSpec, TeacherSpec
 from scd_lightning.pipeline.memory import explained, remedies
-from scd_lightning.rank_failures import record
 
 
 class Greedy(Callback):

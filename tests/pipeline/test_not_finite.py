@@ -8,8 +8,8 @@ import torch
 from lightning import Callback
 
 from scd_lightning.errors import NotFinite
-from scd_lightning.models.fine_tuning import FineTuning
-from scd_lightning.models.finite import FiniteWatch
+from scd_lightning.training.fine_tuning import FineTuning
+from scd_lightning.training.finite import FiniteWatch
 
 # Of tied weights, a token's row in the head would spoil every sample.
 UNTIED = "student.architecture.tie_word_embeddings=false"
@@ -81,7 +81,7 @@ def test_a_late_look_finds_the_same(make_job, run_job, poison, monkeypatch):
 def test_no_checkpoint_of_lost_numbers_is_kept(make_job, run_job, monkeypatch):
     monkeypatch.setattr(FineTuning, "_unseen_steps", 10**9)
     saved = []
-    monkeypatch.setattr("scd_lightning.checkpoints.store.CheckpointStore.save", lambda *_, **__: saved.append(1))
+    monkeypatch.setattr("scd_lightning.store.checkpoints.CheckpointStore.save", lambda *_, **__: saved.append(1))
     job = make_job("stages=[teacher_sft]", "teacher.optimizer.lr=1e30")
     with pytest.raises(NotFinite, match=r"teacher_sft.*optimizer step 2\..*teacher\.optimizer\.lr"):
         run_job(job)

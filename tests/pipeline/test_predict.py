@@ -2,9 +2,9 @@
 
 import pytest
 
-from scd_lightning.checkpoints.resume_state import RESUME
-from scd_lightning.models.predictor import Prediction
 from scd_lightning.pipeline.predict import PredictionLog
+from scd_lightning.store.saved_state import RESUME
+from scd_lightning.training.predictor import Prediction
 
 ROWS = [
     Prediction(0, 0.1 + 0.2, "Fieber\n\u2028und \ud83d"),

@@ -5,6 +5,7 @@ import multiprocessing
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,8 +13,8 @@ import torch
 from scd_lightning import distributed
 from scd_lightning.errors import ConfigError
 from scd_lightning.pipeline import runner
-from scd_lightning.pipeline.artifacts import ArtifactKey
 from scd_lightning.pipeline.runner import Step, execute, plan
+from scd_lightning.store.artifacts import ArtifactKey, Outcome
 
 # The parent's torch has one thread, so that forking it is safe, and saves the imports.
 fork = multiprocessing.get_context("fork")
@@ -44,7 +45,7 @@ def test_a_stage_that_is_left_out_and_not_there(make_job, run_job, stages, missi
     job = make_job(f"stages={stages}")
     for stage in ("teacher_sft", "student_sft", "distill"):
         monkeypatch.setattr(
-            f"scd_lightning.pipeline.runner.{stage}", lambda *_, stage=stage: ({"trajectory": [], "best": 0}, {})
+            f"scd_lightning.pipeline.runner.{stage}", lambda *_, stage=stage: Outcome({"trajectory": [], "best": 0}, {})
         )
     monkeypatch.setattr("scd_lightning.pipeline.runner.summarize", lambda *_: "")
     with pytest.raises(ConfigError, match=f"The stage {missing} is left out and its result is not in the store") as e:
@@ -110,12 +111,12 @@ def test_a_run_trains_the_anchor_while_another_trains_the_teacher(make_job, run_
     (anchor,) = [step.key for step in plan(first) if step.name == "anchor"]
     begun, train = fork.Event(), runner.teacher_sft
 
-    def train_slowly(job, folder):
+    def train_slowly(job, folder, made):
         begun.set()
         # What the other run evaluates last, before it waits for this.
         until(lambda: len(list(job.store.root.glob("evaluation-*/artifact.json"))) == 1)
         time.sleep(0.5)
-        return train(job, folder)
+        return train(job, folder, made)
 
     monkeypatch.setattr(runner, "teacher_sft", train_slowly)
     made = {job.run_dir.name: fork.SimpleQueue() for job in (first, second)}
@@ -151,11 +152,11 @@ def test_processes_of_one_job_go_on_together_while_another_run_makes_what_is_nex
     job = make_job()
     keys = [ArtifactKey("anchor", {"number": number}) for number in range(3)]
 
-    def build(folder: Path, made: runner.Artifacts) -> tuple[dict, dict]:
+    def build(job: Any, folder: Path, made: runner.Artifacts) -> Outcome:
         if distributed.rank() == 0:
             (folder / "weights").write_text("whole")
         distributed.barrier()
-        return {"needed": sorted(made)}, {"seconds": 0.0}
+        return Outcome({"needed": sorted(made)}, {"seconds": 0.0})
 
     steps = [
         Step("teacher", "teacher_sft", keys[0], build),

@@ -6,13 +6,13 @@ from functools import partial
 import pytest
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 
-from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.errors import ConfigError
 from scd_lightning.pipeline.evaluate import PREDICTIONS
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.runner import execute, plan
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY
-from scd_lightning.pipeline.trainer import TrainerFactory
+from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.training.trainer import TrainerFactory
 
 CHECKPOINTED = ("teacher.gradient_checkpointing=true", "student.gradient_checkpointing=true")
 RUNS = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scd_lightning.analysis.model_card import write_model_card
+from scd_lightning.analysis.run.model_card import write_model_card
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import execute, plan
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scd_lightning.checkpoints.manifest import sha256_json, write_json, write_sealed
-from scd_lightning.pipeline.artifacts import ArtifactKey, ArtifactStore
+from scd_lightning.store.artifacts import ArtifactKey, ArtifactStore, Outcome
+from scd_lightning.store.manifest import sha256_json, write_json, write_sealed
 from scd_lightning.store.registry import Registration
 
 
@@ -16,12 +16,13 @@ class Maker:
         self.root, self.runs = root, runs
 
     def artifact(self, kind: str, seed: int = 0) -> str:
-        def build(folder: Path) -> tuple[dict, dict]:
+        def build(folder: Path) -> Outcome:
             (folder / "weights").write_bytes(b"x" * 1000)
             if kind == "teacher":
                 entries = [{"file": str(index), "sha256": f"{seed}-{index}"} for index in range(2)]
                 write_sealed(folder / "trajectory" / "manifest.json", {"frozen": None, "entries": entries})
-            return {"best": 1, "trajectory": [1, 2]} if kind == "teacher" else {"value": seed}, {"seconds": 1.0}
+            result: dict = {"best": 1, "trajectory": [1, 2]} if kind == "teacher" else {"value": seed}
+            return Outcome(result, {"seconds": 1.0})
 
         return ArtifactStore(self.root, "run").make(ArtifactKey(kind, {"seed": seed}), build).folder.name
 

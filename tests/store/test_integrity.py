@@ -5,10 +5,10 @@ import json
 import pytest
 from torch import nn
 
-from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.errors import StoreError
-from scd_lightning.pipeline.artifacts import ArtifactKey, ArtifactStore
 from scd_lightning.store import integrity
+from scd_lightning.store.artifacts import ArtifactKey, ArtifactStore
+from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.integrity import read_manifest, write_manifest
 
 CONTENT = {"kind": "anchor", "key": {"seed": 0}, "result": {"value": 0.5}, "costs": {}}

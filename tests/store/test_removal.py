@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.errors import StoreError
-from scd_lightning.pipeline.artifacts import ArtifactKey, ArtifactStore
 from scd_lightning.store import removal
+from scd_lightning.store.artifacts import ArtifactKey, ArtifactStore, Outcome
+from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.inventory import checkpoint_digests, open_store, scan
 from scd_lightning.store.layout import PINNED, lock_path, try_lock
 from scd_lightning.store.registry import Registration, read_records
@@ -222,7 +222,7 @@ def test_a_run_that_is_started_again_in_its_folder_has_one_record(maker):
 def test_making_is_using(maker):
     store = ArtifactStore(maker.root, "run")
     with Registration(maker.root, maker.runs, "python run.py") as store.registration:
-        made = store.make(ArtifactKey("anchor", {}), lambda folder: ({}, {}))
+        made = store.make(ArtifactKey("anchor", {}), lambda folder: Outcome({}, {}))
         with pytest.raises(StoreError, match="is using it"):
             remove(maker.root, [made.folder.name])
 

@@ -13,9 +13,9 @@ from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from scd_lightning.batch import Batch, Slot, TokenizedSample
-from scd_lightning.checkpoints.store import CheckpointStore
 from scd_lightning.data.collate import collate
 from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signals import SampleSet
 

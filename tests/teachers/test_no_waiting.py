@@ -9,9 +9,9 @@ import torch
 from scd_lightning.losses.divergences import forward_kl, reverse_kl, skew_kl
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.weighting import AdaptiveWeight, ConstantWeight
-from scd_lightning.models.distillation import Distillation
 from scd_lightning.teachers.cached import CachedSource
 from scd_lightning.teachers.signals import SignalStore
+from scd_lightning.training.distillation import Distillation
 
 ASKING = (
     "item",

@@ -120,5 +120,5 @@ def test_one_changed_bit_is_noticed_and_said(helpers, source, file, capsys):
 
 def test_signals_are_read_for_their_checksum_once(source, monkeypatch):
     source().load(0)
-    monkeypatch.setattr("scd_lightning.checkpoints.manifest.zlib.crc32", None)
+    monkeypatch.setattr("scd_lightning.store.manifest.zlib.crc32", None)
     source().load(0)

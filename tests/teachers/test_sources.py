@@ -12,11 +12,11 @@ from torch.nn.functional import cross_entropy
 from scd_lightning.batch import Batch
 from scd_lightning.errors import StoreError
 from scd_lightning.losses.weighting import AdaptiveWeight
-from scd_lightning.models.distillation import Distillation
 from scd_lightning.teachers import signal_files
 from scd_lightning.teachers.cached import CachedSource
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signals import SignalStore
+from scd_lightning.training.distillation import Distillation
 
 CPU = torch.device("cpu")
 

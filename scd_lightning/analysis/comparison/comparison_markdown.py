@@ -1,0 +1,54 @@
+"""A table of a comparison in Markdown, for documentation."""
+
+from scd_lightning.analysis.comparison.compare import Setting
+from scd_lightning.analysis.comparison.comparison_rows import Margin, Row
+from scd_lightning.analysis.comparison.comparison_verdict import introduction, verdict
+from scd_lightning.analysis.comparison.comparison_words import shared_line
+from scd_lightning.analysis.formatting import number, signed
+from scd_lightning.analysis.standing import bounds
+
+
+def markdown_table(setting: Setting) -> str:
+    """Gives a table of methods, what they share, and the verdict, as Markdown without a heading.
+
+    Args:
+        setting: A table of a comparison. Every seed has a column; where one ran twice, its cell has both values.
+
+    Returns:
+        Text that ends with a line break.
+    """
+    seeds = sorted({seed for row in setting.rows for seed in row.seeds})
+    title = f"{setting.primary_metric}, {setting.split}"
+    head = ["method", title, *(f"{setting.unit} {seed}" for seed in seeds), "against fine-tuning", "against teacher"]
+    lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
+    lines += [_line(_cells(setting, row, seeds)) for row in setting.rows]
+    shared = [shared_line(setting), ""] if setting.shared else []
+    sentences = [f"- {_escape(sentence.text)}" for sentence in verdict(setting)]
+    return "\n".join([*lines, "", *shared, introduction(setting), "", *sentences, ""])
+
+
+def _cells(setting: Setting, row: Row, seeds: list[int]) -> list[str]:
+    name = f"metrics.student.{setting.primary_metric}"
+    by_seed = [[number(run.values.get(name)) for run in row.runs if run.seed == seed] for seed in seeds]
+    return [
+        row.short_name,
+        str(row.values[name]) if name in row.values else number(None),
+        *(", ".join(values) for values in by_seed),
+        _difference(row.gain),
+        _difference(row.lead),
+    ]
+
+
+def _difference(margin: Margin | None) -> str:
+    if margin is None or margin.interval is None:
+        return signed(margin and margin.value.mean)
+    return f"{signed(margin.value.mean)} ({bounds(margin.interval)})"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(map(_escape, cells))} |"
+
+
+def _escape(text: str) -> str:
+    # A setting's value may hold what Markdown would read as the end of a cell or as emphasis.
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("_", "\\_").replace("*", "\\*").split())

@@ -1,0 +1,86 @@
+"""What a sweep over several seeds has found so far: a table as soon as all methods of a seed are through."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+# Where the jobs of a sweep note that they have ended, in its folder, until it is over.
+_NOTES = ".draws"
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The jobs of a sweep by their seeds, and which of them have ended; for all processes of one machine.
+
+    Attributes:
+        jobs: Seed -> numbers of its jobs.
+        folder: The sweep's folder.
+    """
+
+    jobs: Mapping[str, Sequence[int]]
+    folder: Path
+
+    @classmethod
+    def of(cls, jobs: Sequence[Sequence[str]], folder: Path) -> "Draws | None":
+        """Groups a sweep's jobs by their seed.
+
+        Args:
+            jobs: The overrides of each.
+            folder: The sweep's folder.
+
+        Returns:
+            None where there is one seed, or one job a seed: then no table says more than the jobs do themselves.
+        """
+        found: dict[str, list[int]] = {}
+        for number, overrides in enumerate(jobs):
+            for each in overrides:
+                if each.startswith("seed="):
+                    found.setdefault(each.partition("=")[2], []).append(number)
+        several = len(found) > 1 and all(len(numbers) > 1 for numbers in found.values())
+        return cls(found, folder.absolute()) if several else None
+
+    def forget(self) -> None:
+        """Takes away what is noted: an earlier sweep may have had the same folder."""
+        shutil.rmtree(self.folder / _NOTES, ignore_errors=True)
+
+    def end(self, job: int, run_dir: Path) -> None:
+        """Notes that a job has ended, well or not; shows what was found so far if it is the last one of its seed.
+
+        After the last seed of all nothing is shown: the end of the sweep does that.
+
+        Args:
+            job: Its number.
+            run_dir: Its folder.
+        """
+        notes = self.folder / _NOTES
+        notes.mkdir(parents=True, exist_ok=True)
+        # The one that ends last sees all the others' notes, whichever that is.
+        with FileLock(notes / "lock"):
+            (notes / str(job)).write_text(str(run_dir), encoding="utf-8")
+            ended = {int(path.name): Path(path.read_text("utf-8")) for path in notes.iterdir() if path.name.isdigit()}
+            whole = {seed: numbers for seed, numbers in self.jobs.items() if ended.keys() >= set(numbers)}
+            if len(whole) < len(self.jobs) and any(job in numbers for numbers in whole.values()):
+                runs = sorted(number for numbers in whole.values() for number in numbers)
+                self._show(list(whole), [ended[number] for number in runs])
+
+    def _show(self, seeds: Sequence[str], runs: Sequence[Path]) -> None:
+        # Not before: the sweep's own process, which starts those of its jobs, would import torch and matplotlib first.
+        from rich.console import Group
+        from rich.rule import Rule
+        from rich.text import Text
+
+        from scd_lightning.analysis.comparison.compare import compare
+        from scd_lightning.analysis.comparison.comparison_page import write_comparison
+        from scd_lightning.analysis.comparison.comparison_table import comparison_table, verdict_lines
+        from scd_lightning.progress import show
+
+        comparison = compare(runs)
+        page = write_comparison(comparison, self.folder)
+        named = f"seed{'' if len(seeds) == 1 else 's'} {', '.join(seeds)}"
+        title = f"after {len(seeds)} of {len(self.jobs)} draws ({named}); more are running"
+        where = Text(f"comparison so far: {page}", no_wrap=True, overflow="ignore")
+        # At once, so that no line of another job gets in between.
+        show(Group(Rule(title), comparison_table(comparison), where, verdict_lines(comparison), Rule()))

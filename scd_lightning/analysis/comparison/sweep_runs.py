@@ -1,0 +1,233 @@
+"""The runs of a sweep, read back for comparing: what they found, with what settings, and which did not finish."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from scd_lightning.analysis.bootstrap import DRAWS, Floats, Scores, drawn_sums
+from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_failures, is_finished
+from scd_lightning.analysis.records import RunRecord, decompositions, read_run
+from scd_lightning.analysis.sample_scores import SAMPLE_SCORE, TOLERANCE, mean_scores
+from scd_lightning.analysis.statistics import Statistic, statistic
+from scd_lightning.errors import StoreError
+
+LEAD, VALIDATION, SECONDS = "lead", "validation", "seconds"
+# Settings that change no numbers, or that results.json tells by content: data and models by their digests.
+_ASIDE = (
+    "paths",
+    "logger",
+    "callbacks",
+    "stages",
+    "seed",
+    "debug",
+    "experiment",
+    "hparams_search",
+    "allowed_targets",
+    "task.data.path",
+    "budget.warn",
+)
+_ASIDE_TRAINER = ("accelerator", "devices", "num_nodes", "strategy", "micro_batches", "log_every_n_steps", "profiler")
+_ASIDE_MODEL = ("name", "path", "revision", "trust_remote_code", "allow_pickle", "gradient_checkpointing")
+_ASIDE_METHOD = ("name", "teacher")
+
+try:  # The C loader is ten times as fast, where PyYAML has it.
+    from yaml import CSafeLoader as _Loader
+except ImportError:
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, eq=False)
+class MetricScores:
+    """A metric of one model as `paired_interval` takes it."""
+
+    statistic: Statistic
+
+    @property
+    def value(self) -> float:
+        """The metric on all samples."""
+        return self.statistic.whole
+
+    @property
+    def samples(self) -> int:
+        """S."""
+        return len(self.statistic.columns)
+
+    @cached_property
+    def resampled(self) -> Floats:
+        """The metric [R] under R draws of the samples."""
+        return np.concatenate([self.statistic.value(sums) for sums in drawn_sums(self.statistic.columns, DRAWS)])
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """A finished run.
+
+    Attributes:
+        folder: Its folder.
+        record: Its saved files.
+        settings: Its configuration as dotted key -> value, without what changes no numbers.
+        values: By name, what is compared: paths within results.json, `LEAD`, `VALIDATION` and `SECONDS`.
+        scores: teacher, anchor, student -> per-sample scores; empty where no predictions were kept.
+        score_name: What the scores average to.
+    """
+
+    folder: Path
+    record: RunRecord
+    settings: Mapping[str, Any]
+    values: Mapping[str, float]
+    scores: Mapping[str, Scores]
+    score_name: str
+
+    @property
+    def method(self) -> str:
+        """Name of its method."""
+        return self.record.results["method"]
+
+    @property
+    def seed(self) -> int:
+        """Its seed."""
+        return self.record.results["seed"]
+
+    @property
+    def data(self) -> str:
+        """Digest of its data: runs with equal ones have the same test samples."""
+        return self.record.results["data"]["digest"]
+
+    @property
+    def generator_seed(self) -> int | None:
+        """What its data were drawn with, or None where they are not generated."""
+        return (self.record.results["data"].get("generator") or {}).get("seed")
+
+    def on_sample_scores(self) -> "SweepRun":
+        """The run with each sample's own score, which every run has, in place of what makes up the primary metric."""
+        scores = {model: mean_scores(rows) for model, rows in self.record.predictions.items()}
+        return replace(self, scores=scores, score_name=SAMPLE_SCORE)
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Lists a sweep's run folders, in the order of its jobs: job 10 comes after job 2."""
+    return sorted((path for path in folder.iterdir() if _is_job(path)), key=lambda path: (len(path.name), path.name))
+
+
+def _is_job(path: Path) -> bool:
+    # A job that was cut off early has left Hydra's files alone.
+    return path.is_dir() and any(
+        (path / name).exists() for name in ("results.json", "failure.json", "run.json", ".hydra")
+    )
+
+
+def read_sweep(folders: Sequence[Path]) -> tuple[list[SweepRun], list[Failure]]:
+    """Reads runs, and keeps apart those that did not finish or whose files are damaged."""
+    runs: list[SweepRun] = []
+    errors: dict[Path, StoreError | None] = {}
+    for folder in folders:
+        try:
+            if is_finished(folder):
+                runs.append(read_sweep_run(folder))
+            else:
+                errors[folder] = None
+        except StoreError as error:
+            errors[folder] = error
+    return runs, describe_failures(errors, folders)
+
+
+def read_sweep_run(folder: Path) -> SweepRun:
+    """Reads one finished run.
+
+    Raises:
+        StoreError: A file is damaged.
+    """
+    record = read_run(folder)
+    found = _primary_scores(record)
+    name = next((name for name, _ in found.values()), SAMPLE_SCORE)
+    run = SweepRun(folder, record, _settings(folder), _values(record), {m: s for m, (_, s) in found.items()}, name)
+    exact = all(each == name for each, _ in found.values())
+    return run if exact else run.on_sample_scores()
+
+
+def _primary_scores(record: RunRecord) -> dict[str, tuple[str, Scores]]:
+    """Each model's scores in the primary metric where the saved rows give the recorded value, else its samples' own."""
+    metric, settings = record.results["primary_metric"], record.results["data"].get("settings", {})
+    found: dict[str, tuple[str, Scores]] = {}
+    for model, rows in record.predictions.items():
+        exact = statistic(metric, rows, record.samples, settings)
+        recorded = record.results["metrics"].get(model, {}).get(metric)
+        if exact is not None and recorded is not None and abs(exact.whole - recorded) < TOLERANCE:
+            found[model] = metric, MetricScores(exact)
+        else:
+            found[model] = SAMPLE_SCORE, mean_scores(rows)
+    return found
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Reads a run's config.yaml; empty where there is none.
+
+    Raises:
+        StoreError: It is not YAML.
+    """
+    path = folder / "config.yaml"
+    if not path.exists():
+        return {}
+    try:
+        config = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except yaml.YAMLError as error:
+        raise StoreError("A saved configuration can't be read", where=path, got=str(error).splitlines()[0]) from error
+    return config if isinstance(config, dict) else {}
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    return {key: value for key, value in flatten(read_config(folder)) if not _aside(key)}
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields nested settings as dotted key and value.
+
+    >>> dict(flatten({"student": {"lr": 0.1, "betas": [0.9]}, "seed": 0}))
+    {'student.lr': 0.1, 'student.betas': [0.9], 'seed': 0}
+    """
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _aside(key: str) -> bool:
+    group, _, name = key.partition(".")
+    if group in ("teacher", "student"):
+        return name in _ASIDE_MODEL
+    if group == "trainer":
+        return name.partition(".")[0] in _ASIDE_TRAINER
+    if group == "method":
+        return name in _ASIDE_METHOD
+    return any(key == each or key.startswith(f"{each}.") for each in _ASIDE)
+
+
+def _values(record: RunRecord) -> dict[str, float]:
+    results = record.results
+    values = {
+        f"metrics.{model}.{name}": value
+        for model, metrics in results["metrics"].items()
+        for name, value in metrics.items()
+    }
+    for model, risk, decomposition in decompositions(results):
+        values |= {f"subdomains.{model}_vs_teacher.{risk}.{name}": value for name, value in decomposition.items()}
+    metric = results["primary_metric"]
+    student, teacher = (values.get(f"metrics.{model}.{metric}") for model in ("student", "teacher"))
+    if student is not None and teacher is not None:
+        values[LEAD] = student - teacher
+    values[VALIDATION] = _validation(record)
+    if record.costs:
+        values[SECONDS] = sum(cost.get("seconds", 0) for cost in record.costs.values())
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _validation(record: RunRecord) -> float | None:
+    """The validation metric of the student that is reported; without distillation it is the anchor."""
+    points = record.curves.get("student") or (record.curves.get("anchor", []) if not record.schedule else [])
+    return max((p["validation_metric"] for p in points if p.get("validation_metric") is not None), default=None)

@@ -1,0 +1,198 @@
+"""student/README.md: the model card, from the files in a run's folder alone."""
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scd_lightning.analysis.comparison.sweep_runs import read_config
+from scd_lightning.analysis.pages import environment
+from scd_lightning.analysis.records import (
+    MODEL_NAMES,
+    PLAIN,
+    RunRecord,
+    evaluated_split,
+    metric_names,
+    read_json,
+    read_run,
+)
+from scd_lightning.analysis.run.intervals import RunIntervals, run_intervals
+from scd_lightning.analysis.standing import bounds
+from scd_lightning.store.manifest import write_text
+
+PROMPT, BASE = "prompt_template.json", "base_model.json"
+PAPER = "https://arxiv.org/abs/2601.10114"
+_HUB_TASKS = {"ner": "token-classification", "classification": "text-classification", "qa": "question-answering"}
+_LANGUAGES = {"en": "English", "ja": "Japanese"}
+_POLICIES = {
+    "SingleBest": "the best checkpoint teaches throughout (traditional distillation)",
+    "FixedOrder": "the checkpoints teach in order, spread evenly over the stages",
+    "ScheduledCheckpoint": (
+        "at each stage's start the checkpoint is chosen that is near both the best teacher and the student as it is "
+        "by then: the least KL(best || checkpoint) + KL(student || checkpoint)"
+    ),
+}
+
+
+def write_model_card(run_dir: Path, found: RunIntervals | None = None) -> Path | None:
+    """Writes the card beside the exported student; it names no path, user or machine.
+
+    Args:
+        run_dir: Folder of a finished run.
+        found: Its intervals, where they are known already.
+
+    Returns:
+        The card's path; None where the run exported no student.
+
+    Raises:
+        StoreError: results.json is missing, or a file is damaged.
+    """
+    folder = run_dir / "student"
+    if not folder.is_dir():
+        return None
+    record, config = read_run(run_dir), read_config(run_dir)
+    prompt, base = read_json(folder / PROMPT, None), read_json(folder / BASE, {})
+    facts = {
+        "results": record.results,
+        "split": evaluated_split(record.results),
+        "prompt": prompt,
+        "base": base,
+        "front": _front(record, base),
+        "title": _title(record),
+        "method": _method(record, config),
+        "language": _LANGUAGES.get(record.results["data"].get("language", ""), "unknown"),
+        "models": _models(record),
+        "metrics": metric_names(record.results),
+        "differences": _differences(record, found or run_intervals(record)),
+        "error": record.results.get("subdomains", {}).get("student_vs_teacher", {}).get("error"),
+        "generation": read_json(folder / "generation_config.json", {}),
+        "training": _training(config),
+        "costs": record.costs,
+        "paper": PAPER,
+    }
+    path = folder / "README.md"
+    write_text(path, _render(facts))
+    return path
+
+
+def _render(facts: dict[str, Any]) -> str:
+    # Markdown, not HTML: nothing to escape, and quotes in the code must stay as they are.
+    card = environment(escape=False)
+    card.keep_trailing_newline = True
+    card.filters["python"] = repr
+    card.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", "\\|")
+    return card.get_template("model_card.md.j2").render(**facts)
+
+
+def _title(record: RunRecord) -> str:
+    results = record.results
+    return f"{results['models']['student']['name']} for {results['data'].get('name') or results['task']}"
+
+
+def _front(record: RunRecord, base: dict[str, Any]) -> str:
+    """The hub's YAML head; what is not known is left out, except the licence, which is then "unknown"."""
+    results = record.results
+    language = results["data"].get("language")
+    data_set = _hub_data(record)
+    head: dict[str, Any] = {
+        "license": base.get("license") or "unknown",
+        "base_model": base.get("hub_id"),
+        "language": [language] if language in _LANGUAGES else None,
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["knowledge-distillation", "scd-lightning", results["task"], results["method"]],
+        "datasets": [data_set] if data_set else None,
+        "metrics": [results["primary_metric"]],
+        "model-index": [{"name": _title(record), "results": [_index(record, data_set)]}],
+    }
+    known = {name: value for name, value in head.items() if value is not None}
+    return yaml.safe_dump(known, sort_keys=False, allow_unicode=True).strip()
+
+
+def _index(record: RunRecord, data_set: str | None) -> dict[str, Any]:
+    results = record.results
+    name = results["data"].get("name") or results["task"]
+    values = results["metrics"].get("student", {})
+    return {
+        "task": {"type": _HUB_TASKS.get(results["task"], results["task"])},
+        "dataset": {"name": name, "type": data_set or name, "split": evaluated_split(results)},
+        "metrics": [{"type": metric, "value": round(value, 4)} for metric, value in values.items()],
+    }
+
+
+def _hub_data(record: RunRecord) -> str | None:
+    """The hub's id of the data, as its description says it; files at an address or on this machine have none."""
+    found = re.match(r"hub set (\S+)", record.results["data"].get("source") or "")
+    return found and found[1]
+
+
+def _method(record: RunRecord, config: dict[str, Any]) -> dict[str, Any]:
+    policy = record.schedule.get("policy", "")
+    weighting = (config.get("method", {}).get("weighting") or {}).get("_target_", "")
+    return {
+        "name": record.results["method"],
+        "distilled": bool(record.results.get("schedule")),
+        "policy": _POLICIES.get(policy, f"the policy {policy} chooses the checkpoint of each stage"),
+        "from_anchor": config.get("student", {}).get("init") == "anchor",
+        "adaptive": weighting.endswith("AdaptiveWeight"),
+        "weight": (config.get("method", {}).get("weighting") or {}).get("weight"),
+        "checkpoints": record.schedule.get("num_checkpoints"),
+        "chosen": [stage["checkpoint"] for stage in record.results.get("schedule") or []],
+    }
+
+
+def _models(record: RunRecord) -> list[tuple[str, dict[str, float]]]:
+    metrics = record.results["metrics"]
+    return [(title, metrics[name]) for name, title in MODEL_NAMES.items() if name in metrics]
+
+
+def _differences(record: RunRecord, found: RunIntervals) -> list[dict[str, Any]]:
+    """The student minus anchor and teacher, with intervals over samples: those of the run's report."""
+    others = ("anchor", "teacher") if record.results["method"] != PLAIN else ("teacher",)
+    leads = [(other, found.differences.get(("student", other), {}).get(found.primary)) for other in others]
+    return [
+        {"other": other, "of": found.primary, "value": lead.value, "bounds": bounds(lead), "sure": lead.side != 0}
+        for other, lead in leads
+        if lead is not None
+    ]
+
+
+def _training(config: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Settings of the student's training, as (name, value)."""
+    if not config:
+        return []
+    student, budget, objective = (config.get(name, {}) for name in ("student", "budget", "objective"))
+    lora = student.get("lora") or {}
+    listed = [
+        ("stages x epochs", f"{budget.get('stages')} x {budget.get('stage_epochs')}"),
+        _batch(budget),
+        ("optimizer", str((student.get("optimizer") or {}).get("_target_", "")).rpartition(".")[2]),
+        ("learning rate", _learning_rate(config)),
+        ("warm-up of a stage", student.get("warmup")),
+        ("divergence", str((objective.get("divergence") or {}).get("_target_", "")).rpartition(".")[2]),
+        ("temperature", objective.get("temperature")),
+        ("adapters", f"LoRA, rank {lora['r']}, merged" if lora.get("r") else "none"),
+        ("precision", config.get("trainer", {}).get("precision")),
+    ]
+    return [(name, value) for name, value in listed if value not in (None, "")]
+
+
+def _learning_rate(config: dict[str, Any]) -> float | None:
+    """The one that the student was trained with: its own, times the factors of budget and method."""
+    rate = config.get("student", {}).get("optimizer", {}).get("lr")
+    if rate is None:
+        return None
+    # Plain fine-tuning is the anchor's training, which a method's factor is not for.
+    method = config.get("method", {})
+    factors = [config.get("budget", {}), *([method] if method.get("policy") else [])]
+    # A product of decimal fractions is not 0.00012 but 0.00011999999999999999.
+    return float(f"{rate * math.prod(each.get('lr_scale', 1) for each in factors):.12g}")
+
+
+def _batch(budget: dict[str, Any]) -> tuple[str, Any]:
+    tokens = budget.get("batch_tokens")
+    if tokens is None:
+        return "samples of an optimizer step", budget.get("global_batch")
+    return "tokens of an optimizer step, padding included", tokens

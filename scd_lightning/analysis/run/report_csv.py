@@ -1,0 +1,62 @@
+"""The tables of a run's report as CSV files that are in the page."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from scd_lightning.analysis.comparison.comparison_csv import data_link, to_csv
+from scd_lightning.analysis.records import RunRecord
+from scd_lightning.analysis.run.intervals import RunIntervals
+from scd_lightning.analysis.run.report_figures import stages
+
+
+def downloads(record: RunRecord, found: RunIntervals) -> list[tuple[str, str]]:
+    """Gives (file name, link that holds the file); numbers are not rounded, and empty tables are left out."""
+    tables = {
+        "metrics.csv": [*_metrics(record, found)],
+        "trajectory.csv": [*_trajectory(record)],
+        "schedule.csv": [*_schedule(record)],
+        "curves.csv": [{"model": name} | point for name, curve in record.curves.items() for point in curve],
+        "costs.csv": [*_costs(record)],
+    }
+    return [(name, data_link(to_csv(rows))) for name, rows in tables.items() if rows]
+
+
+def _metrics(record: RunRecord, found: RunIntervals) -> Iterator[dict[str, Any]]:
+    for model, values in record.results["metrics"].items():
+        for metric, value in values.items():
+            interval = found.models.get(model, {}).get(metric)
+            ends = {"low": interval.low, "high": interval.high} if interval else {}
+            yield {"of": model, "metric": metric, "value": value, **ends}
+    for (ours, theirs), metrics in found.differences.items():
+        for metric, lead in metrics.items():
+            yield {
+                "of": f"{ours} minus {theirs}",
+                "metric": metric,
+                "value": lead.value,
+                "low": lead.low,
+                "high": lead.high,
+            }
+
+
+def _trajectory(record: RunRecord) -> Iterator[dict[str, Any]]:
+    for entry in record.trajectory:
+        yield {"checkpoint": entry["index"], "step": entry["step"], **entry["metrics"]}
+
+
+def _schedule(record: RunRecord) -> Iterator[dict[str, Any]]:
+    for stage in stages(record):
+        first, last = stage["epochs"]
+        yield {
+            "stage": stage["stage"],
+            "first_epoch": first,
+            "last_epoch": last,
+            "checkpoint": stage["checkpoint"],
+            "mean_weight": stage["mean_weight"],
+            **{f"score_{index}": value for index, value in enumerate(stage["score"] or ())},
+            **{f"weights_{index}": value for index, value in enumerate(stage["weights"] or ())},
+        }
+
+
+def _costs(record: RunRecord) -> Iterator[dict[str, Any]]:
+    for stage, cost in record.costs.items():
+        yield {"stage": stage} | {name: value for name, value in cost.items() if not isinstance(value, dict)}

@@ -1,0 +1,185 @@
+"""report.html: what a run found, from the files in its folder alone."""
+
+from pathlib import Path
+from typing import Any
+
+from scd_lightning.analysis.formatting import number
+from scd_lightning.analysis.pages import render, script_json
+from scd_lightning.analysis.records import (
+    MODEL_NAMES,
+    PLAIN,
+    RunRecord,
+    decompositions,
+    evaluated_split,
+    metric_names,
+    read_partial_run,
+    read_run,
+)
+from scd_lightning.analysis.run.intervals import RunIntervals, run_intervals
+from scd_lightning.analysis.run.label_scores import label_scores, matches_strings
+from scd_lightning.analysis.run.partial_run import partial_sentence, progress, reason, was_stopped
+from scd_lightning.analysis.run.report_csv import downloads
+from scd_lightning.analysis.run.report_figures import (
+    curve_drawings,
+    schedule_drawings,
+    stages,
+    subdomain_drawings,
+    trajectory_drawing,
+    weights_drawings,
+)
+from scd_lightning.analysis.run.report_samples import sample_table
+from scd_lightning.analysis.run.report_words import caveats, plain, verdict_sentence
+from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
+from scd_lightning.analysis.standing import bounds
+from scd_lightning.config.redaction import hide_in_addresses
+from scd_lightning.store.manifest import write_atomically
+
+
+def write_report(run_dir: Path, found: RunIntervals | None = None) -> Path:
+    """Writes report.html, a page that needs no other file and no network.
+
+    Args:
+        run_dir: Folder of a finished run. Only results.json must be there; what another file would show is left out
+            where a method makes no such file.
+        found: Its intervals, where they are known already.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        StoreError: results.json is missing, or a file is damaged.
+    """
+    record = read_run(run_dir)
+    return _write(run_dir, record, found or run_intervals(record))
+
+
+def write_partial_report(run_dir: Path) -> Path:
+    """Writes report.html for a run that ended early, which it says at its top.
+
+    Args:
+        run_dir: Its folder, with a partial.json.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        StoreError: partial.json is missing, or a file is damaged.
+    """
+    return _write(run_dir, read_partial_run(run_dir), RunIntervals())
+
+
+def _write(run_dir: Path, record: RunRecord, found: RunIntervals) -> Path:
+    partial = "ended" in record.results
+    samples = sample_table(record)
+    page = render(
+        "report.html.j2",
+        results=record.results,
+        name=record.results["data"].get("name") or record.results["task"],
+        split=evaluated_split(record.results),
+        verdict=partial_sentence(record.results) if partial else verdict_sentence(record, found),
+        reason=reason(record.results["ended"]) if partial else None,
+        mend=partial and not was_stopped(record.results["ended"]),
+        progress=progress(record.results) if partial else [],
+        caveats=caveats(record, found),
+        metrics=_metrics(record, found),
+        models=_models(record),
+        differences=_differences(record, found),
+        decompositions=_decompositions(record),
+        labels=label_scores(record),
+        label_models=list(record.predictions),
+        strings=matches_strings(record),
+        stages=stages(record),
+        best=record.schedule.get("best_checkpoint"),
+        trajectory=record.trajectory,
+        trajectory_drawing=trajectory_drawing(record),
+        schedule_drawings=schedule_drawings(record),
+        weights_drawings=weights_drawings(record),
+        curve_drawings=curve_drawings(record),
+        curves=record.curves,
+        subdomain_drawings=subdomain_drawings(record),
+        samples=samples,
+        sample_data=None if samples is None else script_json(samples),
+        costs=record.costs,
+        facts=_facts(record),
+        command=hide_in_addresses(record.run.get("command") or ""),
+        downloads=downloads(record, found),
+    )
+    path = run_dir / "report.html"
+    # In one go: who looks at it, or interrupts this, has the old page or the new one.
+    write_atomically(path, lambda temporary: temporary.write_bytes(page.encode("utf-8", "replace")))
+    return path
+
+
+def _models(record: RunRecord) -> list[tuple[str, str]]:
+    return [(name, title) for name, title in MODEL_NAMES.items() if name in record.results["metrics"]]
+
+
+def _differences(record: RunRecord, found: RunIntervals) -> list[tuple[str, str]]:
+    """The pairs whose differences are shown; a student of plain fine-tuning is its own anchor."""
+    same = record.results.get("method") == PLAIN
+    return [pair for pair in found.differences if not (same and "anchor" in pair)]
+
+
+def _decompositions(record: RunRecord) -> list[tuple[str, str, dict[str, float]]]:
+    found = decompositions(record.results)
+    return [each for each in found if each[0] == "student" or record.results.get("method") != PLAIN]
+
+
+def _metrics(record: RunRecord, found: RunIntervals) -> list[dict[str, Any]]:
+    """A row for each metric: every model's value with its interval, and the differences with theirs."""
+    names = metric_names(record.results)
+    if found.primary == SAMPLE_SCORE and found.models:
+        names.insert(1, SAMPLE_SCORE)
+    return [
+        {
+            "name": name,
+            "values": [_value(record, found, model, name) for model, _ in _models(record)],
+            "differences": [_difference(found, pair, name) for pair in _differences(record, found)],
+        }
+        for name in names
+    ]
+
+
+def _value(record: RunRecord, found: RunIntervals, model: str, metric: str) -> dict[str, Any]:
+    interval = found.models.get(model, {}).get(metric)
+    recorded = record.results["metrics"][model].get(metric, interval and interval.value)
+    return {"value": recorded, "bounds": interval and f"{number(interval.low)} to {number(interval.high)}"}
+
+
+def _difference(found: RunIntervals, pair: tuple[str, str], metric: str) -> dict[str, Any] | None:
+    interval = found.differences[pair].get(metric)
+    if interval is None:
+        return None
+    return {"value": interval.value, "bounds": bounds(interval), "sure": interval.side != 0}
+
+
+def _facts(record: RunRecord) -> list[tuple[str, str]]:
+    """What was run, as (name, text), without what was not recorded."""
+    results, data, run = record.results, record.results["data"], record.run
+    models = [
+        (role, model["name"] + (f", {model['parameters']:,} parameters" if "parameters" in model else ""))
+        for role, model in results["models"].items()
+    ]
+    recorded = [
+        ("method", results.get("method")),
+        ("seed", results.get("seed")),
+        *models,
+        ("data", data.get("name") or results["task"]),
+        ("source", data.get("source")),
+        ("digest of the data", data.get("digest")),
+        ("samples", data.get("sizes")),
+        ("evaluated split", evaluated_split(results)),
+        ("split", data.get("split")),
+        # The labels have a table of their own.
+        ("settings", {name: value for name, value in data.get("settings", {}).items() if name != "labels"}),
+        ("language", data.get("language")),
+        ("shared between splits", data.get("overlap")),
+        ("rows left out", data.get("rejected")),
+        ("lost in conversion", data.get("lost")),
+        ("inputs cut", data.get("cut")),
+        ("samples dropped", data.get("dropped")),
+        ("started", run.get("started")),
+        ("finished", run.get("finished")),
+        ("versions", results.get("versions")),
+    ]
+    return [(name, plain(value)) for name, value in recorded if value not in (None, {}, [], "")]

@@ -1,0 +1,27 @@
+"""What people read of a finished run: its report, its student's model card, and its verdict."""
+
+from pathlib import Path
+
+from scd_lightning.analysis.records import read_run
+from scd_lightning.analysis.run.intervals import run_intervals
+from scd_lightning.analysis.run.model_card import write_model_card
+from scd_lightning.analysis.run.report_page import write_report
+from scd_lightning.analysis.run.report_words import verdict_sentence
+
+
+def write_run_pages(run_dir: Path) -> tuple[Path, str]:
+    """Writes report.html and the model card, with intervals that are drawn once.
+
+    Args:
+        run_dir: Folder of a finished run.
+
+    Returns:
+        The path of the report, and its verdict.
+
+    Raises:
+        StoreError: results.json is missing, or a file is damaged.
+    """
+    record = read_run(run_dir)
+    found = run_intervals(record)
+    write_model_card(run_dir, found)
+    return write_report(run_dir, found), verdict_sentence(record, found)

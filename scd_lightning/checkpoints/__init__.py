@@ -1,1 +1,0 @@
-"""Atomic, verified, safetensors-only checkpoints."""

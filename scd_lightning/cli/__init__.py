@@ -1,0 +1,1 @@
+"""What run.py and the commands read and say."""

@@ -1,0 +1,107 @@
+"""How a job ends that did not finish: what is told, what is recorded in its folder, and which exit code it gives."""
+
+import os
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NoReturn
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from scd_lightning.cli.session import session
+from scd_lightning.errors import Preempted, ScdError, StoreError, exit_code, interrupted
+from scd_lightning.launch import preemption, ranks
+from scd_lightning.launch.failures import FAILURE, RankFailed, first_to_tell, forget, lost_another, record
+from scd_lightning.progress import complain, prefix
+from scd_lightning.store.manifest import write_json
+
+
+@contextmanager
+def ended(run_dir: Path) -> Iterator[None]:
+    """Takes what ends a job: tells and records it, and keeps its exit code; what ends the whole process goes on.
+
+    Args:
+        run_dir: The run's folder.
+    """
+    if ranks.tells():
+        forget(run_dir)
+    try:
+        yield
+    except BaseException as error:
+        if ranks.is_rank():
+            _end_as_rank(run_dir, error)
+        if side_by_side() and (isinstance(error, Preempted) or interrupted(error)):
+            # Joblib would kill the other jobs, which are saving; the sweep's own process knows of the signal.
+            session.stopped = True
+            return
+        if isinstance(error, Exception):
+            _note(run_dir, error)
+        # A defect shows its traceback; a sweep goes on after it, as after any error.
+        if not isinstance(error, Exception) or not (in_sweep() or isinstance(error, ScdError | RankFailed)):
+            raise
+        tell(error)
+        session.exit_code = exit_code(error)
+
+
+def in_sweep() -> bool:
+    """Whether the running job is one of a sweep."""
+    return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def side_by_side() -> bool:
+    """Whether it runs beside others of its sweep on this machine."""
+    return in_sweep() and "joblib" in HydraConfig.get().launcher._target_
+
+
+def tell(error: Exception) -> None:
+    """Prints an error: a paragraph for what the user can mend, a traceback for a defect."""
+    if isinstance(error, ScdError):
+        complain(f"\n{prefix()}{type(error).__name__}: {error}")
+    elif isinstance(error, RankFailed):
+        failure = error.failure
+        complain(f"\n{prefix()}a defect, in process {failure.rank}\n{failure.traceback.rstrip()}")
+    else:
+        complain(f"\n{prefix()}a defect\n{''.join(traceback.format_exception(error)).rstrip()}")
+
+
+def _note(run_dir: Path, error: Exception) -> None:
+    """Records what ended a job in its folder."""
+    about = error.failure if isinstance(error, RankFailed) else None
+    kind, message = (about.type, about.message) if about else (type(error).__name__, str(error))
+    with suppress(StoreError):  # A full disk is what is told already.
+        write_json(run_dir / FAILURE, {"type": kind, "message": message})
+
+
+def _end_as_rank(run_dir: Path, error: BaseException) -> NoReturn:
+    """Ends one of several processes. Its parent tells what has ended the job, which may have begun in another."""
+    if isinstance(error, Exception) and not interrupted(error):
+        failure = record(run_dir, int(os.environ["RANK"]), error)
+        if not ranks.has_parent() and first_to_tell(run_dir, failure):
+            _note(run_dir, error)
+            tell(error)
+    elif not isinstance(error, Preempted) and not interrupted(error):
+        raise error
+    ranks.end(exit_code(error))
+
+
+@contextmanager
+def signals_first() -> Iterator[None]:
+    """Takes an error that a signal has led to, here or in another process, for what it is: the run's end by the signal.
+
+    Raises:
+        Preempted: A signal has arrived.
+        KeyboardInterrupt: It was Ctrl-C.
+    """
+    try:
+        yield
+    except Exception as error:
+        if preemption.requested() is not None and (lost_another(error) or _while_ending(error)):
+            preemption.end()
+        raise
+
+
+def _while_ending(error: BaseException) -> bool:
+    earlier = error.__cause__ or error.__context__
+    return earlier is not None and (isinstance(earlier, Preempted | KeyboardInterrupt) or _while_ending(earlier))

@@ -1,0 +1,70 @@
+"""The way in: from the command line to an exit code."""
+
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from scd_lightning.cli.job import run_job
+from scd_lightning.cli.mistakes import explain, unusable_folder
+from scd_lightning.cli.overrides import flags_first, one_line
+from scd_lightning.cli.session import session
+from scd_lightning.errors import ConfigError, Preempted, exit_code, interrupted
+from scd_lightning.launch import ranks
+from scd_lightning.progress import complain
+
+PREEMPTED = "Ended by {}. What was trained so far is saved: the same command goes on from there."
+INTERRUPTED = "Interrupted. What is finished is in the store: the same command goes on from there."
+
+
+def main(conf: Path) -> int:
+    """Runs one job, or with -m a sweep, as the process's arguments say.
+
+    Args:
+        conf: The folder of the configuration.
+
+    Returns:
+        The exit code. A defect's traceback is Python's own to print.
+    """
+    # Makes Hydra hand exceptions on instead of ending the process with code 1 itself.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv[1:] = [one_line(each) for each in flags_first(sys.argv[1:])]
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf), config_name="config")(run_job)()
+    except BaseException as error:
+        return _conclude(error)
+    if ranks.is_rank():
+        ranks.end(session.exit_code)
+    return session.exit_code
+
+
+def _conclude(error: BaseException) -> int:
+    """Says what ended the process, where no job has said it; a defect goes on as it came."""
+    mistake = _mistake(error)
+    if mistake is not None:
+        complain(f"ConfigError: {mistake}")
+    elif isinstance(error, KeyboardInterrupt | SystemExit) and interrupted(error):
+        if ranks.tells():
+            complain(f"\n{INTERRUPTED}")
+    elif isinstance(error, Preempted):
+        complain(f"\n{PREEMPTED.format(error.signal)}")
+    elif isinstance(error, Exception) and session.conclude_sweep is not None and session.conclude_sweep(error):
+        return session.exit_code
+    else:
+        raise error
+    return exit_code(mistake or error)
+
+
+def _mistake(error: BaseException) -> ConfigError | None:
+    """What Hydra has met before any job has started, as a mistake of the command line."""
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return explain(error)
+    # Hydra composes and makes the run's folder before anything of ours has started.
+    if session.started or isinstance(error, ValueError) and session.conclude_sweep is not None:
+        return None
+    if isinstance(error, OSError):
+        return unusable_folder(error)
+    return explain(error) if isinstance(error, ValueError) else None

@@ -1,0 +1,170 @@
+"""`python -m scd_lightning.report FOLDER ...`: rebuilds reports from what runs saved, and compares any runs.
+
+It loads no model and imports no framework, so it answers in about a second.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from scd_lightning.analysis.comparison.compare import Comparison, compare
+from scd_lightning.analysis.comparison.comparison_csv import write_csv
+from scd_lightning.analysis.comparison.comparison_page import write_comparison
+from scd_lightning.analysis.comparison.comparison_table import comparison_table, verdict_lines
+from scd_lightning.analysis.comparison.sweep_runs import find_runs
+from scd_lightning.analysis.records import PARTIAL, ended_early, read_json, read_results
+from scd_lightning.analysis.run.partial_run import partial_sentence, reason
+from scd_lightning.analysis.run.report_page import write_partial_report
+from scd_lightning.analysis.run.run_pages import write_run_pages
+from scd_lightning.analysis.run.run_table import run_table
+from scd_lightning.analysis.search.search_summary import show_search, write_search
+from scd_lightning.analysis.search.trials import read_trials, summarize
+from scd_lightning.errors import ConfigError, ScdError, StoreError, exit_code
+from scd_lightning.progress import complain, say, show
+
+_EPILOG = """examples:
+  python -m scd_lightning.report outputs/2026-11-25/10-15-00      rebuilds the report of a run
+  python -m scd_lightning.report multirun/2026-11-25/11-00-00     rebuilds those of a sweep, and its comparison;
+                                                                  of a search, its table
+  python -m scd_lightning.report RUN RUN SWEEP --output here      compares any finished runs
+  python -m scd_lightning.report SWEEP --csv tables               writes the tables as CSV files too
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: Those of the command line, or None for the process's own.
+
+    Returns:
+        The exit code: 0, or 2 where the input can't be used, which is then printed.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        if len(options.folders) == 1 and ended_early(options.folders[0]):
+            _show_partial(options.folders[0])
+            return 0
+        if len(options.folders) == 1 and (options.folders[0] / "search.json").is_file():
+            _show_search(options.folders[0])
+            return 0
+        comparison = _rebuild(options.folders, options.output)
+        if options.csv is not None:
+            for path in write_csv(comparison, options.csv):
+                say(f"table: {path}")
+    except ScdError as error:
+        complain(f"{type(error).__name__}: {error}")
+        return exit_code(error)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scd_lightning.report",
+        description="Rebuilds reports from what runs saved, without loading a model, and compares any finished runs.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder of a run or of a sweep")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where comparison.html and comparison.json go; by default the sweep's folder, else ./comparison",
+    )
+    parser.add_argument("--csv", type=Path, metavar="DIR", help="write the tables as CSV files into this folder")
+    return parser
+
+
+def _rebuild(folders: Sequence[Path], output: Path | None) -> Comparison:
+    runs = {folder: _runs(folder) for folder in folders}
+    comparison = compare([run for found in runs.values() for run in found])
+    first = folders[0]
+    if len(runs) == 1 and output is None:
+        if runs[first] == [first]:
+            _show_run(first)
+            return comparison
+        if _is_sweep(first):
+            for setting in comparison.settings:
+                for run in setting.runs:
+                    write_run_pages(run.folder)
+            output = first
+    _show(comparison, output or Path("comparison"))
+    return comparison
+
+
+def _is_sweep(folder: Path) -> bool:
+    # Runs that merely lie side by side, such as a day's, are compared and left as they are.
+    return (folder / "multirun.yaml").exists() or (folder / "comparison.json").exists()
+
+
+def _show_partial(folder: Path) -> None:
+    page = write_partial_report(folder)
+    partial = read_json(folder / PARTIAL, {})
+    for text in (partial_sentence(partial), reason(partial["ended"]), f"partial report: {page}"):
+        say(text)
+
+
+def _show_search(folder: Path) -> None:
+    search = summarize(read_trials(folder), read_json(folder / "search.json", {}).get("searched", []))
+    write_search(search, folder)
+    show(show_search(search))
+
+
+def _show_run(folder: Path) -> None:
+    page, verdict = write_run_pages(folder)
+    show(run_table(read_results(folder), verdict))
+    say(f"report: {page}")
+
+
+def _show(comparison: Comparison, folder: Path) -> None:
+    try:
+        page = write_comparison(comparison, folder)
+    except OSError as error:
+        raise ConfigError(
+            "The folder can't be written", where="--output", got=f"{folder} ({error.strerror})"
+        ) from error
+    show(comparison_table(comparison))
+    say(f"comparison: {page}")
+    show(verdict_lines(comparison))
+
+
+def _runs(folder: Path) -> list[Path]:
+    """The runs that a folder stands for: itself, or those of a sweep, finished or not.
+
+    Raises:
+        StoreError: It is none of these, or a run that did not finish.
+    """
+    if not folder.is_dir():
+        raise StoreError("There is no such folder", where=folder, expected="the folder of a run or of a sweep")
+    if (folder / "results.json").exists():
+        return [folder]
+    if (folder / "failure.json").exists():
+        failure = read_json(folder / "failure.json", {})
+        raise StoreError(
+            "The run failed, so there is nothing to report",
+            where=folder,
+            got=f"{failure.get('type')}: {failure.get('message', '').rstrip('.')}",
+            remedy="mend that and run the same command again: what is finished is in the store and is reused",
+        )
+    if runs := find_runs(folder):
+        return runs
+    raise _not_a_run(folder)
+
+
+def _not_a_run(folder: Path) -> StoreError:
+    started = any((folder / name).exists() for name in ("run.json", "config.yaml", ".hydra"))
+    if started:
+        return StoreError(
+            "The run did not finish",
+            where=folder,
+            expected="a results.json, which the report stage writes last",
+            remedy="run the same command again, with all its stages: what is finished is in the store and is reused",
+        )
+    below = sorted(path.parent for path in folder.glob("*/*/results.json"))
+    return StoreError(
+        "This is not the folder of a run or of a sweep",
+        where=folder,
+        expected="a results.json in it, or in folders just below it",
+        remedy=f"name one such as {below[-1]}, or several" if below else "name a folder under outputs/ or multirun/",
+    )

@@ -1,0 +1,56 @@
+"""A job of a search: it trains and validates alone, and hands on what it reached."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra.core.hydra_config import HydraConfig
+
+from scd_lightning.analysis.records import TRIAL
+from scd_lightning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scd_lightning.pipeline.job import Job
+    from scd_lightning.pipeline.run import Finished
+
+
+def is_search() -> bool:
+    """Whether the running job is one of a search."""
+    return HydraConfig.get().runtime.choices.get("hparams_search") is not None
+
+
+def begin(job: "Job") -> None:
+    """Notes that a job of a search has begun.
+
+    Raises:
+        ConfigError: It would read the test split.
+    """
+    from scd_lightning.store.manifest import write_json
+
+    if set(job.stages) & {"evaluate", "report"}:
+        raise ConfigError(
+            "A search reads the validation split alone, and these stages read the test split",
+            where="stages",
+            got=list(job.stages),
+            expected="[teacher_sft, student_sft, distill]",
+        )
+    write_json(job.run_dir / TRIAL, {"validation_metric": None})
+
+
+def record(finished: "Finished") -> None:
+    """Notes what a job of a search has reached on the validation split with its best epoch."""
+    from scd_lightning.pipeline.phase_lines import validation_metric
+    from scd_lightning.store.manifest import write_json
+
+    job, made = finished.job, finished.made
+    student = made.get("student") or made["anchor"]
+    found = {name: student.result.get(name) for name in ("validation_metric", "validation_loss", "best_epoch")}
+    write_json(job.run_dir / TRIAL, {"metric": validation_metric(job), **found})
+
+
+def objective(run_dir: Path) -> float:
+    """What a search makes as high as it can: the validation metric; a job that failed is worse than any."""
+    from scd_lightning.store.manifest import read_json
+
+    value = read_json(run_dir / TRIAL)["validation_metric"] if (run_dir / TRIAL).is_file() else None
+    return -math.inf if value is None or math.isnan(value) else float(value)

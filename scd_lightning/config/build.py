@@ -1,0 +1,102 @@
+"""From a composed configuration to checked values and the objects that they name: the only place that reads one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from scd_lightning.config.arguments import check_arguments
+from scd_lightning.config.targets import check_allowed, find_target
+from scd_lightning.errors import ConfigError, ScdError
+
+GROUPS = ("task", "teacher", "student", "method", "objective", "budget", "trainer", "logger", "callbacks")
+# Parts that are no groups of options.
+PARTS = ("anchor", "evaluate", "resume")
+KEYS = {*GROUPS, *PARTS, "paths", "seed", "stages", "allowed_targets"}
+
+
+def read_settings(cfg: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain values.
+
+    Raises:
+        ConfigError: A value can't be had, or a part is unknown, missing or no part.
+    """
+    try:
+        settings = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        what = str(error).splitlines()[0]
+        raise ConfigError(f"A value of the configuration can't be had ({what})", where=error.full_key) from error
+    assert isinstance(settings, dict)
+    if set(settings) != KEYS:
+        odd = sorted(map(str, set(settings) ^ KEYS))
+        raise ConfigError(
+            "The configuration has unknown keys, or lacks some", got=", ".join(odd), expected=", ".join(sorted(KEYS))
+        )
+    for name in (*GROUPS, *PARTS):
+        if not isinstance(settings[name], dict):
+            raise ConfigError(
+                "A part of the configuration is replaced by a single value",
+                where=name,
+                got="null" if settings[name] is None else settings[name],
+                expected=f"settings of it, as {name}.<setting>=<value>",
+            )
+    return {str(name): value for name, value in settings.items()}
+
+
+def build_parts(settings: Mapping[str, Any], names: Sequence[str] = (*GROUPS, *PARTS)) -> dict[str, Any]:
+    """Calls the constructors that parts of a configuration name.
+
+    Args:
+        settings: As `read_settings` gives them.
+        names: The parts.
+
+    Raises:
+        ScdError: A value is refused by the object that it is for.
+    """
+    allowed = check_allowed(settings["allowed_targets"])
+    for name in names:  # All before any: a part that is refused has nothing made before it.
+        check_calls(settings[name], name, allowed)
+    return {name: _build(settings[name], name) for name in names}
+
+
+def _build(values: dict[str, Any], where: str) -> Any:
+    try:
+        return instantiate(values, _convert_="all")
+    except InstantiationException as error:
+        # Hydra wraps what a constructor raises; the user's mistake inside is the better message.
+        cause = error.__cause__
+        if isinstance(cause, ScdError):
+            raise cause from None
+        raise ConfigError(f"The part {where} of the configuration can't be made ({error})", where=where) from error
+
+
+def check_calls(values: Any, where: str, allowed: Sequence[str]) -> None:
+    """Checks the constructor calls in a part of the configuration, the nested ones first.
+
+    Args:
+        values: The part, as plain values.
+        where: Its place in the configuration, for messages.
+        allowed: What may be called besides the usual, see `find_target`.
+
+    Raises:
+        ConfigError: A target does not exist or may not be called, its arguments do not fit, or a value holds an
+            interpolation yet.
+    """
+    if isinstance(values, str) and "${" in values:
+        # One that was written with a backslash: Hydra would resolve it once more, after these checks.
+        raise ConfigError("A value is left to be resolved later", where=where, got=values, expected="no ${ in it")
+    if isinstance(values, list):
+        for i, value in enumerate(values):
+            check_calls(value, f"{where}[{i}]", allowed)
+    if not isinstance(values, dict):
+        return
+    for name, value in values.items():
+        check_calls(value, f"{where}.{name}", allowed)
+    if "_target_" not in values:
+        return
+    target = find_target(values["_target_"], allowed, where)
+    arguments = {name: value for name, value in values.items() if not name.startswith("_")}
+    check_arguments(target, arguments, where, partial=values.get("_partial_", False))

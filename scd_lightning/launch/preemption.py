@@ -1,0 +1,181 @@
+"""Signals that end a run in good order: a cluster takes the machine away, time is nearly up, Ctrl-C.
+
+What they do waits while a training is going on, which first saves what it has; anywhere else a run ends at once.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from scd_lightning.errors import PREEMPTED, ConfigError, Preempted
+
+_Handler = Callable[[int, FrameType | None], object] | int | None
+# An exception that a handler raises inside a destructor or a library's callback gets lost: after these seconds, the
+# next signal raises another one. Until then signals that are repeated must not interrupt what is being tidied up.
+_LOST = 15
+# In place of a signal's name, where another process of the job got it.
+ANOTHER = "a signal to another process"
+
+
+class _Watch:
+    """The handlers of a job, and what has arrived.
+
+    Attributes:
+        previous: The handlers that were there before; what is watched.
+        blocked: Those of them that were held back before: see `side_by_side.saving`.
+        requested: The first signal that arrived.
+        depth: How many `deferred` blocks are open.
+        ended: When `end` was last called.
+    """
+
+    def __init__(self, numbers: Sequence[int], exit_code: int) -> None:
+        self.exit_code = exit_code
+        self.previous: dict[int, _Handler] = {number: signal.getsignal(number) for number in numbers}
+        self.blocked = signal.pthread_sigmask(signal.SIG_BLOCK, []) & set(numbers)
+        self.requested: signal.Signals | None = None
+        self.depth = 0
+        self.ended: float | None = None
+
+    def install(self) -> None:
+        for number in self.previous:
+            signal.signal(number, self._handle)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self.blocked)
+
+    def put_back(self) -> None:
+        for number, handler in self.previous.items():
+            # None: a handler from outside Python, which can't be put back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def hold_back(self) -> None:
+        """Blocks again what was blocked before."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, self.blocked)
+
+    def forget(self) -> None:
+        """In a forked process, such as a data loader's: what a signal means is its parent's matter."""
+        self.put_back()
+        for number in set(self.previous) - {signal.SIGINT, signal.SIGTERM}:
+            signal.signal(number, signal.SIG_IGN)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        again = number == signal.SIGINT and self.requested is signal.SIGINT
+        self.requested = self.requested or signal.Signals(number)
+        if again:
+            raise KeyboardInterrupt
+        if self.depth == 0 and (self.ended is None or time.monotonic() - self.ended > _LOST):
+            self.end()
+
+    def end(self) -> NoReturn:
+        assert self.requested is not None
+        self.ended = time.monotonic()
+        previous = self.previous[self.requested]
+        if callable(previous):
+            previous(self.requested, None)
+        if self.requested is signal.SIGINT:
+            raise KeyboardInterrupt
+        raise Preempted(self.requested.name, self.exit_code)
+
+
+_watch: _Watch | None = None
+
+
+def number(name: str) -> signal.Signals:
+    """The signal of a name.
+
+    Raises:
+        ConfigError: There is none, or no process can handle it.
+    """
+    found = signal.Signals.__members__.get(name)
+    if found is None or name in ("SIGKILL", "SIGSTOP"):
+        raise ConfigError(
+            "A run can't end at such a signal",
+            where="resume.signals",
+            got=name,
+            expected="names of signals that a process can handle, such as SIGTERM, SIGUSR1 or SIGUSR2",
+        )
+    return found
+
+
+@contextmanager
+def watch(signals: Sequence[str], exit_code: int = PREEMPTED) -> Iterator[None]:
+    """Handles these signals and Ctrl-C for as long as the block runs. Python allows that in the main thread only.
+
+    Args:
+        signals: Their names.
+        exit_code: What the process is to end with at one of them.
+
+    Raises:
+        ConfigError: A name is not that of a signal that can be handled.
+        Preempted: One of them arrived.
+    """
+    global _watch
+    numbers = dict.fromkeys([*map(number, signals), signal.SIGINT])
+    if _watch is not None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _watch = _Watch(list(numbers), exit_code)
+    try:
+        _watch.install()
+        yield
+    finally:
+        _watch.hold_back()
+        _watch.put_back()
+        _watch = None
+
+
+def reinstall() -> None:
+    """Takes the signals back from Lightning, which has Ctrl-C ignored once it has caught one."""
+    if _watch is not None and threading.current_thread() is threading.main_thread():
+        _watch.install()
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Within the block a signal is only recorded; it ends the run where the outermost block ends, if none did before.
+
+    A second Ctrl-C ends it at once.
+    """
+    watching = _watch
+    if watching is None:
+        yield
+        return
+    watching.depth += 1
+    try:
+        yield
+    finally:
+        watching.depth -= 1
+    if watching.depth == 0 and watching.requested is not None and watching.ended is None:
+        watching.end()
+
+
+def requested() -> str | None:
+    """The signal that has arrived, if any."""
+    return None if _watch is None or _watch.requested is None else _watch.requested.name
+
+
+def end() -> NoReturn:
+    """Ends the run as the signal that has arrived would: where it had a handler before, that one ends the process.
+
+    Raises:
+        KeyboardInterrupt: It was Ctrl-C.
+        Preempted: It was another, or it was another process of the job that got one.
+    """
+    if _watch is None:
+        raise Preempted(ANOTHER)
+    if _watch.requested is None:
+        raise Preempted(ANOTHER, _watch.exit_code)
+    _watch.end()
+
+
+def _forget() -> None:
+    global _watch
+    if _watch is not None:
+        _watch.forget()
+        _watch = None
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,127 @@
+"""Signals to a sweep whose jobs run side by side: all of them save, and then the sweep ends.
+
+Joblib itself ends its processes at once where a signal ends the sweep's own, or one of the jobs.
+"""
+
+import functools
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+from scd_lightning.errors import Preempted
+from scd_lightning.launch import preemption
+
+# Seconds between two signals to the jobs: one of them may be just starting.
+_REPEAT = 1.0
+_POLL = 0.1
+
+
+class _Signals:
+    """What has arrived while a sweep is running, handed on to the processes of its jobs.
+
+    Args:
+        numbers: The signals besides Ctrl-C.
+    """
+
+    def __init__(self, numbers: Sequence[signal.Signals]) -> None:
+        self._others = numbers
+        self.first: signal.Signals | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._wait, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def take(self, number: int, frame: FrameType | None = None) -> None:
+        """Notes a signal; a second Ctrl-C ends everything at once."""
+        if number == signal.SIGINT and self.first is signal.SIGINT:
+            for process in multiprocessing.active_children():
+                process.kill()
+            os._exit(130)
+        self.first = self.first or signal.Signals(number)
+
+    def _wait(self) -> None:
+        told: float | None = None
+        while not self._over.wait(_POLL):
+            for number in signal.sigpending() & {signal.SIGINT, *self._others}:
+                self.take(signal.sigwait([number]))
+            now = time.monotonic()
+            if self.first is not None and (told is None or now - told > _REPEAT):
+                # Not at once: a terminal's Ctrl-C, or a cluster's signal, has reached the jobs by itself.
+                if told is not None:
+                    self._hand_on(self.first)
+                told = now
+
+    def _hand_on(self, first: signal.Signals) -> None:
+        # Not Ctrl-C, the second of which has a job end without saving.
+        numbers = self._others[:1] if first is signal.SIGINT else [first]
+        for process in multiprocessing.active_children():
+            for number in numbers:
+                if process.pid is not None:
+                    with suppress(ProcessLookupError):
+                        os.kill(process.pid, number)
+
+
+@contextmanager
+def saving(names: Sequence[str], exit_code: int) -> Iterator[None]:
+    """Holds signals back from the sweep's own process until its jobs are over; main thread only.
+
+    Processes that are started within begin with the signals blocked, so that none ends one before its job handles it.
+
+    Args:
+        names: The signals, besides Ctrl-C.
+        exit_code: What the process is to end with at one of them.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C arrived.
+        Preempted: Another signal arrived.
+    """
+    others = [number for number in map(preemption.number, names) if number is not signal.SIGINT]
+    numbers = [signal.SIGINT, *others]
+    signals = _Signals(others)
+    # A thread that was there before takes signals too, and has them handled here.
+    before = {number: signal.signal(number, signals.take) for number in numbers}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    signals.start()
+    try:
+        yield
+    except Exception:
+        if signals.first is None:
+            raise
+    finally:
+        signals.stop()
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    if signals.first is signal.SIGINT:
+        raise KeyboardInterrupt
+    if signals.first is not None:
+        raise Preempted(signals.first.name, exit_code)
+
+
+def wrap(launcher: type[Any], names: Sequence[str], exit_code: int) -> None:
+    """Has a launcher of Hydra's start its jobs within `saving`.
+
+    Args:
+        launcher: Its class.
+        names: As in `saving`.
+        exit_code: Likewise.
+    """
+    plain: Callable[..., Any] = getattr(launcher.launch, "__wrapped__", launcher.launch)
+
+    @functools.wraps(plain)
+    def launch(*arguments: Any, **more: Any) -> Any:
+        with saving(names, exit_code):
+            return plain(*arguments, **more)
+
+    launcher.launch = launch

@@ -1,1 +1,0 @@
-"""Task metrics as torchmetrics."""

@@ -1,0 +1,92 @@
+"""A tuned model as a transformers folder that `AutoModelForCausalLM.from_pretrained` loads."""
+
+import importlib.metadata
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from huggingface_hub import try_to_load_from_cache
+from peft import PeftModel
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
+
+from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.packaged import find_packaged
+from scd_lightning.store.manifest import open_as_its_folder
+
+_LONGEST_IDENTIFIER = 40
+
+
+def export(
+    model: CausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path, max_new_tokens: int | None = None
+) -> None:
+    """Writes weights (safetensors; adapters merged), configuration, generation settings and tokenizer.
+
+    Args:
+        model: The model with its final weights; adapters are merged in place.
+        tokenizer: Its tokenizer.
+        folder: Where to; made anew.
+        max_new_tokens: Longest answer, None for transformers' default.
+    """
+    merged = cast(
+        PreTrainedModel, model.model.merge_and_unload() if isinstance(model.model, PeftModel) else model.model
+    )
+    merged.generation_config = GenerationConfig(
+        do_sample=False,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        max_new_tokens=max_new_tokens,
+    )
+    merged.save_pretrained(folder)
+    for file in folder.glob("*.safetensors"):
+        open_as_its_folder(file)
+    tokenizer.save_pretrained(folder)
+
+
+def base_facts(name: str, path: str | None, gguf: str | None = None, revision: str | None = None) -> dict[str, Any]:
+    """What a model card says of the base model, read from what is on this machine; no path goes into it.
+
+    Args:
+        name: What tables call the model.
+        path: Hub id, local folder or "package:folder inside it", or None.
+        gguf: "package:file inside it" or a path, or None.
+        revision: Of the hub's model.
+
+    Returns:
+        {"name", "hub_id": or None, "license": or None}; empty for a model from scratch.
+    """
+    if path is None and gguf is None:
+        return {}
+    if path is None or find_packaged(path, "path") is not None:
+        package, _, inside = (path or gguf or "").partition(":")
+        return {"name": name, "hub_id": None, "license": _package_license(package) if inside else None}
+    if Path(path).is_dir():
+        head = _card_head(Path(path) / "README.md")
+        return {"name": name, "hub_id": None, "license": head.get("license")}
+    cached = try_to_load_from_cache(path, "README.md", revision=revision)
+    head = _card_head(Path(cached)) if isinstance(cached, str) else {}
+    return {"name": path, "hub_id": path, "license": head.get("license")}
+
+
+def _card_head(card: Path) -> dict[str, Any]:
+    """The YAML between the first two lines of dashes; empty where there is none that can be read."""
+    if not card.is_file():
+        return {}
+    parts = card.read_text(encoding="utf-8", errors="replace").split("---\n", 2)
+    if len(parts) < 3 or parts[0].strip():
+        return {}
+    try:
+        head = yaml.safe_load(parts[1])
+    except yaml.YAMLError:
+        return {}
+    return head if isinstance(head, dict) else {}
+
+
+def _package_license(package: str) -> str | None:
+    try:
+        metadata = importlib.metadata.metadata(package.replace("_", "-"))
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    found = next((metadata[name] for name in ("License-Expression", "License") if name in metadata), "")
+    # The hub's identifiers are in lower case; some packages have the licence's whole text there.
+    return found.lower() if found and len(found) < _LONGEST_IDENTIFIER and "\n" not in found else None

@@ -1,0 +1,77 @@
+"""Training a student for its budget: what the anchor and the distilled student have in common."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, seed_everything
+
+from scd_lightning.pipeline.job import Job
+from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.training.callbacks.best_weights import BestWeights
+from scd_lightning.training.callbacks.phase_progress import StageProgress
+from scd_lightning.training.callbacks.stage_log import StepLog
+from scd_lightning.training.callbacks.stage_reset import StageReset
+from scd_lightning.training.costs import Meter, training_volume
+from scd_lightning.training.fine_tuning import FineTuning
+from scd_lightning.training.resume.resumption import Resumption
+
+WEIGHTS = "weights"
+TRAIN_LOSSES = "train_losses.npy"
+
+
+def train_student(
+    job: Job,
+    folder: Path,
+    stage: str,
+    meter: Meter,
+    make_module: Callable[..., FineTuning],
+    callbacks: Sequence[Callback] = (),
+    start: Path | None = None,
+    lr_scale: float = 1.0,
+) -> tuple[FineTuning, dict[str, Any], dict[str, Any]]:
+    """Trains on the common batches, and keeps the best weights.
+
+    Args:
+        job: The run.
+        folder: Where to keep them.
+        stage: Name of the pipeline stage.
+        meter: Measures the stage.
+        make_module: Makes the module from the arguments that all students share.
+        callbacks: What this training adds.
+        start: Folder of the checkpoint store whose weights it starts from; None for the base weights.
+        lr_scale: Factor on the learning rate that this training has beside the budget's.
+
+    Returns:
+        The module with its best weights, the result (best epoch and metrics, curve), and the volume of the work.
+    """
+    seed_everything(job.seed, workers=True, verbose=False)
+    job.data.set_batching(job.budget.batch, job.trainer.micro_batches, job.seed)
+    epoch_steps = job.data.train_sampler().steps
+    model = job.build(job.student)
+    if start is not None:
+        CheckpointStore(start).load_into(model, 0)
+    module = make_module(
+        model=model,
+        spec=job.student,
+        data=job.data,
+        tokenizer=job.tokenizer,
+        objective=job.objective,
+        stage_steps=epoch_steps * job.budget.stage_epochs,
+        lr_scale=job.budget.lr_scale * lr_scale,
+    )
+    best = BestWeights(folder / WEIGHTS, keep_frozen=not job.student.lora.r)
+    total = epoch_steps * job.budget.epochs
+    resumption = Resumption(job.resume, job.versions, folder, meter, total, [WEIGHTS])
+    own = [StageReset(job.budget.stage_epochs), *callbacks, best, StageProgress(stage, total), StepLog()]
+    trainer = job.trainer(
+        max_epochs=job.budget.epochs,
+        callbacks=[*own, *job.new_callbacks(), resumption.callback],
+        loggers=job.new_loggers(stage),
+    )
+    trainer.fit(module, datamodule=job.data, ckpt_path=resumption.path, weights_only=True)
+    CheckpointStore(folder / WEIGHTS).load_into(model, 0)
+    assert best.best is not None
+    metric, loss, epoch = best.best
+    result = {"best_epoch": epoch, "validation_metric": metric, "validation_loss": loss, "curve": module.curve}
+    return module, result, training_volume(job.data, job.budget.epochs) | resumption.costs

@@ -1,0 +1,331 @@
+"""The store of finished work: a folder for each artifact, named by the digest of all that its numbers depend on."""
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from scd_lightning import distributed
+from scd_lightning.errors import StoreError
+from scd_lightning.progress import say
+from scd_lightning.store.integrity import read_manifest, write_manifest
+from scd_lightning.store.layout import MANIFEST, PARTIAL, PINNED, lock_path, unwritable
+from scd_lightning.store.manifest import TEMPORARY, read_json, sha256_json, write_json
+from scd_lightning.store.registry import Registration
+from scd_lightning.store.saved_state import RESUME
+
+# Seconds after which processes that wait for a lock hear of one another.
+_ROUND = 5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a phase has found while it filled an artifact's folder.
+
+    Attributes:
+        result: What others need to know of it, JSON values.
+        costs: What making it took, likewise.
+    """
+
+    result: Mapping[str, Any]
+    costs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ArtifactKey:
+    """What an artifact is, before it exists.
+
+    Attributes:
+        kind: "model", "tokenizer", "teacher", "anchor", "student" or "evaluation".
+        fields: Everything that its numbers depend on, and nothing else: no paths, loggers, devices, world size.
+    """
+
+    kind: str
+    fields: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Hex digest of the fields."""
+        return sha256_json({"kind": self.kind, **self.fields})[:24]
+
+    @property
+    def folder(self) -> str:
+        """Name of the artifact's folder in the store."""
+        return f"{self.kind}-{self.digest}"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished artifact.
+
+    Attributes:
+        key: What it is.
+        folder: Where its files are.
+        result: What its phase has found.
+        costs: What making it took.
+        reused: Whether it was there before this run.
+    """
+
+    key: ArtifactKey
+    folder: Path
+    result: Mapping[str, Any]
+    costs: Mapping[str, Any]
+    reused: bool
+
+
+class ArtifactStore:
+    """Finds artifacts and has them made, once, however many runs want them at the same time.
+
+    An artifact is made in a folder beside its final one and renamed when it is whole; its manifest is written last. An
+    interrupted stage's folder stays if it holds a state that the stage can go on from.
+
+    Args:
+        root: The store's folder.
+        run: Name of this run, which others that wait are told.
+        locking: Whether to lock; off in processes whose parent holds the locks.
+
+    Attributes:
+        made: Folders of the artifacts that this run made, itself or by its processes.
+        registration: This run's entry in the store; None in processes for which another one registers.
+    """
+
+    def __init__(self, root: Path, run: str, *, locking: bool = True) -> None:
+        self.root, self.run, self.locking = Path(root), run, locking
+        self.made: set[str] = set()
+        self._told: set[str] = set()
+        self.registration: Registration | None = None
+
+    def use(self, keys: Iterable[ArtifactKey]) -> None:
+        """Says that this run uses these artifacts from now on, so that nobody removes them.
+
+        Raises:
+            StoreError: The store can't be written.
+        """
+        if self.registration is not None:
+            self.registration.add(key.folder for key in keys)
+
+    def find(self, key: ArtifactKey, *, whole: bool = False) -> Artifact | None:
+        """The artifact, if it is finished and, as far as one looks, undamaged; says so once where it is damaged.
+
+        Args:
+            key: What is wanted.
+            whole: Read its large files too.
+        """
+        folder = self.root / key.folder
+        if not (folder / MANIFEST).exists():
+            return None
+        try:
+            manifest = read_manifest(folder, whole=whole)
+        except StoreError as error:
+            self._tell(f"  the store's {key.folder} is damaged and counts as missing: {error.what} ({error.where})")
+            return None
+        return Artifact(key, folder, manifest["result"], manifest["costs"], reused=key.folder not in self.made)
+
+    def _tell(self, message: str) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            say(message)
+
+    def check(self, key: ArtifactKey) -> None:
+        """Reads an artifact's files whole; a damaged one is not there any more, for any process.
+
+        Raises:
+            StoreError: The store can't be written.
+        """
+        if not (self.root / key.folder).is_dir() or self.find(key, whole=True) is not None:
+            return
+        with self.lock(key) if self.locking else _unlocked():
+            if self.find(key, whole=True) is None:
+                try:
+                    (self.root / key.folder / MANIFEST).unlink(missing_ok=True)
+                except OSError as error:
+                    raise unwritable(self.root, error) from error
+
+    def make(self, key: ArtifactKey, build: Callable[[Path], Outcome], *, whole: bool = False) -> Artifact:
+        """Returns the artifact, building it where it is not there. All processes of a job call it together.
+
+        Args:
+            key: What is wanted.
+            build: Fills a folder.
+            whole: Read its large files before it is used again, as `find` does.
+        """
+        while True:
+            with self.claim(key, whole=whole, seconds=_ROUND) as claimed:
+                if isinstance(claimed, Artifact):
+                    return claimed
+                if claimed is not None:
+                    return claimed.finish(build(claimed.folder))
+
+    @contextmanager
+    def claim(
+        self, key: ArtifactKey, *, whole: bool = False, seconds: float = 0
+    ) -> Iterator["Artifact | Claim | None"]:
+        """Gives the artifact, or the right to make it for as long as the block runs, or None where another run does.
+
+        All processes of a job call it together, and get the same.
+
+        Args:
+            key: What is wanted.
+            whole: As in `make`.
+            seconds: How long to wait for another run that makes it; above 0, it says for whom.
+        """
+        self.use([key])
+        if (found := self._find_together(key, whole=whole)) is not None:
+            yield found
+            return
+        with self._lock_together(key, seconds) if self.locking else _unlocked() as free:
+            if not free or (found := self._find_together(key, whole=whole)) is not None:
+                yield found
+                return
+            claim = Claim(self, key, self.root / f"{key.folder}{PARTIAL}")
+            yield claim if claim.begin() else claim.place()
+
+    def _find_together(self, key: ArtifactKey, *, whole: bool = False) -> Artifact | None:
+        """What process 0 finds: one reads the files, and all go on alike."""
+        return distributed.from_first_rank(self.find(key, whole=whole) if distributed.rank() == 0 else None)
+
+    @contextmanager
+    def lock(self, key: ArtifactKey) -> Iterator[None]:
+        """Holds the right to make an artifact; says for whom it waits. The system frees it when a process dies."""
+        lock = self.acquire(key)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def _lock_together(self, key: ArtifactKey, seconds: float) -> Iterator[bool]:
+        """Like `lock`, for all processes of a job: process 0 holds it. Gives whether it was free within this time.
+
+        The others wait for no longer than that, so that no collective operation runs into its time-out.
+        """
+        lock = self._wait_for(key, seconds) if distributed.rank() == 0 else None
+        try:
+            yield distributed.from_first_rank(lock is not None)
+        finally:
+            if lock is not None:
+                lock.release()
+
+    def acquire(self, key: ArtifactKey) -> FileLock:
+        """Like `lock`, for callers that release it themselves."""
+        lock = self._wait_for(key, -1)
+        assert lock is not None
+        return lock
+
+    def _wait_for(self, key: ArtifactKey, seconds: float) -> FileLock | None:
+        """The lock, or None if it is not free within this time; says once for whom one waits, if one does."""
+        lock = self.try_acquire(key)
+        if lock is None and seconds:
+            owner = _owner(_note(lock_path(self.root, key.folder)))
+            self._tell(f"Waiting for {owner}, which makes the same {key.kind} ({key.folder})")
+            lock = self.try_acquire(key, seconds)
+        return lock
+
+    def try_acquire(self, key: ArtifactKey, seconds: float = 0) -> FileLock | None:
+        """Like `acquire`, but does not wait for long: None where another run makes the artifact.
+
+        Args:
+            key: What is to be made.
+            seconds: How long to wait; -1 for as long as it takes.
+        """
+        path = lock_path(self.root, key.folder)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.root, error) from error
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=seconds)
+        except Timeout:
+            return None
+        self._sign(path)
+        return lock
+
+    def _sign(self, path: Path) -> None:
+        """Says beside a lock who holds it."""
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        write_json(_note(path), {"run": self.run, "host": socket.gethostname(), "pid": os.getpid(), "since": now})
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to make an artifact; all processes of a job have it together.
+
+    Attributes:
+        store: The store.
+        key: What is to be made.
+        folder: Where its files go.
+    """
+
+    store: ArtifactStore
+    key: ArtifactKey
+    folder: Path
+
+    def begin(self) -> bool:
+        """Makes the folder ready; whether there is something to do: a run may have been killed just before its end."""
+        if distributed.rank() == 0:
+            _prepare(self.folder, self.store.root / self.key.folder)
+        distributed.barrier()
+        return not distributed.from_first_rank((self.folder / MANIFEST).is_file())
+
+    def finish(self, outcome: Outcome) -> Artifact:
+        """Seals what was made, and puts it in its place."""
+        distributed.barrier()
+        if distributed.rank() == 0:
+            content = {"kind": self.key.kind, "key": dict(self.key.fields)}
+            write_manifest(self.folder, content | {"result": outcome.result, "costs": outcome.costs})
+        return self.place()
+
+    def place(self) -> Artifact:
+        """Puts a sealed artifact in its place."""
+        if distributed.rank() == 0:
+            # Not before the manifest is there: a run killed in between would start the phase over.
+            shutil.rmtree(self.folder / RESUME, ignore_errors=True)
+            self.folder.rename(self.store.root / self.key.folder)
+        distributed.barrier()
+        self.store.made.add(self.key.folder)
+        made = self.store._find_together(self.key)
+        assert made is not None
+        return made
+
+
+def _prepare(partial: Path, folder: Path) -> None:
+    """Makes an empty folder, unless what an interrupted run left in it is worth something; a damaged artifact goes."""
+    pinned = any((each / PINNED).exists() for each in (partial, folder))
+    if folder.exists():
+        shutil.rmtree(folder)
+    try:
+        read_manifest(partial, whole=True)
+    except StoreError:
+        (partial / MANIFEST).unlink(missing_ok=True)
+        if not (partial / RESUME).is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True, exist_ok=True)
+    for file in partial.rglob(TEMPORARY):  # A kill in the middle of a write.
+        file.unlink()
+    if pinned:
+        (partial / PINNED).touch()
+
+
+@contextmanager
+def _unlocked() -> Iterator[bool]:
+    yield True
+
+
+def _note(lock: Path) -> Path:
+    return lock.with_suffix(".json")
+
+
+def _owner(path: Path) -> str:
+    try:
+        owner = read_json(path)
+        return f"{owner['run']} (process {owner['pid']} on {owner['host']}, since {owner['since']})"
+    except Exception:  # The file is for people only: a lock without it is still a lock.
+        return "another run"

@@ -1,0 +1,1 @@
+"""What a task is: its rows, prompt, answers and metric."""

@@ -1,0 +1,100 @@
+"""Text classification: the answer is the label's text, chosen among all labels."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from scd_lightning.data.judgement import Judgement
+from scd_lightning.data.module import DomainDataModule
+from scd_lightning.data.rows import Row
+from scd_lightning.data.samples import Sample
+from scd_lightning.data.sources import DataSource
+from scd_lightning.errors import ConfigError
+from scd_lightning.tasks.choice_metric import ChoiceMetric
+from scd_lightning.tasks.choices import judge_choice
+
+
+class ClassificationDataModule(DomainDataModule):
+    """Rows {"text", "label"}.
+
+    Args:
+        data: Where the rows come from.
+        labels: All labels in order; None for those of train, sorted.
+        ordered: Whether the labels stand in an order of degree; needs `labels`, and weighs kappa.
+        primary_metric: None for "accuracy"; or "macro_f1", "kappa".
+        **settings: As in `DomainDataModule`.
+    """
+
+    task = "classification"
+    kind = "classification"
+    answer_kind: Literal["choice"] = "choice"
+    metric_names = ("accuracy", "macro_f1", "kappa")
+
+    def __init__(
+        self,
+        data: DataSource,
+        labels: Sequence[str] | None = None,
+        ordered: bool = False,
+        primary_metric: str | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(data, primary_metric, **settings)
+        if ordered and labels is None:
+            raise ConfigError(
+                "ordered needs the labels in their order",
+                where="task.labels",
+                got=None,
+                expected="a list of labels from least to most",
+                remedy="pass task.labels=[low,medium,high]",
+            )
+        self.given_labels = None if labels is None else [str(label) for label in labels]
+        self.ordered = ordered
+        self.candidates: tuple[str, ...] = ()
+        self.labels: tuple[str, ...] = ()
+
+    def _settings(self) -> dict[str, Any]:
+        return {"labels": self.labels, "ordered": self.ordered}
+
+    def _check(self, row: Row, split: str) -> None:
+        row.string("text")
+        label = read_label(row)
+        # In other splits such a row is an answer that no model can give: it is scored, and said.
+        if self.given_labels is not None and split == "train" and label not in self.given_labels:
+            expected = f"one of task.labels: {', '.join(self.given_labels)}"
+            raise row.error("label", "is not among the labels", label, expected)
+
+    def _prepare(self, rows: Mapping[str, Sequence[Row]]) -> None:
+        found = {split: {read_label(row) for row in rows[split]} for split in rows}
+        self.candidates = tuple(self.given_labels or sorted(found["train"]))
+        unseen = set.union(*found.values()) - set(self.candidates)
+        self.labels = (*self.candidates, *sorted(unseen))
+
+    def _sample(self, row: Row) -> Sample:
+        label = read_label(row)
+        return Sample(
+            id=row.id,
+            fields={"text": row.string("text"), "labels": ", ".join(self.candidates)},
+            cuttable=("text",),
+            completion=label,
+            gold=label,
+            labels=(label,),
+            candidates=self.candidates,
+        )
+
+    def _judge(self, sample: Sample, answer: str | int) -> Judgement:
+        return judge_choice(sample, answer)
+
+    def build_metric(self) -> ChoiceMetric:
+        """Accuracy, macro F1 and kappa over the labels of all splits."""
+        return ChoiceMetric(self.labels, ordered=self.ordered)
+
+
+def read_label(row: Row) -> str:
+    """A row's label as text on one line; whole numbers are taken as text.
+
+    Raises:
+        DataError: It is missing, empty or something else.
+    """
+    value = row.require("label", "a non-empty string or an integer")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return " ".join(row.check_string("label", value).split())

@@ -1,0 +1,1 @@
+"""Everything that trains, on PyTorch Lightning."""

@@ -1,0 +1,59 @@
+"""Keeps a student's best weights: highest validation metric, then lowest loss, then the later epoch."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.store.sharded import gathered
+from scd_lightning.training.fine_tuning import FineTuning
+
+
+class BestWeights(Callback):
+    """Saves the model whenever validation finds it at least as good as before; training itself goes on from the last.
+
+    Args:
+        folder: Where the one best checkpoint is kept; process 0 writes.
+        keep_frozen: As in `CheckpointStore.save`.
+
+    Attributes:
+        best: (metric, loss, epoch) of the kept weights, once there are any.
+    """
+
+    def __init__(self, folder: Path, *, keep_frozen: bool) -> None:
+        self.folder, self.keep_frozen = folder, keep_frozen
+        self.best: tuple[float, float, int] | None = None
+
+    @property
+    def state_key(self) -> str:
+        """Names this callback's state in a checkpoint."""
+        return "scd_lightning.BestWeights"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which weights are the best so far; they themselves are in the folder."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes that back."""
+        self.best = state_dict["best"]
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compares what was just logged with the best so far; the epoch-end hook would come before the logging."""
+        if trainer.sanity_checking:
+            return
+        assert isinstance(pl_module, FineTuning)
+        metric, loss = (float(trainer.callback_metrics[f"validation_{name}"]) for name in ("metric", "loss"))
+        if self.best is not None and (metric, -loss) < (self.best[0], -self.best[1]):
+            return
+        self.best = (metric, loss, trainer.current_epoch)
+        weights = gathered(pl_module.lm, keep_frozen=self.keep_frozen)
+        if trainer.is_global_zero:
+            fresh = self.folder.with_name(f"{self.folder.name}.new")
+            shutil.rmtree(fresh, ignore_errors=True)
+            metrics = {"metric": metric, "loss": loss}
+            CheckpointStore(fresh).save(weights, trainer.global_step, metrics, keep_frozen=self.keep_frozen)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            fresh.rename(self.folder)
+        trainer.strategy.barrier()

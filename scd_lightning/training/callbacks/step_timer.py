@@ -1,0 +1,56 @@
+"""How long an optimizer step takes, for the estimate that a smoke run ends with."""
+
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from scd_lightning.training.fine_tuning import FineTuning
+
+
+class StepTimer(Callback):
+    """Writes the median seconds of one training's steps to `step-seconds-<stage>.json`.
+
+    It waits for the GPU at each end of a step, which costs time: for small runs only.
+
+    Args:
+        folder: Where the file goes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seconds: list[float] = []
+        self._since, self._step, self._sum = 0.0, 0, 0.0
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """Starts the clock."""
+        self._since = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """Adds a batch to its step; a step may have several."""
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self._sum += time.perf_counter() - self._since
+        if trainer.global_step != self._step:
+            self.seconds.append(self._sum)
+            self._step, self._sum = trainer.global_step, 0.0
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes the file, from process 0."""
+        if trainer.is_global_zero and self.seconds:
+            assert isinstance(pl_module, FineTuning)
+            path = self.folder / f"step-seconds-{pl_module.stage}.json"
+            path.write_text(json.dumps(statistics.median(self.seconds)))
+
+
+def read_step_seconds(folder: Path) -> dict[str, float]:
+    """Stage -> seconds a step, of the trainings that ran; takes the files away."""
+    found = {}
+    for path in sorted(folder.glob("step-seconds-*.json")):
+        found[path.stem.removeprefix("step-seconds-")] = float(json.loads(path.read_text()))
+        path.unlink()
+    return found

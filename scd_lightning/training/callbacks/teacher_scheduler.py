@@ -1,0 +1,147 @@
+"""At each stage's beginning: asks the policy which checkpoint teaches, and has the teacher source load it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from scd_lightning import distributed
+from scd_lightning.batch import Batch
+from scd_lightning.progress import say
+from scd_lightning.schedules.policies import Policy, Scores
+from scd_lightning.schedules.scoring import ProbeReference, kl_to_checkpoints, reference
+from scd_lightning.teachers.source import TeacherCounts, TeacherSource
+from scd_lightning.training.fine_tuning import FineTuning
+
+
+@dataclass(frozen=True)
+class StageChoice:
+    """What was chosen for a stage, and by which scores.
+
+    Attributes:
+        stage: From 0.
+        epochs: First and last epoch of the stage.
+        checkpoint: Index of the chosen checkpoint.
+        best_kl: [N], KL(best || checkpoint) in nats, or None where the policy needs none.
+        student_kl: [N], KL(student || checkpoint), likewise.
+    """
+
+    stage: int
+    epochs: tuple[int, int]
+    checkpoint: int
+    best_kl: list[float] | None
+    student_kl: list[float] | None
+
+
+class TeacherScheduler(Callback):
+    """Drives a teacher source, live or cached alike, through the stages of a distillation.
+
+    Args:
+        policy: Chooses; pure.
+        source: Answers for the training samples; told what to load.
+        best: Index of the trajectory's best checkpoint.
+        stage_epochs: Epochs of a stage, T.
+        probe_source: Answers for the probe set; needed where the policy needs scores.
+        probe_batches: Makes this process's batches of the probe set.
+
+    Attributes:
+        choices: One for each stage so far.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        source: TeacherSource,
+        best: int,
+        stage_epochs: int,
+        probe_source: TeacherSource,
+        probe_batches: Callable[[], list[Batch]],
+    ) -> None:
+        self.policy, self.source, self.best, self.stage_epochs = policy, source, best, stage_epochs
+        self.probe_source, self.make_probe_batches = probe_source, probe_batches
+        self.choices: list[StageChoice] = []
+        self._batches: list[Batch] | None = None
+        self._best_kl: list[float] | None = None
+        self._loaded: int | None = None
+
+    @property
+    def state_key(self) -> str:
+        """Names this callback's state in a checkpoint."""
+        return "scd_lightning.TeacherScheduler"
+
+    def state_dict(self) -> dict[str, Any]:
+        """The choices so far, what they were measured against, and what the sources did."""
+        choices = [asdict(choice) for choice in self.choices]
+        return {"choices": choices, "best_kl": self._best_kl, "counts": asdict(self.source.counts)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes them back."""
+        self.choices = [
+            StageChoice(**{**choice, "epochs": tuple(choice["epochs"])}) for choice in state_dict["choices"]
+        ]
+        self._best_kl = state_dict["best_kl"]
+        self.source.counts.add(TeacherCounts(**state_dict["counts"]))
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Loads where a training goes on within a stage."""
+        stage = trainer.current_epoch // self.stage_epochs
+        if stage < len(self.choices):
+            self._load(stage)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Chooses and loads where a stage begins."""
+        stage = trainer.current_epoch // self.stage_epochs
+        if stage == self._loaded:
+            return
+        assert isinstance(pl_module, FineTuning)
+        if stage == len(self.choices):
+            self.choices.append(self._choose(stage, trainer, pl_module))
+        self._load(stage)
+
+    def _load(self, stage: int) -> None:
+        # All processes have the same scores, but one decides: equal is not the same as agreed.
+        checkpoint = distributed.from_first_rank(self.choices[stage].checkpoint)
+        self.source.load(checkpoint)
+        self._loaded = stage
+        self.source.release()
+        self.probe_source.release()
+        say(f"  stage {stage}: taught by checkpoint {checkpoint} of 0 to {self.source.num_checkpoints - 1}")
+
+    def _choose(self, stage: int, trainer: Trainer, module: FineTuning) -> StageChoice:
+        student_kl = self._student_kl(trainer, module) if self.policy.needs_scores else None
+        scores = Scores(self.best, self.source.num_checkpoints, self._best_kl, student_kl)
+        chosen = self.policy.select(stage, scores, [choice.checkpoint for choice in self.choices])
+        first = stage * self.stage_epochs
+        epochs = (first, first + self.stage_epochs - 1)
+        return StageChoice(stage, epochs, distributed.from_first_rank(chosen), self._best_kl, student_kl)
+
+    def _student_kl(self, trainer: Trainer, module: FineTuning) -> list[float]:
+        """KL(student || checkpoint_i), and with the first call KL(best || checkpoint_i), which never changes."""
+        context = trainer.precision_plugin.forward_context
+        if self._batches is None:
+            self._batches = [trainer.strategy.batch_to_device(batch) for batch in self.make_probe_batches()]
+        references = [_student_reference(module, self._batches, context)]
+        if self._best_kl is None:
+            self.probe_source.load(self.best)
+            references.append(reference(self.probe_source.hidden, self.probe_source.head, self._batches))
+        with context():
+            scores = kl_to_checkpoints(references, self.probe_source, self._batches)
+        if self._best_kl is None:
+            self._best_kl = scores[1]
+        return scores[0]
+
+
+def _student_reference(
+    module: FineTuning, batches: list[Batch], context: Callable[[], AbstractContextManager[Any]]
+) -> ProbeReference:
+    """The student as it is now, in eval mode for as long as it is probed."""
+    was_training = module.lm.training
+    module.lm.eval()
+    try:
+        with context(), torch.no_grad():
+            return reference(module.lm.hidden, module.lm.head, batches)
+    finally:
+        module.lm.train(was_training)

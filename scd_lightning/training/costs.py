@@ -1,0 +1,71 @@
+"""What a stage costs: time, memory, samples, tokens, padding."""
+
+import resource
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scd_lightning.data.module import DomainDataModule
+
+
+class Meter:
+    """Measures from its making to `read`."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), _cpu_seconds()
+        self._earlier: Mapping[str, Any] = {"seconds": 0.0, "cpu_seconds": 0.0, "peak_memory_bytes": 0}
+        _reset_peak()
+
+    def add(self, earlier: Mapping[str, Any]) -> None:
+        """Counts what an interrupted run read before it ended: this one goes on with its work."""
+        self._earlier = earlier
+
+    def read(self) -> dict[str, Any]:
+        """Seconds, CPU-seconds of all threads, and peak memory in bytes of the GPU or else of the process."""
+        return {
+            "seconds": round(self._earlier["seconds"] + time.perf_counter() - self._wall, 3),
+            "cpu_seconds": round(self._earlier["cpu_seconds"] + _cpu_seconds() - self._cpu, 3),
+            "peak_memory_bytes": max(self._earlier["peak_memory_bytes"], _peak()),
+        }
+
+
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _reset_peak() -> None:
+    # Not merely available: a job may run on the CPU beside a GPU.
+    if torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
+    # ru_maxrss never falls within a process; Linux forgets VmHWM when 5 is written here.
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        try:
+            clear.write_text("5")
+        except OSError:
+            return
+
+
+def _peak() -> int:
+    if torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated()
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def training_volume(data: DomainDataModule, epochs: int) -> dict[str, Any]:
+    """Samples, tokens and share of padding of a training, over all processes and micro-batches."""
+    sampler, padded = data.train_sampler(), 0
+    for epoch in range(epochs):
+        sampler.set_epoch(epoch)
+        padded += sampler.plan.padded_tokens(sampler.world_size, sampler.micro_batches)
+    samples, tokens = epochs * len(sampler.lengths), epochs * sum(sampler.lengths)
+    return {"samples": samples, "tokens": tokens, "padding_share": round(1 - tokens / padded, 4)}

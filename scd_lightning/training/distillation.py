@@ -1,0 +1,98 @@
+"""Distillation: gold labels and a teacher's distribution, weighted sample by sample."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from scd_lightning.batch import Batch
+from scd_lightning.losses.weighting import Weighting
+from scd_lightning.teachers.source import TeacherSource
+from scd_lightning.training.fine_tuning import FineTuning
+from scd_lightning.training.sums import UnitHistogram, WeightedMean
+
+
+class Distillation(FineTuning):
+    """Distils from whichever checkpoint its teacher source answers for (arXiv 2601.10114, adaptive weighting).
+
+    Args:
+        source: The teacher's outputs; no submodule, so that no teacher weight enters a student checkpoint.
+        weighting: (anchor_loss [B] or None, teacher_loss [B]) -> w [B].
+        anchor_loss: [S], the anchor's per-sample losses on the training split, or None.
+        best_loss: [S'], those of the teacher's best checkpoint on the validation split, for advantage and deficit.
+        **common: Arguments of `FineTuning`.
+
+    Attributes:
+        weight_counts: For each epoch, how many of its samples had their weight in each of 20 equal bins of [0, 1].
+    """
+
+    def __init__(
+        self,
+        source: TeacherSource,
+        weighting: Weighting,
+        anchor_loss: Tensor | None,
+        best_loss: Tensor,
+        **common: Any,
+    ) -> None:
+        super().__init__(**common)
+        self.source = source
+        self.weighting = weighting
+        # No buffers: they would follow the model into a lower precision.
+        self.anchor_loss, self.best_loss = anchor_loss, best_loss
+        self.weight = WeightedMean()
+        self.weight_histogram = UnitHistogram()
+        self.weight_counts: list[list[int]] = []
+
+    def on_fit_start(self) -> None:
+        """Moves the anchor's losses to where the steps are made."""
+        if self.anchor_loss is not None:
+            self.anchor_loss = self.anchor_loss.to(self.device)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """This micro-batch's share of the optimizer step's loss."""
+        with torch.no_grad():
+            teacher = self.source.outputs(batch)
+            teacher_loss = self.source.losses(batch, teacher)
+            anchor_loss = None if self.anchor_loss is None else self.anchor_loss[batch.index]
+            weight = self.weighting(anchor_loss, teacher_loss)
+        self.weight.update(weight, batch.sample_weight)
+        self.weight_histogram.update(weight, batch.sample_weight)
+        return self.share(batch, teacher, weight)
+
+    @property
+    def stage(self) -> str:
+        """The pipeline stage that this training is."""
+        return "distill"
+
+    def progress(self) -> dict[str, Any]:
+        """Adds the weights' histograms."""
+        return super().progress() | {"weight_counts": self.weight_counts}
+
+    def take_up(self, progress: dict[str, Any]) -> None:
+        """Likewise."""
+        super().take_up(progress)
+        self.weight_counts = progress["weight_counts"]
+
+    def _sums(self) -> dict[str, Metric]:
+        return super()._sums() | {"weight": self.weight, "weight_histogram": self.weight_histogram}
+
+    def on_train_epoch_end(self) -> None:
+        """Adds the epoch's `mean_weight` to what is logged."""
+        super().on_train_epoch_end()
+        mean_weight = self.weight.compute()
+        self.log("mean_weight", mean_weight)
+        self.curve[-1]["mean_weight"] = float(mean_weight)
+        self.weight.reset()
+        self.weight_counts.append(self.weight_histogram.compute().tolist())
+        self.weight_histogram.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Adds `advantage` and `deficit`, in nats, of the student as it is now against the best checkpoint."""
+        super().on_validation_epoch_end()
+        losses = self.last_losses
+        assert losses is not None
+        gap = losses - self.best_loss.to(losses.device)
+        parts = {"advantage": (-gap).clamp(min=0).nanmean(), "deficit": gap.clamp(min=0).nanmean()}
+        self.log_dict(parts)
+        self.last_validation |= {name: float(value) for name, value in parts.items()}

@@ -1,0 +1,273 @@
+"""Fine-tuning on gold completions: the teacher's and the anchor's, and what distillation builds on."""
+
+import math
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_, get_total_norm
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import Metric
+from transformers import PreTrainedTokenizerFast
+
+from scd_lightning.batch import Batch
+from scd_lightning.data.module import DomainDataModule
+from scd_lightning.lm_head import Unprojected
+from scd_lightning.losses.measures import chunked_scores
+from scd_lightning.losses.objective import Objective
+from scd_lightning.losses.reduction import per_sample_mean
+from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.spec import ModelSpec
+from scd_lightning.store.sharded import whole
+from scd_lightning.training.answers import answer
+from scd_lightning.training.finite import FiniteWatch, explain
+from scd_lightning.training.resume.module_state import convert_micro_batches, read_sums, trained_only, write_sums
+from scd_lightning.training.sums import SampleValues, WeightedMean
+
+
+def learning_rate_factor(step: int, stage_steps: int, warmup: float, scale: float = 1.0) -> float:
+    """Factor on the learning rate: linear warm-up, then cosine to 0, afresh at every stage.
+
+    A pure function of the step within the stage, so that the stage's restart needs no new scheduler object.
+
+    Args:
+        step: Optimizer step since the beginning of training.
+        stage_steps: Optimizer steps of a stage.
+        warmup: Share of the stage that climbs; at least one step.
+        scale: The factor at the stage's top, where the climb ends.
+    """
+    within = step % stage_steps
+    climbing = min(max(1, math.ceil(warmup * stage_steps)), stage_steps)
+    if within < climbing:
+        return scale * ((within + 1) / climbing)
+    return scale * 0.5 * (1 + math.cos(math.pi * (within - climbing) / max(1, stage_steps - climbing)))
+
+
+class FineTuning(LightningModule):
+    """Trains a causal language model on its completions' cross-entropy; validates its loss and its answers.
+
+    Args:
+        model: The model.
+        spec: Its optimizer and warm-up.
+        data: The data, encoded.
+        tokenizer: The tokenizer that encoded it.
+        objective: The training loss.
+        stage_steps: Optimizer steps until the learning rate starts afresh.
+        lr_scale: Factor on the optimizer's learning rate.
+
+    Attributes:
+        curve: One point an epoch: epoch, step, train_loss, and validation_loss and validation_metric where validated.
+        last_validation: The newest of the latter two.
+        last_losses: After a validation, each validation sample's mean completion-token loss, in nats; [S].
+    """
+
+    def __init__(
+        self,
+        model: CausalLM,
+        spec: ModelSpec,
+        data: DomainDataModule,
+        tokenizer: PreTrainedTokenizerFast,
+        objective: Objective,
+        stage_steps: int,
+        lr_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.lm = model
+        self.spec = spec
+        self.data = data
+        self.tokenizer = tokenizer
+        self.objective = objective
+        self.stage_steps = stage_steps
+        self.lr_scale = lr_scale
+        self.curve: list[dict[str, Any]] = []
+        self.last_validation: dict[str, float | None] = {"validation_loss": None, "validation_metric": None}
+        self.train_loss = WeightedMean()
+        self.validation_loss = WeightedMean()
+        exact = next(model.parameters()).dtype == torch.float64
+        validation = len(data.samples["validation"])
+        self.sample_losses = SampleValues(validation, torch.float64 if exact else torch.float32)
+        self.last_losses: Tensor | None = None
+        self.watch = FiniteWatch()
+        self.validation_metric: Metric = data.build_metric() if data.validation == "task" else WeightedMean()
+
+    def configure_model(self) -> None:
+        """Nothing, but Lightning's strategies for sharded models insist on it: the model comes sharded or whole."""
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """This micro-batch's share of the optimizer step's loss."""
+        return self.share(batch)
+
+    def share(self, batch: Batch, teacher: Unprojected | None = None, weight: Tensor | None = None) -> Tensor:
+        """A micro-batch's share of the loss, with the averages of DDP and of gradient accumulation undone.
+
+        The objective has divided by the optimizer step's own count already, whatever the number of ranks.
+
+        Args:
+            batch: The micro-batch.
+            teacher: The teacher's outputs, or None for the cross-entropy alone.
+            weight: [B], the distillation term's weight; given exactly where the teacher is.
+        """
+        result = self.objective(
+            self.lm.outputs(batch),
+            batch.targets,
+            batch.rows,
+            batch.sample_weight,
+            window_samples=batch.window_samples,
+            window_tokens=batch.window_tokens,
+            teacher=teacher,
+            weight=weight,
+        )
+        losses, divergence = result.sample_cross_entropy, result.sample_divergence
+        self.train_loss.update(losses, batch.sample_weight)
+        self.watch.add(batch, losses if divergence is None else losses + divergence)
+        return result.loss * self.trainer.world_size * self.trainer.accumulate_grad_batches
+
+    @property
+    def stage(self) -> str:
+        """The pipeline stage that this training is."""
+        return f"{self.spec.role}_sft"
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips as Lightning does, whose own would keep the norm to itself, and has an eye on it.
+
+        A CPU's numbers are looked at before the step is taken. A GPU's would have to be waited for, so they are looked
+        at every `log_every_n_steps` steps, and before anything is validated or saved: what is kept is always finite.
+        """
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        if gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
+            norm = whole(clip_grad_norm_(parameters, gradient_clip_val))
+        else:
+            norm = whole(get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None]))
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        self.watch.close(self.global_step, None if self._scales_loss else norm)
+        if self.watch.pending >= self._unseen_steps:
+            self.check_finite()
+
+    @property
+    def _unseen_steps(self) -> int:
+        """After how many steps to look at them."""
+        on_cpu = self.device.type == "cpu"
+        return 1 if on_cpu else self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+
+    @property
+    def _scales_loss(self) -> bool:
+        """Whether steps with overflown gradients are left out, and the scale of the loss lowered."""
+        return getattr(self.trainer.precision_plugin, "scaler", None) is not None
+
+    def check_finite(self) -> None:
+        """Stops the training where a step since the last look has left the range of numbers; on all processes alike.
+
+        Raises:
+            NotFinite: One has; the message names its samples.
+        """
+        trouble = self.watch.look(shared=not self._scales_loss)
+        if trouble is not None:
+            raise explain(
+                trouble,
+                self.data,
+                where=f"{self.stage}, with the {self.spec.role} {self.spec.name}",
+                role=self.spec.role,
+                rate=self.trainer.optimizers[0].param_groups[0]["lr"],
+                precision=str(self.trainer.precision),
+            )
+
+    def on_validation_start(self) -> None:
+        """No validation, and so no choice of the best weights, of numbers that are not finite."""
+        self.check_finite()
+
+    @property
+    def strict_loading(self) -> bool:
+        """Not all weights are in a state to go on from."""
+        return False
+
+    @strict_loading.setter
+    def strict_loading(self, strict_loading: bool) -> None:
+        raise AttributeError("a state to go on from never holds frozen weights")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Likewise no state to go on from."""
+        self.check_finite()
+        checkpoint["state_dict"] = trained_only(self, checkpoint["state_dict"])
+        checkpoint["progress"] = self.progress()
+        checkpoint["micro_batches"] = self.trainer.accumulate_grad_batches
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes up what was saved, with the number of micro-batches of now."""
+        self.take_up(checkpoint["progress"])
+        now, then = self.trainer.accumulate_grad_batches, checkpoint["micro_batches"]
+        convert_micro_batches(checkpoint["loops"], now, then)
+
+    def progress(self) -> dict[str, Any]:
+        """What this module knows of the training so far, besides its weights; all processes call it together."""
+        return {
+            "curve": self.curve,
+            "last_validation": self.last_validation,
+            "sums": read_sums(self._sums()),
+        }
+
+    def take_up(self, progress: dict[str, Any]) -> None:
+        """Goes on from `progress`."""
+        self.curve, self.last_validation = progress["curve"], progress["last_validation"]
+        write_sums(self._sums(), progress["sums"])
+
+    def _sums(self) -> dict[str, Metric]:
+        """The sums over an epoch's training samples."""
+        return {"train_loss": self.train_loss}
+
+    def on_train_epoch_end(self) -> None:
+        """Logs `train_loss`, the mean over the epoch's samples of their cross-entropy, and adds to the curve."""
+        self.check_finite()
+        train_loss = self.train_loss.compute()
+        self.log_dict({"train_loss": train_loss, **self._when()})
+        self.train_loss.reset()
+        point = {"epoch": self.current_epoch, "step": self.global_step, "train_loss": float(train_loss)}
+        self.curve.append(point | self.last_validation)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Per-sample losses, and either exact match by one pass or the task's own metric."""
+        token_losses, right = chunked_scores(self.lm.outputs(batch), batch.targets)
+        loss = per_sample_mean(token_losses, batch.rows, batch.size)
+        self.validation_loss.update(loss, batch.sample_weight)
+        self.sample_losses.update(loss, batch.index, batch.sample_weight)
+        if self.data.validation == "task":
+            answers = answer(self.lm, self.data, self.tokenizer, "validation", batch)
+            self.validation_metric.update([self.data.judge("validation", *each) for each in answers.items()])
+        else:
+            # Greedy decoding reproduces the gold completion exactly when the argmax is right at each position.
+            exact = per_sample_mean(right.to(loss.dtype), batch.rows, batch.size) == 1
+            self.validation_metric.update(exact.to(loss.dtype), batch.sample_weight)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs `validation_loss` and `validation_metric`, exact over uneven ranks."""
+        metric = self.validation_metric.compute()
+        if isinstance(metric, dict):
+            metric = metric[self.data.primary_metric]
+        loss = self.validation_loss.compute()
+        self.log_dict({"validation_loss": loss, "validation_metric": metric, **self._when()})
+        self.last_validation = {"validation_loss": float(loss), "validation_metric": float(metric)}
+        # Put together here and not when asked for: after a pass the module is on the CPU, where NCCL moves nothing.
+        self.last_losses = self.sample_losses.compute()
+        self.validation_loss.reset()
+        self.validation_metric.reset()
+        self.sample_losses.reset()
+
+    def _when(self) -> dict[str, float]:
+        """Step and epoch, logged with an epoch's values: Lightning would count the step from another point."""
+        return {"step": float(self.global_step), "epoch": float(self.current_epoch)}
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """The optimizer over what is trained, with the stage-wise warm-up and cosine."""
+        optimizer = self.spec.optimizer([p for p in self.lm.parameters() if p.requires_grad])
+        # Lightning refuses to clip gradients that a fused optimizer would unscale by itself; so Lightning unscales.
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+        shape = (self.stage_steps, self.spec.warmup, self.lr_scale)
+        scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(step, *shape))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,0 +1,68 @@
+"""Per-sample losses and answers of a finished model, sharded over ranks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from lightning import LightningModule
+from transformers import PreTrainedTokenizerFast
+
+from scd_lightning.batch import Batch
+from scd_lightning.data.module import DomainDataModule
+from scd_lightning.losses.measures import chunked_cross_entropy
+from scd_lightning.losses.reduction import per_sample_mean
+from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.training.answers import answer
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model makes of one sample.
+
+    Attributes:
+        index: Position in the split.
+        loss: Mean completion-token loss of the gold answer, in nats.
+        answer: The model's own answer, for `DomainDataModule.judge`; None where only the loss was asked for.
+    """
+
+    index: int
+    loss: float
+    answer: str | int | None
+
+
+class Predictor(LightningModule):
+    """Collects predictions under `Trainer.predict`.
+
+    Args:
+        model: The model.
+        data: The data, encoded.
+        tokenizer: The tokenizer that encoded it.
+        split: The split that the batches come from.
+        answers: Whether the model answers too, or only scores the gold answers.
+        keep: Takes each batch's predictions.
+    """
+
+    def __init__(
+        self,
+        model: CausalLM,
+        data: DomainDataModule,
+        tokenizer: PreTrainedTokenizerFast,
+        split: str,
+        answers: bool,
+        keep: Callable[[list[Prediction]], None],
+    ) -> None:
+        super().__init__()
+        self.lm, self.data, self.tokenizer, self.split, self.answers = model, data, tokenizer, split, answers
+        self.keep = keep
+
+    def configure_model(self) -> None:
+        """Nothing, but Lightning's strategies for sharded models insist on it: the model comes sharded or whole."""
+
+    @torch.no_grad()
+    def predict_step(self, batch: Batch, batch_idx: int) -> None:
+        """Predicts the batch's real samples."""
+        token_losses = chunked_cross_entropy(self.lm.outputs(batch), batch.targets)
+        losses = per_sample_mean(token_losses, batch.rows, batch.size)
+        real = [(i, loss) for i, loss, real in zip(batch.indices, losses.tolist(), batch.real, strict=True) if real]
+        answers = answer(self.lm, self.data, self.tokenizer, self.split, batch) if self.answers else {}
+        self.keep([Prediction(index, loss, answers.get(index)) for index, loss in real])

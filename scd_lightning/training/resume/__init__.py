@@ -1,0 +1,1 @@
+"""Trainings that go on where an interruption ended them."""

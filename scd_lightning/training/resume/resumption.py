@@ -1,0 +1,131 @@
+"""Trainings that go on where an interruption ended them: what the user sets, and each stage's part of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scd_lightning import distributed
+from scd_lightning.errors import ConfigError, StoreError
+from scd_lightning.launch import preemption
+from scd_lightning.models.spec import require_at_least
+from scd_lightning.progress import say
+from scd_lightning.store.checkpoints import MANIFEST, CheckpointStore
+from scd_lightning.store.saved_state import ResumeState, SavedState
+from scd_lightning.training.costs import Meter
+from scd_lightning.training.resume.save_state import SaveState
+
+_VERSIONS = ("torch", "lightning", "scd_lightning")
+
+
+@dataclass(frozen=True)
+class ResumeSettings:
+    """When the state of a training is saved, and what a signal does.
+
+    Attributes:
+        every_minutes: Time between two saves; None for no saves by time. They come less often where a save takes long.
+        every_steps: Optimizer steps between two saves, whatever they cost; None for no saves by steps.
+        signals: Names of the signals at which a run saves and ends.
+        exit_code: The code that it ends with then, which tells a cluster to start the same command again.
+    """
+
+    every_minutes: float | None = 10
+    every_steps: int | None = None
+    signals: Sequence[str] = ("SIGTERM", "SIGUSR1", "SIGUSR2")
+    exit_code: int = 75
+
+    def __post_init__(self) -> None:
+        if self.every_steps is not None:
+            require_at_least(1, **{"resume.every_steps": self.every_steps})
+        if self.every_minutes is not None and not 0 <= self.every_minutes < float("inf"):
+            raise ConfigError(
+                "Saves need some time between them",
+                where="resume.every_minutes",
+                got=self.every_minutes,
+                expected="minutes from 0, or null for no saves by time",
+            )
+        for name in self.signals:
+            preemption.number(name)
+        if type(self.exit_code) is not int or not 1 <= self.exit_code <= 255:
+            raise ConfigError(
+                "A run that is to go on can't end with this code",
+                where="resume.exit_code",
+                got=self.exit_code,
+                expected="1 to 255: 0 would say that it is finished",
+            )
+
+
+class Resumption:
+    """One stage's training, from the beginning or from where it was interrupted. All processes make one together.
+
+    Args:
+        settings: When to save.
+        versions: Versions that numbers depend on: a state of others is not gone on from.
+        folder: The artifact that is being made.
+        meter: Measures the stage; what it cost before the interruption is added.
+        total_steps: Optimizer steps of the whole training.
+        replaced: As in `ResumeState`.
+
+    Attributes:
+        path: The state to go on from, for Lightning; None at the beginning.
+        callback: Saves states.
+    """
+
+    def __init__(
+        self,
+        settings: ResumeSettings,
+        versions: Mapping[str, str],
+        folder: Path,
+        meter: Meter,
+        total_steps: int,
+        replaced: Sequence[str] = (),
+    ) -> None:
+        own = {name: versions[name] for name in _VERSIONS}
+        self._state, self._meter = ResumeState(folder, replaced, own), meter
+        saved = self._find() if distributed.rank() == 0 else None
+        self.path: Path | None = distributed.from_first_rank(None if saved is None else saved.path)
+        minutes = settings.every_minutes
+        self.callback = SaveState(
+            self._state,
+            every_steps=settings.every_steps,
+            every_seconds=None if minutes is None else 60 * minutes,
+            total_steps=total_steps,
+            about=lambda: {"costs": meter.read(), "kept": self._kept()},
+        )
+
+    @property
+    def costs(self) -> dict[str, Any]:
+        """What saving has cost."""
+        return {"saves": self.callback.saves, "save_seconds": round(self.callback.seconds, 3)}
+
+    def _find(self) -> SavedState | None:
+        try:
+            saved = self._state.find()
+            if saved is not None:
+                self._check_kept(saved)
+        except StoreError as error:
+            say(f"  The state that an interrupted run has saved can't be used, so this stage starts over: {error}")
+            self._state.give_up()
+            return None
+        if saved is not None:
+            about = saved.about
+            kind = self._state.folder.name.partition("-")[0]
+            place = f"{about['step']} of {about['total_steps']}, saved {about['saved']}"
+            say(f"  the {kind} goes on after optimizer step {place}")
+            self._state.put_back(saved)
+            self._meter.add(about["costs"])
+        return saved
+
+    def _kept(self) -> dict[str, list[int]]:
+        """Steps of the checkpoints that the training has left so far, by their folder's name."""
+        folders = [path.parent for path in self._state.folder.glob(f"*/{MANIFEST}")]
+        return {folder.name: [entry.step for entry in CheckpointStore(folder).entries] for folder in folders}
+
+    def _check_kept(self, saved: SavedState) -> None:
+        """Reads the checkpoints that were there with a state: the training may not look at them before its end."""
+        for name, steps in saved.about["kept"].items():
+            folder = (saved.path.parent if name in self._state.replaced else self._state.folder) / name
+            store = CheckpointStore(folder)
+            store.verify()
+            if not set(steps) <= {entry.step for entry in store.entries}:
+                raise StoreError("Checkpoints of an interrupted training are missing", where=folder)

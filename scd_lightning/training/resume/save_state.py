@@ -1,0 +1,234 @@
+"""Saves the state of a training now and then, and when a signal asks for it, so that it can go on after anything."""
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+from scd_lightning import distributed
+from scd_lightning.errors import StoreError
+from scd_lightning.launch import preemption
+from scd_lightning.progress import say
+from scd_lightning.store.saved_state import ResumeState
+from scd_lightning.training.resume.state_io import StateIO
+
+# Saving takes at most one part in so many of the time, when nobody asks for more.
+_RATIO = 60
+# What a first save is taken to write, in bytes a second; then it is known.
+_SPEED = 500e6
+
+
+class SaveState(Checkpoint):
+    """Saves between optimizer steps: by steps, by time, at the ends of epochs, and before a signal ends the run.
+
+    Saves by time, and those at the ends of epochs, are further apart where a save takes long: they stay below 2 % of
+    the training's time. All processes save together; process 0 writes.
+
+    It is one of Lightning's `Checkpoint`s, whose hooks come after those of all other callbacks and of the module.
+
+    Args:
+        state: Where to.
+        every_steps: Optimizer steps between two saves, whatever they cost; None for none by steps.
+        every_seconds: Time between two saves; None for none by time.
+        total_steps: Optimizer steps of the whole training.
+        about: What else to keep with a state, JSON values.
+
+    Attributes:
+        saves: How often a state was saved.
+        seconds: What that took.
+    """
+
+    def __init__(
+        self,
+        state: ResumeState,
+        *,
+        every_steps: int | None,
+        every_seconds: float | None,
+        total_steps: int,
+        about: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
+        self.state, self.every_steps, self.every_seconds = state, every_steps, every_seconds
+        self.total_steps, self.about = total_steps, about
+        self._io = StateIO(state.root)
+        self._rng: list[dict[str, Any]] = []
+        self._vote = distributed.Vote()
+        self._ends_at_once = ExitStack()
+        self._deferring = False
+        self._seen = self._saved_step = 0
+        self._saved_at, self._cost = time.monotonic(), 0.0
+        self.saves, self.seconds = 0, 0.0
+
+    # What is saved.
+
+    @property
+    def state_key(self) -> str:
+        """Names this callback's state in a checkpoint."""
+        return "scd_lightning.SaveState"
+
+    def state_dict(self) -> dict[str, Any]:
+        """The random number generators of all processes, and what saving has cost; all call it together."""
+        return {"rng": distributed.gather_lists([_generators()]), "saves": self.saves, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes them back, the generators once the training starts."""
+        self._rng, self.saves, self.seconds = (state_dict[name] for name in ("rng", "saves", "seconds"))
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Adds whether a callback, such as one for early stopping, has ended the training."""
+        checkpoint["should_stop"] = trainer.should_stop
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Likewise."""
+        trainer.should_stop = checkpoint["should_stop"]
+
+    # When.
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Has states written and read in this package's way."""
+        self._io.others = trainer.strategy.checkpoint_io
+        trainer.strategy.checkpoint_io = self._io
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Goes on with the random numbers where they were; with another number of processes, with the first one's."""
+        self._vote = distributed.Vote()
+        self._seen = self._saved_step = trainer.global_step
+        self._saved_at = time.monotonic()
+        size = sum(p.numel() * p.element_size() for p in pl_module.parameters() if p.requires_grad)
+        self._cost = self._cost or 3 * size / _SPEED  # The weights and the optimizer's two moments.
+        if self._rng:
+            rank = distributed.rank()
+            _set_generators(self._rng[rank if len(self._rng) == distributed.world_size() else 0])
+            self._rng = []
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """From here on a signal waits for the step's end."""
+        if not self._deferring:
+            self._ends_at_once.enter_context(preemption.deferred())
+            self._deferring = True
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """Looks whether to save, after each optimizer step but those before a validation or an epoch's end.
+
+        What follows these is no place to start: Lightning would take it for done.
+
+        Several processes hear a step later what all of them wanted, so that none waits for an answer.
+        """
+        step = trainer.global_step
+        if step == self._seen:
+            return
+        self._seen = step
+        wanted = self._vote.ask(self._wishes(step))
+        if _next_is_a_batch(trainer):
+            self._follow(trainer, *wanted)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves where that costs little; the epoch is validated by now."""
+        cheap = time.monotonic() - self._saved_at >= _RATIO * self._cost
+        timed = self.every_seconds is not None and cheap
+        signal, due = self._vote.ask_and_wait((self._wishes(trainer.global_step)[0], timed or self._due_by_steps()))
+        self._follow(trainer, signal, due)
+        self._stop_deferring()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Signals end the run at once again."""
+        self._stop_deferring()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Likewise."""
+        self._stop_deferring()
+
+    def _stop_deferring(self) -> None:
+        self._ends_at_once.close()
+        self._deferring = False
+
+    def _wishes(self, step: int) -> tuple[bool, bool]:
+        """Whether this process was told to end, and whether it would save."""
+        waited = time.monotonic() - self._saved_at
+        timed = self.every_seconds is not None and waited >= max(self.every_seconds, _RATIO * self._cost)
+        # One clock decides.
+        return preemption.requested() is not None, self._due_by_steps() or (timed and distributed.rank() == 0)
+
+    def _due_by_steps(self) -> bool:
+        return self.every_steps is not None and self._seen - self._saved_step >= self.every_steps
+
+    def _follow(self, trainer: Trainer, signal: bool, due: bool) -> None:
+        if signal or due:
+            self._save(trainer)
+        if signal:
+            preemption.end()
+
+    def _save(self, trainer: Trainer) -> None:
+        start = time.monotonic()
+        path = distributed.from_first_rank(self._begin(trainer.global_step) if trainer.is_global_zero else None)
+        if path is not None:
+            trainer.save_checkpoint(path)
+            if trainer.is_global_zero:
+                self._commit(trainer, path)
+            trainer.strategy.barrier()
+        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+        self._cost = self._saved_at - start
+        self.saves, self.seconds = self.saves + 1, self.seconds + self._cost
+
+    def _begin(self, step: int) -> Path | None:
+        try:
+            return self.state.begin(step)
+        except OSError as error:
+            self._warn(error)
+            return None
+
+    def _commit(self, trainer: Trainer, path: Path) -> None:
+        where = {"step": trainer.global_step, "total_steps": self.total_steps, "epoch": trainer.current_epoch}
+        try:
+            if self._io.error is not None:
+                raise self._io.error
+            self.state.commit(path, where | {"curve": _curve(trainer.lightning_module)} | dict(self.about()))
+        except (OSError, StoreError) as error:
+            self.state.tidy()
+            self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        """A training that could go on to its end must not fail for want of a state that it might never need."""
+        say(f"  The state of this training can't be saved, the one before stays, and it goes on: {error}")
+
+
+def _next_is_a_batch(trainer: Trainer) -> bool:
+    """Whether an epoch goes on with its next batch, and is neither validated first nor over."""
+    loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
+    assert fetcher is not None
+    over = loop.batch_progress.is_last_batch or trainer.should_stop or trainer.global_step == trainer.max_steps
+    return not over and not loop._should_check_val_fx(fetcher)
+
+
+def _curve(module: LightningModule) -> list[dict[str, Any]]:
+    """The training's curve so far, for a report of an unfinished one; JSON knows finite numbers only."""
+    points: list[dict[str, Any]] = getattr(module, "curve", [])
+    return [{name: each for name, each in point.items() if each is None or math.isfinite(each)} for point in points]
+
+
+def _generators() -> dict[str, Any]:
+    """The states of all generators that anything in a training may draw from."""
+    kind, keys, *rest = np.random.get_state(legacy=True)
+    found = {
+        "python": random.getstate(),
+        "numpy": (kind, np.asarray(keys).tolist(), *rest),
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_initialized():
+        found["cuda"] = torch.cuda.get_rng_state()
+    return found
+
+
+def _set_generators(states: Mapping[str, Any]) -> None:
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])
+    torch.set_rng_state(states["torch"])
+    if "cuda" in states and torch.cuda.is_initialized():
+        torch.cuda.set_rng_state(states["cuda"])

@@ -1,0 +1,193 @@
+"""Lightning trainers for the stages: what users set once, and what the method fixes."""
+
+import gc
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import torch
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins import DoublePrecision
+from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy, Strategy
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import nn
+
+from scd_lightning import distributed
+from scd_lightning.errors import ConfigError
+from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.sharding import process_mesh, shard
+from scd_lightning.models.spec import ModelSpec, require_at_least
+from scd_lightning.training.lightning_internals import leave_signals_alone
+from scd_lightning.training.strategies import ShardedStrategy
+
+# Precisions of Lightning that hold the weights themselves in another dtype than the model's own.
+_WEIGHTS = {"64": torch.float64, "64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
+# Precisions that sharded models are trained in: a scaled loss would need its overflows told to all processes.
+_SHARDED = ("32-true", "64-true", "bf16-mixed", "bf16-true")
+M = TypeVar("M", bound=nn.Module)
+
+
+class TrainerFactory:
+    """Makes one trainer for each fit, validation or prediction of a job.
+
+    Args:
+        devices: Number of processes on this machine.
+        micro_batches: Forward passes that each process makes for one optimizer step (gradient accumulation).
+        strategy: "auto", or a maker of a Lightning strategy: a strategy object serves one trainer only.
+        num_nodes: Number of machines.
+        **options: Any further argument of `lightning.Trainer`.
+    """
+
+    def __init__(
+        self,
+        devices: int = 1,
+        micro_batches: int = 1,
+        strategy: str | Callable[[], Strategy] = "auto",
+        num_nodes: int = 1,
+        **options: Any,
+    ) -> None:
+        require_at_least(1, **{"trainer.devices": devices, "trainer.micro_batches": micro_batches})
+        self.devices, self.micro_batches, self.strategy = devices, micro_batches, strategy
+        self.num_nodes, self.options = num_nodes, options
+
+    def check_devices(self, *, launched: bool) -> None:
+        """Fails early where the devices are not there, or this process can't start the others.
+
+        Args:
+            launched: Whether this is one of several processes already, started by torchrun.
+
+        Raises:
+            ConfigError: There are fewer GPUs than devices, or several machines and no torchrun.
+        """
+        gpus = torch.cuda.device_count()
+        if self.options.get("accelerator") == "gpu" and gpus < self.devices:
+            raise ConfigError(
+                "There are fewer GPUs than the job wants",
+                where="trainer.devices",
+                got=f"{self.devices} devices, {gpus} GPUs",
+                remedy="lower trainer.devices, or take trainer=cpu, trainer=ddp_cpu or trainer=fsdp_cpu",
+            )
+        if self.num_nodes > 1 and not launched:
+            raise ConfigError(
+                "A job on several machines has to be started on each of them",
+                where="trainer.num_nodes",
+                got=self.num_nodes,
+                remedy="start it by torchrun --nnodes=... --nproc-per-node=... run.py ... on each machine",
+            )
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether its models are on GPUs."""
+        return self.options.get("accelerator") != "cpu" and torch.cuda.is_available()
+
+    @property
+    def shards(self) -> bool:
+        """Whether the processes share the weights among them, instead of having all of them each."""
+        return self._has_strategy(ShardedStrategy)
+
+    def _has_strategy(self, *kinds: type) -> bool:
+        made = getattr(self.strategy, "func", self.strategy)
+        return isinstance(made, type) and issubclass(made, kinds)
+
+    def check_options(self) -> None:
+        """Fails before anything is trained where Lightning can't make such a trainer.
+
+        Raises:
+            ConfigError: An option is unknown or wrong.
+        """
+        if self._has_strategy(FSDPStrategy, ModelParallelStrategy) and not self.shards:
+            raise ConfigError(
+                "Models are not cut over processes by this strategy",
+                where="trainer.strategy",
+                got=self.strategy,
+                remedy="take trainer=fsdp, or trainer=fsdp_cpu",
+            )
+        precision = str(self.options.get("precision"))
+        if self.shards and precision not in _SHARDED:
+            raise ConfigError(
+                "Models that are cut over processes can't be trained in this precision",
+                where="trainer.precision",
+                got=precision,
+                expected=", ".join(_SHARDED),
+            )
+        try:
+            # The strategy of several processes would look for them; a single process shows what is wrong elsewhere.
+            self(devices=1, num_nodes=1, strategy="auto")
+        except (MisconfigurationException, TypeError, ValueError) as error:
+            raise ConfigError(f"Lightning can't make such a trainer ({error})", where="trainer") from error
+
+    def check_model(self, spec: ModelSpec) -> None:
+        """Fails early where a model can't be cut over the processes, and would have to be.
+
+        Raises:
+            ConfigError: Its weights are quantized.
+        """
+        if self.shards and spec.quantization is not None:
+            raise ConfigError(
+                "Quantized weights can't be cut over processes",
+                where=f"{spec.role}.quantization",
+                got=f"{spec.quantization}, with trainer=fsdp",
+                remedy=f"set {spec.role}.quantization=null, since trainer=fsdp saves memory too; or take trainer=ddp",
+            )
+
+    def __call__(
+        self,
+        *,
+        max_epochs: int = 1,
+        callbacks: Sequence[Callback] = (),
+        loggers: Sequence[Logger] = (),
+        **fixed: Any,
+    ) -> Trainer:
+        """A trainer whose sampler, checkpoints and display are this package's own matter.
+
+        Args:
+            max_epochs: Epochs of a fit.
+            callbacks: Callbacks of this fit.
+            loggers: Loggers; none logs nothing.
+            **fixed: Further arguments that win over the user's.
+        """
+        strategy = self.strategy if isinstance(self.strategy, str) else self.strategy()
+        own = self._sharded_options() | {
+            "devices": self.devices,
+            "num_nodes": self.num_nodes,
+            "strategy": strategy,
+            "accumulate_grad_batches": self.micro_batches,
+            "max_epochs": max_epochs,
+            "callbacks": list(callbacks),
+            "logger": list(loggers) or False,
+            # The batch plan shards; a sampler of Lightning's would shard again.
+            "use_distributed_sampler": False,
+            # States of a training are saved by a callback of this package, the only one of its kind.
+            "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "num_sanity_val_steps": 0,
+        }
+        return leave_signals_alone(Trainer(**{**self.options, **own, **fixed}))
+
+    def _sharded_options(self) -> dict[str, Any]:
+        """What Lightning has to be told besides the strategy, where models are cut over processes."""
+        if not self.shards:
+            return {}
+        # Weights that are put together in inference mode could not be trained afterwards.
+        options: dict[str, Any] = {"inference_mode": False}
+        if str(self.options.get("precision")) in ("64", "64-true"):
+            # Lightning refuses the name with its ModelParallelStrategy, and takes what it stands for.
+            plugins = self.options.get("plugins") or []
+            plugins = list(plugins) if isinstance(plugins, Sequence) else [plugins]
+            options |= {"precision": None, "plugins": [*plugins, DoublePrecision()]}
+        return options
+
+    def shard(self, model: CausalLM) -> CausalLM:
+        """The model cut over the processes, where the strategy is such a one and there are several; all call it."""
+        if not (self.shards and distributed.active()):
+            return model
+        # Sharded models are in cycles of references: those of earlier stages are in memory until someone looks.
+        gc.collect()
+        return shard(model, process_mesh("cuda" if self.on_gpu else "cpu"))
+
+    def convert(self, model: M) -> M:
+        """The model in the dtype that training leaves its weights in, so that they fit it wherever they are loaded."""
+        dtype = _WEIGHTS.get(str(self.options.get("precision")))
+        return model if dtype is None else model.to(dtype)

@@ -1,0 +1,164 @@
+import json
+
+import pytest
+import yaml
+
+from scd_lightning.analysis.run.model_card import write_model_card
+
+PROMPT = {
+    "template": "{text}\nClass:\n",
+    "example": {"text": "Put the text here.", "labels": "a, b"},
+    "kind": "classification",
+    "language": "en",
+    "chat": False,
+    "date": None,
+    "bos": None,
+    "eos": "</s>",
+    "candidates": ["a", "b"],
+    "labels": ["a", "b"],
+    "none": None,
+    "max_length": 512,
+    "max_new_tokens": 4,
+}
+CONFIG = {
+    "method": {"weighting": {"_target_": "scd_lightning.losses.weighting.AdaptiveWeight"}},
+    "student": {"path": "/home/someone/model", "optimizer": {"_target_": "torch.optim.AdamW", "lr": 0.5}},
+}
+
+
+@pytest.fixture
+def run(full_run):
+    student = full_run / "student"
+    student.mkdir()
+    (student / "prompt_template.json").write_text(json.dumps(PROMPT))
+    (student / "base_model.json").write_text(json.dumps({"name": "org/base", "hub_id": "org/base", "license": "mit"}))
+    (full_run / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    from_source(full_run, "hub set some/set (part) at v1")
+    return full_run
+
+
+def from_source(run, source: str) -> None:
+    results = json.loads((run / "results.json").read_text())
+    results["data"]["source"] = source
+    (run / "results.json").write_text(json.dumps(results))
+
+
+def card(run) -> tuple[dict, str]:
+    path = write_model_card(run)
+    assert path is not None
+    assert path == run / "student" / "README.md"
+    _, head, body = path.read_text(encoding="utf-8").split("---\n", 2)
+    return yaml.safe_load(head), body
+
+
+def test_front_matter_is_what_the_hub_reads(run):
+    head, _ = card(run)
+    assert head["license"] == "mit"
+    assert head["base_model"] == "org/base"
+    assert head["datasets"] == ["some/set"]
+    assert head["library_name"] == "transformers"
+    assert {"ner", "scd_aw"} <= set(head["tags"])
+    (index,) = head["model-index"]
+    (result,) = index["results"]
+    assert result["dataset"] == {"name": "ner", "type": "some/set", "split": "test"}
+    assert {"type": "f1", "value": 0.842} in result["metrics"]
+
+
+def test_body_has_results_with_intervals_and_the_one_seed(run):
+    _, body = card(run)
+    assert "| **this model** (student) | 0.842 | 0.850 | 0.834 | 0.004 |" in body
+    assert "Student minus teacher, sample score: " in body
+    assert "This is one run, with seed 0" in body
+    assert "less error than the teacher on 10.0 %" in body
+    assert "adaptive weighting" in body
+    assert "- learning rate: 0.5" in body
+
+
+@pytest.mark.parametrize(
+    ("budget", "line"),
+    [
+        ({"global_batch": 8, "batch_tokens": None}, "- samples of an optimizer step: 8\n"),
+        ({"global_batch": 8, "batch_tokens": 4096}, "- tokens of an optimizer step, padding included: 4096\n"),
+    ],
+)
+def test_the_batch_is_samples_or_tokens(run, budget, line):
+    (run / "config.yaml").write_text(yaml.safe_dump(CONFIG | {"budget": budget}))
+    _, body = card(run)
+    assert line in body
+    assert body.count("of an optimizer step") == 1
+
+
+@pytest.mark.parametrize(("policy", "rate"), [({"_target_": "SingleBest"}, "0.0018"), (None, "0.0006")])
+def test_the_learning_rate_is_the_one_trained_with(run, policy, rate):
+    scaled = {"budget": {"lr_scale": 0.3}, "method": {"policy": policy, "lr_scale": 3.0}}
+    (run / "config.yaml").write_text(yaml.safe_dump(scaled | {"student": {"optimizer": {"lr": 0.002}}}))
+    assert f"- learning rate: {rate}\n" in card(run)[1]
+
+
+def test_choices_are_explained_and_listed(run):
+    _, body = card(run)
+    assert "Candidates: `a`, `b`." in body
+    assert "model.generate" not in body
+
+
+def test_no_local_path_gets_into_the_card(run):
+    head, body = card(run)
+    assert "someone" not in body + str(head)
+
+
+@pytest.mark.parametrize("source", ["local folder", "local files", "https://host/a.csv", "embedded data set"])
+def test_other_data_is_no_data_set_of_the_hub(run, source):
+    from_source(run, source)
+    head, _ = card(run)
+    assert "datasets" not in head
+    assert head["model-index"][0]["results"][0]["dataset"]["type"] == "ner"
+
+
+def test_unknown_licence_leads_to_the_base(run):
+    (run / "student" / "base_model.json").write_text(json.dumps({"name": "a folder", "hub_id": None, "license": None}))
+    head, body = card(run)
+    assert head["license"] == "unknown"
+    assert "base_model" not in head
+    assert "Unknown: see a folder" in body
+
+
+def test_a_student_that_was_only_fine_tuned(run):
+    results = json.loads((run / "results.json").read_text()) | {"method": "sft", "schedule": []}
+    (run / "results.json").write_text(json.dumps(results))
+    (run / "schedule.json").unlink()
+    _, body = card(run)
+    assert "Plain supervised fine-tuning" in body
+    assert "Student minus anchor" not in body
+    assert "distilled" not in body
+
+
+def test_a_run_without_an_exported_student_has_no_card(full_run):
+    assert write_model_card(full_run) is None
+
+
+def test_results_alone_are_enough(make_run):
+    folder = make_run("bare")
+    (folder / "student").mkdir()
+    _, body = card(folder)
+    assert "0.842" in body
+    assert "```python" not in body
+
+
+def test_an_anchor_that_was_brought_along_is_named_as_such(run):
+    path = run / "results.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"imported": {"anchor": {}}}))
+    (run / "config.yaml").write_text(yaml.safe_dump(CONFIG | {"student": {"init": "anchor"}}))
+    _, body = card(run)
+    assert "fine-tuned alone, elsewhere, with a budget of its own" in body
+    assert "It started from the anchor's weights." in body
+
+
+@pytest.mark.parametrize(("split", "size"), [("test", 300), ("validation", 500)])
+def test_the_card_is_of_the_split_that_was_evaluated(run, split, size):
+    path = run / "results.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"evaluated_split": split}))
+    head, body = card(run)
+    assert head["model-index"][0]["results"][0]["dataset"]["split"] == split
+    assert f"## Results on the {split} split" in body
+    assert f"the {size} {split} samples)" in body
+    assert ("the test split was not read" in body) == (split == "validation")

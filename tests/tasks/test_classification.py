@@ -1,0 +1,91 @@
+import pytest
+
+from scd_lightning.data.sources import DataSource
+from scd_lightning.errors import ConfigError, DataError
+from scd_lightning.tasks.classification import ClassificationDataModule
+
+TRAIN: list[dict] = [
+    {"text": "good", "label": "plus"},
+    {"text": "bad", "label": "minus"},
+    {"text": "so so", "label": 0},
+]
+SPLITS: dict[str, list[dict]] = {
+    "train": TRAIN,
+    "validation": [{"text": "fine", "label": "plus"}],
+    "test": [{"text": "awful", "label": "minus"}, {"text": "odd", "label": "new"}],
+}
+KNOWN = {**SPLITS, "test": SPLITS["test"][:1]}
+
+
+def read(folder, **settings):
+    module = ClassificationDataModule(DataSource(folder), **settings)
+    module.read()
+    return module
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"label": "plus"}, r'"text" is missing.*task\.data\.columns=\{name: text\}'),
+        ({"text": "x"}, r'"label" is missing'),
+        ({"text": "x", "label": ""}, r'"label" is empty'),
+        ({"text": "x", "label": 0.5}, r'"label" has the wrong type'),
+        ({"text": "x", "label": True}, r'"label" has the wrong type'),
+    ],
+)
+def test_bad_rows_are_named_with_file_and_line(write_folder, row, said):
+    with pytest.raises(DataError, match=said) as caught:
+        read(write_folder(**{**SPLITS, "validation": [row]}))
+    assert "validation.jsonl:1 (id validation-1)" in str(caught.value)
+
+
+def test_samples_and_judging(write_folder):
+    module = read(write_folder(**KNOWN))
+    sample = module.samples["train"][2]
+    assert (sample.completion, sample.candidates) == ("0", ("0", "minus", "plus"))
+    assert module.texts() == ["good\nClass:\nplus", "bad\nClass:\nminus", "so so\nClass:\n0", "0", "minus", "plus"]
+    assert module.judge("train", 2, 0).score == 1.0
+    assert module.judge("train", 2, 1).score == 0.0
+    assert module.judge("train", 2, "neither").malformed
+
+
+def test_labels_that_train_lacks_count_as_wrong_and_are_warned_of(write_folder):
+    module = ClassificationDataModule(DataSource(write_folder(**SPLITS)))
+    with pytest.warns(UserWarning, match=r"labels that train lacks, .*: new \(1\)"):
+        module.read()
+    assert module.samples["test"][1].candidates == ("0", "minus", "plus")
+    metric = module.build_metric()
+    metric.update([module.judge("test", i, 1) for i in range(2)])
+    assert metric.compute()["accuracy"].item() == 0.5
+    assert metric.compute()["macro_f1"].item() == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_given_labels_keep_their_order(write_folder):
+    folder = write_folder(**KNOWN)
+    module = read(folder, labels=["minus", 0, "plus"], ordered=True)
+    assert module.samples["train"][0].candidates == ("minus", "0", "plus")
+    assert module.build_metric().ordered
+    with pytest.raises(DataError, match=r"not among the labels.*train\.jsonl:3.*minus, plus"):
+        read(folder, labels=["minus", "plus"])
+    with pytest.raises(ConfigError, match="ordered needs the labels"):
+        ClassificationDataModule(DataSource(folder), ordered=True)
+
+
+def test_own_template_may_list_the_labels(write_folder):
+    module = read(write_folder(**KNOWN), template="{text} [{labels}] =>\n")
+    assert module.texts()[0] == "good [0, minus, plus] =>\nplus"
+
+
+def test_overlap(write_folder):
+    folder = write_folder(**{**KNOWN, "test": [TRAIN[0]]})
+    with pytest.raises(DataError, match=r"two splits.*train\.jsonl:1 = .*test\.jsonl:1.*train/test: 1"):
+        read(folder)
+    module = ClassificationDataModule(DataSource(folder, allow_overlap=True))
+    module.read()
+    assert module.description["overlap"] == {"train/test": 1}
+
+
+def test_a_column_that_no_row_has_is_missing_and_no_overlap(write_folder):
+    rows = [{"sentence": f"s{i}", "label": "a"} for i in range(3)]
+    with pytest.raises(DataError, match=r'"text" is missing.*sentence'):
+        read(write_folder(train=rows, validation=rows, test=rows))

@@ -1,0 +1,150 @@
+import pytest
+
+from scd_lightning.data.sources import DataSource
+from scd_lightning.errors import ConfigError, DataError
+from scd_lightning.tasks.ner import NERDataModule
+
+TEXT = "Ann met Bob in Rome."
+
+
+def entity(start, end, label="P", text=None):
+    return {"start": start, "end": end, "label": label, "text": TEXT[start:end] if text is None else text}
+
+
+GOOD = {"text": TEXT, "entities": [entity(8, 11), entity(0, 3), entity(15, 19, "L")]}
+
+
+def splits(train, test=None):
+    return {
+        "train": train,
+        "validation": [{"text": f"{TEXT} v", "entities": []}],
+        "test": test or [{"text": f"{TEXT} t", "entities": []}],
+    }
+
+
+def read(folder, **settings):
+    module = NERDataModule(DataSource(folder), **settings)
+    module.read()
+    return module
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"entities": []}, r'"text" is missing'),
+        ({"text": TEXT}, r'"entities" is missing'),
+        ({"text": "  ", "entities": []}, r'"text" is empty'),
+        ({"text": 5, "entities": []}, r'"text" has the wrong type.*int 5'),
+        ({"text": "\ud800 half", "entities": []}, "half a surrogate"),
+        ({"text": TEXT, "entities": "none"}, r'"entities" has the wrong type'),
+        ({"text": TEXT, "entities": ["Ann"]}, r"entities\[0\].*lacks a field"),
+        ({"text": TEXT, "entities": [{"start": 0, "label": "P"}]}, r"lacks a field"),
+        ({"text": TEXT, "entities": [entity(0, 3), entity(15, 21)]}, r"entities\[1\].*out of range.*end <= 20"),
+        ({"text": TEXT, "entities": [entity(3, 3)]}, "out of range"),
+        ({"text": TEXT, "entities": [entity(-3, 3)]}, "out of range"),
+        ({"text": TEXT, "entities": [entity(0, 3, text="Bob")]}, r"not what the text has.*'Bob'.*'Ann'"),
+        ({"text": TEXT, "entities": [entity(3, 4)]}, "is empty"),
+        ({"text": TEXT, "entities": [entity(0, 3, label=" ")]}, r"label.*is empty"),
+        ({"text": TEXT, "entities": [{**entity(0, 3), "start": "0"}]}, r"start.*wrong type"),
+    ],
+)
+def test_bad_rows_are_named_with_file_and_line(write_folder, row, said):
+    with pytest.raises(DataError, match=said) as caught:
+        read(write_folder(**splits([GOOD, row])))
+    assert "train.jsonl:2 (id train-2)" in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_sample(write_folder):
+    module = read(write_folder(**splits([GOOD])))
+    [sample] = module.samples["train"]
+    assert sample.completion == "P: Ann\nP: Bob\nL: Rome"
+    assert sample.fields["labels"] == "L, P"
+    assert (module.answer_kind, module.primary_metric, module.language) == ("generate", "f1", "en")
+    assert module.texts() == ["Ann met Bob in Rome.\nEntities:\n" + sample.completion]
+
+
+def test_labels_in_a_template_of_the_users_own(write_folder):
+    module = read(write_folder(**splits([GOOD])), template="Find {labels}.\n{text}\n")
+    assert module.texts()[0].startswith("Find L, P.\nAnn met")
+
+
+def test_spans_lose_their_outer_white_space(write_folder):
+    module = read(write_folder(**splits([{"text": TEXT, "entities": [entity(3, 8)]}])))
+    [gold] = module.samples["train"][0].gold
+    assert (gold.text, gold.start, gold.end) == ("met", 4, 7)
+    assert module.judge("train", 0, "P: met").score == 1
+
+
+def test_judging(write_folder):
+    module = read(write_folder(**splits([GOOD])))
+    perfect = module.judge("train", 0, "P: Ann\nP: Bob\nL: Rome")
+    assert (perfect.id, perfect.score, perfect.malformed) == ("train-1", 1.0, False)
+    half = module.judge("train", 0, "P: Ann\nL: Bob\nP: Zoe")
+    assert half.score == pytest.approx(2 * 1 / (3 + 3))
+    assert not half.malformed
+    assert module.judge("train", 0, "rubbish").malformed
+    metric = module.build_metric()
+    metric.update([perfect, half])
+    assert metric.compute()["f1"].item() == pytest.approx(2 * 4 / (6 + 6))
+    assert set(module.metric_names) < set(metric.compute())
+
+
+def test_nothing_to_find_and_nothing_found(write_folder):
+    module = read(write_folder(**splits([GOOD, {"text": "Nothing.", "entities": []}])))
+    assert module.samples["train"][1].completion == "none"
+    assert module.judge("train", 1, "none").score == 1.0
+    assert module.judge("train", 1, "P: Nothing").score == 0.0
+
+
+def test_match_chooses_the_score_and_the_primary_metric(write_folder):
+    row = {"text": "Ann and Ann", "entities": [{"start": 0, "end": 3, "label": "P"}]}
+    folder = write_folder(**splits([row]))
+    spans, strings = read(folder), read(folder, match="strings")
+    assert (spans.primary_metric, strings.primary_metric) == ("f1", "string_f1")
+    assert spans.judge("train", 0, "P: Ann\nP: Ann").score == pytest.approx(2 / 3)
+    assert strings.judge("train", 0, "P: Ann\nP: Ann").score == 1
+    assert spans.digest != strings.digest
+    with pytest.raises(ConfigError, match="match is unknown"):
+        NERDataModule(DataSource(folder), match="tokens")  # type: ignore[arg-type]
+
+
+def test_labels_that_train_lacks_are_warned_of_and_can_be_answered(write_folder):
+    new = {"text": "Ann t", "entities": [{"start": 0, "end": 3, "label": "NEW"}]}
+    module = NERDataModule(DataSource(write_folder(**splits([GOOD], [new]))))
+    with pytest.warns(UserWarning, match=r"labels that train lacks.*NEW \(1\)"):
+        module.read()
+    assert module.description["unseen_labels"] == {"NEW": 1}
+    assert module.samples["test"][0].fields["labels"] == "L, P"
+    assert module.judge("test", 0, "NEW: Ann").score == 1
+
+
+def test_cut_texts_lose_entities_from_the_target_but_not_from_the_gold(write_folder, byte_tokenizer):
+    text = "Ann " + "walks and " * 30 + "Bob " + "walks and " * 30 + "Eve"
+    names = [{"start": text.index(name), "end": text.index(name) + 3, "label": "P"} for name in ("Ann", "Bob", "Eve")]
+    module = read(write_folder(**splits([{"text": text, "entities": names}])), max_length=120)
+    module.encode(byte_tokenizer)
+    assert module.description["cut"]["train"] == 1
+    assert module.description["dropped"]["train"] == 1
+    assert byte_tokenizer.decode(module.tokenized["train"][0].completion_ids) == "P: Ann\nP: Eve</s>"
+    assert [gold.text for gold in module.samples["train"][0].gold] == ["Ann", "Bob", "Eve"]
+    assert module.judge("train", 0, "P: Ann\nP: Eve").score == pytest.approx(4 / 5)
+
+
+def test_japanese(write_folder):
+    row = {"text": "東京の田中さん", "entities": [{"start": 0, "end": 2, "label": "地名"}]}
+    none = {"text": "いいえ", "entities": []}
+    module = read(
+        write_folder(train=[row, none], validation=[{**none, "text": "はい"}], test=[{**none, "text": "さあ"}])
+    )
+    assert module.language == "ja"
+    assert [sample.completion for sample in module.samples["train"]] == ["地名: 東京", "なし"]
+    assert module.texts()[0] == "東京の田中さん\n固有表現:\n地名: 東京"
+
+
+def test_a_sample_is_described_with_its_text_and_entities(write_folder):
+    module = read(write_folder(**splits([GOOD])))
+    shown = module.describe("train", 0)
+    assert (shown["id"], shown["input"], shown["labels"]) == ("train-1", TEXT, ["P", "P", "L"])
+    assert [text for _, text, _, _ in shown["entities"]] == [TEXT[start:end] for _, _, start, end in shown["entities"]]
+    assert module.description["settings"] == {"match": "spans"}

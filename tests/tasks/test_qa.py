@@ -1,0 +1,131 @@
+import pytest
+
+from scd_lightning.data.sources import DataSource
+from scd_lightning.errors import ConfigError, DataError
+from scd_lightning.tasks.qa import QADataModule
+
+CHOICE = {"question": "Which?", "choices": ["red", "green", "blue"], "answer": 1}
+YES_NO = {"question": "Really?", "context": "It is so.", "answer": "Yes"}
+SPAN = {"question": "Where?", "context": "It is in Rome.", "answer": ["Rome", "in Rome"]}
+
+
+def splits(row, *more, test=None):
+    def asked(name):
+        return {**row, "question": f"{row['question']} {name}"}
+
+    return {"train": [row, *more], "validation": [asked("v")], "test": test or [asked("t")]}
+
+
+def read(folder, **settings):
+    module = QADataModule(DataSource(folder), **settings)
+    module.read()
+    return module
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "said"),
+    [
+        (CHOICE, {"choices": ["a", "b"], "answer": 0}, r'"question" is missing'),
+        (CHOICE, {"question": "q", "answer": 0}, r'"choices" is missing'),
+        (CHOICE, {"question": "q", "choices": ["a", "b"]}, r'"answer" is missing'),
+        (CHOICE, {**CHOICE, "answer": 3}, r'"answer" is outside the choices.*Got: 3.*from 0 to 2'),
+        (CHOICE, {**CHOICE, "answer": -1}, "outside the choices"),
+        (CHOICE, {**CHOICE, "answer": "B"}, r'"answer" has the wrong type.*integer'),
+        (CHOICE, {**CHOICE, "answer": True}, r'"answer" has the wrong type'),
+        (CHOICE, {**CHOICE, "choices": ["only"], "answer": 0}, "2 to 26"),
+        (CHOICE, {**CHOICE, "choices": [str(i) for i in range(27)]}, "2 to 26"),
+        (CHOICE, {**CHOICE, "choices": ["a", ""]}, r"choices\[1\].*is empty"),
+        (CHOICE, {**CHOICE, "choices": "a, b"}, "list of non-empty strings"),
+        (CHOICE, {**CHOICE, "question": ""}, r'"question" is empty'),
+        (CHOICE, {**CHOICE, "context": 3}, r'"context" has the wrong type'),
+        (YES_NO, {**YES_NO, "question": "q", "answer": "perhaps"}, r"not among the answers.*task\.format=extractive"),
+        (SPAN, {**SPAN, "answer": ""}, r'"answer" is empty'),
+        (SPAN, {**SPAN, "answer": []}, r'"answer" has the wrong type'),
+        (SPAN, {"question": "q", "answer": "a"}, r'"context" is missing'),
+    ],
+)
+def test_bad_rows_are_named_with_file_and_line(write_folder, good, bad, said):
+    with pytest.raises(DataError, match=said) as caught:
+        read(write_folder(**splits(good, {**good, "question": "other"}, bad)))
+    assert "train.jsonl:3 (id train-3)" in str(caught.value)
+
+
+def test_multiple_choice(write_folder):
+    two = {"question": "Two?", "choices": ["a\nb", "c"], "answer": 0, "context": "Some context."}
+    module = read(write_folder(**splits(CHOICE, two)), ordered=True)
+    first, second = module.samples["train"]
+    assert (module.format, module.answer_kind, module.primary_metric) == ("choice", "choice", "accuracy")
+    assert (first.candidates, first.completion) == (("A", "B", "C"), "B")
+    assert (second.candidates, second.completion) == (("A", "B"), "A")
+    assert module.texts()[:2] == [
+        "Question: Which?\nA. red\nB. green\nC. blue\nAnswer:\nB",
+        "Some context.\nQuestion: Two?\nA. a b\nB. c\nAnswer:\nA",
+    ]
+    wrong = module.judge("train", 0, 2)
+    assert (wrong.answer, wrong.gold, wrong.score, wrong.malformed) == ("C", "B", 0.0, False)
+    assert module.judge("train", 1, 0).score == 1.0
+    assert module.judge("train", 0, "B ").score == 1.0
+    assert module.judge("train", 0, "green").malformed
+    metric = module.build_metric()
+    metric.update([wrong, module.judge("train", 1, 0)])
+    assert metric.compute()["accuracy"].item() == 0.5
+
+
+def test_yes_no(write_folder):
+    no_context = {"question": "No?", "answer": "no"}
+    module = read(write_folder(**splits(YES_NO, no_context)))
+    assert (module.format, module.answer_kind) == ("yes_no", "choice")
+    assert module.samples["train"][0].candidates == ("yes", "no")
+    assert module.texts()[:2] == [
+        "It is so.\nQuestion: Really?\nAnswer (yes, no):\nyes",
+        "Question: No?\nAnswer (yes, no):\nno",
+    ]
+    assert module.judge("train", 0, 0).score == 1.0
+
+
+def test_extractive(write_folder):
+    module = read(write_folder(**splits(SPAN)))
+    assert (module.format, module.answer_kind, module.primary_metric) == ("extractive", "generate", "token_f1")
+    assert module.samples["train"][0].completion == "Rome"
+    assert module.judge("train", 0, "In  rome!").score == 1.0
+    assert module.judge("train", 0, "Rome or Paris").score == pytest.approx(2 * 1 / (1 + 3))
+    assert module.judge("train", 0, " ").malformed
+    metric = module.build_metric()
+    metric.update([module.judge("train", 0, "Rome")])
+    assert {name: value.item() for name, value in metric.compute().items()} == {
+        "exact_match": 1.0,
+        "token_f1": 1.0,
+        "malformed": 0.0,
+    }
+
+
+def test_format_can_be_set(write_folder):
+    folder = write_folder(**splits(YES_NO))
+    assert read(folder, format="extractive").answer_kind == "generate"
+    with pytest.raises(DataError, match=r'"choices" is missing'):
+        read(folder, format="choice")
+    with pytest.raises(ConfigError, match="format is unknown"):
+        QADataModule(DataSource(folder), format="letters")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"primary_metric is unknown.*accuracy"):
+        read(folder, primary_metric="token_f1")
+
+
+def test_long_context_is_cut_at_its_end_and_the_choices_stay(write_folder, byte_tokenizer):
+    row = {**CHOICE, "context": "the text " * 60}
+    module = read(write_folder(**splits(row)), max_length=100)
+    module.encode(byte_tokenizer)
+    prompt = byte_tokenizer.decode(module.tokenized["train"][0].prompt_ids)
+    assert prompt.startswith("<s>the text the text")
+    assert prompt.endswith("…\nQuestion: Which?\nA. red\nB. green\nC. blue\nAnswer:\n")
+    assert [byte_tokenizer.decode(ids) for ids in module.tokenized["train"][0].candidate_ids] == [
+        "A</s>",
+        "B</s>",
+        "C</s>",
+    ]
+
+
+def test_a_sample_is_described_with_context_question_and_choices(write_folder):
+    module = read(write_folder(**splits({**CHOICE, "context": "Of colours."})))
+    shown = module.describe("train", 0)
+    assert shown["input"].startswith("Of colours.\n\nWhich?\n\nA. red\nB. green")
+    assert shown["labels"] == [module.samples["train"][0].gold]

@@ -1,0 +1,179 @@
+"""The scheduler against a teacher source made by hand; tests/pipeline/test_schedule.py has the real ones."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import rel_entr, softmax
+from torch import Tensor
+
+from scd_lightning.batch import Batch
+from scd_lightning.lm_head import LMHead, Unprojected
+from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, SingleBest
+from scd_lightning.teachers.source import TeacherCounts, TeacherSource
+from scd_lightning.training.callbacks import teacher_scheduler
+from scd_lightning.training.callbacks.teacher_scheduler import StageChoice, TeacherScheduler
+
+
+class TableSource(TeacherSource):
+    """Answers with fixed hidden states [K, D] for each checkpoint, and notes what it is told."""
+
+    def __init__(self, states: Sequence[Tensor], heads: Sequence[Tensor]) -> None:
+        self.states, self.heads = states, heads
+        self.calls: list[int | str] = []
+        self.counts = TeacherCounts()
+
+    @property
+    def num_checkpoints(self) -> int:
+        return len(self.states)
+
+    def load(self, checkpoint: int) -> None:
+        self.calls.append(checkpoint)
+        self.current = checkpoint
+
+    def release(self) -> None:
+        self.calls.append("release")
+
+    def hidden(self, batch: Batch) -> Tensor:
+        return self.states[self.current]
+
+    @property
+    def head(self) -> LMHead:
+        return LMHead(self.heads[self.current])
+
+    def losses(self, batch: Batch, outputs: Unprojected) -> Tensor:
+        raise NotImplementedError
+
+    def digest(self, checkpoint: int) -> str:
+        return str(checkpoint)
+
+
+@pytest.fixture
+def module(make_module):
+    return make_module()
+
+
+@pytest.fixture
+def probe(module) -> Batch:
+    return next(iter(module.job.data.evaluation_loader("train", indices=[3, 5, 8, 13])))
+
+
+@pytest.fixture
+def sources(probe, module) -> tuple[TableSource, TableSource]:
+    """The training and the probe source, three checkpoints, of a width unlike the student's."""
+    generator = torch.Generator().manual_seed(7)
+    vocabulary = module.lm.vocab_size
+    states = [torch.randn(len(probe.targets), 5, generator=generator) for _ in range(3)]
+    heads = [torch.randn(vocabulary, 5, generator=generator) for _ in range(3)]
+    return TableSource(states, heads), TableSource(states, heads)
+
+
+def make_scheduler(policy, sources, probe, best=1) -> TeacherScheduler:
+    return TeacherScheduler(policy, sources[0], best, 2, sources[1], lambda: [probe])
+
+
+def mean_kl(p_logits: Tensor, q_logits: Tensor, probe: Batch) -> float:
+    p, q = (softmax(logits.detach().double().numpy(), axis=-1) for logits in (p_logits, q_logits))
+    tokens, rows = rel_entr(p, q).sum(-1), probe.rows.numpy()
+    return float(np.mean([tokens[rows == row].mean() for row in range(probe.size)]))
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"), [(SingleBest(), [1, 1, 1]), (FixedOrder(3), [0, 1, 2]), (FixedOrder(4), [0, 1, 2])]
+)
+def test_policies_without_scores(policy, expected, module, trainer, sources, probe):
+    scheduler = make_scheduler(policy, sources, probe)
+    for trainer.current_epoch in range(6):
+        scheduler.on_train_epoch_start(trainer, module)
+    assert [choice.checkpoint for choice in scheduler.choices] == expected
+    assert [choice.epochs for choice in scheduler.choices] == [(0, 1), (2, 3), (4, 5)]
+    assert all(choice.best_kl is None and choice.student_kl is None for choice in scheduler.choices)
+    assert [call for call in sources[0].calls if call != "release"] == expected
+    assert set(sources[1].calls) == {"release"}
+
+
+def test_scores_are_the_ones_computed_by_hand(module, trainer, sources, probe):
+    scheduler = make_scheduler(ScheduledCheckpoint(), sources, probe)
+    logits = [state @ head.T for state, head in zip(sources[0].states, sources[0].heads, strict=True)]
+    for stage in range(2):
+        with torch.no_grad():
+            next(module.lm.parameters()).mul_(1 + stage)
+        module.lm.eval()
+        student_kl = [mean_kl(module.lm.logits(probe), each, probe) for each in logits]
+        trainer.current_epoch = 2 * stage
+        scheduler.on_train_epoch_start(trainer, module)
+        choice = scheduler.choices[stage]
+        assert choice.student_kl == pytest.approx(student_kl, rel=1e-5)
+        assert choice.best_kl == pytest.approx([mean_kl(logits[1], each, probe) for each in logits], rel=1e-5, abs=1e-6)
+        assert choice.best_kl is not None
+        assert choice.student_kl is not None
+        assert choice.checkpoint == np.argmin(np.add(choice.best_kl, choice.student_kl))
+    assert scheduler.choices[0].student_kl != scheduler.choices[1].student_kl
+
+
+def test_best_kl_is_measured_once(module, trainer, sources, probe, monkeypatch):
+    measured = []
+    original = teacher_scheduler.kl_to_checkpoints
+
+    def count(references, *rest):
+        measured.append(len(references))
+        return original(references, *rest)
+
+    monkeypatch.setattr(teacher_scheduler, "kl_to_checkpoints", count)
+    scheduler = make_scheduler(ScheduledCheckpoint(), sources, probe)
+    for trainer.current_epoch in range(6):
+        scheduler.on_train_epoch_start(trainer, module)
+    assert measured == [2, 1, 1]
+    # The best checkpoint first, then one sweep a stage; the training source loads what was chosen and no more.
+    assert [call for call in sources[1].calls if call != "release"] == [1, 0, 1, 2, 0, 1, 2, 0, 1, 2]
+    assert sources[0].calls == [call for c in scheduler.choices for call in (c.checkpoint, "release")]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_student_is_probed_in_eval_mode_and_given_back(module, trainer, sources, probe, training, monkeypatch):
+    modes = []
+    forward = type(module.lm).hidden
+
+    def hidden(self, batch):
+        modes.append((self.training, torch.is_grad_enabled()))
+        return forward(self, batch)
+
+    monkeypatch.setattr(type(module.lm), "hidden", hidden)
+    module.lm.train(training)
+    make_scheduler(ScheduledCheckpoint(), sources, probe).on_train_epoch_start(trainer, module)
+    assert modes == [(False, False)]
+    assert module.lm.training is training
+    assert all(part.training is training for part in module.lm.modules())
+
+
+def test_restored_scheduler_goes_on_as_the_first_would_have(module, trainer, sources, probe):
+    first = make_scheduler(ScheduledCheckpoint(), sources, probe)
+    for trainer.current_epoch in (0, 2):
+        first.on_train_epoch_start(trainer, module)
+    state = first.state_dict()
+
+    again = make_scheduler(ScheduledCheckpoint(), sources, probe)
+    again.load_state_dict(state)
+    assert again.state_dict() == state
+    assert again.choices == first.choices
+    assert all(isinstance(choice, StageChoice) for choice in again.choices)
+    # In the middle of stage 1 only the weights have to be had again: nothing is measured or chosen anew.
+    calls = len(sources[1].calls)
+    trainer.current_epoch = 3
+    again.on_train_epoch_start(trainer, module)
+    assert sources[0].calls[-2:] == [first.choices[1].checkpoint, "release"]
+    assert sources[1].calls[calls:] == ["release"]
+
+    for scheduler in (first, again):
+        trainer.current_epoch = 4
+        scheduler.on_train_epoch_start(trainer, module)
+    assert again.choices == first.choices
+
+
+def test_state_survives_a_weights_only_checkpoint(module, trainer, sources, probe, tmp_path):
+    scheduler = make_scheduler(ScheduledCheckpoint(), sources, probe)
+    scheduler.on_train_epoch_start(trainer, module)
+    torch.save({scheduler.state_key: scheduler.state_dict()}, tmp_path / "state.pt")
+    loaded = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert loaded[scheduler.state_key] == scheduler.state_dict()
