@@ -82,7 +82,7 @@ def make_job(plan: Plan, store: Path) -> Job:
         callbacks=(),
         resume=ResumeSettings(),
         seed=0,
-        stages=("distill",),
+        phases=("distill",),
         store=ArtifactStore(store, "benchmark"),
         run_dir=store,
         settings={"teacher": {}, "student": {}, "method": {}, "objective": {}},

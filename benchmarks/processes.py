@@ -55,7 +55,7 @@ def _seconds(settings: Settings, model: str, way: str, turn: int) -> float:
         "teacher=scratch",
         "student=scratch",
         trainer,
-        "stages=[teacher_sft]",
+        "phases=[teacher_sft]",
         "logger=none",
         f"task.data.synthetic={{train: {16 * steps}, validation: 8, test: 8}}",
         "teacher.epochs=1",

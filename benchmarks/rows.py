@@ -117,5 +117,5 @@ def relative_speed(row: Row, rows: Iterable[Row]) -> float:
 
 
 def saving_share(row: Row) -> float:
-    """The part of a stage's time that went into saving its states."""
+    """The part of a phase's time that went into saving its states."""
     return float(row["save_seconds"] / row["seconds"])

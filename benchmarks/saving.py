@@ -20,7 +20,7 @@ _CASES: dict[str, tuple[tuple[str, ...], int, int]] = {"tiny": ((), 3600, 6), "1
 
 
 def measure(settings: Settings) -> list[dict[str, Any]]:
-    """One row a model: "model", "seconds" of the stage, "saves" and "save_seconds" of its states."""
+    """One row a model: "model", "seconds" of the phase, "saves" and "save_seconds" of its states."""
     return [_row(settings, model) for model in _CASES]
 
 
@@ -31,7 +31,7 @@ def _row(settings: Settings, model: str) -> dict[str, Any]:
         "teacher=scratch",
         "student=scratch",
         "trainer=cpu",
-        "stages=[teacher_sft]",
+        "phases=[teacher_sft]",
         "logger=none",
         f"task.data.synthetic={{train: {64 if settings.quick else samples}, validation: 16, test: 16}}",
         f"teacher.epochs={1 if settings.quick else epochs}",

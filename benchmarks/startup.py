@@ -19,7 +19,7 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
     run = ["run.py", *_SHORT, store, f"hydra.run.dir={settings.folder / 'run'}"]
     _seconds(settings, run)
     commands = {
-        f"python run.py {' '.join(_SHORT)}, all stages in the store": run,
+        f"python run.py {' '.join(_SHORT)}, all phases in the store": run,
         "python run.py --help": ["run.py", "--help"],
         "python -c 'import torch, lightning, transformers'": ["-c", "import torch, lightning, transformers"],
     }

@@ -246,8 +246,8 @@ def _of_way(row: Row, rows: Sequence[Row]) -> Sequence[Cell]:
 
 
 def of_saving(rows: Sequence[Row]) -> str:
-    """What share of a stage's time went into saving its states."""
-    head = ("model", "s of the stage", "saves", "s of saving", "share")
+    """What share of a phase's time went into saving its states."""
+    head = ("model", "s of the phase", "saves", "s of saving", "share")
     return table(
         head,
         [

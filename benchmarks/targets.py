@@ -151,7 +151,7 @@ def _of_reload(rows: list[Row]) -> list[Target]:
 
 
 def _of_startup(rows: list[Row]) -> list[Target]:
-    idle = {row["command"]: row["seconds"]["median"] for row in rows if "all stages" in row["command"]}
+    idle = {row["command"]: row["seconds"]["median"] for row in rows if "all phases" in row["command"]}
     return [at_most("run.py where nothing is to be done", idle, 10, "{:.1f} s")]
 
 
@@ -162,4 +162,4 @@ def _of_processes(rows: list[Row]) -> list[Target]:
 
 def _of_saving(rows: list[Row]) -> list[Target]:
     shares = {row["model"]: 100 * saving_share(row) for row in rows}
-    return [at_most("saving the state of a training, of the stage's time", shares, 2, "{:.2f} %")]
+    return [at_most("saving the state of a training, of the phase's time", shares, 2, "{:.2f} %")]

@@ -102,7 +102,7 @@ class ModelError(ScdError):
 
 
 class OutOfMemory(ScdError):
-    """A stage that needs more memory than there is."""
+    """A phase that needs more memory than there is."""
 
 
 class NotFinite(ScdError):

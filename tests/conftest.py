@@ -203,7 +203,7 @@ def run(job: Job) -> Artifacts:
     """Makes all of a prepared job's artifacts, and its run folder where the stages include the report."""
     steps = plan(job)
     made = execute(job, steps)
-    if "report" in job.stages:
+    if "report" in job.phases:
         report(job, steps, made)
     return made
 

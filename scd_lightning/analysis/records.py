@@ -33,7 +33,7 @@ class RunRecord:
 
     Attributes:
         results: results.json.
-        costs: costs.json, by pipeline stage.
+        costs: costs.json, by phase.
         schedule: schedule.json.
         trajectory: The teacher's checkpoints on the validation split, in order of their steps.
         curves: For teacher, anchor and student, one point an epoch.

@@ -93,7 +93,7 @@ def build_job(cfg: DictConfig, run_dir: Path, *, command: str = "", rank_command
         callbacks=list(parts["callbacks"].values()),
         resume=parts["resume"],
         seed=settings["seed"],
-        stages=settings["stages"],
+        phases=settings["phases"],
         store=ArtifactStore(store, run=str(run_dir), locking=not ranks.has_parent()),
         run_dir=run_dir,
         settings=settings,

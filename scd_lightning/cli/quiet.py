@@ -35,7 +35,7 @@ def quiet() -> None:
         ".*is_gradient_checkpointing` is deprecated.*",
         ".*Checkpoint directory.*exists and is not empty.*",
         ".*Experiment logs directory.*exists and is not empty.*",
-        # All stages of a job log to one W&B run.
+        # All phases of a job log to one W&B run.
         ".*There is a wandb run already in progress.*",
     ):
         warnings.filterwarnings("ignore", pattern)

@@ -158,8 +158,8 @@ def _not_a_run(folder: Path) -> StoreError:
         return StoreError(
             "The run did not finish",
             where=folder,
-            expected="a results.json, which the report stage writes last",
-            remedy="run the same command again, with all its stages: what is finished is in the store and is reused",
+            expected="a results.json, which the report phase writes last",
+            remedy="run the same command again, with all its phases: what is finished is in the store and is reused",
         )
     below = sorted(path.parent for path in folder.glob("*/*/results.json"))
     return StoreError(

@@ -27,11 +27,11 @@ def begin(job: "Job") -> None:
     """
     from scd_lightning.store.manifest import write_json
 
-    if set(job.stages) & {"evaluate", "report"}:
+    if set(job.phases) & {"evaluate", "report"}:
         raise ConfigError(
-            "A search reads the validation split alone, and these stages read the test split",
-            where="stages",
-            got=list(job.stages),
+            "A search reads the validation split alone, and these phases read the test split",
+            where="phases",
+            got=list(job.phases),
             expected="[teacher_sft, student_sft, distill]",
         )
     write_json(job.run_dir / TRIAL, {"validation_metric": None})

@@ -53,5 +53,5 @@ def _volume(job: "Job", data: "DomainDataModule", teacher: Any, budget: Any) -> 
     train, evaluated = (len(data.samples[split]) for split in ("train", job.evaluation.split))
     length = job.data.description["lengths"]["train"]["mean"]
     sizes = {"teacher_sft": job.teacher.batch, **dict.fromkeys(students, job.budget.batch)}
-    epoch_steps = {stage: size.expected_batches(train, length) for stage, size in sizes.items()}
+    epoch_steps = {phase: size.expected_batches(train, length) for phase, size in sizes.items()}
     return Volume(train, evaluated, {"teacher_sft": teacher.epochs, **students}, epoch_steps)

@@ -15,7 +15,7 @@ from scd_lightning.errors import ConfigError, ScdError
 GROUPS = ("task", "teacher", "student", "method", "objective", "budget", "trainer", "logger", "callbacks")
 # Parts that are no groups of options.
 PARTS = ("anchor", "evaluate", "resume")
-KEYS = {*GROUPS, *PARTS, "paths", "seed", "stages", "allowed_targets"}
+KEYS = {*GROUPS, *PARTS, "paths", "seed", "phases", "allowed_targets"}
 
 
 def read_settings(cfg: DictConfig) -> dict[str, Any]:

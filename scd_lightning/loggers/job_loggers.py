@@ -1,4 +1,4 @@
-"""What the pipeline knows of loggers: one of Lightning's for each pipeline stage, and one for the job around them."""
+"""What the pipeline knows of loggers: one of Lightning's for each phase, and one for the job around them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,8 +30,8 @@ class JobInfo:
     leads: bool = True
 
 
-class StageLogger(Logger, ABC):
-    """The logger of one pipeline stage, which also takes histograms."""
+class PhaseLogger(Logger, ABC):
+    """The logger of one phase, which also takes histograms."""
 
     @abstractmethod
     def log_histogram(self, name: str, counts: Sequence[int], step: int) -> None:
@@ -39,11 +39,11 @@ class StageLogger(Logger, ABC):
 
 
 class JobLogger(ABC):
-    """Logs one job: called with a `name`, it makes the logger of that pipeline stage; the rest is about the job."""
+    """Logs one job: called with a `name`, it makes the logger of that phase; the rest is about the job."""
 
     @abstractmethod
-    def __call__(self, name: str) -> StageLogger:
-        """The logger of a pipeline stage."""
+    def __call__(self, name: str) -> PhaseLogger:
+        """The logger of a phase."""
 
     @abstractmethod
     def begin(self, info: JobInfo) -> None:

@@ -1,4 +1,4 @@
-"""TensorBoard: the folder of a job, with one of its own for each pipeline stage and one for the results."""
+"""TensorBoard: the folder of a job, with one of its own for each phase and one for the results."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,13 +7,13 @@ from lightning.pytorch.loggers import TensorBoardLogger as LightningTensorBoard
 from lightning.pytorch.utilities import rank_zero_only
 
 from scd_lightning import distributed
-from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, Row, StageLogger
+from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, PhaseLogger, Row
 from scd_lightning.loggers.settings import flat
 
 RESULTS = "results"
 
 
-class TensorBoardStage(LightningTensorBoard, StageLogger):
+class TensorBoardPhase(LightningTensorBoard, PhaseLogger):
     """Lightning's logger, for histograms too."""
 
     @rank_zero_only
@@ -45,9 +45,9 @@ class TensorBoardLogger(JobLogger):
         self.save_dir = Path(save_dir)
         self._info: JobInfo | None = None
 
-    def __call__(self, name: str) -> TensorBoardStage:
-        """The logger of a pipeline stage."""
-        return TensorBoardStage(self.save_dir, name=name, version="")
+    def __call__(self, name: str) -> TensorBoardPhase:
+        """The logger of a phase."""
+        return TensorBoardPhase(self.save_dir, name=name, version="")
 
     def begin(self, info: JobInfo) -> None:
         """Keeps the settings, which are logged with the results."""
@@ -67,4 +67,4 @@ class TensorBoardLogger(JobLogger):
         """Leaves tables out: TensorBoard has no place for them."""
 
     def finish(self, *, failed: bool) -> None:
-        """Does nothing: each stage has closed its own file."""
+        """Does nothing: each phase has closed its own file."""

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from scd_lightning import distributed
 from scd_lightning.errors import ConfigError
-from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, Row, StageLogger
+from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, PhaseLogger, Row
 from scd_lightning.progress import say
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ class WandbLogger(JobLogger):
         self._given_up = False
         self._axes: set[str] = set()
 
-    def __call__(self, name: str) -> "WandbStage":
-        """The logger of a pipeline stage: `<stage>/<metric>` over `<stage>/step`."""
-        return WandbStage(self, name)
+    def __call__(self, name: str) -> "WandbPhase":
+        """The logger of a phase: `<phase>/<metric>` over `<phase>/step`."""
+        return WandbPhase(self, name)
 
     def begin(self, info: JobInfo) -> None:
         """Settles the run's id, which the job's further processes read: they log to the same run."""
@@ -74,17 +74,17 @@ class WandbLogger(JobLogger):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(self.id, encoding="utf-8")
 
-    def log(self, stage: str, values: Mapping[str, Any], step: int | None) -> None:
-        """Logs a row of a stage. Rows that hold a `stage` of the distillation are drawn over it, the others over step.
+    def log(self, phase: str, values: Mapping[str, Any], step: int | None) -> None:
+        """Logs a row of a phase. Rows that hold a `stage` of the distillation are drawn over it, the others over step.
 
-        Each stage has a step of its own: W&B's would go on from training to training.
+        Each phase has a step of its own: W&B's would go on from training to training.
         """
         over = "stage" if "stage" in values else "step"
-        row = {f"{stage}/{name}": value for name, value in values.items()}
-        row[f"{stage}/step"] = step
+        row = {f"{phase}/{name}": value for name, value in values.items()}
+        row[f"{phase}/step"] = step
 
         def write(run: "Run") -> None:
-            self._define_axes(run, stage, row, f"{stage}/{over}")
+            self._define_axes(run, phase, row, f"{phase}/{over}")
             run.log(row)
 
         self._guarded(write)
@@ -193,33 +193,33 @@ class WandbLogger(JobLogger):
             settings=settings,
         )
 
-    def _define_axes(self, run: "Run", stage: str, names: Mapping[str, Any], axis: str) -> None:
-        if stage not in self._axes:
-            run.define_metric(f"{stage}/step")
-            run.define_metric(f"{stage}/*", step_metric=f"{stage}/step")
-        if axis == f"{stage}/stage":
-            for name in set(names) - self._axes - {axis, f"{stage}/step"}:
+    def _define_axes(self, run: "Run", phase: str, names: Mapping[str, Any], axis: str) -> None:
+        if phase not in self._axes:
+            run.define_metric(f"{phase}/step")
+            run.define_metric(f"{phase}/*", step_metric=f"{phase}/step")
+        if axis == f"{phase}/stage":
+            for name in set(names) - self._axes - {axis, f"{phase}/step"}:
                 run.define_metric(name, step_metric=axis)
                 self._axes.add(name)
-        self._axes.add(stage)
+        self._axes.add(phase)
 
 
-class WandbStage(StageLogger):
-    """One pipeline stage within the job's run.
+class WandbPhase(PhaseLogger):
+    """One phase within the job's run.
 
     Args:
         job: The job's logger.
-        stage: Name of the pipeline stage.
+        phase: Name of the phase.
     """
 
-    def __init__(self, job: WandbLogger, stage: str) -> None:
+    def __init__(self, job: WandbLogger, phase: str) -> None:
         super().__init__()
-        self._job, self._stage = job, stage
+        self._job, self._phase = job, phase
 
     @property
     def name(self) -> str:
-        """The pipeline stage."""
-        return self._stage
+        """The phase."""
+        return self._phase
 
     @property
     def version(self) -> str | None:
@@ -228,8 +228,8 @@ class WandbStage(StageLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Logs scalars at a step of this stage."""
-        self._job.log(self._stage, metrics, step)
+        """Logs scalars at a step of this phase."""
+        self._job.log(self._phase, metrics, step)
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
@@ -242,7 +242,7 @@ class WandbStage(StageLogger):
         import wandb
 
         edges = np.linspace(0, 1, len(counts) + 1)
-        self._job.log(self._stage, {name: wandb.Histogram(np_histogram=(np.asarray(counts), edges))}, step)
+        self._job.log(self._phase, {name: wandb.Histogram(np_histogram=(np.asarray(counts), edges))}, step)
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""The stages of a run and their order."""
+"""The phases of a run and their order."""

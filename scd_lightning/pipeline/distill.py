@@ -1,4 +1,4 @@
-"""Stage 3: distil the student in stages, each from the checkpoint that the policy picks."""
+"""Phase 3: distil the student in stages, each from the checkpoint that the policy picks."""
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Stage 4: every model answers the test split, once; or validation, where settings are being chosen."""
+"""Phase 4: every model answers the test split, once; or validation, where settings are being chosen."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Everything a run is made of, as typed objects; the stages take it from here, never from a configuration."""
+"""Everything a run is made of, as typed objects; the phases take it from here, never from a configuration."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,9 +31,9 @@ from scd_lightning.store.artifacts import ArtifactStore
 from scd_lightning.training.resume.resumption import ResumeSettings
 from scd_lightning.training.trainer import TrainerFactory
 
-STAGES = ("teacher_sft", "student_sft", "distill", "evaluate", "report")
+PHASES = ("teacher_sft", "student_sft", "distill", "evaluate", "report")
 
-# Raised by whoever changes the numbers that a stage computes from the same inputs: stored artifacts are then made anew.
+# Raised by whoever changes the numbers that a phase computes from the same inputs: stored artifacts are then made anew.
 NUMERIC_FORMAT = 5
 
 
@@ -165,7 +165,7 @@ class Job:
         callbacks: The user's own callbacks, added to every training; makers, since a callback belongs to one fit.
         resume: When trainings save their state.
         seed: Seed of weights, order and probe set.
-        stages: Which pipeline stages to run.
+        phases: Which phases to run.
         store: Where artifacts are.
         run_dir: This run's folder.
         settings: The resolved sub-configurations as plain values, for digests and for config.yaml.
@@ -190,7 +190,7 @@ class Job:
     callbacks: Sequence[Callable[..., Any]]
     resume: ResumeSettings
     seed: int
-    stages: Sequence[str]
+    phases: Sequence[str]
     store: ArtifactStore
     run_dir: Path
     settings: Mapping[str, Any]
@@ -202,12 +202,12 @@ class Job:
     existing_anchor: SavedModel | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        if isinstance(self.stages, str) or not self.stages or not set(self.stages) <= set(STAGES):
+        if isinstance(self.phases, str) or not self.phases or not set(self.phases) <= set(PHASES):
             raise ConfigError(
-                "The list of stages is empty or has unknown ones",
-                where="stages",
-                got=self.stages,
-                expected=", ".join(STAGES),
+                "The list of phases is empty or has unknown ones",
+                where="phases",
+                got=self.phases,
+                expected=", ".join(PHASES),
             )
         if type(self.seed) is not int or not 0 <= self.seed < 2**32:
             raise ConfigError("The seed can't be used", where="seed", got=self.seed, expected="0 to 4294967295")
@@ -228,9 +228,9 @@ class Job:
         model = self.trainer.convert(build_model(spec, self.tokenizer, self.seed))
         return model if whole else self.trainer.shard(model)
 
-    def new_loggers(self, stage: str) -> list[Logger]:
-        """Loggers of one pipeline stage."""
-        return [make(name=stage) for make in self.loggers]
+    def new_loggers(self, phase: str) -> list[Logger]:
+        """Loggers of one phase."""
+        return [make(name=phase) for make in self.loggers]
 
     def new_callbacks(self) -> list[Any]:
         """The user's own callbacks for one fit."""

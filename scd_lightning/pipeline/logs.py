@@ -1,4 +1,4 @@
-"""What goes to the loggers around the trainings: the job's name and settings, reused stages, results."""
+"""What goes to the loggers around the trainings: the job's name and settings, reused phases, results."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from scd_lightning import distributed
 from scd_lightning.analysis.run.differences import COLUMNS, differing_samples
-from scd_lightning.loggers.job_loggers import JobInfo, JobLoggers, StageLogger
+from scd_lightning.loggers.job_loggers import JobInfo, JobLoggers, PhaseLogger
 from scd_lightning.loggers.settings import flat, public_settings
 from scd_lightning.pipeline.job import Job
 from scd_lightning.store.artifacts import Artifact
@@ -36,19 +36,19 @@ def job_info(job: Job, *, leads: bool) -> JobInfo:
     )
 
 
-def log_artifact(job: Job, stage: str, artifact: Artifact) -> None:
+def log_artifact(job: Job, phase: str, artifact: Artifact) -> None:
     """Logs what a training's result adds to its live curves: a reused one has had none, so its own are logged again.
 
     Args:
         job: The job.
-        stage: The pipeline stage that makes the artifact.
+        phase: The phase that makes the artifact.
         artifact: The teacher, the anchor or the student; others have no curves.
     """
     result = artifact.result
     if "curve" not in result or distributed.rank() != 0:
         return
-    # A second CSV logger of a stage would delete what the first has written; the trajectory has its own file.
-    loggers = [each for each in job.new_loggers(stage) if artifact.reused or isinstance(each, StageLogger)]
+    # A second CSV logger of a phase would delete what the first has written; the trajectory has its own file.
+    loggers = [each for each in job.new_loggers(phase) if artifact.reused or isinstance(each, PhaseLogger)]
     if artifact.reused:
         curve, schedule = result["curve"], result.get("schedule", [])
         ends = {point["epoch"] + 1: point["step"] for point in curve} | {0: 0}

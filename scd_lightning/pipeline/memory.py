@@ -17,12 +17,12 @@ _SIGNS = ("can't allocate memory", "not enough memory", "cannot allocate memory"
 
 
 @contextmanager
-def explained(job: Job, stage: str, role: Role) -> Iterator[None]:
+def explained(job: Job, phase: str, role: Role) -> Iterator[None]:
     """Turns an error of the memory's, on a GPU or a CPU, into one that says what to change.
 
     Args:
         job: The run.
-        stage: The pipeline stage.
+        phase: The phase.
         role: Whose model it is about.
 
     Raises:
@@ -35,10 +35,10 @@ def explained(job: Job, stage: str, role: Role) -> Iterator[None]:
             raise
         where = "the GPU" if isinstance(error, torch.OutOfMemoryError) else "this machine"
         raise OutOfMemory(
-            f"The memory of {where} does not suffice for the stage {stage}",
-            where=f"{stage}, with the {role} {getattr(job, role).name}",
+            f"The memory of {where} does not suffice for the phase {phase}",
+            where=f"{phase}, with the {role} {getattr(job, role).name}",
             got=str(error).strip().splitlines()[0][:200].rstrip(".") if str(error).strip() else type(error).__name__,
-            remedy=f"one or more of {', '.join(remedies(job, stage, role))}",
+            remedy=f"one or more of {', '.join(remedies(job, phase, role))}",
         ) from error
 
 
@@ -48,15 +48,15 @@ def _is_about_memory(error: Exception) -> bool:
     return any(sign in str(error).lower() for sign in _SIGNS)
 
 
-def remedies(job: Job, stage: str, role: Role) -> list[str]:
+def remedies(job: Job, phase: str, role: Role) -> list[str]:
     """The three overrides that help most, as the run is set; those come first that change no result.
 
     Args:
         job: The run, prepared.
-        stage: The pipeline stage.
+        phase: The phase.
         role: Whose model it is about.
     """
-    found = [] if stage == "evaluate" else _of_training(job, stage, role)
+    found = [] if phase == "evaluate" else _of_training(job, phase, role)
     if job.data.evaluation_batch > 1:
         found.append(f"task.evaluation_batch={job.data.evaluation_batch // 2}")
     longest = max(len(sample) for samples in job.data.tokenized.values() for sample in samples)
@@ -66,13 +66,13 @@ def remedies(job: Job, stage: str, role: Role) -> list[str]:
     return found[:3]
 
 
-def _of_training(job: Job, stage: str, role: Role) -> list[str]:
+def _of_training(job: Job, phase: str, role: Role) -> list[str]:
     spec, trainer = getattr(job, role), job.trainer
-    size = job.teacher.batch if stage == "teacher_sft" else job.budget.batch
+    size = job.teacher.batch if phase == "teacher_sft" else job.budget.batch
     lengths, _ = plan_lengths(job.data.tokenized["train"])
     parts = trainer.devices * trainer.num_nodes * trainer.micro_batches
     found = []
-    if stage == "distill" and job.method.teacher == "live":
+    if phase == "distill" and job.method.teacher == "live":
         found.append("method.teacher=cached")
     if size.heaviest(lengths, 2 * parts) < size.heaviest(lengths, parts):
         found.append(f"trainer.micro_batches={2 * trainer.micro_batches}")

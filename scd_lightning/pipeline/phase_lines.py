@@ -7,14 +7,14 @@ from scd_lightning.pipeline.job import Job
 from scd_lightning.store.artifacts import Artifact
 
 
-def summarize(name: str, stage: str, artifact: Artifact, job: Job) -> str:
+def summarize(name: str, phase: str, artifact: Artifact, job: Job) -> str:
     """The line for one artifact."""
     costs = artifact.costs
     if artifact.reused:
         effort = f"reused from {artifact.folder}"
     else:
         effort = f"{costs['seconds']:.1f} s, {costs['peak_memory_bytes'] / 2**30:.2f} GiB{_loads(costs)}"
-    return f"{stage}: {name}, {reached(name, artifact, job)} ({effort})"
+    return f"{phase}: {name}, {reached(name, artifact, job)} ({effort})"
 
 
 def _loads(costs: Mapping[str, Any]) -> str:

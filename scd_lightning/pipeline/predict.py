@@ -25,7 +25,7 @@ class PredictionLog:
         model: Digest of the weights: predictions of others are not used.
 
     Attributes:
-        costs: What a stage had cost, as far as was read.
+        costs: What a phase had cost, as far as was read.
     """
 
     def __init__(self, folder: Path, split: str, model: str) -> None:
@@ -46,7 +46,7 @@ class PredictionLog:
         return found
 
     def append(self, predictions: list[Prediction], costs: Mapping[str, Any] | None = None) -> None:
-        """Adds those of a batch to this process's file, and what the stage has cost so far."""
+        """Adds those of a batch to this process's file, and what the phase has cost so far."""
         path = self.root / f"{self.prefix}{distributed.rank()}.jsonl"
         self.root.mkdir(exist_ok=True)
         rows = [asdict(each) for each in predictions] + ([] if costs is None else [{"costs": dict(costs)}])
@@ -78,7 +78,7 @@ def predict(
         split: "train", "validation" or "test".
         folder: The artifact that is being made of them.
         digest: That of the model's weights.
-        meter: Measures the stage; what it cost before an interruption is added.
+        meter: Measures the phase; what it cost before an interruption is added.
         answers: Whether it answers too, or only scores the gold answers.
     """
     log = PredictionLog(folder, split, digest)

@@ -1,4 +1,4 @@
-"""Before any stage: data read and validated, models within reach, one tokenizer for both, samples encoded."""
+"""Before any phase: data read and validated, models within reach, one tokenizer for both, samples encoded."""
 
 import json
 import warnings

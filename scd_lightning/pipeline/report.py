@@ -1,4 +1,4 @@
-"""Stage 5: the run folder, from finished artifacts."""
+"""Phase 5: the run folder, from finished artifacts."""
 
 import json
 import shutil
@@ -158,8 +158,8 @@ def _subdomains(folder: Path) -> dict[str, Any]:
 
 
 def _costs(steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
-    """Costs by pipeline stage; evaluations are added up, and count as reused only where all of them were."""
-    stages: dict[str, dict[str, Any]] = {}
+    """Costs by phase; evaluations are added up, and count as reused only where all of them were."""
+    phases: dict[str, dict[str, Any]] = {}
     for step in steps:
         if step.name not in made:
             continue
@@ -167,15 +167,15 @@ def _costs(steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
         # By name, so that a comparison counts once what several runs share.
         parts = {step.key.folder: artifact.costs.get("seconds", 0)}
         cost = {**artifact.costs, "reused": artifact.reused, "artifacts": parts}
-        if step.stage not in stages:
-            stages[step.stage] = cost
+        if step.phase not in phases:
+            phases[step.phase] = cost
             continue
-        total = stages[step.stage]
+        total = phases[step.phase]
         total |= {name: round(total[name] + cost[name], 3) for name in _ADDED_COSTS}
         total["peak_memory_bytes"] = max(total["peak_memory_bytes"], cost["peak_memory_bytes"])
         total["reused"] = total["reused"] and artifact.reused
         total["artifacts"] |= parts
-    return stages
+    return phases
 
 
 def _schedule(job: Job, made: Artifacts) -> dict[str, Any]:

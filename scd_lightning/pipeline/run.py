@@ -74,7 +74,7 @@ def run(job: Job) -> Finished | None:
                     return None
                 settings = yaml.safe_dump(dict(job.settings), sort_keys=False, allow_unicode=True)
                 write_text(job.run_dir / "config.yaml", settings)
-                if "report" not in job.stages:
+                if "report" not in job.phases:
                     return Finished(job, made)
                 results, verdict = report(job, steps, made)
                 log_results(loggers, results, verdict, made, job.run_dir)

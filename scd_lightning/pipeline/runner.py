@@ -1,4 +1,4 @@
-"""The order of the stages: what a job needs, what is there already, and what has to be made."""
+"""The order of the phases: what a job needs, what is there already, and what has to be made."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ class Step:
 
     Attributes:
         name: The artifact's name within the job: teacher, anchor, student, or evaluation of one of them.
-        stage: The pipeline stage that makes it.
+        phase: The phase that makes it.
         key: What it is.
         build: The phase: fills a folder from the artifacts that it needs.
         needs: Names of those artifacts.
     """
 
     name: str
-    stage: str
+    phase: str
     key: ArtifactKey
     build: Callable[[Job, Path, Artifacts], Outcome]
     needs: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Step:
 
 
 def plan(job: Job) -> list[Step]:
-    """The steps of a prepared job, in order; those of stages that were not asked for are left out."""
+    """The steps of a prepared job, in order; those of phases that were not asked for are left out."""
     steps = [
         Step("teacher", "teacher_sft", teacher_key(job), import_trajectory if job.trajectory else teacher_sft),
         Step("anchor", "student_sft", anchor_key(job), student_sft if job.existing_anchor is None else import_anchor),
@@ -77,13 +77,13 @@ def _evaluations(job: Job) -> list[Step]:
     return steps
 
 
-def wanted(steps: Sequence[Step], stages: Sequence[str]) -> list[Step]:
-    """The steps of the stages asked for and those that they need; the report needs all."""
-    if "report" in stages:
+def wanted(steps: Sequence[Step], phases: Sequence[str]) -> list[Step]:
+    """The steps of the phases asked for and those that they need; the report needs all."""
+    if "report" in phases:
         return list(steps)
     names: set[str] = set()
     for step in reversed(steps):
-        if step.stage in stages or step.name in names:
+        if step.phase in phases or step.name in names:
             names |= {step.name, *step.needs}
     return [step for step in steps if step.name in names]
 
@@ -99,9 +99,9 @@ def check_inputs(job: Job, steps: Sequence[Step]) -> None:
         StoreError: The store can't be written.
     """
     read: set[str] = set()
-    if "report" in job.stages:
-        read = {step.name for step in steps if step.stage == "evaluate"} | {_reported(job)}
-    for step in reversed(wanted(steps, job.stages)):
+    if "report" in job.phases:
+        read = {step.name for step in steps if step.phase == "evaluate"} | {_reported(job)}
+    for step in reversed(wanted(steps, job.phases)):
         if step.name in read:
             job.store.check(step.key)
         if job.store.find(step.key) is None:
@@ -117,7 +117,7 @@ def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool
     """Makes each artifact, or finds it in the store, and says so in a line.
 
     What another run makes meanwhile is left for later: this one goes on with whatever else it can make, and waits only
-    where there is nothing. No number depends on the order: each stage seeds itself.
+    where there is nothing. No number depends on the order: each phase seeds itself.
 
     Args:
         job: The run.
@@ -128,22 +128,22 @@ def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool
         The artifacts, in the order of the steps.
 
     Raises:
-        ConfigError: A stage that is not in `stages` has nothing in the store that later ones could use.
+        ConfigError: A phase that is not in `phases` has nothing in the store that later ones could use.
     """
     if distributed.rank() == 0:
         check_inputs(job, steps)
     distributed.barrier()
     made: Artifacts = {}
-    left = wanted(steps, job.stages)
+    left = wanted(steps, job.phases)
     turns = _turns(left, made)
     while left:
         step, seconds = next(turns)
-        if step.stage not in job.stages:
+        if step.phase not in job.phases:
             artifact = _stored(job, step)
         else:
             with job.store.claim(step.key, seconds=seconds) as claimed:
                 if isinstance(claimed, Claim):
-                    with explained(job, step.stage, step.role):
+                    with explained(job, step.phase, step.role):
                         outcome = step.build(job, claimed.folder, made)
                     claimed = claimed.finish(outcome)
             if claimed is None:  # Another run makes it.
@@ -153,8 +153,8 @@ def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool
         made[step.name] = artifact
         turns = _turns(left, made)
         if announce(artifact):
-            say(summarize(step.name, step.stage, artifact, job))
-            log_artifact(job, step.stage, artifact)
+            say(summarize(step.name, step.phase, artifact, job))
+            log_artifact(job, step.phase, artifact)
     return {step.name: made[step.name] for step in steps if step.name in made}
 
 
@@ -174,8 +174,8 @@ def _stored(job: Job, step: Step) -> Artifact:
     if found := job.store.find(step.key):
         return found
     raise ConfigError(
-        f"The stage {step.stage} is left out and its result is not in the store",
-        where="stages",
-        got=list(job.stages),
-        expected=f"{step.stage} among the stages, or an earlier run with the same settings",
+        f"The phase {step.phase} is left out and its result is not in the store",
+        where="phases",
+        got=list(job.phases),
+        expected=f"{step.phase} among the phases, or an earlier run with the same settings",
     )

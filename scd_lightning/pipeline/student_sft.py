@@ -1,4 +1,4 @@
-"""Stage 2: fine-tune the student alone under the students' budget. It is the baseline, and the anchor of AW."""
+"""Phase 2: fine-tune the student alone under the students' budget. It is the baseline, and the anchor of AW."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -9,7 +9,7 @@ from lightning import Callback, seed_everything
 from scd_lightning.pipeline.job import Job
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.training.callbacks.best_weights import BestWeights
-from scd_lightning.training.callbacks.phase_progress import StageProgress
+from scd_lightning.training.callbacks.phase_progress import PhaseProgress
 from scd_lightning.training.callbacks.stage_log import StepLog
 from scd_lightning.training.callbacks.stage_reset import StageReset
 from scd_lightning.training.costs import Meter, training_volume
@@ -23,7 +23,7 @@ TRAIN_LOSSES = "train_losses.npy"
 def train_student(
     job: Job,
     folder: Path,
-    stage: str,
+    phase: str,
     meter: Meter,
     make_module: Callable[..., FineTuning],
     callbacks: Sequence[Callback] = (),
@@ -35,8 +35,8 @@ def train_student(
     Args:
         job: The run.
         folder: Where to keep them.
-        stage: Name of the pipeline stage.
-        meter: Measures the stage.
+        phase: Name of the phase.
+        meter: Measures the phase.
         make_module: Makes the module from the arguments that all students share.
         callbacks: What this training adds.
         start: Folder of the checkpoint store whose weights it starts from; None for the base weights.
@@ -63,11 +63,11 @@ def train_student(
     best = BestWeights(folder / WEIGHTS, keep_frozen=not job.student.lora.r)
     total = epoch_steps * job.budget.epochs
     resumption = Resumption(job.resume, job.versions, folder, meter, total, [WEIGHTS])
-    own = [StageReset(job.budget.stage_epochs), *callbacks, best, StageProgress(stage, total), StepLog()]
+    own = [StageReset(job.budget.stage_epochs), *callbacks, best, PhaseProgress(phase, total), StepLog()]
     trainer = job.trainer(
         max_epochs=job.budget.epochs,
         callbacks=[*own, *job.new_callbacks(), resumption.callback],
-        loggers=job.new_loggers(stage),
+        loggers=job.new_loggers(phase),
     )
     trainer.fit(module, datamodule=job.data, ckpt_path=resumption.path, weights_only=True)
     CheckpointStore(folder / WEIGHTS).load_into(model, 0)

@@ -32,7 +32,7 @@ def make_in_ranks(job: Job, steps: Sequence[Step]) -> None:
         Preempted: A signal.
     """
     check_inputs(job, steps)
-    wanted = [step for step in steps if step.stage in job.stages and job.store.find(step.key) is None]
+    wanted = [step for step in steps if step.phase in job.phases and job.store.find(step.key) is None]
     busy = _make(job, wanted, waiting=False)
     _make(job, busy, waiting=True)
 
@@ -45,7 +45,7 @@ def _make(job: Job, wanted: Sequence[Step], *, waiting: bool) -> list[Step]:
         for step in wanted:
             if step.key.folder in locks:
                 continue
-            patient = waiting or step.stage != "evaluate"
+            patient = waiting or step.phase != "evaluate"
             lock = job.store.acquire(step.key) if patient else job.store.try_acquire(step.key)
             if lock is None:
                 busy.append(step)

@@ -1,4 +1,4 @@
-"""Stage 1: fine-tune the teacher and keep its trajectory."""
+"""Phase 1: fine-tune the teacher and keep its trajectory."""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from scd_lightning.store.artifacts import Artifact, Outcome
 from scd_lightning.store.checkpoints import CheckpointEntry, CheckpointStore, check_free_space, required_bytes
 from scd_lightning.store.manifest import read_sealed, write_npy, write_sealed
 from scd_lightning.store.saved_state import RESUME
-from scd_lightning.training.callbacks.phase_progress import StageProgress
+from scd_lightning.training.callbacks.phase_progress import PhaseProgress
 from scd_lightning.training.callbacks.stage_log import StepLog
 from scd_lightning.training.callbacks.trajectory import Trajectory, kept_steps
 from scd_lightning.training.costs import Meter, training_volume
@@ -57,7 +57,7 @@ def teacher_sft(job: Job, folder: Path, made: Mapping[str, Artifact]) -> Outcome
     module = FineTuning(model, spec, job.data, job.tokenizer, job.objective, stage_steps=total)
     keep = Trajectory(store, steps, keep_frozen=not spec.lora.r)
     resumption = Resumption(job.resume, job.versions, folder, meter, total)
-    own = [keep, StageProgress("teacher_sft", total), StepLog()]
+    own = [keep, PhaseProgress("teacher_sft", total), StepLog()]
     trainer = job.trainer(
         max_epochs=spec.epochs,
         callbacks=[*own, *job.new_callbacks(), resumption.callback],

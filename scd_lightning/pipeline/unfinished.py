@@ -12,7 +12,7 @@ from scd_lightning.analysis.run.report_page import write_partial_report
 from scd_lightning.config.redaction import hide_in_addresses
 from scd_lightning.errors import Preempted, StoreError, interrupted
 from scd_lightning.launch import preemption
-from scd_lightning.pipeline.job import STAGES, Job
+from scd_lightning.pipeline.job import PHASES, Job
 from scd_lightning.pipeline.phase_lines import reached
 from scd_lightning.pipeline.report import found_results, write_tables
 from scd_lightning.pipeline.runner import Artifacts, Step, wanted
@@ -78,17 +78,17 @@ def write_partial(job: Job, steps: Sequence[Step], error: BaseException) -> Path
     folder = job.run_dir
     if (folder / RESULTS).exists():
         return None
-    steps = wanted(steps, job.stages)
+    steps = wanted(steps, job.phases)
     made = {step.name: artifact for step in steps if (artifact := job.store.find(step.key)) is not None}
     ended = _reason(error) | {"when": time.strftime(TIME)}
-    stages, curves = _stages(job, steps, made), _curves(job, steps, made)
-    write_json(folder / PARTIAL, {"ended": ended, "stages": stages} | found_results(job, made))
+    phases, curves = _phases(job, steps, made), _curves(job, steps, made)
+    write_json(folder / PARTIAL, {"ended": ended, "phases": phases} | found_results(job, made))
     write_tables(job, steps, made, curves)
     return write_partial_report(folder)
 
 
 def _remove(folder: Path) -> None:
-    """Takes away what an earlier try left, where this one, of fewer stages, finished without a report."""
+    """Takes away what an earlier try left, where this one, of fewer phases, finished without a report."""
     if (folder / PARTIAL).exists():
         for name in _MADE:
             (folder / name).unlink(missing_ok=True)
@@ -105,19 +105,19 @@ def _reason(error: BaseException) -> dict[str, str]:
     return {"type": type(error).__name__, "message": hide_in_addresses(text[:_LONGEST_MESSAGE])}
 
 
-def _stages(job: Job, steps: Sequence[Step], made: Artifacts) -> list[dict[str, Any]]:
-    """Each stage of the run with its state, what it made, and what a begun one has saved."""
+def _phases(job: Job, steps: Sequence[Step], made: Artifacts) -> list[dict[str, Any]]:
+    """Each phase of the run with its state, what it made, and what a begun one has saved."""
     found, ended = [], False
-    for stage in STAGES:
-        own = [step for step in steps if step.stage == stage]
-        if not own and not (stage == "report" and stage in job.stages):
+    for phase in PHASES:
+        own = [step for step in steps if step.phase == phase]
+        if not own and not (phase == "report" and phase in job.phases):
             continue
         missing = [step for step in own if step.name not in made]
         finished = bool(own) and not missing
         state = "finished" if finished else "not begun" if ended else "unfinished"
         ended = ended or not finished
         record = {
-            "stage": stage,
+            "phase": phase,
             "state": state,
             "made": {step.name: reached(step.name, made[step.name], job) for step in own if step.name in made},
             "missing": [step.name for step in missing],

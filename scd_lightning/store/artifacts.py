@@ -84,7 +84,7 @@ class ArtifactStore:
     """Finds artifacts and has them made, once, however many runs want them at the same time.
 
     An artifact is made in a folder beside its final one and renamed when it is whole; its manifest is written last. An
-    interrupted stage's folder stays if it holds a state that the stage can go on from.
+    interrupted phase's folder stays if it holds a state that the phase can go on from.
 
     Args:
         root: The store's folder.

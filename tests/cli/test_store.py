@@ -110,7 +110,7 @@ def test_it_starts_without_the_heavy_packages(maker):
 
 
 def test_a_running_job_keeps_what_it_uses_until_it_is_killed(start, tmp_path, store):
-    job = start("hydra.run.dir=run", "budget.stages=500", "stages=[teacher_sft,student_sft]", "resume.every_steps=5")
+    job = start("hydra.run.dir=run", "budget.stages=500", "phases=[teacher_sft,student_sft]", "resume.every_steps=5")
     root = tmp_path / "store"
     deadline = time.monotonic() + 120
     while not list(root.glob("teacher-*/artifact.json")) or not list(root.glob("anchor-*.partial/resume/state.json")):

@@ -53,7 +53,7 @@ def test_a_search_reads_the_validation_split_alone_and_names_the_best(run_py, tm
     ("arguments", "part"),
     [
         (["student.optimizer.lr=1e-3"], "nothing to search for"),
-        (["stages=[student_sft,evaluate]", "student.optimizer.lr=1e-3,1e-2"], "reads the validation split alone"),
+        (["phases=[student_sft,evaluate]", "student.optimizer.lr=1e-3,1e-2"], "reads the validation split alone"),
     ],
     ids=["fixed", "test split"],
 )

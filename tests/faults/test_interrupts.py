@@ -1,4 +1,4 @@
-"""Ctrl-C in each stage: a partial report, and the same command goes on to the results of a run that was let be."""
+"""Ctrl-C in each phase: a partial report, and the same command goes on to the results of a run that was let be."""
 
 import json
 import signal
@@ -14,8 +14,8 @@ from scd_lightning.cli.main import INTERRUPTED
 
 # Long enough to be met in the middle.
 LONGER = ("teacher.epochs=10", "budget.stage_epochs=12")
-# Stage -> the kind of artifact that it makes, and when it is under way.
-STAGES = {
+# Phase -> the kind of artifact that it makes, and when it is under way.
+PHASES = {
     "teacher_sft": ("teacher", 0.4),
     "student_sft": ("anchor", 0.4),
     "distill": ("student", 0.4),
@@ -41,20 +41,20 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_each_stage_loses_nothing(start, command, ledger, tmp_path):
+def test_ctrl_c_in_each_phase_loses_nothing(start, command, ledger, tmp_path):
     folder, store = tmp_path / "run", tmp_path / "store"
     arguments = (*LONGER, f"hydra.run.dir='{folder}'")
     with ExitStack() as attempts:
-        for stage in reversed(STAGES):
-            attempts.enter_context(ledger.attempt(f"Ctrl-C in {stage}"))
-        for stage, (kind, wait) in STAGES.items():
+        for phase in reversed(PHASES):
+            attempts.enter_context(ledger.attempt(f"Ctrl-C in {phase}"))
+        for phase, (kind, wait) in PHASES.items():
             code, errors, seconds = interrupt(start(*arguments), store, kind, wait)
             assert (code, errors.strip()) == (130, INTERRUPTED)
             assert seconds < 10
             partial = json.loads((folder / "partial.json").read_text())
             assert partial["ended"]["message"] == "Interrupted (Ctrl-C)."
-            assert [each["stage"] for each in partial["stages"] if each["state"] == "unfinished"] == [stage]
-            assert f"ended early in {stage}" in (folder / "report.html").read_text()
+            assert [each["phase"] for each in partial["phases"] if each["state"] == "unfinished"] == [phase]
+            assert f"ended early in {phase}" in (folder / "report.html").read_text()
             assert not (folder / "results.json").exists()
         command(*arguments)
         assert not (folder / "partial.json").exists()

@@ -36,7 +36,7 @@ class Steps(Callback):
         if trainer.global_step != self._last:
             self._last = trainer.global_step
             with self.file.open("a") as file:
-                file.write(f"{pl_module.stage} {self._last}\n")
+                file.write(f"{pl_module.phase} {self._last}\n")
 
 
 def kill_before_write(count, number: int) -> None:

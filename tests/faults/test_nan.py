@@ -13,14 +13,14 @@ RUN = ("method=scd_aw", "resume.every_steps=1", "resume.every_minutes=null")
 
 
 class NaN(Callback):
-    """Makes one stage's model know a token of the next batch as NaN."""
+    """Makes one phase's model know a token of the next batch as NaN."""
 
-    def __init__(self, stage: str, step: int) -> None:
-        self.stage, self.step = stage, step
+    def __init__(self, phase: str, step: int) -> None:
+        self.phase, self.step = phase, step
 
     @torch.no_grad()
     def on_train_batch_start(self, trainer, pl_module, batch, *_) -> None:
-        if pl_module.stage == self.stage and trainer.global_step == self.step:
+        if pl_module.phase == self.phase and trainer.global_step == self.step:
             pl_module.lm.base.get_input_embeddings().weight[batch.input_ids[0, -1]] = torch.nan
 
 
@@ -31,13 +31,13 @@ def undisturbed(make_job_in, run_job, outcome, tmp_path_factory) -> dict:
     return outcome(job)
 
 
-@pytest.mark.parametrize(("stage", "step"), [("teacher_sft", 3), ("student_sft", 8), ("distill", 10)])
-def test_the_last_good_state_stays(make_job, run_job, outcome, undisturbed, ledger, stage, step):
+@pytest.mark.parametrize(("phase", "step"), [("teacher_sft", 3), ("student_sft", 8), ("distill", 10)])
+def test_the_last_good_state_stays(make_job, run_job, outcome, undisturbed, ledger, phase, step):
     with ledger.attempt("NaN in a batch") as attempt:
         job = make_job(*RUN, prepared=False)
-        job.callbacks = [partial(NaN, stage, step)]
+        job.callbacks = [partial(NaN, phase, step)]
         prepare(job)
-        with pytest.raises(NotFinite, match=rf"Where: {stage}, .* optimizer step {step + 1}\. Got: not finite in \d"):
+        with pytest.raises(NotFinite, match=rf"Where: {phase}, .* optimizer step {step + 1}\. Got: not finite in \d"):
             run_job(job)
         (state,) = job.store.root.glob("*.partial/resume/*/state.ckpt")
         content = torch.load(state, weights_only=True)

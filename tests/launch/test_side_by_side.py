@@ -132,7 +132,7 @@ def test_jobs_side_by_side_save_before_the_sweep_ends(start, command, tmp_path, 
     assert "Traceback" not in err
     for job in "01":
         partial = json.loads((trained / job / "partial.json").read_text())
-        (unfinished,) = [each for each in partial["stages"] if each["state"] == "unfinished"]
+        (unfinished,) = [each for each in partial["phases"] if each["state"] == "unfinished"]
         assert unfinished["saved"]["step"] > 0
         assert "ended" in json.loads((trained / job / "run.json").read_text())
     done = command(*sweep)

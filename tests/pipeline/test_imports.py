@@ -74,14 +74,14 @@ def test_distils_from_a_trajectory_of_transformers_trainer(make_imported, run_jo
 
 
 def test_the_same_files_elsewhere_are_not_read_again(make_imported, run_job, full):
-    stages = "stages=[teacher_sft,student_sft]"
+    stages = "phases=[teacher_sft,student_sft]"
     made = run_job(make_imported(f"teacher.trajectory='{full}/checkpoint-*'", stages))
     copy = full.parent / "copy"
     shutil.copytree(full, copy)
     again = run_job(make_imported(f"teacher.trajectory='{copy}'", stages, "teacher.epochs=9", "teacher.checkpoints=1"))
     assert again["teacher"].reused
     assert again["teacher"].folder == made["teacher"].folder
-    later = run_job(make_imported(f"teacher.trajectory='{copy}'", "method=td", "stages=[distill]"))
+    later = run_job(make_imported(f"teacher.trajectory='{copy}'", "method=td", "phases=[distill]"))
     assert later["teacher"].reused
     assert not later["student"].reused
 
@@ -101,7 +101,7 @@ def test_distils_from_adapters_that_peft_saved(make_imported, run_job, work, ada
 
 
 def test_equal_adapters_on_another_base_have_signals_of_their_own(make_imported, run_job, work, adapters, tmp_path):
-    options = [f"teacher.trajectory='{adapters}'", "method=cd", "stages=[teacher_sft,student_sft,distill]"]
+    options = [f"teacher.trajectory='{adapters}'", "method=cd", "phases=[teacher_sft,student_sft,distill]"]
     other: Any = AutoModelForCausalLM.from_pretrained(work.base)
     torch.nn.init.constant_(other.model.norm.weight, 3)
     other.save_pretrained(tmp_path / "other")
@@ -142,7 +142,7 @@ def test_an_existing_anchor_and_a_student_that_starts_from_it(make_imported, run
         "method=td_aw",
         "student.init=anchor",
         "student.optimizer.lr=0",
-        "stages=[teacher_sft,student_sft,distill]",
+        "phases=[teacher_sft,student_sft,distill]",
         *options,
     )
     made = run_job(job)
@@ -166,7 +166,7 @@ def test_adapters_of_another_scale_are_another_anchor(make_imported, work, tmp_p
 @pytest.mark.parametrize("init", ["anchor", "base"])
 def test_a_student_starts_from_our_own_anchor(make_imported, run_job, full, tmp_path, recorder, read_losses, init):
     options = [f"teacher.trajectory='{full}'", f"student.init={init}", "student.optimizer.lr=0.01"]
-    job = make_imported(*options, "stages=[teacher_sft,student_sft,distill]")
+    job = make_imported(*options, "phases=[teacher_sft,student_sft,distill]")
     job.callbacks = [lambda: recorder(tmp_path)]
     kept = np.load(run_job(job)["anchor"].folder / TRAIN_LOSSES)
     found = {
@@ -180,10 +180,10 @@ def test_a_student_starts_from_our_own_anchor(make_imported, run_job, full, tmp_
 @pytest.mark.parametrize("adapted", [False, True])
 def test_distils_from_checkpoints_of_our_own_fine_tuning(make_imported, run_job, tmp_path, adapted):
     options = ["teacher.lora.r=4", "teacher.lora.alpha=20"] if adapted else []
-    training = make_imported(*options, "stages=[teacher_sft]", "teacher.epochs=1", store=str(tmp_path / "store"))
+    training = make_imported(*options, "phases=[teacher_sft]", "teacher.epochs=1", store=str(tmp_path / "store"))
     training.callbacks = [lambda: SaveByLightning(tmp_path)]
     made = run_job(training)
-    job = make_imported(*options, f"teacher.trajectory='{tmp_path}/*.ckpt'", "stages=[teacher_sft]")
+    job = make_imported(*options, f"teacher.trajectory='{tmp_path}/*.ckpt'", "phases=[teacher_sft]")
     read = run_job(job)
     trajectories = [artifacts["teacher"].result["trajectory"] for artifacts in (made, read)]
     assert len(trajectories[0]) == 3
@@ -207,7 +207,7 @@ def test_two_processes_read_what_one_does(make_imported, run_job, command, work,
     options = (
         f"teacher.trajectory='{full}/checkpoint-*'",
         f"anchor.path='{anchor}'",
-        "stages=[teacher_sft,student_sft]",
+        "phases=[teacher_sft,student_sft]",
     )
     one = run_job(make_imported(*options, store=str(tmp_path / "one")))
     models = ("teacher=hub", "student=hub", *work.models, *work.data, *options)

@@ -51,7 +51,7 @@ def changed(before: Digests, after: Digests) -> set[str]:
         ["trainer.log_every_n_steps=1", "+trainer.profiler=simple"],
         ["teacher.name=another", "student.name=another", "method.name=another"],
         ["teacher.gradient_checkpointing=true"],
-        ["stages=[evaluate,report]"],
+        ["phases=[evaluate,report]"],
         ["allowed_targets=[my_package]"],
         ["teacher.allow_pickle=true", "student.trust_remote_code=true"],
         ["+callbacks.timer={_target_: lightning.pytorch.callbacks.Timer, _partial_: true}"],

@@ -28,7 +28,7 @@ def test_an_allocation_that_fails_in_training(run_py, tmp_path, monkeypatch):
     code, _, error = run_py("hydra.run.dir=run", greedy, "teacher.global_batch=8")
     assert code == 2
     assert "Traceback" not in error
-    message = "OutOfMemory: The memory of this machine does not suffice for the stage teacher_sft"
+    message = "OutOfMemory: The memory of this machine does not suffice for the phase teacher_sft"
     for part in (message, "with the teacher scratch teacher", "1152921504606846976", "trainer.micro_batches=2"):
         assert part in error
     assert "teacher.gradient_checkpointing=true, task.evaluation_batch=16" in error

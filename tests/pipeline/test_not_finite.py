@@ -13,7 +13,7 @@ from scd_lightning.training.finite import FiniteWatch
 
 # Of tied weights, a token's row in the head would spoil every sample.
 UNTIED = "student.architecture.tie_word_embeddings=false"
-ALONE = ("method=sft", "stages=[student_sft]", UNTIED)
+ALONE = ("method=sft", "phases=[student_sft]", UNTIED)
 
 
 def rare_token(job):
@@ -82,7 +82,7 @@ def test_no_checkpoint_of_lost_numbers_is_kept(make_job, run_job, monkeypatch):
     monkeypatch.setattr(FineTuning, "_unseen_steps", 10**9)
     saved = []
     monkeypatch.setattr("scd_lightning.store.checkpoints.CheckpointStore.save", lambda *_, **__: saved.append(1))
-    job = make_job("stages=[teacher_sft]", "teacher.optimizer.lr=1e30")
+    job = make_job("phases=[teacher_sft]", "teacher.optimizer.lr=1e30")
     with pytest.raises(NotFinite, match=r"teacher_sft.*optimizer step 2\..*teacher\.optimizer\.lr"):
         run_job(job)
     assert not saved

@@ -27,13 +27,13 @@ def kinds(job) -> dict[str, int]:
 
 
 def test_one_stage_alone(make_job, run_job):
-    job = make_job("stages=[teacher_sft]")
+    job = make_job("phases=[teacher_sft]")
     assert list(run_job(job)) == ["teacher"]
     assert kinds(job) == {"teacher": 1, "tokenizer": 1}
 
 
 @pytest.mark.parametrize(
-    ("stages", "missing"),
+    ("phases", "missing"),
     [
         ("[distill]", "teacher_sft"),
         ("[teacher_sft,distill]", "student_sft"),
@@ -41,28 +41,28 @@ def test_one_stage_alone(make_job, run_job):
         ("[report]", "teacher_sft"),
     ],
 )
-def test_a_stage_that_is_left_out_and_not_there(make_job, run_job, stages, missing, monkeypatch):
-    job = make_job(f"stages={stages}")
+def test_a_stage_that_is_left_out_and_not_there(make_job, run_job, phases, missing, monkeypatch):
+    job = make_job(f"phases={phases}")
     for stage in ("teacher_sft", "student_sft", "distill"):
         monkeypatch.setattr(
             f"scd_lightning.pipeline.runner.{stage}", lambda *_, stage=stage: Outcome({"trajectory": [], "best": 0}, {})
         )
     monkeypatch.setattr("scd_lightning.pipeline.runner.summarize", lambda *_: "")
-    with pytest.raises(ConfigError, match=f"The stage {missing} is left out and its result is not in the store") as e:
+    with pytest.raises(ConfigError, match=f"The phase {missing} is left out and its result is not in the store") as e:
         run_job(job)
-    assert e.value.where == "stages"
+    assert e.value.where == "phases"
     assert missing in str(e.value.expected)
 
 
 def test_the_anchor_needs_no_teacher(make_job, run_job):
-    assert set(run_job(make_job("stages=[student_sft]"))) == {"anchor"}
+    assert set(run_job(make_job("phases=[student_sft]"))) == {"anchor"}
 
 
 def test_stages_by_and_by_equal_a_run_at_once(make_job, run_job):
     at_once = make_job("method=td", run="at_once", store="one")
     run_job(at_once)
-    for number, stages in enumerate(("teacher_sft", "student_sft,distill", "evaluate", "report")):
-        job = make_job("method=td", f"stages=[{stages}]", run=f"part{number}", store="two")
+    for number, phases in enumerate(("teacher_sft", "student_sft,distill", "evaluate", "report")):
+        job = make_job("method=td", f"phases=[{phases}]", run=f"part{number}", store="two")
         run_job(job)
     last, whole = job.run_dir, at_once.run_dir
     assert (last / "results.json").read_bytes() == (whole / "results.json").read_bytes()
@@ -175,7 +175,7 @@ def test_processes_of_one_job_go_on_together_while_another_run_makes_what_is_nex
         assert list(made) == ["teacher", "anchor", "student"]
         assert [artifact.reused for artifact in made.values()] == [False] * 3
 
-    begun, stages = fork.Event(), "stages=[teacher_sft,student_sft,distill]"
+    begun, stages = fork.Event(), "phases=[teacher_sft,student_sft,distill]"
     other = fork.Process(target=hold)
     other.start()
     assert begun.wait(60)

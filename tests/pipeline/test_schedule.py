@@ -109,7 +109,7 @@ def test_scores_and_weights_are_the_ones_computed_by_hand(job, run_job):
 
 
 def test_anchor_losses_are_its_best_weights_losses(make_job, run_job):
-    job = make_job("stages=[teacher_sft,student_sft]", "trainer.precision=64-true")
+    job = make_job("phases=[teacher_sft,student_sft]", "trainer.precision=64-true")
     anchor = run_job(job)["anchor"]
     model: LlamaForCausalLM = job.build(job.student).base
     (path,) = (anchor.folder / "weights").glob("checkpoint-*.safetensors")
@@ -119,7 +119,7 @@ def test_anchor_losses_are_its_best_weights_losses(make_job, run_job):
 
 
 def test_validation_losses_of_each_checkpoint_are_kept(make_job, run_job):
-    job = make_job("stages=[teacher_sft]", "trainer.precision=64-true", "task.data.synthetic.validation=13")
+    job = make_job("phases=[teacher_sft]", "trainer.precision=64-true", "task.data.synthetic.validation=13")
     teacher = run_job(job)["teacher"]
     found, samples = np.load(teacher.folder / "validation_losses.npy"), range(13)
     assert found.shape == (3, 13)

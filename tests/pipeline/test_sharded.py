@@ -65,7 +65,7 @@ def test_the_results_of_one_process(make_job, in_two_processes, name):
 def test_a_teacher_of_the_other_trainer(make_job, in_two_processes, first, then):
     """In float32 and by the same store: the second run takes the teacher as it is."""
     for trainer, stages in ((first, "[teacher_sft]"), (then, "[teacher_sft,student_sft,distill,evaluate]")):
-        make = partial(make_job, "method=td", f"trainer={trainer}", f"stages={stages}", prepared=False)
+        make = partial(make_job, "method=td", f"trainer={trainer}", f"phases={stages}", prepared=False)
         if trainer == "cpu":
             work(make)
         else:

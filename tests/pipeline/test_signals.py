@@ -61,11 +61,11 @@ def distilled(make_job, run_job, events):
     """Runs a job whose teacher and anchor are there; returns its artifact, costs and what was alive in its steps."""
 
     def run(*overrides, again=False):
-        run_job(make_job(*overrides, "stages=[teacher_sft,student_sft]"))
+        run_job(make_job(*overrides, "phases=[teacher_sft,student_sft]"))
         gc.collect()
         # Other tests' models: held, so that nothing new takes their identities.
         before = weights_in_memory()
-        job = make_job(*overrides, "stages=[distill]")
+        job = make_job(*overrides, "phases=[distill]")
         alive: list[object] = []
         if again:
             shutil.rmtree(next(job.store.root.glob("student-*")))
@@ -181,8 +181,8 @@ def test_a_frozen_head_counts_once(make_job, run_job, asked):
 
 
 def test_a_full_disk_is_told_before_a_teacher_is_built(make_job, run_job, monkeypatch):
-    run_job(make_job("method=scd", "stages=[teacher_sft,student_sft]"))
-    job = make_job("method=scd", "stages=[distill]")
+    run_job(make_job("method=scd", "phases=[teacher_sft,student_sft]"))
+    job = make_job("method=scd", "phases=[distill]")
     monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     monkeypatch.setattr(job, "build", lambda spec: pytest.fail("a model was built"))
     with pytest.raises(StoreError) as error:
@@ -274,7 +274,7 @@ def test_a_dtype_of_signals_that_there_is_not():
 def test_bfloat16_signals_change_what_bfloat16_arithmetic_does_not_round_anyway(make_job, run_job, precision, equal):
     weights = []
     for dtype in ("auto", "bfloat16"):
-        stages = "stages=[teacher_sft,student_sft,distill]"
+        stages = "phases=[teacher_sft,student_sft,distill]"
         job = make_job("method=scd", f"method.signals_dtype={dtype}", f"trainer.precision={precision}", stages)
         model = job.build(job.student)
         CheckpointStore(run_job(job)["student"].folder / "weights").load_into(model, 0)

@@ -26,7 +26,7 @@ def test_metrics_are_put_together_before_the_model_leaves_its_device(make_job, r
         return sync(self, *args, **kwargs)
 
     monkeypatch.setattr(Metric, "sync", watched)
-    run_job(make_job("stages=[teacher_sft]"))
+    run_job(make_job("phases=[teacher_sft]"))
     assert synced
     assert not any(synced)
 

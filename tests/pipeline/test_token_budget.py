@@ -56,7 +56,7 @@ def test_padding_is_that_of_the_micro_batches(steps_of):
     shares = []
     for parts in (1, 3):
         _, job = steps_of(
-            f"trainer.micro_batches={parts}", "stages=[teacher_sft]", run=f"run_{parts}", store=f"store_{parts}"
+            f"trainer.micro_batches={parts}", "phases=[teacher_sft]", run=f"run_{parts}", store=f"store_{parts}"
         )
         [manifest] = job.store.root.glob("teacher-*/artifact.json")
         shares.append(json.loads(manifest.read_text())["costs"]["padding_share"])

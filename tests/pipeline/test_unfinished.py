@@ -1,4 +1,4 @@
-"""A run that ends early, in any stage, leaves a report of what exists; once it is finished, nothing of that."""
+"""A run that ends early, in any phase, leaves a report of what exists; once it is finished, nothing of that."""
 
 import json
 import os
@@ -24,15 +24,15 @@ FINISHED = {"teacher_sft": [], "student_sft": ["teacher"], "distill": ["teacher"
 
 
 class Ending(Callback):
-    """Raises in the training that a stage's module does, before its third optimizer step."""
+    """Raises in the training that a phase's module does, before its third optimizer step."""
 
-    def __init__(self, stage: str, error: type[BaseException] | BaseException) -> None:
-        self.stage, self.error = stage, error
+    def __init__(self, phase: str, error: type[BaseException] | BaseException) -> None:
+        self.phase, self.error = phase, error
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         kinds = {"teacher_sft": "FineTuning of teacher", "student_sft": "FineTuning of student"}
         kind = f"{type(pl_module).__name__} of {'teacher' if 'teacher' in pl_module.spec.name else 'student'}"
-        if trainer.global_step == 2 and kind == kinds.get(self.stage, "Distillation of student"):
+        if trainer.global_step == 2 and kind == kinds.get(self.phase, "Distillation of student"):
             raise self.error
 
 
@@ -40,7 +40,7 @@ def run(job: Any) -> None:
     steps = plan(job)
     with partial_report(job, steps, leads=True):
         made = execute(job, steps)
-        if "report" in job.stages:
+        if "report" in job.phases:
             report(job, steps, made)
 
 
@@ -49,37 +49,37 @@ def read(folder: Path, name: str = "partial.json") -> Any:
 
 
 def states(folder: Path) -> dict[str, str]:
-    return {each["stage"]: each["state"] for each in read(folder)["stages"]}
+    return {each["phase"]: each["state"] for each in read(folder)["phases"]}
 
 
 @pytest.fixture
 def interrupted(make_job):
-    """Makes a job whose fit of a stage ends by an error."""
+    """Makes a job whose fit of a phase ends by an error."""
 
-    def make(stage: str, error: Any, *overrides: str, **places: str) -> Any:
+    def make(phase: str, error: Any, *overrides: str, **places: str) -> Any:
         job = make_job(*overrides, **places)
-        job.callbacks = [*job.callbacks, lambda: Ending(stage, error)]
+        job.callbacks = [*job.callbacks, lambda: Ending(phase, error)]
         return job
 
     return make
 
 
-def test_each_stage_leaves_what_the_earlier_ones_made(interrupted, make_job):
-    for stage, made in FINISHED.items():
-        job = interrupted(stage, KeyboardInterrupt)
+def test_each_phase_leaves_what_the_earlier_ones_made(interrupted, make_job):
+    for phase, made in FINISHED.items():
+        job = interrupted(phase, KeyboardInterrupt)
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             run(job)
         folder, partial = job.run_dir, read(job.run_dir)
         assert partial["ended"]["message"] == "Interrupted (Ctrl-C)."
         expected = {each: "finished" for each in FINISHED if list(FINISHED).index(each) < len(made)}
         assert {name: state for name, state in states(folder).items() if state != "not begun"} == (
-            expected | {stage: "unfinished"}
+            expected | {phase: "unfinished"}
         )
         assert list(read(folder, "curves.json")) == made
         assert (folder / "trajectory.json").exists() == ("teacher" in made)
         assert not (folder / "results.json").exists()
         page = (folder / "report.html").read_text()
-        assert f"ended early in {stage}" in page
+        assert f"ended early in {phase}" in page
         assert "Interrupted (Ctrl-C)." in page
         assert ("The checkpoints that were kept of the" in page) == ("teacher" in made)
 
@@ -111,7 +111,7 @@ def test_in_the_evaluation_the_models_that_have_answered_are_told(make_job, monk
     assert partial["ended"]["type"] == "NotFinite"
     assert list(partial["metrics"]) == ["teacher"]
     assert states(job.run_dir)["evaluate"] == "unfinished"
-    assert partial["stages"][3]["missing"] == ["evaluation of anchor", "evaluation of student"]
+    assert partial["phases"][3]["missing"] == ["evaluation of anchor", "evaluation of student"]
     assert read(job.run_dir, "costs.json").keys() == {"teacher_sft", "student_sft", "distill", "evaluate"}
     page = (job.run_dir / "report.html").read_text()
     assert "NotFinite: The loss is NaN. Where: sample 3." in page
@@ -119,7 +119,7 @@ def test_in_the_evaluation_the_models_that_have_answered_are_told(make_job, monk
     assert "Once that is mended, the same command goes on" in page
 
 
-def test_in_the_report_all_stages_before_are_finished(make_job, monkeypatch):
+def test_in_the_report_all_phases_before_are_finished(make_job, monkeypatch):
     monkeypatch.setattr("scd_lightning.pipeline.report.write_student", lambda *_: 1 / 0)
     job = make_job()
     with pytest.raises(ZeroDivisionError):
@@ -129,7 +129,7 @@ def test_in_the_report_all_stages_before_are_finished(make_job, monkeypatch):
     assert not (job.run_dir / "results.json").exists()
 
 
-def test_a_begun_stage_tells_where_it_goes_on_and_which_checkpoints_it_has(interrupted, capsys):
+def test_a_begun_phase_tells_where_it_goes_on_and_which_checkpoints_it_has(interrupted, capsys):
     job = interrupted("student_sft", KeyboardInterrupt)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         run(job)
@@ -142,7 +142,7 @@ def test_a_begun_stage_tells_where_it_goes_on_and_which_checkpoints_it_has(inter
         state | {"folder": "step-1200", "curve": curve},
     )
     write_partial(job)
-    assert read(job.run_dir)["stages"][1]["saved"] == state
+    assert read(job.run_dir)["phases"][1]["saved"] == state
     assert read(job.run_dir, "curves.json")["anchor"] == curve
     assert "saved at optimizer step 1,200 of 2,400: goes on there" in (job.run_dir / "report.html").read_text()
 
@@ -200,12 +200,12 @@ def test_an_earlier_runs_results_stay_with_their_report(make_job):
     assert (job.run_dir / "report.html").read_text() == "{}"
 
 
-def test_a_run_of_some_stages_that_finishes_takes_the_partial_report_away(interrupted, make_job):
-    job = interrupted("teacher_sft", KeyboardInterrupt, "stages=[teacher_sft]")
+def test_a_run_of_some_phases_that_finishes_takes_the_partial_report_away(interrupted, make_job):
+    job = interrupted("teacher_sft", KeyboardInterrupt, "phases=[teacher_sft]")
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         run(job)
     assert states(job.run_dir) == {"teacher_sft": "unfinished"}
-    run(make_job("stages=[teacher_sft]"))
+    run(make_job("phases=[teacher_sft]"))
     assert {path.name for path in job.run_dir.iterdir() if path.is_file()} == set()
 
 

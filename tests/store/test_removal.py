@@ -228,7 +228,7 @@ def test_making_is_using(maker):
 
 
 def test_checkpoints_have_the_digests_that_signals_are_stored_under(make_job, run_job):
-    job = make_job("stages=[teacher_sft]")
+    job = make_job("phases=[teacher_sft]")
     folder = run_job(job)["teacher"].folder / "trajectory"
     digests = [CheckpointStore(folder).digest(index) for index in range(len(CheckpointStore(folder).entries))]
     assert checkpoint_digests(folder) == digests

@@ -10,50 +10,50 @@ from scd_lightning.analysis.comparison.sweep_runs import SweepRun
 
 
 @dataclass(frozen=True)
-class StageCost:
-    """A pipeline stage over all runs.
+class PhaseCost:
+    """A phase over all runs.
 
     Attributes:
-        stage: Its name.
+        phase: Its name.
         by_row: Mean seconds of one run, for each row, as if the run had made everything itself; None: not needed.
         once: Seconds for all runs, where what several of them share counts once.
         made: Number of things that were made.
     """
 
-    stage: str
+    phase: str
     by_row: list[float | None]
     once: float
     made: int
 
 
-def stage_costs(setting: Setting) -> list[StageCost]:
-    """Lists the stages in their order, and the total last; empty where no costs were saved."""
-    stages = list(dict.fromkeys(stage for run in setting.runs for stage in run.record.costs))
-    costs = [_stage(setting, stage) for stage in stages]
+def phase_costs(setting: Setting) -> list[PhaseCost]:
+    """Lists the phases in their order, and the total last; empty where no costs were saved."""
+    phases = list(dict.fromkeys(phase for run in setting.runs for phase in run.record.costs))
+    costs = [_phase(setting, phase) for phase in phases]
     if not costs:
         return []
     totals = [sum(cost.by_row[index] or 0 for cost in costs) for index in range(len(setting.rows))]
-    return [*costs, StageCost("total", [*totals], sum(cost.once for cost in costs), sum(cost.made for cost in costs))]
+    return [*costs, PhaseCost("total", [*totals], sum(cost.once for cost in costs), sum(cost.made for cost in costs))]
 
 
-def _stage(setting: Setting, stage: str) -> StageCost:
+def _phase(setting: Setting, phase: str) -> PhaseCost:
     parts: dict[str, float] = {}
     for run in setting.runs:
-        parts |= _parts(run, stage)
-    return StageCost(stage, [_mean(row, stage) for row in setting.rows], sum(parts.values()), len(parts))
+        parts |= _parts(run, phase)
+    return PhaseCost(phase, [_mean(row, phase) for row in setting.rows], sum(parts.values()), len(parts))
 
 
-def _mean(row: Row, stage: str) -> float | None:
-    found = [run.record.costs[stage].get("seconds", 0) for run in row.runs if stage in run.record.costs]
+def _mean(row: Row, phase: str) -> float | None:
+    found = [run.record.costs[phase].get("seconds", 0) for run in row.runs if phase in run.record.costs]
     return fmean(found) if found else None
 
 
-def _parts(run: SweepRun, stage: str) -> dict[str, float]:
-    """Seconds of each artifact that a stage of a run made or reused, by the artifact's name.
+def _parts(run: SweepRun, phase: str) -> dict[str, float]:
+    """Seconds of each artifact that a phase of a run made or reused, by the artifact's name.
 
     A run that does not name its artifacts shares them with none: what it says it reused was made by another run.
     """
-    cost = run.record.costs.get(stage)
+    cost = run.record.costs.get(phase)
     if cost is None:
         return {}
     if "artifacts" in cost:
@@ -66,6 +66,6 @@ def shared_seconds(settings: Sequence[Setting]) -> float:
     parts: dict[str, float] = {}
     for setting in settings:
         for run in setting.runs:
-            for stage in run.record.costs:
-                parts |= {f"{stage} {name}": seconds for name, seconds in _parts(run, stage).items()}
+            for phase in run.record.costs:
+                parts |= {f"{phase} {name}": seconds for name, seconds in _parts(run, phase).items()}
     return sum(parts.values())

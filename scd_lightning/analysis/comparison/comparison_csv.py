@@ -1,4 +1,4 @@
-"""The tables of a comparison as CSV: every run, every row, every difference, every stage."""
+"""The tables of a comparison as CSV: every run, every row, every difference, every phase."""
 
 import base64
 import csv
@@ -103,6 +103,6 @@ def _schedules(comparison: Comparison) -> Iterator[dict[str, Any]]:
 def _costs(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for _, row, names in _rows(comparison):
         for run in row.runs:
-            for stage, cost in run.record.costs.items():
+            for phase, cost in run.record.costs.items():
                 plain = {name: value for name, value in cost.items() if not isinstance(value, dict)}
-                yield {**names, "seed": run.seed, "stage": stage, **plain}
+                yield {**names, "seed": run.seed, "phase": phase, **plain}

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scd_lightning.analysis.comparison.compare import Comparison, Setting
-from scd_lightning.analysis.comparison.comparison_costs import shared_seconds, stage_costs
+from scd_lightning.analysis.comparison.comparison_costs import phase_costs, shared_seconds
 from scd_lightning.analysis.comparison.comparison_csv import csv_tables, data_link
 from scd_lightning.analysis.comparison.comparison_plots import gains_plot, leads_plot, seeds_plot
 from scd_lightning.analysis.comparison.comparison_rows import Margin, Row
@@ -108,7 +108,7 @@ def _view(setting: Setting, folder: Path) -> dict[str, Any]:
         "plots": list(filter(None, (seeds_plot(setting), gains_plot(setting), leads_plot(setting)))),
         "differences": _differences(setting),
         "schedules": _schedules(setting),
-        "costs": stage_costs(setting),
+        "costs": phase_costs(setting),
         "every_metric": _every_metric(setting),
     }
 

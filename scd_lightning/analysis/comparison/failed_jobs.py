@@ -102,9 +102,9 @@ def _reason(folder: Path) -> tuple[str, str]:
         return ended["type"], ended["message"]
     run = read_json(folder / "run.json", None)
     if run is None:
-        return UNFINISHED, "It ended before its first stage, and left no error."
+        return UNFINISHED, "It ended before its first phase, and left no error."
     if run.get("finished"):
-        return UNFINISHED, "It ran without the stage report, which writes results.json."
+        return UNFINISHED, "It ran without the phase report, which writes results.json."
     return (
         UNFINISHED,
         f"It started at {run.get('started')} and left no error: it runs still, or was ended from outside.",

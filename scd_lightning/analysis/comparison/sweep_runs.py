@@ -22,7 +22,7 @@ _ASIDE = (
     "paths",
     "logger",
     "callbacks",
-    "stages",
+    "phases",
     "seed",
     "debug",
     "experiment",

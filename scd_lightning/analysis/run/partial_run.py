@@ -12,10 +12,10 @@ def partial_sentence(partial: dict[str, Any]) -> str:
         partial: The content of partial.json.
     """
     by_state: dict[str, list[str]] = {"finished": [], "unfinished": [], "not begun": []}
-    for stage in partial["stages"]:
-        by_state[stage["state"]].append(stage["stage"])
+    for phase in partial["phases"]:
+        by_state[phase["state"]].append(phase["phase"])
     where = f" in {by_state['unfinished'][0]}" if by_state["unfinished"] else ""
-    there = ", ".join(by_state["finished"]) or "none of its stages"
+    there = ", ".join(by_state["finished"]) or "none of its phases"
     return f"Partial report: the run ended early{where}, on {partial['ended']['when']}. Finished: {there}."
 
 
@@ -38,17 +38,17 @@ def was_stopped(ended: dict[str, Any]) -> bool:
 
 
 def progress(partial: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row for each stage: its name, its state, and lines on what there is of it."""
-    return [{"stage": s["stage"], "state": s["state"], "lines": [*_lines(s)]} for s in partial["stages"]]
+    """A row for each phase: its name, its state, and lines on what there is of it."""
+    return [{"phase": s["phase"], "state": s["state"], "lines": [*_lines(s)]} for s in partial["phases"]]
 
 
-def _lines(stage: dict[str, Any]) -> list[str]:
-    lines = [f"{name}: {text}" for name, text in stage["made"].items()]
-    if stage["state"] == "unfinished" and (stage["made"] or len(stage["missing"]) > 1):
-        lines.append(f"missing: {', '.join(stage['missing'])}")
-    if checkpoints := stage.get("checkpoints"):
+def _lines(phase: dict[str, Any]) -> list[str]:
+    lines = [f"{name}: {text}" for name, text in phase["made"].items()]
+    if phase["state"] == "unfinished" and (phase["made"] or len(phase["missing"]) > 1):
+        lines.append(f"missing: {', '.join(phase['missing'])}")
+    if checkpoints := phase.get("checkpoints"):
         steps = ", ".join(count(each["step"]) for each in checkpoints)
         lines.append(f"checkpoints kept so far: {len(checkpoints)} (after optimizer step {steps})")
-    if saved := stage.get("saved"):
+    if saved := phase.get("saved"):
         lines.append(f"saved at optimizer step {count(saved['step'])} of {count(saved['total_steps'])}: goes on there")
     return lines

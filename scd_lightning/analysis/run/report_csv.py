@@ -58,5 +58,5 @@ def _schedule(record: RunRecord) -> Iterator[dict[str, Any]]:
 
 
 def _costs(record: RunRecord) -> Iterator[dict[str, Any]]:
-    for stage, cost in record.costs.items():
-        yield {"stage": stage} | {name: value for name, value in cost.items() if not isinstance(value, dict)}
+    for phase, cost in record.costs.items():
+        yield {"phase": phase} | {name: value for name, value in cost.items() if not isinstance(value, dict)}

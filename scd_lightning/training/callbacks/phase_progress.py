@@ -8,7 +8,7 @@ from lightning import Callback, LightningModule, Trainer
 from scd_lightning.progress import Bar, bar
 
 
-class StageProgress(Callback):
+class PhaseProgress(Callback):
     """Moves a bar with the optimizer steps of a fit.
 
     Args:

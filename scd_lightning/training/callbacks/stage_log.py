@@ -8,7 +8,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
-from scd_lightning.loggers.job_loggers import StageLogger
+from scd_lightning.loggers.job_loggers import PhaseLogger
 from scd_lightning.training.callbacks.teacher_scheduler import TeacherScheduler
 from scd_lightning.training.distillation import Distillation
 
@@ -81,7 +81,7 @@ def log_choice(loggers: Sequence[Logger], choice: Mapping[str, Any], step: int) 
     """Logs the checkpoint of a stage and the scores that it was chosen by.
 
     Args:
-        loggers: Loggers of the pipeline stage.
+        loggers: Loggers of the phase.
         choice: A `StageChoice` as a mapping.
         step: Optimizer step at which the stage begins.
     """
@@ -96,5 +96,5 @@ def log_choice(loggers: Sequence[Logger], choice: Mapping[str, Any], step: int) 
 def log_weights(loggers: Sequence[Logger], counts: Sequence[int], step: int) -> None:
     """Logs the histogram of a stage's weights; loggers that know no histograms go without."""
     for logger in loggers:
-        if isinstance(logger, StageLogger):
+        if isinstance(logger, PhaseLogger):
             logger.log_histogram(WEIGHTS, counts, step)

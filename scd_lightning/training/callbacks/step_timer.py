@@ -13,7 +13,7 @@ from scd_lightning.training.fine_tuning import FineTuning
 
 
 class StepTimer(Callback):
-    """Writes the median seconds of one training's steps to `step-seconds-<stage>.json`.
+    """Writes the median seconds of one training's steps to `step-seconds-<phase>.json`.
 
     It waits for the GPU at each end of a step, which costs time: for small runs only.
 
@@ -43,12 +43,12 @@ class StepTimer(Callback):
         """Writes the file, from process 0."""
         if trainer.is_global_zero and self.seconds:
             assert isinstance(pl_module, FineTuning)
-            path = self.folder / f"step-seconds-{pl_module.stage}.json"
+            path = self.folder / f"step-seconds-{pl_module.phase}.json"
             path.write_text(json.dumps(statistics.median(self.seconds)))
 
 
 def read_step_seconds(folder: Path) -> dict[str, float]:
-    """Stage -> seconds a step, of the trainings that ran; takes the files away."""
+    """Phase -> seconds a step, of the trainings that ran; takes the files away."""
     found = {}
     for path in sorted(folder.glob("step-seconds-*.json")):
         found[path.stem.removeprefix("step-seconds-")] = float(json.loads(path.read_text()))

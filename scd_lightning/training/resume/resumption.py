@@ -1,4 +1,4 @@
-"""Trainings that go on where an interruption ended them: what the user sets, and each stage's part of it."""
+"""Trainings that go on where an interruption ended them: what the user sets, and each phase's part of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,13 +56,13 @@ class ResumeSettings:
 
 
 class Resumption:
-    """One stage's training, from the beginning or from where it was interrupted. All processes make one together.
+    """One phase's training, from the beginning or from where it was interrupted. All processes make one together.
 
     Args:
         settings: When to save.
         versions: Versions that numbers depend on: a state of others is not gone on from.
         folder: The artifact that is being made.
-        meter: Measures the stage; what it cost before the interruption is added.
+        meter: Measures the phase; what it cost before the interruption is added.
         total_steps: Optimizer steps of the whole training.
         replaced: As in `ResumeState`.
 
@@ -104,7 +104,7 @@ class Resumption:
             if saved is not None:
                 self._check_kept(saved)
         except StoreError as error:
-            say(f"  The state that an interrupted run has saved can't be used, so this stage starts over: {error}")
+            say(f"  The state that an interrupted run has saved can't be used, so this phase starts over: {error}")
             self._state.give_up()
             return None
         if saved is not None:

@@ -15,7 +15,7 @@ from scd_lightning.pipeline.predict import PredictionLog
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.runner import execute, plan
 
-# Dropout draws from the generators that a state has to bring back; two epochs a stage have one end within a stage.
+# Dropout draws from the generators that a state has to bring back; two epochs a phase have one end within a phase.
 RUN = (
     "method=scd_aw",
     "budget.stages=2",
@@ -24,7 +24,7 @@ RUN = (
     "+student.architecture.attention_dropout=0.2",
     "task.evaluation_batch=4",
 )
-STAGES = {
+PHASES = {
     "teacher_sft": ("FineTuning", "teacher"),
     "student_sft": ("FineTuning", "student"),
     "distill": ("Distillation", "student"),
@@ -36,22 +36,22 @@ class Crash(RuntimeError):
 
 
 class Crashes(Callback):
-    """Ends one stage's training once an optimizer step is made, before or after the states of that step are saved."""
+    """Ends one phase's training once an optimizer step is made, before or after the states of that step are saved."""
 
-    def __init__(self, stage: str, step: int, hook: str) -> None:
-        self.stage, self.step = stage, step
+    def __init__(self, phase: str, step: int, hook: str) -> None:
+        self.phase, self.step = phase, step
         setattr(self, hook, self._look)
 
     def _look(self, trainer, pl_module, *_) -> None:
-        if pl_module.stage == self.stage and trainer.global_step == self.step:
+        if pl_module.phase == self.phase and trainer.global_step == self.step:
             raise Crash
 
 
 class Signals(Crashes):
     """Sends this process a signal instead."""
 
-    def __init__(self, stage: str, step: int, hook: str, number: signal.Signals) -> None:
-        super().__init__(stage, step, hook)
+    def __init__(self, phase: str, step: int, hook: str, number: signal.Signals) -> None:
+        super().__init__(phase, step, hook)
         self.number = number
 
     def _look(self, trainer, pl_module, *_) -> None:
@@ -70,7 +70,7 @@ class Counter(Callback):
     def on_train_batch_end(self, trainer, pl_module, *_) -> None:
         if trainer.global_step != self._last:
             self._last = trainer.global_step
-            self.seen.append((pl_module.stage, self._last))
+            self.seen.append((pl_module.phase, self._last))
 
 
 def work(job: Job) -> None:
@@ -88,7 +88,7 @@ def uninterrupted(make_job_in, tmp_path_factory, outcome) -> dict:
 
 # Twelve steps of the teacher, 24 of a student, six an epoch.
 @pytest.mark.parametrize(
-    ("stage", "step", "hook", "every", "expected"),
+    ("phase", "step", "hook", "every", "expected"),
     [
         ("teacher_sft", 5, "on_train_batch_end", 1, 4),
         ("teacher_sft", 7, "on_train_batch_start", 1, 7),
@@ -102,10 +102,10 @@ def uninterrupted(make_job_in, tmp_path_factory, outcome) -> dict:
         ("distill", 22, "on_train_batch_start", 1, 22),
     ],
 )
-def test_resumed_equals_uninterrupted(make_job, outcome, uninterrupted, stage, step, hook, every, expected):
+def test_resumed_equals_uninterrupted(make_job, outcome, uninterrupted, phase, step, hook, every, expected):
     settings = (*RUN, f"resume.every_steps={every}", "resume.every_minutes=null")
     job = make_job(*settings, prepared=False)
-    job.callbacks = [partial(Crashes, stage, step, hook)]
+    job.callbacks = [partial(Crashes, phase, step, hook)]
     with pytest.raises(Crash):
         work(job)
     assert list(job.store.root.glob("*.partial/resume/state.json"))
@@ -114,14 +114,14 @@ def test_resumed_equals_uninterrupted(make_job, outcome, uninterrupted, stage, s
     again = make_job(*settings, run="again", prepared=False)
     again.callbacks = [partial(Counter, seen)]
     work(again)
-    assert min(made for where, made in seen if where == stage) == expected + 1
+    assert min(made for where, made in seen if where == phase) == expected + 1
     assert outcome(again) == uninterrupted
     assert not list(job.store.root.glob("*.partial"))
     assert not list(job.store.root.glob("*/resume"))
 
 
 @pytest.mark.parametrize(
-    ("stage", "step", "hook", "number", "expected"),
+    ("phase", "step", "hook", "number", "expected"),
     [
         ("teacher_sft", 4, "on_train_batch_start", signal.SIGTERM, 5),
         ("student_sft", 6, "on_validation_start", signal.SIGUSR1, 6),
@@ -129,10 +129,10 @@ def test_resumed_equals_uninterrupted(make_job, outcome, uninterrupted, stage, s
         ("distill", 17, "on_train_batch_start", signal.SIGINT, 18),
     ],
 )
-def test_a_signal_loses_no_step(make_job, outcome, uninterrupted, stage, step, hook, number, expected):
+def test_a_signal_loses_no_step(make_job, outcome, uninterrupted, phase, step, hook, number, expected):
     settings = (*RUN, "resume.every_minutes=null")
     job = make_job(*settings, prepared=False)
-    job.callbacks = [partial(Signals, stage, step, hook, number)]
+    job.callbacks = [partial(Signals, phase, step, hook, number)]
     # Lightning makes an exit of Ctrl-C.
     with pytest.raises(SystemExit if number == signal.SIGINT else Preempted), preemption.watch(job.resume.signals):
         work(job)
@@ -141,7 +141,7 @@ def test_a_signal_loses_no_step(make_job, outcome, uninterrupted, stage, step, h
     again = make_job(*settings, run="again", prepared=False)
     again.callbacks = [partial(Counter, seen)]
     work(again)
-    assert min(made for where, made in seen if where == stage) == expected + 1
+    assert min(made for where, made in seen if where == phase) == expected + 1
     assert outcome(again) == uninterrupted
 
 
@@ -177,7 +177,7 @@ def test_passes_over_a_split_go_on_where_they_were(make_job, outcome, uninterrup
 
 
 @pytest.mark.parametrize("damage", ["cut", "deleted", "of another version"])
-def test_a_state_that_can_not_be_used_starts_the_stage_over(make_job, outcome, uninterrupted, capsys, damage):
+def test_a_state_that_can_not_be_used_starts_the_phase_over(make_job, outcome, uninterrupted, capsys, damage):
     settings = (*RUN, "resume.every_steps=1", "resume.every_minutes=null")
     job = make_job(*settings, prepared=False)
     job.callbacks = [partial(Crashes, "distill", 9, "on_train_batch_start")]
@@ -216,10 +216,10 @@ def test_any_kind_of_training_goes_on(make_job, outcome, variant):
     settings = (*RUN, *variant, "resume.every_steps=1", "resume.every_minutes=null")
     expected = make_job(*settings, run="expected", store="expected", prepared=False)
     work(expected)
-    for stage, step in (("teacher_sft", 3), ("student_sft", 6), ("distill", 9)):
-        if "method=sft" not in variant or stage != "distill":
+    for phase, step in (("teacher_sft", 3), ("student_sft", 6), ("distill", 9)):
+        if "method=sft" not in variant or phase != "distill":
             job = make_job(*settings, prepared=False)
-            job.callbacks = [partial(Crashes, stage, step, "on_train_batch_start")]
+            job.callbacks = [partial(Crashes, phase, step, "on_train_batch_start")]
             with pytest.raises(Crash):
                 work(job)
     again = make_job(*settings, run="again", prepared=False)

@@ -32,12 +32,12 @@ class Crash(RuntimeError):
 class Crashes(Callback):
     """Ends a training at an optimizer step."""
 
-    def __init__(self, stage: str, step: int, hook: str = "on_train_batch_start") -> None:
-        self.stage, self.step = stage, step
+    def __init__(self, phase: str, step: int, hook: str = "on_train_batch_start") -> None:
+        self.phase, self.step = phase, step
         setattr(self, hook, self._look)
 
     def _look(self, trainer, pl_module, *_) -> None:
-        if pl_module.stage == self.stage and trainer.global_step == self.step:
+        if pl_module.phase == self.phase and trainer.global_step == self.step:
             raise Crash
 
 
@@ -48,11 +48,11 @@ class Seen(Callback):
         self.steps, self.validations = steps, validations
 
     def on_train_batch_end(self, trainer, pl_module, *_) -> None:
-        if pl_module.stage == "student_sft":
+        if pl_module.phase == "student_sft":
             self.steps.append(trainer.global_step)
 
     def on_validation_end(self, trainer, pl_module) -> None:
-        if pl_module.stage == "student_sft":
+        if pl_module.phase == "student_sft":
             self.validations.append(trainer.global_step)
 
 
@@ -94,10 +94,10 @@ def test_no_validation_is_left_out(make_job, outcome, options, step, hook):
     assert outcome(again) == outcome(expected)
 
 
-def test_a_stage_may_end_early(make_job):
+def test_a_phase_may_end_early(make_job):
     job = make_job("method=td", "budget.stage_epochs=2", prepared=False)
     made = work(job, partial(EarlyStopping, "train_loss", min_delta=100.0, patience=2, check_on_train_epoch_end=True))
-    assert [stage["epochs"] for stage in made["student"].result["schedule"]] == [[0, 1], [2, 2]]
+    assert [phase["epochs"] for phase in made["student"].result["schedule"]] == [[0, 1], [2, 2]]
 
 
 def test_a_training_that_was_stopped_early_stays_so(make_job, monkeypatch):
@@ -141,7 +141,7 @@ def test_checkpoints_that_are_there_need_no_room(make_job, monkeypatch):
 
 def test_an_evaluation_costs_what_it_had_cost_before_too(make_job, monkeypatch):
     settings = (*RUN, "task.evaluation_batch=4")
-    work(make_job(*settings, "stages=[teacher_sft,student_sft]", run="trained", prepared=False))
+    work(make_job(*settings, "phases=[teacher_sft,student_sft]", run="trained", prepared=False))
     append, calls = PredictionLog.append, []
 
     def slow(*arguments) -> None:

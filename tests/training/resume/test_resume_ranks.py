@@ -23,14 +23,14 @@ ENDED = 75
 
 
 class Interrupted(Callback):
-    """A signal that reaches one process in a stage's training, or that all of them die of."""
+    """A signal that reaches one process in a phase's training, or that all of them die of."""
 
-    def __init__(self, stage: str, step: int, number: signal.Signals, *, everywhere: bool) -> None:
-        self.stage, self.step, self.number, self.everywhere = stage, step, number, everywhere
+    def __init__(self, phase: str, step: int, number: signal.Signals, *, everywhere: bool) -> None:
+        self.phase, self.step, self.number, self.everywhere = phase, step, number, everywhere
 
     def on_train_batch_start(self, trainer, pl_module, *_) -> None:
         hit = self.everywhere or trainer.global_rank == 1
-        if pl_module.stage == self.stage and trainer.global_step == self.step and hit:
+        if pl_module.phase == self.phase and trainer.global_step == self.step and hit:
             os.kill(os.getpid(), self.number)
 
 
@@ -127,13 +127,13 @@ def test_another_number_of_processes_and_micro_batches(make, in_two_processes, o
 def test_models_in_parts_go_on_in_parts_and_as_a_whole(make, in_two_processes, one_process):
     parts, whole = make("trainer=fsdp_cpu"), make("trainer=ddp_cpu")
     # The anchor goes from parts to the whole and back.
-    for each, stage, step in (
+    for each, phase, step in (
         (parts, "teacher_sft", 5),
         (parts, "student_sft", 8),
         (whole, "student_sft", 15),
         (parts, "distill", 9),
     ):
-        killed = partial(Interrupted, stage, step, signal.SIGKILL, everywhere=True)
-        assert in_two_processes(partial(work, each, killed)) == [-signal.SIGKILL, -signal.SIGKILL], stage
+        killed = partial(Interrupted, phase, step, signal.SIGKILL, everywhere=True)
+        assert in_two_processes(partial(work, each, killed)) == [-signal.SIGKILL, -signal.SIGKILL], phase
     assert in_two_processes(partial(work, parts)) == [0, 0]
     assert_equal(outcome(parts()), one_process)
