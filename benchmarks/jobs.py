@@ -14,7 +14,7 @@ from scd_lightning.losses.divergences import forward_kl
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.weighting import AdaptiveWeight, ConstantWeight
 from scd_lightning.models.spec import AnchorSpec, StudentSpec, TeacherSpec
-from scd_lightning.pipeline.job import Budget, Evaluation, Job, Method
+from scd_lightning.pipeline.job import Budget, Evaluation, Method, PreparedJob
 from scd_lightning.pipeline.student_training import TRAIN_LOSSES
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
 from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, SingleBest
@@ -53,7 +53,7 @@ class Plan:
     device: str = "cpu"
 
 
-def make_job(plan: Plan, store: Path) -> Job:
+def make_job(plan: Plan, store: Path) -> PreparedJob:
     """The job, prepared.
 
     Args:
@@ -68,7 +68,7 @@ def make_job(plan: Plan, store: Path) -> Job:
         precision="bf16-mixed" if case.dtype == "bfloat16" else "32-true",
         gradient_clip_val=workload.CLIP,
     )
-    job = Job(
+    return PreparedJob(
         data=TokenData(ids.tolist(), case.prompt, VALIDATION_SAMPLES, EVALUATION_BATCH),
         teacher=TeacherSpec("teacher", optimizer, path=specs["teacher"], dtype=case.dtype),
         student=StudentSpec("student", optimizer, path=specs["student"]),
@@ -86,9 +86,9 @@ def make_job(plan: Plan, store: Path) -> Job:
         store=ArtifactStore(store, "benchmark"),
         run_dir=store,
         settings={"teacher": {}, "student": {}, "method": {}, "objective": {}},
+        tokenizer=workload.tokenizer(case.vocab_size),
+        tokenizer_identity=case.name,
     )
-    job.tokenizer, job.tokenizer_identity = workload.tokenizer(case.vocab_size), case.name
-    return job
 
 
 def _method(plan: Plan) -> Method:

@@ -19,7 +19,7 @@ from benchmarks.phases import Phases
 from scd_lightning.batch import Batch
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.distill import distill, draw_probe
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.training.fine_tuning import FineTuning
 
 
@@ -88,7 +88,7 @@ def _products(case: workload.Case, device: str) -> dict[str, Callable[[], object
     return {name: part for name, part in floor.parts(case, device).items() if name != "gemm"}
 
 
-def _sft_steps(job: Job, device: str) -> list[dict[str, float]]:
+def _sft_steps(job: PreparedJob, device: str) -> list[dict[str, float]]:
     job.data.set_batching(job.budget.batch, 1, job.seed)
     stage_steps = job.budget.stage_epochs * job.data.train_sampler().steps
     module = FineTuning(
@@ -121,7 +121,7 @@ class _StepClock(Callback):
         self._last = None
 
 
-def _forward(job: Job, spec: ModelSpec, indices: Iterable[int]) -> Callable[[], None]:
+def _forward(job: PreparedJob, spec: ModelSpec, indices: Iterable[int]) -> Callable[[], None]:
     """A model's pass over samples of the training split, in the batches and the precision of the pipeline's own."""
     trainer = job.trainer()
     device, context = trainer.strategy.root_device, trainer.precision_plugin.forward_context

@@ -25,7 +25,7 @@ from scd_lightning.batch import Batch
 from scd_lightning.cli.job import build_job
 from scd_lightning.cli.session import session
 from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import Artifacts, execute, plan
@@ -184,9 +184,7 @@ def make_job_in() -> Callable[[Path], MakeJob]:
             paths = (f"paths.store='{folder / store}'", f"paths.run='{run_dir}'")
             with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
                 job = build_job(compose("config", [*small(overrides), *paths, *overrides]), run_dir)
-            if prepared:
-                prepare(job)
-            return job
+            return prepare(job) if prepared else job
 
         return make
 
@@ -199,7 +197,7 @@ def make_job(make_job_in: Callable[[Path], MakeJob], tmp_path: Path) -> MakeJob:
     return make_job_in(tmp_path)
 
 
-def run(job: Job) -> Artifacts:
+def run(job: PreparedJob) -> Artifacts:
     """Makes all of a prepared job's artifacts, and its run folder where the stages include the report."""
     steps = plan(job)
     made = execute(job, steps)
@@ -216,9 +214,10 @@ def run_job() -> RunJob:
 
 @pytest.fixture(scope="session")
 def outcome() -> Callable[[Job], dict[tuple[str, str], Any]]:
-    """All that a prepared job's finished run has left in its store, costs apart: weights and numbers, bit for bit."""
+    """All that a job's finished run has left in its store, costs apart: weights and numbers, bit for bit."""
 
     def read(job: Job) -> dict[tuple[str, str], Any]:
+        job = job if isinstance(job, PreparedJob) else prepare(job)
         left: dict[tuple[str, str], Any] = {}
         for step in plan(job):
             found = job.store.find(step.key)

@@ -66,9 +66,8 @@ def _measure(trial: Trial, store: str) -> dict[str, Any]:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         job = build_job(compose("config", [*fixed, f"paths.run='{folder}'", *trial.overrides]), folder)
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-        prepare(job)
-        steps = [step for step in plan(job) if step.name in _STEPS[trial.model]]
-        made = execute(job, steps)
+        prepared = prepare(job)
+        made = execute(prepared, [step for step in plan(prepared) if step.name in _STEPS[trial.model]])
     return asdict(trial) | _found(trial.model, made, job.data.primary_metric)
 
 

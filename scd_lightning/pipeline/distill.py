@@ -13,7 +13,7 @@ import torch
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.keys import signals_identity
 from scd_lightning.pipeline.signal_space import check_signal_space
 from scd_lightning.pipeline.student_training import TRAIN_LOSSES, WEIGHTS, train_student
@@ -31,7 +31,7 @@ from scd_lightning.training.costs import Meter
 from scd_lightning.training.distillation import Distillation
 
 
-def distill(job: Job, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
+def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
     """Distils the student and keeps its best weights.
 
     Args:
@@ -85,7 +85,7 @@ def draw_probe(samples: int, size: int, seed: int) -> list[int]:
 
 
 def _sources(
-    job: Job, store: CheckpointStore, probe: Sequence[int], best: int, counts: TeacherCounts
+    job: PreparedJob, store: CheckpointStore, probe: Sequence[int], best: int, counts: TeacherCounts
 ) -> tuple[TeacherSource, TeacherSource]:
     """The sources for the training samples and for the probe set; both add to the same counts."""
     trainer = job.trainer()
@@ -121,7 +121,7 @@ def _shared(make: Callable[[], LiveSource]) -> Callable[[], LiveSource]:
     return get
 
 
-def signal_store(job: Job, precision: str) -> SignalStore:
+def signal_store(job: PreparedJob, precision: str) -> SignalStore:
     """Where a job's signals are, in the store that it shares with other runs.
 
     Args:
@@ -131,7 +131,7 @@ def signal_store(job: Job, precision: str) -> SignalStore:
     return SignalStore(job.store.root / "signals", precision, signals_identity(job), job.method.signals_dtype)
 
 
-def sample_set(job: Job, name: str, indices: Sequence[int]) -> SampleSet:
+def sample_set(job: PreparedJob, name: str, indices: Sequence[int]) -> SampleSet:
     """Training samples as the signals see them.
 
     Args:
@@ -145,7 +145,7 @@ def sample_set(job: Job, name: str, indices: Sequence[int]) -> SampleSet:
     return SampleSet(name, indices, lengths, digest, partial(_loader, job, indices), batches)
 
 
-def _loader(job: Job, indices: Sequence[int]) -> Iterable[Batch]:
+def _loader(job: PreparedJob, indices: Sequence[int]) -> Iterable[Batch]:
     return job.data.evaluation_loader("train", distributed.rank(), distributed.world_size(), indices)
 
 

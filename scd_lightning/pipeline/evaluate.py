@@ -10,7 +10,7 @@ from scd_lightning import distributed
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.module import DomainDataModule
 from scd_lightning.models.spec import ModelSpec
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.predict import predict
 from scd_lightning.pipeline.student_training import WEIGHTS
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY
@@ -38,7 +38,7 @@ class Weights:
     index: int = 0
 
 
-def tuned_weights(job: Job, name: str, made: Mapping[str, Artifact]) -> Weights:
+def tuned_weights(job: PreparedJob, name: str, made: Mapping[str, Artifact]) -> Weights:
     """The weights that are reported for the teacher, the anchor or the student; without distillation the anchor's."""
     if name == "teacher":
         return Weights(job.teacher, made["teacher"].folder / TRAJECTORY, made["teacher"].result["best"])
@@ -46,7 +46,7 @@ def tuned_weights(job: Job, name: str, made: Mapping[str, Artifact]) -> Weights:
     return Weights(job.student, holder.folder / WEIGHTS)
 
 
-def evaluate(name: str, job: Job, folder: Path, made: Mapping[str, Artifact], *, tuned: bool = True) -> Outcome:
+def evaluate(name: str, job: PreparedJob, folder: Path, made: Mapping[str, Artifact], *, tuned: bool = True) -> Outcome:
     """Has a model answer the split that is evaluated, and writes predictions.jsonl.
 
     Args:

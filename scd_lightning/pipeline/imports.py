@@ -1,7 +1,7 @@
 """Existing models in place of trainings: found and checked before anything runs, then read into our own stores."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.loading import build_empty, resolve_dtype
 from scd_lightning.models.spec import ModelSpec, StudentSpec, TeacherSpec
 from scd_lightning.models.tokenizers import vocabulary_size
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.student_sft import keep_train_losses
 from scd_lightning.pipeline.student_training import WEIGHTS
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, trajectory_result, validate_trajectory
@@ -29,21 +29,39 @@ ANCHOR = "anchor.path"
 TEACHER = "teacher.trajectory"
 
 
-def find_imports(job: Job) -> None:
-    """Finds a job's existing models, and gives the teacher the adapters that its checkpoints have.
+@dataclass(frozen=True)
+class Imports:
+    """A job's existing models.
+
+    Attributes:
+        teacher: The teacher, with the adapters that its checkpoints have.
+        trajectory: Its checkpoints, in order of their steps.
+        anchor: The anchor.
+    """
+
+    teacher: TeacherSpec
+    trajectory: Sequence[SavedModel] = ()
+    anchor: SavedModel | None = None
+
+
+def find_imports(job: Job) -> Imports:
+    """Finds a job's existing models.
 
     Raises:
         ScdError: Nothing is there, it can't be read, the checkpoints have no order, or their adapters do not fit.
     """
+    found = Imports(job.teacher)
     if job.teacher.trajectory is not None:
-        job.trajectory = in_order(find(job.teacher.trajectory, TEACHER), TEACHER)
-        _check_one_kind(job.trajectory)
-        _check_quantization(job.trajectory[0], job.teacher)
-        lora = agreement.adapters_of(job.trajectory, job.teacher.lora, "teacher")
-        job.teacher = replace(job.teacher, lora=lora)
+        trajectory = in_order(find(job.teacher.trajectory, TEACHER), TEACHER)
+        _check_one_kind(trajectory)
+        _check_quantization(trajectory[0], job.teacher)
+        lora = agreement.adapters_of(trajectory, job.teacher.lora, "teacher")
+        found = Imports(replace(job.teacher, lora=lora), trajectory)
     if job.anchor.path is not None:
-        job.existing_anchor = recognise(Path(job.anchor.path).expanduser(), ANCHOR)
-        _check_anchor_adapters(job.existing_anchor, job.student)
+        anchor = recognise(Path(job.anchor.path).expanduser(), ANCHOR)
+        _check_anchor_adapters(anchor, job.student)
+        found = replace(found, anchor=anchor)
+    return found
 
 
 def _check_one_kind(models: Sequence[SavedModel]) -> None:
@@ -83,7 +101,7 @@ def _check_anchor_adapters(saved: SavedModel, spec: StudentSpec) -> None:
         )
 
 
-def check_imports(job: Job) -> None:
+def check_imports(job: PreparedJob) -> None:
     """Holds the files' names and shapes, configurations and tokenizers against the models, without loading weights.
 
     Raises:
@@ -95,7 +113,7 @@ def check_imports(job: Job) -> None:
         _check(job, [job.existing_anchor], _receiving(job.student, job.existing_anchor), "student")
 
 
-def _check(job: Job, models: Sequence[SavedModel], spec: ModelSpec, name: str) -> None:
+def _check(job: PreparedJob, models: Sequence[SavedModel], spec: ModelSpec, name: str) -> None:
     agreement.check_tokenizers(models, job.tokenizer, name)
     empty: Any = build_empty(spec, job.tokenizer)
     receiver = Receiver(empty, models[0].kind, vocabulary_size(job.tokenizer), name)
@@ -124,7 +142,7 @@ def _receiving(spec: StudentSpec, saved: SavedModel) -> StudentSpec:
     return replace(spec, lora=read_adapter(saved.path).lora, dtype=dtype)
 
 
-def import_trajectory(job: Job, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
+def import_trajectory(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
     """Keeps the teacher's existing checkpoints as `teacher_sft` does those that it makes, and validates each.
 
     Args:
@@ -155,7 +173,7 @@ def import_trajectory(job: Job, folder: Path, made: Mapping[str, Artifact]) -> O
     return Outcome(result, meter.read())
 
 
-def import_anchor(job: Job, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
+def import_anchor(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
     """Keeps an existing tuned student as the anchor, with its per-sample losses on the training split.
 
     Args:
@@ -195,7 +213,7 @@ def _on_first_rank(work: Callable[[], object]) -> None:
         raise refusal or ModelError(message.rstrip("."))
 
 
-def _read_student(job: Job, saved: SavedModel) -> CausalLM:
+def _read_student(job: PreparedJob, saved: SavedModel) -> CausalLM:
     spec = _receiving(job.student, saved)
     model = job.build(spec, whole=True)
     Receiver(model.model, saved.kind, model.vocab_size, "student").load(saved)
@@ -205,7 +223,7 @@ def _read_student(job: Job, saved: SavedModel) -> CausalLM:
     return CausalLM(merged.merge_and_unload().requires_grad_(True), model.vocab_size)
 
 
-def _module(job: Job, model: CausalLM, spec: ModelSpec) -> FineTuning:
+def _module(job: PreparedJob, model: CausalLM, spec: ModelSpec) -> FineTuning:
     """What validates a model; nothing is trained, so that the steps of a stage play no part."""
     return FineTuning(model, spec, job.data, job.tokenizer, job.objective, stage_steps=1)
 

@@ -1,7 +1,7 @@
 """Everything a run is made of, as typed objects; the phases take it from here, never from a configuration."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -147,9 +147,9 @@ class Evaluation:
             )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Job:
-    """One run.
+    """One run, as it was asked for.
 
     Attributes:
         data: The task's data.
@@ -171,10 +171,6 @@ class Job:
         settings: The resolved sub-configurations as plain values, for digests and for config.yaml.
         command: The command line that runs this job alone.
         rank_command: What each of its processes is to run, where there are several.
-        tokenizer: The one of teacher and student; like what follows, known once the job is prepared.
-        tokenizer_identity: Its digest.
-        trajectory: The teacher's existing checkpoints in order of their steps; empty where it is fine-tuned here.
-        existing_anchor: The existing anchor; None where it is fine-tuned here.
     """
 
     data: DomainDataModule
@@ -196,10 +192,6 @@ class Job:
     settings: Mapping[str, Any]
     command: str = ""
     rank_command: Sequence[str] = ()
-    tokenizer: PreTrainedTokenizerFast = field(init=False)
-    tokenizer_identity: str = field(init=False)
-    trajectory: Sequence[SavedModel] = field(init=False, default=())
-    existing_anchor: SavedModel | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         if isinstance(self.phases, str) or not self.phases or not set(self.phases) <= set(PHASES):
@@ -218,6 +210,31 @@ class Job:
         names = ("torch", "transformers", "lightning", "peft", "tokenizers")
         return {name: version(name) for name in names} | {"scd_lightning": version("scd-lightning")}
 
+    def new_loggers(self, phase: str) -> list[Logger]:
+        """Loggers of one phase."""
+        return [make(name=phase) for make in self.loggers]
+
+    def new_callbacks(self) -> list[Any]:
+        """The user's own callbacks for one fit."""
+        return [make() for make in self.callbacks]
+
+
+@dataclass(kw_only=True)
+class PreparedJob(Job):
+    """One run whose input has been looked at: its data are encoded, its models within reach.
+
+    Attributes:
+        tokenizer: The one of teacher and student.
+        tokenizer_identity: Its digest.
+        trajectory: The teacher's existing checkpoints in order of their steps; empty where it is fine-tuned here.
+        existing_anchor: The existing anchor; None where it is fine-tuned here.
+    """
+
+    tokenizer: PreTrainedTokenizerFast
+    tokenizer_identity: str
+    trajectory: Sequence[SavedModel] = ()
+    existing_anchor: SavedModel | None = None
+
     def build(self, spec: ModelSpec, *, whole: bool = False) -> CausalLM:
         """A model with its starting weights, in the precision of this job.
 
@@ -227,11 +244,3 @@ class Job:
         """
         model = self.trainer.convert(build_model(spec, self.tokenizer, self.seed))
         return model if whole else self.trainer.shard(model)
-
-    def new_loggers(self, phase: str) -> list[Logger]:
-        """Loggers of one phase."""
-        return [make(name=phase) for make in self.loggers]
-
-    def new_callbacks(self) -> list[Any]:
-        """The user's own callbacks for one fit."""
-        return [make() for make in self.callbacks]

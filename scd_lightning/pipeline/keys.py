@@ -13,7 +13,7 @@ from scd_lightning.existing.saved import SavedModel
 from scd_lightning.models.loading import resolve_dtype, weights_identity
 from scd_lightning.models.quantization import quantization_identity
 from scd_lightning.models.spec import ModelSpec
-from scd_lightning.pipeline.job import NUMERIC_FORMAT, Job
+from scd_lightning.pipeline.job import NUMERIC_FORMAT, PreparedJob
 from scd_lightning.store.artifacts import ArtifactKey
 from scd_lightning.store.manifest import sha256_json
 
@@ -31,7 +31,7 @@ _TRAINER_HOW = {"accelerator", "precision", "log_every_n_steps", "profiler", "de
 _TRAINING = {"optimizer", "warmup", "checkpoints", "epochs", "lora"}
 
 
-def _common(job: Job) -> dict[str, Any]:
+def _common(job: PreparedJob) -> dict[str, Any]:
     return {
         "format": NUMERIC_FORMAT,
         "versions": {name: job.versions[name] for name in ("torch", "transformers")},
@@ -48,12 +48,12 @@ def _model(spec: ModelSpec, settings: Mapping[str, Any], *, training: bool) -> d
     return values | {"quantization": quantization_identity(spec)}
 
 
-def _trainer(job: Job) -> dict[str, Any]:
+def _trainer(job: PreparedJob) -> dict[str, Any]:
     """What Lightning's trainer is told that may change numbers: clipping, or a training cut short to try it out."""
     return {"trainer": {name: value for name, value in job.trainer.options.items() if name not in _TRAINER_HOW}}
 
 
-def teacher_key(job: Job) -> ArtifactKey:
+def teacher_key(job: PreparedJob) -> ArtifactKey:
     """The teacher's trajectory."""
     if job.trajectory:
         return ArtifactKey("teacher", _imported(job, job.trajectory, job.teacher, job.settings["teacher"]))
@@ -62,7 +62,9 @@ def teacher_key(job: Job) -> ArtifactKey:
     return ArtifactKey("teacher", fields | _trainer(job) | _common(job))
 
 
-def _imported(job: Job, models: Sequence[SavedModel], spec: ModelSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _imported(
+    job: PreparedJob, models: Sequence[SavedModel], spec: ModelSpec, settings: Mapping[str, Any]
+) -> dict[str, Any]:
     """Nothing of a training: its seed, optimizer and length are in the weights."""
     imported = [{"step": saved.step, "kind": saved.kind, "contents": saved.contents()} for saved in models]
     # Adapters' scale is in their configuration, and those of an anchor may be merged into a student without any.
@@ -71,7 +73,7 @@ def _imported(job: Job, models: Sequence[SavedModel], spec: ModelSpec, settings:
     return {"imported": imported, "model": model} | _trainer(job) | _common(job)
 
 
-def signals_identity(job: Job) -> str:
+def signals_identity(job: PreparedJob) -> str:
     """Digest of what a teacher's signals depend on besides checkpoint, samples and precision.
 
     Checkpoints of adapters leave out the weights below them, and none has the configuration: equal files may be
@@ -82,7 +84,7 @@ def signals_identity(job: Job) -> str:
     return sha256_json({"model": model, "format": common["format"], "versions": common["versions"]})
 
 
-def _student_fields(job: Job) -> dict[str, Any]:
+def _student_fields(job: PreparedJob) -> dict[str, Any]:
     dropped = _BATCH | {"probe_samples", "warn"}
     budget = {name: value for name, value in asdict(job.budget).items() if name not in dropped}
     budget["batch"] = str(job.budget.batch)
@@ -90,14 +92,14 @@ def _student_fields(job: Job) -> dict[str, Any]:
     return fields | {"seed": job.seed, "reduction": job.objective.reduction} | _trainer(job) | _common(job)
 
 
-def anchor_key(job: Job) -> ArtifactKey:
+def anchor_key(job: PreparedJob) -> ArtifactKey:
     """The student fine-tuned alone."""
     if job.existing_anchor is not None:
         return ArtifactKey("anchor", _imported(job, [job.existing_anchor], job.student, job.settings["student"]))
     return ArtifactKey("anchor", _student_fields(job))
 
 
-def student_key(job: Job) -> ArtifactKey:
+def student_key(job: PreparedJob) -> ArtifactKey:
     """The distilled student; the anchor itself where the method does not distil."""
     if job.method.policy is None:
         return anchor_key(job)
@@ -115,7 +117,7 @@ def student_key(job: Job) -> ArtifactKey:
     return ArtifactKey("student", fields)
 
 
-def evaluation_key(job: Job, spec: ModelSpec, settings: Mapping[str, Any], model: str) -> ArtifactKey:
+def evaluation_key(job: PreparedJob, spec: ModelSpec, settings: Mapping[str, Any], model: str) -> ArtifactKey:
     """A model's answers on the evaluated split.
 
     Args:

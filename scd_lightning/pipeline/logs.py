@@ -8,7 +8,7 @@ from scd_lightning import distributed
 from scd_lightning.analysis.run.differences import COLUMNS, differing_samples
 from scd_lightning.loggers.job_loggers import JobInfo, JobLoggers, PhaseLogger
 from scd_lightning.loggers.settings import flat, public_settings
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.store.artifacts import Artifact
 from scd_lightning.training.callbacks.stage_log import log_choice, log_weights
 
@@ -16,7 +16,7 @@ TABLE_ROWS = 200
 _MODELS = {"student": "", "teacher": "teacher_", "anchor": "anchor_"}
 
 
-def job_info(job: Job, *, leads: bool) -> JobInfo:
+def job_info(job: PreparedJob, *, leads: bool) -> JobInfo:
     """What loggers say of a prepared job: methods and seeds of one data set and one pair of models stand together.
 
     Args:
@@ -36,7 +36,7 @@ def job_info(job: Job, *, leads: bool) -> JobInfo:
     )
 
 
-def log_artifact(job: Job, phase: str, artifact: Artifact) -> None:
+def log_artifact(job: PreparedJob, phase: str, artifact: Artifact) -> None:
     """Logs what a training's result adds to its live curves: a reused one has had none, so its own are logged again.
 
     Args:

@@ -9,7 +9,7 @@ import torch
 from scd_lightning.data.loaders import plan_lengths
 from scd_lightning.errors import OutOfMemory
 from scd_lightning.models.loading import resolve_dtype
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 
 Role = Literal["teacher", "student"]
 # What torch's allocators say where they raise no error of their own kind, on a CPU.
@@ -17,7 +17,7 @@ _SIGNS = ("can't allocate memory", "not enough memory", "cannot allocate memory"
 
 
 @contextmanager
-def explained(job: Job, phase: str, role: Role) -> Iterator[None]:
+def explained(job: PreparedJob, phase: str, role: Role) -> Iterator[None]:
     """Turns an error of the memory's, on a GPU or a CPU, into one that says what to change.
 
     Args:
@@ -48,7 +48,7 @@ def _is_about_memory(error: Exception) -> bool:
     return any(sign in str(error).lower() for sign in _SIGNS)
 
 
-def remedies(job: Job, phase: str, role: Role) -> list[str]:
+def remedies(job: PreparedJob, phase: str, role: Role) -> list[str]:
     """The three overrides that help most, as the run is set; those come first that change no result.
 
     Args:
@@ -66,7 +66,7 @@ def remedies(job: Job, phase: str, role: Role) -> list[str]:
     return found[:3]
 
 
-def _of_training(job: Job, phase: str, role: Role) -> list[str]:
+def _of_training(job: PreparedJob, phase: str, role: Role) -> list[str]:
     spec, trainer = getattr(job, role), job.trainer
     size = job.teacher.batch if phase == "teacher_sft" else job.budget.batch
     lengths, _ = plan_lengths(job.data.tokenized["train"])

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.store.artifacts import Artifact
 
 
-def summarize(name: str, phase: str, artifact: Artifact, job: Job) -> str:
+def summarize(name: str, phase: str, artifact: Artifact, job: PreparedJob) -> str:
     """The line for one artifact."""
     costs = artifact.costs
     if artifact.reused:
@@ -26,7 +26,7 @@ def _loads(costs: Mapping[str, Any]) -> str:
     return f", {loads} teacher load{'' if loads == 1 else 's'} at {speed:.1f} GB/s"
 
 
-def reached(name: str, artifact: Artifact, job: Job) -> str:
+def reached(name: str, artifact: Artifact, job: PreparedJob) -> str:
     """What an artifact is worth, in a phrase."""
     result = artifact.result
     metric = validation_metric(job)
@@ -44,6 +44,6 @@ def reached(name: str, artifact: Artifact, job: Job) -> str:
     return f"best epoch {result['best_epoch']} with validation {metric} {result['validation_metric']:.3f}"
 
 
-def validation_metric(job: Job) -> str | None:
+def validation_metric(job: PreparedJob) -> str | None:
     """What the validation of a prepared job measures, by name."""
     return job.data.primary_metric if job.data.validation == "task" else "exact match"

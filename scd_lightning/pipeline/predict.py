@@ -9,7 +9,7 @@ from typing import Any
 
 from scd_lightning import distributed
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.progress import say, track
 from scd_lightning.store.saved_state import RESUME
 from scd_lightning.training.costs import Meter
@@ -68,7 +68,7 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def predict(
-    job: Job, model: CausalLM, split: str, folder: Path, digest: str, meter: Meter, *, answers: bool
+    job: PreparedJob, model: CausalLM, split: str, folder: Path, digest: str, meter: Meter, *, answers: bool
 ) -> list[Prediction]:
     """A model's predictions on a split, in order, on every process.
 

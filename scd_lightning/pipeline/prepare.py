@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from scd_lightning.models.loading import build_empty, check_kernel, check_reacha
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.models.tokenizers import check_pair, identity, load_tokenizer, train_tokenizer
 from scd_lightning.pipeline.imports import check_imports, find_imports
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.progress import say
 from scd_lightning.store.artifacts import ArtifactKey, Outcome
 from scd_lightning.store.manifest import sha256_file, sha256_json, write_atomically
@@ -28,7 +28,7 @@ _MODEL = "model"
 REJECTED = "rejected.jsonl"
 
 
-def prepare(job: Job) -> None:
+def prepare(job: Job) -> PreparedJob:
     """Makes a job ready to be planned; whatever is wrong with its input shows here, before weights are loaded.
 
     Raises:
@@ -39,20 +39,30 @@ def prepare(job: Job) -> None:
         check_kernel(spec, str(job.trainer.options.get("precision")), on_gpu=job.trainer.on_gpu)
         job.trainer.check_model(spec)
         check_reachable(spec, where)
-    find_imports(job)
+    imports = find_imports(job)
     job.data.read()
-    job.teacher = _as_folder(job, job.teacher, "teacher.gguf")
-    job.student = _as_folder(job, job.student, "student.gguf")
-    job.tokenizer = shared_tokenizer(job)
-    build_empty(job.teacher, job.tokenizer)
-    build_empty(job.student, job.tokenizer)
-    check_imports(job)
-    job.tokenizer_identity = sha256_json([identity(job.tokenizer), job.tokenizer.chat_template])
-    job.data.encode(job.tokenizer)
-    _check_batches(job)
+    job = replace(
+        job,
+        teacher=_as_folder(job, imports.teacher, "teacher.gguf"),
+        student=_as_folder(job, job.student, "student.gguf"),
+    )
+    tokenizer = shared_tokenizer(job)
+    build_empty(job.teacher, tokenizer)
+    build_empty(job.student, tokenizer)
+    prepared = PreparedJob(
+        **{each.name: getattr(job, each.name) for each in fields(job)},
+        tokenizer=tokenizer,
+        tokenizer_identity=sha256_json([identity(tokenizer), tokenizer.chat_template]),
+        trajectory=imports.trajectory,
+        existing_anchor=imports.anchor,
+    )
+    check_imports(prepared)
+    job.data.encode(tokenizer)
+    _check_batches(prepared)
+    return prepared
 
 
-def record_rejected(job: Job) -> None:
+def record_rejected(job: PreparedJob) -> None:
     """Writes down the rows that were left out, and warns; for the process that speaks for the job, once prepared."""
     file, records = job.run_dir / REJECTED, job.data.rejected
     if not records:
@@ -64,7 +74,7 @@ def record_rejected(job: Job) -> None:
     warnings.warn(f"Rows that can't be used were left out: {counts}; {REJECTED} says why.", stacklevel=2)
 
 
-def _check_batches(job: Job) -> None:
+def _check_batches(job: PreparedJob) -> None:
     """Fails where a training sample alone is more than an optimizer step may hold."""
     longest = max(job.data.tokenized["train"], key=len)
     wanted = {"budget": job.budget.batch} | ({} if job.trajectory else {"teacher": job.teacher.batch})

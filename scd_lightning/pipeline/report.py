@@ -13,7 +13,7 @@ from scd_lightning.analysis.subdomains import decompose
 from scd_lightning.models.loading import weights_identity
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.evaluate import PREDICTIONS
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.runner import Artifacts, Step
 from scd_lightning.pipeline.student_folder import write_student
 from scd_lightning.store.manifest import sha256_json, write_json, write_text
@@ -22,7 +22,7 @@ MODELS = ("teacher", "anchor", "student")
 _ADDED_COSTS = ("seconds", "cpu_seconds", "samples")
 
 
-def report(job: Job, steps: Sequence[Step], made: Artifacts) -> tuple[dict[str, Any], str]:
+def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[dict[str, Any], str]:
     """Writes everything a reader of the run looks at.
 
     Args:
@@ -47,7 +47,9 @@ def report(job: Job, steps: Sequence[Step], made: Artifacts) -> tuple[dict[str, 
     return results, verdict
 
 
-def write_tables(job: Job, steps: Sequence[Step], made: Artifacts, begun: Mapping[str, Any] | None = None) -> None:
+def write_tables(
+    job: PreparedJob, steps: Sequence[Step], made: Artifacts, begun: Mapping[str, Any] | None = None
+) -> None:
     """Writes costs, trajectory, curves and schedule as far as there are artifacts to take them from.
 
     Args:
@@ -66,7 +68,7 @@ def write_tables(job: Job, steps: Sequence[Step], made: Artifacts, begun: Mappin
             write_json(folder / "schedule.json", _schedule(job, made))
 
 
-def found_results(job: Job, made: Artifacts) -> dict[str, Any]:
+def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
     """What results.json says of a run that need not be finished: nothing that takes all models' predictions."""
     specs = (job.teacher, job.student)
     return {
@@ -94,7 +96,7 @@ def found_results(job: Job, made: Artifacts) -> dict[str, Any]:
     }
 
 
-def _convergence(job: Job, made: Artifacts) -> list[dict[str, Any]]:
+def _convergence(job: PreparedJob, made: Artifacts) -> list[dict[str, Any]]:
     if not job.budget.warn:
         return []
     return doubts({name: made[name].result for name in MODELS if name in made}, job.budget.stage_epochs)
@@ -107,14 +109,14 @@ def _copy_predictions(folder: Path, made: Artifacts) -> None:
         shutil.copyfile(source, folder / "predictions" / f"{name}.jsonl")
 
 
-def _write_samples(job: Job, path: Path) -> None:
+def _write_samples(job: PreparedJob, path: Path) -> None:
     """The evaluated samples, in the order of the predictions: what a report shows beside the answers."""
     split = job.evaluation.split
     rows = (job.data.describe(split, index) for index in range(len(job.data.samples[split])))
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def _results(job: Job, made: Artifacts) -> dict[str, Any]:
+def _results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
     return found_results(job, made) | {
         "models": {name: _model(job, name, made) for name in ("teacher", "student")},
         "subdomains": _subdomains(job.run_dir),
@@ -129,7 +131,7 @@ def _result(made: Artifacts, name: str) -> Mapping[str, Any]:
     return made[name].result if name in made else {}
 
 
-def _model(job: Job, name: str, made: Artifacts) -> dict[str, Any]:
+def _model(job: PreparedJob, name: str, made: Artifacts) -> dict[str, Any]:
     evaluation = made[f"evaluation of {name}"]
     parameters = evaluation.result["parameters"]
     spec: ModelSpec = getattr(job, name)
@@ -178,7 +180,7 @@ def _costs(steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
     return phases
 
 
-def _schedule(job: Job, made: Artifacts) -> dict[str, Any]:
+def _schedule(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
     stages = []
     for record in _result(made, "student").get("schedule", []):
         parts = (record["best_kl"], record["student_kl"])

@@ -11,7 +11,7 @@ import yaml
 from scd_lightning.errors import ConfigError, Preempted, StoreError, interrupted
 from scd_lightning.launch import ranks
 from scd_lightning.loggers.job_loggers import JobLoggers
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.logs import job_info, log_results
 from scd_lightning.pipeline.prepare import prepare, record_rejected
 from scd_lightning.pipeline.report import report
@@ -30,13 +30,13 @@ class Finished:
     """What a job has made.
 
     Attributes:
-        job: The job, prepared.
+        job: The job.
         made: Its artifacts.
         results: The content of results.json; None where no report was asked for.
         verdict: The run in a sentence.
     """
 
-    job: Job
+    job: PreparedJob
     made: Artifacts
     results: dict[str, Any] | None = None
     verdict: str = ""
@@ -57,28 +57,27 @@ def run(job: Job) -> Finished | None:
         ranks.join(on_gpu=job.trainer.on_gpu)
     parent = job.trainer.devices > 1 and not rank
     with _on_record(job) if leads else nullcontext():
-        prepare(job)
+        prepared = prepare(job)
         if leads:
-            record_rejected(job)
-        with JobLoggers(job.loggers).open(job_info(job, leads=leads)) as loggers:
-            steps = [step for step in plan(job) if step.key.folder not in ranks.left_out()]
-            job.store.use(step.key for step in steps)
-            with partial_report(job, steps, leads=leads):
+            record_rejected(prepared)
+        with JobLoggers(prepared.loggers).open(job_info(prepared, leads=leads)) as loggers:
+            steps = [step for step in plan(prepared) if step.key.folder not in ranks.left_out()]
+            prepared.store.use(step.key for step in steps)
+            with partial_report(prepared, steps, leads=leads):
                 if parent:
-                    make_in_ranks(job, steps)
-                # In a distributed job, the ranks tell of what they make, and their parent of what was there.
-                made = execute(job, steps, lambda artifact: artifact.reused if parent else leads or not artifact.reused)
+                    make_in_ranks(prepared, steps)
+                made = execute(prepared, steps, parent=parent)
                 if rank:
                     ranks.leave()
                 if not leads:
                     return None
-                settings = yaml.safe_dump(dict(job.settings), sort_keys=False, allow_unicode=True)
-                write_text(job.run_dir / "config.yaml", settings)
-                if "report" not in job.phases:
-                    return Finished(job, made)
-                results, verdict = report(job, steps, made)
-                log_results(loggers, results, verdict, made, job.run_dir)
-                return Finished(job, made, results, verdict)
+                settings = yaml.safe_dump(dict(prepared.settings), sort_keys=False, allow_unicode=True)
+                write_text(prepared.run_dir / "config.yaml", settings)
+                if "report" not in prepared.phases:
+                    return Finished(prepared, made)
+                results, verdict = report(prepared, steps, made)
+                log_results(loggers, results, verdict, made, prepared.run_dir)
+                return Finished(prepared, made, results, verdict)
 
 
 @contextmanager

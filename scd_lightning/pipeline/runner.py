@@ -7,10 +7,11 @@ from pathlib import Path
 
 from scd_lightning import distributed
 from scd_lightning.errors import ConfigError
+from scd_lightning.launch import ranks
 from scd_lightning.pipeline.distill import distill
 from scd_lightning.pipeline.evaluate import evaluate
 from scd_lightning.pipeline.imports import import_anchor, import_trajectory
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.keys import anchor_key, evaluation_key, student_key, teacher_key
 from scd_lightning.pipeline.logs import log_artifact
 from scd_lightning.pipeline.memory import Role, explained
@@ -40,7 +41,7 @@ class Step:
     name: str
     phase: str
     key: ArtifactKey
-    build: Callable[[Job, Path, Artifacts], Outcome]
+    build: Callable[[PreparedJob, Path, Artifacts], Outcome]
     needs: tuple[str, ...] = ()
 
     @property
@@ -49,7 +50,7 @@ class Step:
         return "teacher" if self.name.endswith("teacher") else "student"
 
 
-def plan(job: Job) -> list[Step]:
+def plan(job: PreparedJob) -> list[Step]:
     """The steps of a prepared job, in order; those of phases that were not asked for are left out."""
     steps = [
         Step("teacher", "teacher_sft", teacher_key(job), import_trajectory if job.trajectory else teacher_sft),
@@ -61,7 +62,7 @@ def plan(job: Job) -> list[Step]:
     return [*steps, *_evaluations(job)]
 
 
-def _evaluations(job: Job) -> list[Step]:
+def _evaluations(job: PreparedJob) -> list[Step]:
     keys = {"teacher": teacher_key(job), "anchor": anchor_key(job), "student": student_key(job)}
     steps = []
     for name in ("teacher", "student"):
@@ -88,7 +89,7 @@ def wanted(steps: Sequence[Step], phases: Sequence[str]) -> list[Step]:
     return [step for step in steps if step.name in names]
 
 
-def check_inputs(job: Job, steps: Sequence[Step]) -> None:
+def check_inputs(job: PreparedJob, steps: Sequence[Step]) -> None:
     """Reads whole what this run will take from the store, so that what is damaged is made anew before it is needed.
 
     Args:
@@ -108,12 +109,12 @@ def check_inputs(job: Job, steps: Sequence[Step]) -> None:
             read |= set(step.needs)
 
 
-def _reported(job: Job) -> str:
+def _reported(job: PreparedJob) -> str:
     """Name of the artifact whose weights become the run's student/."""
     return "anchor" if job.method.policy is None else "student"
 
 
-def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool] = lambda artifact: True) -> Artifacts:
+def execute(job: PreparedJob, steps: Sequence[Step], *, parent: bool = False) -> Artifacts:
     """Makes each artifact, or finds it in the store, and says so in a line.
 
     What another run makes meanwhile is left for later: this one goes on with whatever else it can make, and waits only
@@ -122,7 +123,7 @@ def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool
     Args:
         job: The run.
         steps: Its steps.
-        announce: Whether an artifact is worth a line here; processes of one job share the work of telling.
+        parent: Whether processes of this one have made what was not there: they have told of that.
 
     Returns:
         The artifacts, in the order of the steps.
@@ -152,7 +153,7 @@ def execute(job: Job, steps: Sequence[Step], announce: Callable[[Artifact], bool
         left.remove(step)
         made[step.name] = artifact
         turns = _turns(left, made)
-        if announce(artifact):
+        if artifact.reused if parent else ranks.tells() or not artifact.reused:
             say(summarize(step.name, step.phase, artifact, job))
             log_artifact(job, step.phase, artifact)
     return {step.name: made[step.name] for step in steps if step.name in made}
@@ -170,7 +171,7 @@ def _turns(left: Sequence[Step], made: Artifacts) -> Iterator[tuple[Step, float]
         yield ready[0], _TURN
 
 
-def _stored(job: Job, step: Step) -> Artifact:
+def _stored(job: PreparedJob, step: Step) -> Artifact:
     if found := job.store.find(step.key):
         return found
     raise ConfigError(

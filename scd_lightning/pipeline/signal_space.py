@@ -7,7 +7,7 @@ from scd_lightning.lm_head import LMHead
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.loading import build_empty, resolve_dtype
 from scd_lightning.models.tokenizers import vocabulary_size
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.progress import say
 from scd_lightning.schedules.policies import candidates
 from scd_lightning.store.checkpoints import CheckpointStore, check_free_space
@@ -20,7 +20,12 @@ _REMEDY = (
 
 
 def check_signal_space(
-    job: Job, trajectory: CheckpointStore, best: int, signals: SignalStore, training: SampleSet, probe: SampleSet
+    job: PreparedJob,
+    trajectory: CheckpointStore,
+    best: int,
+    signals: SignalStore,
+    training: SampleSet,
+    probe: SampleSet,
 ) -> None:
     """Makes sure that the disk has room for the signals that are not there yet, and says how large they may become.
 
@@ -72,7 +77,7 @@ def missing_bytes(signals: SignalStore, wanted: Sequence[tuple[SampleSet, Sequen
     return total + min(most_heads, len(headless - with_head)) * one
 
 
-def _teacher_head(job: Job) -> LMHead:
+def _teacher_head(job: PreparedJob) -> LMHead:
     """The teacher's LM head without memory, in the dtype that its hidden states have too."""
     empty = job.trainer.convert(build_empty(job.teacher, job.tokenizer).to(resolve_dtype(job.teacher)))
     return CausalLM(empty, vocabulary_size(job.tokenizer)).head

@@ -7,7 +7,7 @@ from typing import Any
 from scd_lightning.data.encoding import CHAT_DATE
 from scd_lightning.models.export import base_facts, export
 from scd_lightning.pipeline.evaluate import tuned_weights
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.runner import Artifacts
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import write_json
@@ -22,7 +22,7 @@ _EXAMPLES = {
 }
 
 
-def write_student(job: Job, made: Artifacts, folder: Path) -> None:
+def write_student(job: PreparedJob, made: Artifacts, folder: Path) -> None:
     """Writes weights, tokenizer, generation settings, prompt template, and what is known of the base model.
 
     Args:
@@ -42,7 +42,7 @@ def write_student(job: Job, made: Artifacts, folder: Path) -> None:
     write_json(folder / "base_model.json", base_facts(job.student.name, **origin))
 
 
-def prompt_facts(job: Job) -> dict[str, Any]:
+def prompt_facts(job: PreparedJob) -> dict[str, Any]:
     """The prompt, as a program would fill it, and what answers it.
 
     Returns:

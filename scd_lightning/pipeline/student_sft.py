@@ -8,7 +8,7 @@ import torch
 
 from scd_lightning import distributed
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.predict import predict
 from scd_lightning.pipeline.student_training import TRAIN_LOSSES, WEIGHTS, train_student
 from scd_lightning.store.artifacts import Artifact, Outcome
@@ -18,7 +18,7 @@ from scd_lightning.training.costs import Meter
 from scd_lightning.training.fine_tuning import FineTuning
 
 
-def student_sft(job: Job, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
+def student_sft(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
     """Trains the anchor and keeps its best weights and its per-sample losses Ls(x) on the training split.
 
     Args:
@@ -35,7 +35,7 @@ def student_sft(job: Job, folder: Path, made: Mapping[str, Artifact]) -> Outcome
     return Outcome(result, meter.read() | volume)
 
 
-def keep_train_losses(job: Job, model: CausalLM, folder: Path, meter: Meter) -> None:
+def keep_train_losses(job: PreparedJob, model: CausalLM, folder: Path, meter: Meter) -> None:
     """Writes an anchor's per-sample losses on the training split, in its order; all processes call it together."""
     digest = CheckpointStore(folder / WEIGHTS).digest(0)
     predictions = predict(job, model, "train", folder, digest, meter, answers=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning import Callback, seed_everything
 
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.training.callbacks.best_weights import BestWeights
 from scd_lightning.training.callbacks.phase_progress import PhaseProgress
@@ -21,7 +21,7 @@ TRAIN_LOSSES = "train_losses.npy"
 
 
 def train_student(
-    job: Job,
+    job: PreparedJob,
     folder: Path,
     phase: str,
     meter: Meter,

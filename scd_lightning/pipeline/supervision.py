@@ -9,11 +9,11 @@ from filelock import FileLock
 
 from scd_lightning.launch import preemption, ranks
 from scd_lightning.launch.processes import Processes
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.runner import Step, check_inputs
 
 
-def make_in_ranks(job: Job, steps: Sequence[Step]) -> None:
+def make_in_ranks(job: PreparedJob, steps: Sequence[Step]) -> None:
     """Locks what has to be made, and starts one process a device to make it.
 
     The locks are this parent's, taken in the order of the steps, which is the same for all jobs: no two can wait for
@@ -37,7 +37,7 @@ def make_in_ranks(job: Job, steps: Sequence[Step]) -> None:
     _make(job, busy, waiting=True)
 
 
-def _make(job: Job, wanted: Sequence[Step], *, waiting: bool) -> list[Step]:
+def _make(job: PreparedJob, wanted: Sequence[Step], *, waiting: bool) -> list[Step]:
     """Makes steps, and gives those evaluations which another job makes, unless it is to wait for them."""
     locks: dict[str, FileLock] = {}
     busy: list[Step] = []
@@ -62,7 +62,7 @@ def _make(job: Job, wanted: Sequence[Step], *, waiting: bool) -> list[Step]:
     return busy
 
 
-def _supervise(job: Job, wanted: Sequence[Step], locks: dict[str, FileLock], busy: set[str]) -> None:
+def _supervise(job: PreparedJob, wanted: Sequence[Step], locks: dict[str, FileLock], busy: set[str]) -> None:
     preempted = job.resume.exit_code
     signals = [preemption.number(name) for name in job.resume.signals if name != "SIGTERM"]
     with preemption.deferred():

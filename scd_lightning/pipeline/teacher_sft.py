@@ -11,7 +11,7 @@ from lightning import seed_everything
 
 from scd_lightning import distributed
 from scd_lightning.errors import StoreError
-from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.progress import track
 from scd_lightning.store.artifacts import Artifact, Outcome
 from scd_lightning.store.checkpoints import CheckpointEntry, CheckpointStore, check_free_space, required_bytes
@@ -33,7 +33,7 @@ def best_checkpoint(entries: list[CheckpointEntry]) -> int:
     return max(entries, key=lambda e: (e.metrics["metric"], -e.metrics["loss"], e.index)).index
 
 
-def teacher_sft(job: Job, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
+def teacher_sft(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
     """Fine-tunes the teacher, keeps N checkpoints and validates each.
 
     Args:
@@ -77,7 +77,7 @@ def trajectory_result(store: CheckpointStore, curve: list[dict[str, Any]]) -> di
     return {"best": best_checkpoint(store.entries), "trajectory": trajectory, "curve": curve}
 
 
-def validate_trajectory(job: Job, module: FineTuning, store: CheckpointStore, folder: Path) -> None:
+def validate_trajectory(job: PreparedJob, module: FineTuning, store: CheckpointStore, folder: Path) -> None:
     """Validates each checkpoint: its metrics go to the store, its sample losses to validation_losses.npy.
 
     All processes of a job call it together. Those that an interrupted run has validated are not validated again.
@@ -111,7 +111,7 @@ def _read_validation(file: Path) -> dict[str, Any] | None:
         return None
 
 
-def _validate(job: Job, module: FineTuning, store: CheckpointStore, index: int) -> dict[str, Any]:
+def _validate(job: PreparedJob, module: FineTuning, store: CheckpointStore, index: int) -> dict[str, Any]:
     store.load_into(module.lm, index)
     trainer = job.trainer()
     trainer.validate(module, datamodule=job.data, verbose=False)

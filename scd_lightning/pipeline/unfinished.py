@@ -12,7 +12,7 @@ from scd_lightning.analysis.run.report_page import write_partial_report
 from scd_lightning.config.redaction import hide_in_addresses
 from scd_lightning.errors import Preempted, StoreError, interrupted
 from scd_lightning.launch import preemption
-from scd_lightning.pipeline.job import PHASES, Job
+from scd_lightning.pipeline.job import PHASES, PreparedJob
 from scd_lightning.pipeline.phase_lines import reached
 from scd_lightning.pipeline.report import found_results, write_tables
 from scd_lightning.pipeline.runner import Artifacts, Step, wanted
@@ -29,7 +29,7 @@ _LONGEST_MESSAGE = 2000
 
 
 @contextmanager
-def partial_report(job: Job, steps: Sequence[Step], *, leads: bool) -> Iterator[None]:
+def partial_report(job: PreparedJob, steps: Sequence[Step], *, leads: bool) -> Iterator[None]:
     """Has a run that ends within the block by an error, a signal or Ctrl-C leave a report of what exists.
 
     The error goes on as it came: nothing that goes wrong here, a second Ctrl-C included, takes its place.
@@ -49,7 +49,7 @@ def partial_report(job: Job, steps: Sequence[Step], *, leads: bool) -> Iterator[
         _remove(job.run_dir)
 
 
-def _try_to_write(job: Job, steps: Sequence[Step], error: BaseException) -> None:
+def _try_to_write(job: PreparedJob, steps: Sequence[Step], error: BaseException) -> None:
     try:
         preemption.reinstall()
         page = write_partial(job, steps, error)
@@ -61,7 +61,7 @@ def _try_to_write(job: Job, steps: Sequence[Step], error: BaseException) -> None
             say(f"No partial report could be made ({type(failure).__name__}{said and ': '}{said[:300]})")
 
 
-def write_partial(job: Job, steps: Sequence[Step], error: BaseException) -> Path | None:
+def write_partial(job: PreparedJob, steps: Sequence[Step], error: BaseException) -> Path | None:
     """Writes partial.json, the tables as far as they exist, and report.html. Loads no model and evaluates nothing.
 
     Args:
@@ -105,7 +105,7 @@ def _reason(error: BaseException) -> dict[str, str]:
     return {"type": type(error).__name__, "message": hide_in_addresses(text[:_LONGEST_MESSAGE])}
 
 
-def _phases(job: Job, steps: Sequence[Step], made: Artifacts) -> list[dict[str, Any]]:
+def _phases(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> list[dict[str, Any]]:
     """Each phase of the run with its state, what it made, and what a begun one has saved."""
     found, ended = [], False
     for phase in PHASES:
@@ -126,7 +126,7 @@ def _phases(job: Job, steps: Sequence[Step], made: Artifacts) -> list[dict[str, 
     return found
 
 
-def _saved(job: Job, step: Step) -> dict[str, Any]:
+def _saved(job: PreparedJob, step: Step) -> dict[str, Any]:
     """What is there of an artifact that is not finished: where it goes on from, and the checkpoints kept so far."""
     saved: dict[str, Any] = {}
     if state := _state(job, step):
@@ -137,13 +137,13 @@ def _saved(job: Job, step: Step) -> dict[str, Any]:
     return saved
 
 
-def _curves(job: Job, steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
+def _curves(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
     """The curves of trainings that are not finished, up to where they were last saved."""
     curves = {step.name: _state(job, step).get("curve") for step in steps if step.name not in made}
     return {name: curve for name, curve in curves.items() if curve}
 
 
-def _state(job: Job, step: Step) -> Mapping[str, Any]:
+def _state(job: PreparedJob, step: Step) -> Mapping[str, Any]:
     """What is known of the saved state of a begun artifact; empty where there is none."""
     path = _begun(job, step) / RESUME / STATE
     with suppress(StoreError):
@@ -152,5 +152,5 @@ def _state(job: Job, step: Step) -> Mapping[str, Any]:
     return {}
 
 
-def _begun(job: Job, step: Step) -> Path:
+def _begun(job: PreparedJob, step: Step) -> Path:
     return job.store.root / f"{step.key.folder}{layout.PARTIAL}"

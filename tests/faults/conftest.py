@@ -32,8 +32,7 @@ class Whole:
         """Runs the command in a folder; returns the names of the artifacts that it made."""
         job = self._make_job_in(folder)(self.METHOD, *overrides, prepared=False)
         with Registration(job.store.root, job.run_dir, "python run.py") as job.store.registration:
-            prepare(job)
-            self._run_job(job)
+            self._run_job(prepare(job))
         return job.store.made
 
     def same(self, run: Path) -> None:

@@ -77,7 +77,7 @@ class Pipeline:
         doom()
         job = self.make(prepared=False)
         job.callbacks = [partial(Steps, steps)]
-        prepare(job)
+        job = prepare(job)
         self.run_job(job)
 
     def attempt(self, doom: Callable[[], None] = lambda: None, seconds: float | None = None) -> bool:

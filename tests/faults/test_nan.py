@@ -36,7 +36,7 @@ def test_the_last_good_state_stays(make_job, run_job, outcome, undisturbed, ledg
     with ledger.attempt("NaN in a batch") as attempt:
         job = make_job(*RUN, prepared=False)
         job.callbacks = [partial(NaN, phase, step)]
-        prepare(job)
+        job = prepare(job)
         with pytest.raises(NotFinite, match=rf"Where: {phase}, .* optimizer step {step + 1}\. Got: not finite in \d"):
             run_job(job)
         (state,) = job.store.root.glob("*.partial/resume/*/state.ckpt")

@@ -26,13 +26,13 @@ RUNS = {
 def work(make) -> None:
     job = make()
     job.store.locking = False
-    prepare(job)
+    job = prepare(job)
     execute(job, plan(job))
 
 
 def found(make):
     job = make()
-    prepare(job)
+    job = prepare(job)
     artifacts = {step.name: job.store.find(step.key) for step in plan(job)}
     assert all(artifacts.values())
     return artifacts

@@ -74,8 +74,8 @@ class Counter(Callback):
 
 
 def work(job: Job) -> None:
-    prepare(job)
-    execute(job, plan(job))
+    prepared = prepare(job)
+    execute(prepared, plan(prepared))
 
 
 @pytest.fixture(scope="module")

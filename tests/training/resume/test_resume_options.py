@@ -65,8 +65,8 @@ class Keeps(Callback):
 
 def work(job: Job, *callbacks) -> Artifacts:
     job.callbacks = list(callbacks)
-    prepare(job)
-    return execute(job, plan(job))
+    prepared = prepare(job)
+    return execute(prepared, plan(prepared))
 
 
 @pytest.mark.parametrize(

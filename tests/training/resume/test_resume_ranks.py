@@ -41,7 +41,7 @@ def run(make, callback=None) -> None:
     if callback is not None:
         job.callbacks = [callback]
     with preemption.watch(job.resume.signals):
-        prepare(job)
+        job = prepare(job)
         execute(job, plan(job))
 
 
@@ -60,7 +60,7 @@ def make(make_job, tmp_path):
 
 def outcome(job):
     """Weights, schedule and answers, losses, and the artifacts of a finished run."""
-    prepare(job)
+    job = prepare(job)
     found = {step.name: job.store.find(step.key) for step in plan(job)}
     assert all(found.values())
     weights: dict[tuple[str, str], np.ndarray] = {}
