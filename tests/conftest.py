@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 
 from scd_lightning.batch import Batch
 from scd_lightning.cli.job import build_job
+from scd_lightning.cli.quiet import quiet
 from scd_lightning.cli.session import session
 from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
 from scd_lightning.pipeline.job import Job, PreparedJob
@@ -179,6 +180,7 @@ def make_job_in() -> Callable[[Path], MakeJob]:
 
     def in_folder(folder: Path) -> MakeJob:
         def make(*overrides: str, run: str = "run", store: str = "store", prepared: bool = True) -> Job:
+            quiet()
             run_dir = folder / run
             run_dir.mkdir(parents=True, exist_ok=True)
             paths = (f"paths.store='{folder / store}'", f"paths.run='{run_dir}'")

@@ -57,9 +57,11 @@ def _measure(trial: Trial, store: str) -> dict[str, Any]:
     from hydra import compose, initialize_config_dir
 
     from scd_lightning.cli.job import build_job
+    from scd_lightning.cli.quiet import quiet
     from scd_lightning.pipeline.prepare import prepare
     from scd_lightning.pipeline.runner import execute, plan
 
+    quiet()
     torch.set_num_threads(1)
     folder = Path(store)
     fixed = (f"seed={trial.draw}", "evaluate.split=validation", f"paths.store='{store}'", "trainer=cpu", "logger=none")

@@ -36,8 +36,10 @@ def run_job(cfg: DictConfig) -> float | None:
     with ended(run_dir):
         job = build_job(_settle(cfg), run_dir, command=job_command(), rank_command=rank_command(run_dir))
         # Torch, Lightning and transformers are loaded here: what is wrong with names and numbers was said before.
+        from scd_lightning.cli.quiet import quiet
         from scd_lightning.pipeline.run import run
 
+        quiet()
         folders = {"the run's folder": run_dir, "the store": job.store.root}
         with preemption.watch(job.resume.signals, job.resume.exit_code), explained(folders), signals_first():
             if ranks.tells() and search.is_search():
@@ -71,9 +73,6 @@ def build_job(cfg: DictConfig, run_dir: Path, *, command: str = "", rank_command
         ScdError: A value is refused by the object that it is for.
     """
     settings = read_settings(cfg)
-    from scd_lightning.cli.quiet import quiet
-
-    quiet()
     parts = build_parts(settings)
     from scd_lightning.pipeline.job import Job
     from scd_lightning.store.artifacts import ArtifactStore

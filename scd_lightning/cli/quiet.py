@@ -5,7 +5,6 @@ import os
 import warnings
 from pathlib import Path
 
-import lightning  # noqa: F401 - it sets the level of its own log when it's imported, so it comes first
 from transformers.utils.logging import disable_progress_bar
 
 _PACKAGE = Path(__file__).parents[1]
@@ -13,13 +12,14 @@ _others = warnings.formatwarning
 
 
 def quiet() -> None:
-    """Sets the libraries' log levels and filters their standing warnings."""
+    """Sets the libraries' log levels and filters their standing warnings; to be called once they are imported.
+
+    Some set the level of their log at that moment.
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     disable_progress_bar()
     for name in ("lightning.pytorch", "lightning.fabric", "lightning", "pytorch_lightning", "transformers"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # What it says of a class that does not exist, our own message says in one line.
-    logging.getLogger("hydra._internal.utils").setLevel(logging.CRITICAL)
     for pattern in (
         ".*does not have many workers.*",
         ".*isinstance.treespec, LeafSpec.*",

@@ -14,10 +14,11 @@ from scd_lightning.analysis.formatting import disk_size
 from scd_lightning.cli import store_tables as tables
 from scd_lightning.errors import ScdError, StoreError, exit_code
 from scd_lightning.progress import complain, say, show
+from scd_lightning.store.collection import collect, collectable, obstacle, remove, with_signals
 from scd_lightning.store.inventory import Entry, Inventory, open_store
 from scd_lightning.store.layout import PINNED, store_lock, unwritable
 from scd_lightning.store.registry import check_records
-from scd_lightning.store.removal import collect, collectable, obstacle, remove, with_signals
+from scd_lightning.store.removal import delete
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,7 +142,7 @@ def _pin(options: argparse.Namespace) -> None:
 
 def _unpin(options: argparse.Namespace) -> None:
     for entry in _chosen(options)[1]:
-        (entry.path / PINNED).unlink(missing_ok=True)
+        delete(entry.path / PINNED)
         say(f"unpinned {entry.name}")
 
 

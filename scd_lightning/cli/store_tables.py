@@ -8,8 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from scd_lightning.analysis.formatting import disk_size
+from scd_lightning.store.collection import Candidate
 from scd_lightning.store.inventory import Entry, Inventory
-from scd_lightning.store.removal import Candidate
 
 # What models are made from or lead to: most of a list, and seldom what somebody looks for.
 SMALL_PRINT = ("evaluation", "signals", "tokenizer")

@@ -20,6 +20,7 @@ from scd_lightning.errors import ConfigError, ScdError, exit_code
 from scd_lightning.launch import preemption, side_by_side
 from scd_lightning.launch.failures import FAILURE
 from scd_lightning.progress import JOB, complain, say, show
+from scd_lightning.store.removal import delete
 
 if TYPE_CHECKING:
     from scd_lightning.analysis.comparison.draws import Draws
@@ -71,7 +72,7 @@ class SweepEnd(Callback):
             return False
         self._end(folder)
         complain(f"\nThe launcher broke off the sweep. {type(error).__name__}: {error}\n\n{_REMEDY}")
-        session.exit_code = 1
+        session.exit_code = exit_code(error)
         return True
 
     def _end(self, folder: Path) -> None:
@@ -153,7 +154,7 @@ class SearchSummary(SweepEnd):
         _hush(config.hydra.sweeper)
         for name in (TRIAL, FAILURE):
             for path in Path(config.hydra.sweep.dir).glob(f"*/{name}"):
-                path.unlink()
+                delete(path)
         with suppress(OSError):  # Hydra will meet it too, and ends the search.
             write_search(summarize([], self._searched), Path(config.hydra.sweep.dir))
 

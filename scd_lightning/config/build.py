@@ -1,5 +1,6 @@
 """From a composed configuration to checked values and the objects that they name: the only place that reads one."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,6 +57,8 @@ def build_parts(settings: Mapping[str, Any], names: Sequence[str] = (*GROUPS, *P
     Raises:
         ScdError: A value is refused by the object that it is for.
     """
+    # What Hydra says of a class that does not exist, our own message says in one line.
+    logging.getLogger("hydra._internal.utils").setLevel(logging.CRITICAL)
     allowed = check_allowed(settings["allowed_targets"])
     for name in names:  # All before any: a part that is refused has nothing made before it.
         check_calls(settings[name], name, allowed)

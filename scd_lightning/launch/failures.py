@@ -5,7 +5,6 @@ nothing. Each process writes its error to a file, and one tells the earliest tha
 """
 
 import re
-import shutil
 import time
 import traceback
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 from scd_lightning import errors
 from scd_lightning.errors import ScdError, StoreError
 from scd_lightning.store.manifest import read_json, write_json
+from scd_lightning.store.removal import delete
 
 # The folder of these files in a run's folder, and what a job that failed leaves beside it.
 FAILURES, FAILURE = "failures", "failure.json"
@@ -108,8 +108,8 @@ def record(run_dir: Path, rank: int, error: BaseException) -> RankFailure:
 
 def forget(run_dir: Path) -> None:
     """Removes what an earlier run in the same folder has left."""
-    (run_dir / FAILURE).unlink(missing_ok=True)
-    shutil.rmtree(run_dir / FAILURES, ignore_errors=True)
+    delete(run_dir / FAILURE)
+    delete(run_dir / FAILURES, ignore_errors=True)
 
 
 def find_failures(run_dir: Path) -> list[RankFailure]:

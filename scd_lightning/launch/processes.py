@@ -14,6 +14,8 @@ from contextlib import suppress
 
 from torch.distributed import TCPStore
 
+from scd_lightning.errors import PREEMPTED
+
 # Seconds from the first process that failed until the others are told to end: the time to write their own errors.
 _GRACE = 5.0
 # Seconds from the first process that ended at a signal: the others are saving, or wait for one that is gone.
@@ -41,7 +43,7 @@ class Processes:
         count: int,
         environment: Mapping[str, str],
         signals: Sequence[int] = (),
-        preempted: int = 75,
+        preempted: int = PREEMPTED,
     ) -> None:
         # Where they find one another. It is this process's, so that no port has to be free a second time.
         self._meeting = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from scd_lightning.errors import Preempted
-from scd_lightning.launch import preemption
+from scd_lightning.errors import Preempted, exit_code
+from scd_lightning.launch import preemption, ranks
 
 # Seconds between two signals to the jobs: one of them may be just starting.
 _REPEAT = 1.0
@@ -47,7 +47,7 @@ class _Signals:
         if number == signal.SIGINT and self.first is signal.SIGINT:
             for process in multiprocessing.active_children():
                 process.kill()
-            os._exit(130)
+            ranks.end(exit_code(KeyboardInterrupt()))
         self.first = self.first or signal.Signals(number)
 
     def _wait(self) -> None:

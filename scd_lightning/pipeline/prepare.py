@@ -19,6 +19,7 @@ from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.progress import say
 from scd_lightning.store.artifacts import ArtifactKey, Outcome
 from scd_lightning.store.manifest import sha256_file, sha256_json, write_atomically
+from scd_lightning.store.removal import delete
 from scd_lightning.training.costs import Meter
 
 S = TypeVar("S", bound=ModelSpec)
@@ -66,7 +67,7 @@ def record_rejected(job: PreparedJob) -> None:
     """Writes down the rows that were left out, and warns; for the process that speaks for the job, once prepared."""
     file, records = job.run_dir / REJECTED, job.data.rejected
     if not records:
-        file.unlink(missing_ok=True)  # of an earlier run in the same folder
+        delete(file)  # of an earlier run in the same folder
         return
     text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     write_atomically(file, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))

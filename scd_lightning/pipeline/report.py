@@ -17,6 +17,7 @@ from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.runner import Artifacts, Step
 from scd_lightning.pipeline.student_folder import write_student
 from scd_lightning.store.manifest import sha256_json, write_json, write_text
+from scd_lightning.store.removal import delete
 
 MODELS = ("teacher", "anchor", "student")
 _ADDED_COSTS = ("seconds", "cpu_seconds", "samples")
@@ -35,14 +36,14 @@ def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[di
     """
     folder = job.run_dir
     # An earlier run's: results.json says that all the rest is there.
-    (folder / RESULTS).unlink(missing_ok=True)
+    delete(folder / RESULTS)
     _copy_predictions(folder, made)
     _write_samples(job, folder / "predictions" / "samples.jsonl")
     write_tables(job, steps, made)
     write_student(job, made, folder / "student")
     results = _results(job, made)
     write_json(folder / RESULTS, results)
-    (folder / PARTIAL).unlink(missing_ok=True)
+    delete(folder / PARTIAL)
     _, verdict = write_run_pages(folder)
     return results, verdict
 

@@ -1,6 +1,5 @@
 """student/: what someone needs who has only the student."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.runner import Artifacts
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import write_json
+from scd_lightning.store.removal import delete
 from scd_lightning.tasks.entity_lines import NONE
 
 # What stands for a sample's own texts in the card's code.
@@ -34,7 +34,7 @@ def write_student(job: PreparedJob, made: Artifacts, folder: Path) -> None:
     model = job.build(job.student)
     assert weights.store is not None
     CheckpointStore(weights.store).load_into(model, weights.index)
-    shutil.rmtree(folder, ignore_errors=True)
+    delete(folder, ignore_errors=True)
     export(model, job.tokenizer, folder, job.data.max_new_tokens)
     write_json(folder / "prompt_template.json", prompt_facts(job))
     settings = job.settings["student"]

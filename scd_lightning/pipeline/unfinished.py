@@ -22,6 +22,7 @@ from scd_lightning.store import layout
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import read_json, write_json
 from scd_lightning.store.registry import TIME
+from scd_lightning.store.removal import delete
 from scd_lightning.store.saved_state import RESUME, STATE
 
 _MADE = (PARTIAL, "report.html", "trajectory.json", "curves.json", "costs.json", "schedule.json")
@@ -91,7 +92,7 @@ def _remove(folder: Path) -> None:
     """Takes away what an earlier try left, where this one, of fewer phases, finished without a report."""
     if (folder / PARTIAL).exists():
         for name in _MADE:
-            (folder / name).unlink(missing_ok=True)
+            delete(folder / name)
 
 
 def _reason(error: BaseException) -> dict[str, str]:

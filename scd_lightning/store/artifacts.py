@@ -1,7 +1,6 @@
 """The store of finished work: a folder for each artifact, named by the digest of all that its numbers depend on."""
 
 import os
-import shutil
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from scd_lightning.store.integrity import read_manifest, write_manifest
 from scd_lightning.store.layout import MANIFEST, PARTIAL, PINNED, lock_path, unwritable
 from scd_lightning.store.manifest import TEMPORARY, read_json, sha256_json, write_json
 from scd_lightning.store.registry import Registration
+from scd_lightning.store.removal import delete
 from scd_lightning.store.saved_state import RESUME
 
 # Seconds after which processes that wait for a lock hear of one another.
@@ -144,7 +144,7 @@ class ArtifactStore:
         with self.lock(key) if self.locking else _unlocked():
             if self.find(key, whole=True) is None:
                 try:
-                    (self.root / key.folder / MANIFEST).unlink(missing_ok=True)
+                    delete(self.root / key.folder / MANIFEST)
                 except OSError as error:
                     raise unwritable(self.root, error) from error
 
@@ -287,7 +287,7 @@ class Claim:
         """Puts a sealed artifact in its place."""
         if distributed.rank() == 0:
             # Not before the manifest is there: a run killed in between would start the phase over.
-            shutil.rmtree(self.folder / RESUME, ignore_errors=True)
+            delete(self.folder / RESUME, ignore_errors=True)
             self.folder.rename(self.store.root / self.key.folder)
         distributed.barrier()
         self.store.made.add(self.key.folder)
@@ -300,16 +300,16 @@ def _prepare(partial: Path, folder: Path) -> None:
     """Makes an empty folder, unless what an interrupted run left in it is worth something; a damaged artifact goes."""
     pinned = any((each / PINNED).exists() for each in (partial, folder))
     if folder.exists():
-        shutil.rmtree(folder)
+        delete(folder)
     try:
         read_manifest(partial, whole=True)
     except StoreError:
-        (partial / MANIFEST).unlink(missing_ok=True)
+        delete(partial / MANIFEST)
         if not (partial / RESUME).is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
+            delete(partial, ignore_errors=True)
     partial.mkdir(parents=True, exist_ok=True)
     for file in partial.rglob(TEMPORARY):  # A kill in the middle of a write.
-        file.unlink()
+        delete(file)
     if pinned:
         (partial / PINNED).touch()
 

@@ -24,6 +24,7 @@ from scd_lightning.store.manifest import (
     write_sealed,
 )
 from scd_lightning.store.reading import StoredTensor, read_into, stored_tensors
+from scd_lightning.store.removal import delete
 from scd_lightning.store.sharded import read_parts
 from scd_lightning.store.tensors import Gathered, check_fit, check_same_names, split_tensors
 
@@ -229,7 +230,7 @@ class CheckpointStore:
         if len(kept) < len(entries):
             self._write_manifest(manifest, kept)
             for entry in entries[len(kept) :]:
-                (self.root / entry.file).unlink(missing_ok=True)
+                delete(self.root / entry.file)
         return kept
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scd_lightning.errors import StoreError
+from scd_lightning.store.removal import delete
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +61,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         ) from error
     finally:
         with suppress(OSError):
-            temporary.unlink()
+            delete(temporary)
 
 
 def open_as_its_folder(path: Path) -> None:

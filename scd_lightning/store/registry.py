@@ -16,6 +16,7 @@ from filelock import FileLock
 from scd_lightning.errors import StoreError
 from scd_lightning.store.layout import RUNS, is_held, store_lock, unwritable
 from scd_lightning.store.manifest import read_sealed, write_sealed
+from scd_lightning.store.removal import delete
 
 TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -93,9 +94,9 @@ class Registration:
     def __exit__(self, *_: object) -> None:
         with suppress(StoreError), store_lock(self.root):
             if not self.artifacts:
-                self._path.unlink(missing_ok=True)
+                delete(self._path)
                 self._lock.release()
-                Path(self._lock.lock_file).unlink(missing_ok=True)
+                delete(Path(self._lock.lock_file))
         self._lock.release()
 
     def add(self, names: Iterable[str]) -> None:
@@ -164,5 +165,5 @@ def _record(path: Path, content: dict[str, Any]) -> RunRecord:
 
 def forget(record: RunRecord) -> None:
     """Removes the record of a run that is over."""
-    record.path.unlink(missing_ok=True)
-    record.path.with_suffix(".lock").unlink(missing_ok=True)
+    delete(record.path)
+    delete(record.path.with_suffix(".lock"))

@@ -1,202 +1,24 @@
-"""What can go, what can't and why; and its removal, which leaves nothing half there and waits for no run."""
+"""The one function that deletes."""
 
 import shutil
-import time
-import uuid
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from scd_lightning.errors import StoreError
-from scd_lightning.store.inventory import Entry, Inventory, scan
-from scd_lightning.store.layout import REMOVED, is_held, lock_path, store_lock, try_lock, unwritable
-from scd_lightning.store.registry import TIME, RunRecord, check_records, forget
-from scd_lightning.store.saved_state import RESUME
 
-DAY = 86400.0
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Something that can go.
-
-    Attributes:
-        entry: What.
-        reason: Why nobody misses it.
-    """
-
-    entry: Entry
-    reason: str
-
-
-def obstacle(entry: Entry, inventory: Inventory) -> str | None:
-    """Why something must stay, in words; None where it may go."""
-    if entry.pinned:
-        return "it is pinned"
-    names = {entry.name, *entry.teachers}
-    user = next((record for record in inventory.records if record.live and names & set(record.artifacts)), None)
-    if user is not None:
-        return f"{user.user} is using it"
-    if is_held(lock_path(inventory.root, entry.name)):
-        return "a run is making it right now"
-    if entry.kind == "head" and any(record.live for record in inventory.records):
-        return "a run is using the store, and might use it"
-    return None
-
-
-def with_signals(entries: Iterable[Entry], inventory: Inventory) -> list[Entry]:
-    """The entries, and the signals that are of no use without them."""
-    chosen = {entry.name: entry for entry in entries}
-    for entry in inventory.finished:
-        if entry.kind == "signals" and entry.teachers and set(entry.teachers) <= set(chosen):
-            chosen[entry.name] = entry
-    return list(chosen.values())
-
-
-def collectable(inventory: Inventory, *, older_than: float = 0.0, keep_last: int = 0) -> list[Candidate]:
-    """What can go without a run that exists missing it.
+def delete(path: Path, *, ignore_errors: bool = False) -> None:
+    """Deletes a file, or a folder with all that is in it; a link goes, and not what it leads to.
 
     Args:
-        inventory: The store.
-        older_than: Leave out what was made or used in the last so many days.
-        keep_last: Leave out what the last so many runs used, although their folders are gone.
-    """
-    _, kept = _split(inventory, keep_last)
-    last = {name for record in kept for name in record.artifacts}
-
-    def may_go(entry: Entry) -> bool:
-        return time.time() - last_use(entry) >= older_than * DAY and obstacle(entry, inventory) is None
-
-    found = [Candidate(entry, reason) for entry in inventory.entries if (reason := _reason(entry, last))]
-    found = [each for each in found if may_go(each.entry)]
-    going = {each.entry.name for each in found if each.entry.finished}
-    for entry in inventory.finished:
-        if entry.kind == "signals" and may_go(entry) and set(entry.teachers) <= going:
-            reason = "signals of a teacher that goes too" if entry.teachers else "signals of checkpoints that are gone"
-            found.append(Candidate(entry, reason))
-    return found + _heads(inventory, {each.entry.name for each in found})
-
-
-def _split(inventory: Inventory, keep_last: int) -> tuple[Sequence[RunRecord], Sequence[RunRecord]]:
-    """The records before the last so many, and those; there may be fewer than are asked for."""
-    first = max(0, len(inventory.records) - keep_last)
-    return inventory.records[:first], inventory.records[first:]
-
-
-def _reason(entry: Entry, last: set[str]) -> str | None:
-    """Why an entry may go, from what is known of it alone; signals follow their teachers."""
-    if entry.kind == "removed":
-        return "left over by an interrupted removal"
-    if entry.kind == "partial" and not (entry.path / RESUME).is_dir():
-        return "left unfinished, and nobody is making it"
-    if entry.kind in ("head", "signals") or any(run.exists for run in entry.runs):
-        return None
-    if entry.name in last:
-        return None
-    if entry.kind == "partial":
-        return "left unfinished, and the runs that would go on with it are gone"
-    return "the runs that used it are gone" if entry.runs else "no run on record used it"
-
-
-def _heads(inventory: Inventory, going: set[str]) -> list[Candidate]:
-    """The heads that no signals share once some are gone."""
-    staying = {
-        str((entry.manifest or {}).get("head"))
-        for entry in inventory.finished
-        if entry.kind == "signals" and entry.name not in going
-    }
-    heads = [entry for entry in inventory.entries if entry.kind == "head" and entry.name not in staying]
-    return [Candidate(head, "no signals need it") for head in heads if obstacle(head, inventory) is None]
-
-
-def last_use(entry: Entry) -> float:
-    """When something was made, or a run that used it started, as seconds since 1970."""
-    times = [entry.made]
-    for run in entry.runs:
-        with suppress(ValueError):
-            times.append(datetime.strptime(run.started, TIME).timestamp())
-    return max(times)
-
-
-def remove(root: Path, names: Iterable[str]) -> None:
-    """Removes artifacts and signals, all of them or none, and what is of no use without them.
+        path: What is to go; it need not be there.
+        ignore_errors: Whether what can't be deleted may stay.
 
     Raises:
-        StoreError: One of them must stay, or it can't be told; or the store can't be written.
+        OSError: It can't be deleted.
     """
-    with store_lock(root):
-        check_records(root, live_only=True)
-        inventory = scan(root)
-        wanted = set(names)
-        going = with_signals([entry for entry in inventory.finished if entry.name in wanted], inventory)
-        refusals = [f"{entry.name}: {why}" for entry in going if (why := obstacle(entry, inventory))]
-        if refusals:
-            raise StoreError(
-                "Nothing was removed, because something must stay",
-                where=root,
-                got="; ".join(refusals),
-                remedy="wait for the run or end it; `unpin` what is pinned",
-            )
-        going += [each.entry for each in _heads(inventory, {entry.name for entry in going})]
-        moved = _set_aside(root, going)
-    _delete(moved)
-
-
-def collect(root: Path, *, older_than: float = 0.0, keep_last: int = 0) -> list[Candidate]:
-    """Removes what `collectable` finds, and the records of runs that are gone; tells what went.
-
-    Raises:
-        StoreError: It can't be told what a run uses or used; or the store can't be written.
-    """
-    with store_lock(root):
-        check_records(root)
-        inventory = scan(root)
-        candidates = collectable(inventory, older_than=older_than, keep_last=keep_last)
-        for candidate in candidates:
-            _ = candidate.entry.bytes  # Known before it is gone.
-        moved = _set_aside(root, [candidate.entry for candidate in candidates])
-        for record in _split(inventory, keep_last)[0]:
-            if not record.exists:
-                forget(record)
-    _delete(moved)
-    return candidates
-
-
-def _set_aside(root: Path, entries: Sequence[Entry]) -> list[Path]:
-    """Takes entries out of the store by one rename each, their makers' locks held."""
-    moved = []
     try:
-        (root / REMOVED).mkdir(exist_ok=True)
-        with ExitStack() as locks:
-            for entry in entries:
-                if entry.kind == "removed":
-                    moved.append(entry.path)
-                    continue
-                lock = try_lock(lock_path(root, entry.name)) if entry.kind != "head" else None
-                if lock is None and entry.kind != "head":
-                    continue  # Somebody began to make it a moment ago.
-                if lock is not None:
-                    locks.callback(lock.release)
-                target = root / REMOVED / f"{entry.name}-{uuid.uuid4().hex[:8]}"
-                entry.path.rename(target)
-                moved.append(target)
-    except OSError as error:
-        raise unwritable(root, error) from error
-    return moved
-
-
-def _delete(paths: Iterable[Path]) -> None:
-    for path in paths:
-        try:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        except FileNotFoundError:
-            continue  # Another process is at it too.
-        except OSError as error:
-            raise StoreError(
-                "Something was taken out of the store and can't be deleted",
-                where=path,
-                got=error.strerror,
-                remedy="delete it yourself; no run uses it any more",
-            ) from error
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=ignore_errors)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError:
+        if not ignore_errors:
+            raise

@@ -11,6 +11,7 @@ from typing import Any
 
 from scd_lightning.errors import StoreError
 from scd_lightning.store.manifest import fsync, read_sealed, sha256_file, write_sealed
+from scd_lightning.store.removal import delete
 
 # Within the folder of the artifact that is being made.
 RESUME, STATE = "resume", "state.json"
@@ -71,7 +72,7 @@ class ResumeState:
         """Brings the replaced folders to what they were when the state was saved."""
         for name in self.replaced:
             kept = saved.path.parent / name
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+            delete(self.folder / name, ignore_errors=True)
             if kept.is_dir():
                 _link(kept, self.folder / name)
 
@@ -119,11 +120,11 @@ class ResumeState:
                 return
         for folder in self.root.glob("step-*"):
             if folder.name != current:
-                shutil.rmtree(folder, ignore_errors=True)
+                delete(folder, ignore_errors=True)
 
     def give_up(self) -> None:
         """Removes whatever was saved, and what the training had made."""
-        shutil.rmtree(self.folder)
+        delete(self.folder)
         self.folder.mkdir()
 
 

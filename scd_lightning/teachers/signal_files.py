@@ -15,6 +15,7 @@ from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.errors import StoreError
 from scd_lightning.store.manifest import fsync
+from scd_lightning.store.removal import delete
 
 HIDDEN, LOSSES = "hidden.npy", "losses.npy"
 _PART = ".part"
@@ -173,9 +174,9 @@ def _array(values: Tensor) -> np.ndarray:
 def _lay_out(folder: Path, files: Mapping[str, tuple[np.dtype, tuple[int, ...]]]) -> None:
     """Makes files of the right sizes, with the room for them set aside: a full disk shows before the teacher runs."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "manifest.json").unlink(missing_ok=True)
+    delete(folder / "manifest.json")
     for name, (dtype, shape) in files.items():
-        (folder / name).unlink(missing_ok=True)
+        delete(folder / name)
         with (folder / (name + _PART)).open("wb") as stream:
             header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(stream, header)

@@ -1,11 +1,12 @@
 """What a sweep over several seeds has found so far: a table as soon as all methods of a seed are through."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
+
+from scd_lightning.store.removal import delete
 
 # Where the jobs of a sweep note that they have ended, in its folder, until it is over.
 _NOTES = ".draws"
@@ -44,7 +45,7 @@ class Draws:
 
     def forget(self) -> None:
         """Takes away what is noted: an earlier sweep may have had the same folder."""
-        shutil.rmtree(self.folder / _NOTES, ignore_errors=True)
+        delete(self.folder / _NOTES, ignore_errors=True)
 
     def end(self, job: int, run_dir: Path) -> None:
         """Notes that a job has ended, well or not; shows what was found so far if it is the last one of its seed.

@@ -14,6 +14,7 @@ from rich.text import Text
 from scd_lightning.analysis.comparison.comparison_table import failure_lines
 from scd_lightning.analysis.formatting import number
 from scd_lightning.analysis.search.trials import Search, as_number
+from scd_lightning.store.removal import delete
 
 SEARCH, OVERRIDE, PLOT = "search.json", "override.txt", "search.png"
 
@@ -48,7 +49,7 @@ def write_search(search: Search, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(search.to_dict(), indent=2, ensure_ascii=False)
     (folder / SEARCH).write_text(text + "\n", encoding="utf-8")
-    (folder / OVERRIDE).unlink(missing_ok=True)
+    delete(folder / OVERRIDE)
     if search.chosen is not None:
         (folder / OVERRIDE).write_text(search.chosen.override + "\n", encoding="utf-8")
     _draw(search, folder / PLOT)
@@ -58,7 +59,7 @@ def _draw(search: Search, path: Path) -> None:
     """One picture for each setting that is a number: what validation made of its values."""
     tried = {name: [as_number(each.values.get(name, "")) for each in search.candidates] for name in _names(search)}
     numbers = {name: [x for x in values if x is not None] for name, values in tried.items() if None not in values}
-    path.unlink(missing_ok=True)
+    delete(path)
     if not numbers or search.chosen is None:
         return
     assert search.chosen.metric is not None

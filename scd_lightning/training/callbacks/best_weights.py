@@ -1,12 +1,12 @@
 """Keeps a student's best weights: highest validation metric, then lowest loss, then the later epoch."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
 from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.store.removal import delete
 from scd_lightning.store.sharded import gathered
 from scd_lightning.training.fine_tuning import FineTuning
 
@@ -51,9 +51,9 @@ class BestWeights(Callback):
         weights = gathered(pl_module.lm, keep_frozen=self.keep_frozen)
         if trainer.is_global_zero:
             fresh = self.folder.with_name(f"{self.folder.name}.new")
-            shutil.rmtree(fresh, ignore_errors=True)
+            delete(fresh, ignore_errors=True)
             metrics = {"metric": metric, "loss": loss}
             CheckpointStore(fresh).save(weights, trainer.global_step, metrics, keep_frozen=self.keep_frozen)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            delete(self.folder, ignore_errors=True)
             fresh.rename(self.folder)
         trainer.strategy.barrier()

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
+from scd_lightning.store.removal import delete
 from scd_lightning.training.fine_tuning import FineTuning
 
 
@@ -52,5 +53,5 @@ def read_step_seconds(folder: Path) -> dict[str, float]:
     found = {}
     for path in sorted(folder.glob("step-seconds-*.json")):
         found[path.stem.removeprefix("step-seconds-")] = float(json.loads(path.read_text()))
-        path.unlink()
+        delete(path)
     return found

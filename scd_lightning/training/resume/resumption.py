@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scd_lightning import distributed
-from scd_lightning.errors import ConfigError, StoreError
+from scd_lightning.errors import PREEMPTED, ConfigError, StoreError
 from scd_lightning.launch import preemption
 from scd_lightning.models.spec import require_at_least
 from scd_lightning.progress import say
@@ -32,7 +32,7 @@ class ResumeSettings:
     every_minutes: float | None = 10
     every_steps: int | None = None
     signals: Sequence[str] = ("SIGTERM", "SIGUSR1", "SIGUSR2")
-    exit_code: int = 75
+    exit_code: int = PREEMPTED
 
     def __post_init__(self) -> None:
         if self.every_steps is not None:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from scd_lightning.errors import StoreError
-from scd_lightning.store import removal
+from scd_lightning.store import collection, removal
 from scd_lightning.store.artifacts import ArtifactKey, ArtifactStore, Outcome
 from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.store.collection import collect, collectable, remove
 from scd_lightning.store.inventory import checkpoint_digests, open_store, scan
 from scd_lightning.store.layout import PINNED, lock_path, try_lock
 from scd_lightning.store.registry import Registration, read_records
-from scd_lightning.store.removal import collect, collectable, remove
 
 fork = multiprocessing.get_context("fork")
 
@@ -181,7 +181,7 @@ def test_records_are_in_the_order_in_which_runs_started(maker):
 
 def test_old_things_by_their_last_use(maker):
     name = maker.artifact("anchor")
-    old = time.time() - 40 * removal.DAY
+    old = time.time() - 40 * collection.DAY
     os.utime(maker.root / name / "artifact.json", (old, old))
     assert name in going(maker.root, older_than=30)
     maker.run("gone", name).__exit__()

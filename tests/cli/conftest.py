@@ -1,0 +1,3 @@
+"""What the commands about the store are tried on."""
+
+from tests.store.conftest import maker  # noqa: F401
