@@ -18,10 +18,9 @@ JOB = "SCD_JOB"
 # Seconds between two lines on what goes on, where there is no display.
 _EVERY = 20
 
-# Of a table in a file or a pipe, which have no width: long enough that no line is broken.
-WIDE = 160
-
 _console = Console(highlight=False)
+# For tables in a file or a pipe, which have no width: long enough that no line is broken.
+_wide = Console(highlight=False, width=160)
 _progress = Progress(
     TextColumn("{task.description}"),
     BarColumn(),
@@ -89,12 +88,10 @@ def show(what: RenderableType, *, wide: bool = False) -> None:
 
     Args:
         what: What to show; a plain text is rich's markup.
-        wide: Whether it may be as wide as `WIDE` where there is no terminal; else it may run out of its width.
+        wide: Whether it may be wider than usual where there is no terminal.
     """
-    if wide:
-        _console.print(what, width=None if _console.is_terminal else WIDE)
-    else:
-        _console.print(what, crop=False)
+    console = _wide if wide and not _console.is_terminal else _console
+    console.print(what, crop=False)
 
 
 def complain(message: str) -> None:

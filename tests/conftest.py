@@ -200,7 +200,7 @@ def make_job(make_job_in: Callable[[Path], MakeJob], tmp_path: Path) -> MakeJob:
 
 
 def run(job: PreparedJob) -> Artifacts:
-    """Makes all of a prepared job's artifacts, and its run folder where the stages include the report."""
+    """Makes all of a prepared job's artifacts, and its run folder where the phases include the report."""
     steps = plan(job)
     made = execute(job, steps)
     if "report" in job.phases:

@@ -53,7 +53,7 @@ def test_a_rank_s_message_is_its_parent_s(tmp_path):
     ],
 )
 def test_what_is_about_memory(make_job, error, where):
-    job, message = make_job(), f"The memory of {where} .* stage distill.*Remedy"
+    job, message = make_job(), f"The memory of {where} .* phase distill.*Remedy"
     with pytest.raises(OutOfMemory, match=message) as raised, explained(job, "distill", "student"):
         raise error
     assert raised.value.__cause__ is error

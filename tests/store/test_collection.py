@@ -191,7 +191,7 @@ def test_old_things_by_their_last_use(maker):
 
 
 def kill_in_the_middle(root: Path, name: str) -> None:
-    removal.shutil.rmtree = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+    removal.shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
     remove(root, [name])
 
 

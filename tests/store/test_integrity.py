@@ -7,7 +7,7 @@ from torch import nn
 
 from scd_lightning.errors import StoreError
 from scd_lightning.store import integrity
-from scd_lightning.store.artifacts import ArtifactKey, ArtifactStore
+from scd_lightning.store.artifacts import ArtifactKey, ArtifactStore, Outcome
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.integrity import read_manifest, write_manifest
 
@@ -85,7 +85,7 @@ def made(tmp_path):
 
     def build(folder):
         (folder / "weights").write_text("whole")
-        return {"value": 1}, {}
+        return Outcome({"value": 1}, {})
 
     def make(**options):
         return ArtifactStore(tmp_path, "run").make(KEY, build, **options)

@@ -188,4 +188,4 @@ def test_what_did_not_finish_is_told_at_the_top_and_with_its_reason(make_run, tm
     assert '<h2 id="unfinished">' in page
     out = shown(comparison)
     assert "failed: failed: DataError: A row lacks x." in out
-    assert "unfinished: cut: It ended before its first stage, and left no error." in out
+    assert "unfinished: cut: It ended before its first phase, and left no error." in out

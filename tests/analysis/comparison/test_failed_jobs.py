@@ -28,7 +28,7 @@ def describe(tmp_path, **files):
         ),
         ({"run": {"started": "10:00", "finished": None}}, "unfinished", "started at 10:00"),
         ({"run": {"started": "10:00", "finished": "11:00"}}, "unfinished", "without the phase report"),
-        ({}, "unfinished", "before its first stage"),
+        ({}, "unfinished", "before its first phase"),
     ],
     ids=["failed", "interrupted", "killed", "other stages", "nothing"],
 )

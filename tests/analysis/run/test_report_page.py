@@ -140,7 +140,9 @@ def test_writing_twice_gives_the_same_page(full_run):
 
 
 def test_writing_loads_no_torch(full_run):
-    code = f"from scd_lightning.analysis import report; report.write_report(pathlib.Path({str(full_run)!r}))"
+    code = (
+        f"from scd_lightning.analysis.run import report_page; report_page.write_report(pathlib.Path({str(full_run)!r}))"
+    )
     check = f"import pathlib, sys; {code}; assert not {{'torch', 'transformers', 'lightning'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)
 
