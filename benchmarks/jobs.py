@@ -9,18 +9,18 @@ import numpy as np
 import torch
 
 from benchmarks import workload
-from benchmarks.tokens import TokenData
+from benchmarks.tokens import token_data
+from scd_lightning.config.settings import Budget, Evaluation, ResumeSettings
 from scd_lightning.losses.divergences import forward_kl
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.weighting import AdaptiveWeight, ConstantWeight
 from scd_lightning.models.spec import AnchorSpec, StudentSpec, TeacherSpec
-from scd_lightning.pipeline.job import Budget, Evaluation, Method, PreparedJob
+from scd_lightning.pipeline.job import Method, PreparedJob
 from scd_lightning.pipeline.student_training import TRAIN_LOSSES
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
 from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, SingleBest
 from scd_lightning.store.artifacts import Artifact, ArtifactKey, ArtifactStore
 from scd_lightning.store.checkpoints import CheckpointStore
-from scd_lightning.training.resume.resumption import ResumeSettings
 from scd_lightning.training.trainer import TrainerFactory
 
 VALIDATION_SAMPLES = 8
@@ -68,8 +68,10 @@ def make_job(plan: Plan, store: Path) -> PreparedJob:
         precision="bf16-mixed" if case.dtype == "bfloat16" else "32-true",
         gradient_clip_val=workload.CLIP,
     )
+    data = token_data(ids.tolist(), case.prompt, VALIDATION_SAMPLES, EVALUATION_BATCH)
     return PreparedJob(
-        data=TokenData(ids.tolist(), case.prompt, VALIDATION_SAMPLES, EVALUATION_BATCH),
+        task=data.task,
+        data=data,
         teacher=TeacherSpec("teacher", optimizer, path=specs["teacher"], dtype=case.dtype),
         student=StudentSpec("student", optimizer, path=specs["student"]),
         anchor=AnchorSpec(),

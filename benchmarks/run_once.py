@@ -89,14 +89,14 @@ def _products(case: workload.Case, device: str) -> dict[str, Callable[[], object
 
 
 def _sft_steps(job: PreparedJob, device: str) -> list[dict[str, float]]:
-    job.data.set_batching(job.budget.batch, 1, job.seed)
-    stage_steps = job.budget.stage_epochs * job.data.train_sampler().steps
+    data = job.data_module(job.budget.batch)
+    stage_steps = job.budget.stage_epochs * data.train_sampler().steps
     module = FineTuning(
         job.build(job.student), job.student, job.data, job.tokenizer, job.objective, stage_steps=stage_steps
     )
     clock = _StepClock(device)
     trainer = job.trainer(max_epochs=4, callbacks=[clock], limit_val_batches=0)
-    trainer.fit(module, datamodule=job.data)
+    trainer.fit(module, datamodule=data)
     return clock.steps[2:]
 
 

@@ -136,7 +136,7 @@ RELOAD = [
     for model, load in (("135M", 0.08), ("tiny", 0.6))
 ]
 STARTUP = [
-    {"command": "python run.py teacher.epochs=1, all stages in the store", "rounds": 3, "seconds": spread(8.25)},
+    {"command": "python run.py teacher.epochs=1, all phases in the store", "rounds": 3, "seconds": spread(8.25)},
     {"command": "python run.py --help", "rounds": 3, "seconds": spread(0.5)},
 ]
 PROCESSES = [

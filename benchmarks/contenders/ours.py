@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from benchmarks import workload
 from benchmarks.contenders.arguments import parse
 from benchmarks.contenders.gate import Gate
-from benchmarks.tokens import TokenData
+from benchmarks.tokens import token_data
 from scd_lightning.batch import Slot
 from scd_lightning.data.loaders import SlotLoader
 from scd_lightning.losses.divergences import forward_kl
@@ -25,21 +25,22 @@ from scd_lightning.teachers.cached import CachedSource
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signals import SampleSet, SignalStore
 from scd_lightning.teachers.source import TeacherSource
+from scd_lightning.training.data_module import DomainDataModule, EncodedData
 from scd_lightning.training.distillation import Distillation
 from scd_lightning.training.fine_tuning import FineTuning
 from scd_lightning.training.trainer import TrainerFactory
 
 
-class InOrder(TokenData):
+class InOrder(DomainDataModule):
     """Batches of the samples as they come, again and again, as all contenders take them.
 
     Args:
         case: The workload.
-        ids: Its token ids.
+        data: Its samples.
     """
 
-    def __init__(self, case: workload.Case, ids: list[list[int]]) -> None:
-        super().__init__(ids, case.prompt, evaluation_batch=case.batch)
+    def __init__(self, case: workload.Case, data: EncodedData) -> None:
+        super().__init__(data)
         self.case = case
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -47,7 +48,7 @@ class InOrder(TokenData):
         size, count = self.case.batch, self.case.samples
         firsts = [step * size % count for step in range(self.case.steps)]
         slots = [[Slot(first + i, 1.0, size, self.case.completion_tokens) for i in range(size)] for first in firsts]
-        return SlotLoader(self.tokenized["train"], slots, self._pad_id)
+        return SlotLoader(self.data.tokenized["train"], slots, self.data.pad_id)
 
 
 class AtTheGate(Callback):
@@ -72,7 +73,7 @@ class AtTheGate(Callback):
 def main(arguments: argparse.Namespace) -> None:
     """Trains step by step at the referee's orders."""
     case, ids = workload.read(arguments.folder)
-    data = InOrder(case, ids.tolist())
+    data = token_data(ids.tolist(), case.prompt, evaluation_batch=case.batch)
     make_trainer = TrainerFactory(
         accelerator="gpu" if arguments.device == "cuda" else "cpu",
         precision="bf16-mixed" if case.dtype == "bfloat16" else "32-true",
@@ -90,11 +91,11 @@ def main(arguments: argparse.Namespace) -> None:
         # So long a stage that the learning rate is constant.
         "stage_steps": 10**9,
     }
-    trainer.fit(_module(arguments, case, data, trainer, common), datamodule=data)
+    trainer.fit(_module(arguments, case, data, trainer, common), datamodule=InOrder(case, data))
 
 
 def _module(
-    arguments: argparse.Namespace, case: workload.Case, data: TokenData, trainer: Trainer, common: dict[str, Any]
+    arguments: argparse.Namespace, case: workload.Case, data: EncodedData, trainer: Trainer, common: dict[str, Any]
 ) -> FineTuning:
     if arguments.kind == "sft":
         return FineTuning(**common)
@@ -104,7 +105,7 @@ def _module(
     return Distillation(source, ConstantWeight(1.0), None, torch.zeros(1), **common)
 
 
-def teacher_source(kind: str, folder: Path, case: workload.Case, data: TokenData, trainer: Trainer) -> TeacherSource:
+def teacher_source(kind: str, folder: Path, case: workload.Case, data: EncodedData, trainer: Trainer) -> TeacherSource:
     """A source of the folder's trajectory, whose one checkpoint is the workload's teacher.
 
     Args:

@@ -70,7 +70,7 @@ def _measure(trial: Trial, store: str) -> dict[str, Any]:
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         prepared = prepare(job)
         made = execute(prepared, [step for step in plan(prepared) if step.name in _STEPS[trial.model]])
-    return asdict(trial) | _found(trial.model, made, job.data.primary_metric)
+    return asdict(trial) | _found(trial.model, made, prepared.data.primary_metric)
 
 
 def _found(model: str, made: Mapping[str, Any], metric: str | None) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from scd_lightning.tasks.measures import Floats
 
 LEVEL = 0.95
 DRAWS = 2000
@@ -27,35 +27,6 @@ class Scores(Protocol):
 
     @property
     def resampled(self) -> Floats: ...  # noqa: D102
-
-
-@dataclass(frozen=True, eq=False)
-class SampleScores:
-    """A model's scores on the test samples, as two sums whose ratio is the metric.
-
-    Attributes:
-        hits: [S], what a sample adds to the numerator: its score, or 2 x its true positives for F1.
-        weight: [S], what it adds to the denominator: 1, or answered + expected entities for F1.
-    """
-
-    hits: Floats
-    weight: Floats
-
-    @property
-    def value(self) -> float:
-        """The metric on all samples; 1 where nothing was to do, as the metrics have it."""
-        return float(_ratio(self.hits.sum(), self.weight.sum()))
-
-    @property
-    def samples(self) -> int:
-        """S."""
-        return len(self.hits)
-
-    @cached_property
-    def resampled(self) -> Floats:
-        """The metric [R] under R draws of the samples, which are the same ones for every model."""
-        drawn = np.concatenate([*drawn_sums(np.stack([self.hits, self.weight], axis=1), DRAWS)])
-        return _ratio(drawn[:, 0], drawn[:, 1])
 
 
 @dataclass(frozen=True)
@@ -109,7 +80,3 @@ def _counts(samples: int, start: int, draws: int) -> NDArray[np.float32]:
     chosen = np.random.default_rng(start).integers(samples, size=(draws, samples))
     places = chosen + samples * np.arange(draws)[:, None]
     return np.bincount(places.ravel(), minlength=draws * samples).reshape(draws, samples).astype(np.float32)
-
-
-def _ratio(hits: Floats | np.float64, weight: Floats | np.float64) -> Floats:
-    return np.where(weight > 0, hits / np.where(weight > 0, weight, 1), 1.0)

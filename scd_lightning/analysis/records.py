@@ -1,12 +1,22 @@
 """What a run left in its folder, read back; and the words that tables and reports share."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from scd_lightning.errors import StoreError
+from scd_lightning.tasks.known import task_of
+from scd_lightning.tasks.measures import Measure
+from scd_lightning.tasks.task import Task
+
+try:  # The C loader is ten times as fast, where PyYAML has it.
+    from yaml import CSafeLoader as _Loader
+except ImportError:
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
 
 # The order in which tables list the models of a run, and how they call them; the untuned ones last, where a phone need
 # not show them.
@@ -40,6 +50,8 @@ class RunRecord:
         predictions: For teacher, anchor and student, one row per test sample, in the same order.
         samples: The test samples themselves, in that order; empty for runs that did not save them.
         run: run.json: the command, and when it started and finished.
+        config: config.yaml.
+        task: What the run's task declares; None where it is neither this package's nor allowed.
     """
 
     results: dict[str, Any]
@@ -50,17 +62,32 @@ class RunRecord:
     predictions: dict[str, list[dict[str, Any]]]
     samples: list[dict[str, Any]]
     run: dict[str, Any]
+    config: dict[str, Any] = field(default_factory=dict)
+    task: type[Task] | None = None
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """The task's metrics."""
+        settings = self.results["data"].get("settings")
+        return {} if self.task is None or settings is None else self.task.measures(settings)
 
 
-def read_run(folder: Path) -> RunRecord:
+def read_run(folder: Path, allowed: Sequence[str] = ()) -> RunRecord:
     """Reads a run folder.
+
+    Args:
+        folder: The folder.
+        allowed: See `task_of`.
 
     Raises:
         StoreError: results.json is missing, a file is not JSON, or predictions are not of the same samples.
     """
+    results, config = read_results(folder), read_config(folder)
     record = RunRecord(
-        results=read_results(folder),
+        results=results,
         **_tables(folder),
+        config=config,
+        task=task_of(results["task"], config, allowed),
         predictions={name: rows for name in PREDICTORS if (rows := read_predictions(folder, name))},
         samples=read_predictions(folder, "samples"),
     )
@@ -74,6 +101,22 @@ def read_run(folder: Path) -> RunRecord:
             remedy="run the evaluation again",
         )
     return record
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Reads a run's config.yaml; empty where there is none.
+
+    Raises:
+        StoreError: It is not YAML.
+    """
+    path = folder / "config.yaml"
+    if not path.exists():
+        return {}
+    try:
+        config = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except yaml.YAMLError as error:
+        raise StoreError("A saved configuration can't be read", where=path, got=str(error).splitlines()[0]) from error
+    return config if isinstance(config, dict) else {}
 
 
 def ended_early(folder: Path) -> bool:

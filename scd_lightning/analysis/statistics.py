@@ -1,116 +1,70 @@
-"""Metrics as functions of sums over test samples, so that a bootstrap can resample the samples of any of them."""
+"""Metrics of saved runs, on all test samples and under draws of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from scd_lightning.analysis.bootstrap import Floats, SampleScores
-from scd_lightning.analysis.sample_scores import Rows, exact_scores
+from scd_lightning.analysis.bootstrap import DRAWS, drawn_sums
+from scd_lightning.analysis.records import RunRecord
+from scd_lightning.tasks.measures import Floats, Mean, Measure
 
-_MEANS = {"malformed": "malformed", "exact_match": "correct"}
+# What is averaged where a metric can't be taken from saved rows.
+SAMPLE_SCORE = "sample score"
+# Recorded metrics went through float32.
+_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
 class Statistic:
-    """A metric of one model.
+    """A metric of one model, as `paired_interval` takes it.
 
     Attributes:
-        columns: [S, D], what each sample adds to D sums.
-        value: Turns sums [R, D] into the metric [R].
+        measure: The metric.
+        columns: [S, D], what each sample adds to its sums.
     """
 
+    measure: Measure
     columns: Floats
-    value: Callable[[Floats], Floats]
 
     @property
-    def whole(self) -> float:
+    def value(self) -> float:
         """The metric on all samples."""
-        return float(self.value(self.columns.sum(0, keepdims=True))[0])
+        return float(self.measure.value(self.columns.sum(0, keepdims=True))[0])
+
+    @property
+    def samples(self) -> int:
+        """S."""
+        return len(self.columns)
+
+    @cached_property
+    def resampled(self) -> Floats:
+        """The metric [R] under R draws of the samples, which are the same ones for every model."""
+        return np.concatenate([self.measure.value(sums) for sums in drawn_sums(self.columns, DRAWS)])
 
 
-def statistic(metric: str, rows: Rows, gold: Rows, settings: Mapping[str, Any]) -> Statistic | None:
-    """Gives a metric that can be taken from saved rows; None where it can't.
+def statistic(record: RunRecord, model: str, metric: str) -> Statistic | None:
+    """A metric as the run's task declares it; None where the saved rows don't give the recorded value.
 
     Args:
+        record: The run.
+        model: teacher, anchor or student.
         metric: Its name in results.json.
-        rows: A model's predictions, S of them.
-        gold: The test samples in the same order; may be empty.
-        settings: The task's settings: "labels" in their order, and whether they are "ordered".
     """
-    if metric in _MEANS:
-        values = np.array([row[_MEANS[metric]] == 1 for row in rows], dtype=np.float64)
-        return _ratio(values, np.ones_like(values))
-    if metric in _OF_LABELS:
-        return _OF_LABELS[metric](*_places(rows, settings.get("labels") or ()), bool(settings.get("ordered")))
-    scores = exact_scores(metric, rows, gold)
-    if scores is None:
+    recorded = record.results["metrics"].get(model, {}).get(metric)
+    measure = record.measures.get(metric)
+    if recorded is None or measure is None:
         return None
-    if metric.endswith(("precision", "recall")):
-        return _one_sided(metric, scores, rows, gold)
-    return _ratio(scores.hits, scores.weight)
+    columns = measure.columns(record.predictions[model], record.samples)
+    found = None if columns is None else Statistic(measure, columns)
+    return None if found is None or abs(found.value - recorded) >= _TOLERANCE else found
 
 
-def _one_sided(metric: str, scores: SampleScores, rows: Rows, gold: Rows) -> Statistic:
-    """Precision or recall: 0 where only the other side has entities, 1 where neither has."""
-    prefix = "string_" if metric.startswith("string_") else ""
-    both = exact_scores(f"{prefix}f1", rows, gold)
-    assert both is not None
-
-    def value(sums: Floats) -> Floats:
-        return np.where(sums[:, 2] > 0, sums[:, 0] / np.maximum(sums[:, 1], 1), 1.0)
-
-    return Statistic(np.stack([scores.hits, scores.weight, both.weight], axis=1), value)
-
-
-def _ratio(hits: Floats, weight: Floats) -> Statistic:
-    def value(sums: Floats) -> Floats:
-        return np.where(sums[:, 1] > 0, sums[:, 0] / np.maximum(sums[:, 1], 1e-300), 1.0)
-
-    return Statistic(np.stack([hits, weight], axis=1), value)
-
-
-def _places(rows: Rows, labels: Sequence[str]) -> tuple[Floats, Floats]:
-    """Gold and answered labels as one-hot rows [S, L]; an answer that is no label is a row of zeros."""
-    answered = [None if row["malformed"] else row["answer"] for row in rows]
-    expected = [row["gold"] for row in rows]
-    names = dict.fromkeys([*labels, *expected, *(answer for answer in answered if answer is not None)])
-    place = {name: index for index, name in enumerate(names)}
-    one_hot = np.vstack([np.eye(len(place)), np.zeros(len(place))])
-    return (
-        one_hot[[place[label] for label in expected]],
-        one_hot[[-1 if answer is None else place[answer] for answer in answered]],
-    )
-
-
-def _macro_f1(gold: Floats, answered: Floats, ordered: bool) -> Statistic:
-    labels = gold.shape[1]
-
-    def value(sums: Floats) -> Floats:
-        hits, both = sums[:, :labels], sums[:, labels:]
-        f1 = 2 * hits / np.maximum(both, 1)
-        return f1.sum(1) / np.maximum((both > 0).sum(1), 1)
-
-    return Statistic(np.hstack([gold * answered, gold + answered]), value)
-
-
-def _kappa(gold: Floats, answered: Floats, ordered: bool) -> Statistic:
-    """Cohen's kappa: linear weights where ordered; an answer that is no label is as far away as can be."""
-    labels = gold.shape[1]
-    place = np.arange(labels)
-    distance = np.abs(place[:, None] - place) if ordered else (place[:, None] != place)
-    farthest = np.full((labels, 1), max(labels - 1, 1) if ordered else 1)
-    distance = np.hstack([distance, farthest]).astype(np.float64)
-    every_answer = np.hstack([answered, 1 - answered.sum(1, keepdims=True)])
-    apart = ((gold @ distance) * every_answer).sum(1, keepdims=True)
-
-    def value(sums: Floats) -> Floats:
-        observed, expected, answers = sums[:, 0], sums[:, 1 : labels + 1], sums[:, labels + 1 :]
-        by_chance = ((expected @ distance) * answers).sum(1) / np.maximum(expected.sum(1), 1)
-        return np.where(by_chance > 0, 1 - observed / np.where(by_chance > 0, by_chance, 1), 0.0)
-
-    return Statistic(np.hstack([apart, gold, every_answer]), value)
-
-
-_OF_LABELS = {"macro_f1": _macro_f1, "kappa": _kappa}
+def sample_score(rows: Sequence[Mapping[str, Any]]) -> Statistic:
+    """The mean of the samples' own scores, which every run has: right or wrong, or an F1."""
+    measure = Mean("correct")
+    columns = measure.columns(rows, [])
+    assert columns is not None
+    return Statistic(measure, columns)

@@ -10,7 +10,7 @@ from scd_lightning.cli import default_models, search, smoke
 from scd_lightning.cli.endings import ended, in_sweep, signals_first
 from scd_lightning.cli.overrides import job_command, job_title, rank_command, written
 from scd_lightning.cli.session import session
-from scd_lightning.config.build import build_parts, read_settings
+from scd_lightning.config.build import build_parts, check_light_parts, read_settings
 from scd_lightning.launch import preemption, ranks
 from scd_lightning.progress import prefix, say, show
 from scd_lightning.store.disk import explained
@@ -73,13 +73,14 @@ def build_job(cfg: DictConfig, run_dir: Path, *, command: str = "", rank_command
         ScdError: A value is refused by the object that it is for.
     """
     settings = read_settings(cfg)
+    check_light_parts(settings)
     parts = build_parts(settings)
     from scd_lightning.pipeline.job import Job
     from scd_lightning.store.artifacts import ArtifactStore
 
     store = Path(settings["paths"]["store"]).absolute()
     return Job(
-        data=parts["task"],
+        task=parts["task"],
         teacher=parts["teacher"],
         student=parts["student"],
         anchor=parts["anchor"],

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if len(options.folders) == 1 and (options.folders[0] / "search.json").is_file():
             _show_search(options.folders[0])
             return 0
-        comparison = _rebuild(options.folders, options.output)
+        comparison = _rebuild(options.folders, options.output, options.allow)
         if options.csv is not None:
             for path in write_csv(comparison, options.csv):
                 say(f"table: {path}")
@@ -72,22 +72,29 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where comparison.html and comparison.json go; by default the sweep's folder, else ./comparison",
     )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="a package of yours whose tasks the runs are of: its code is imported for their metrics",
+    )
     parser.add_argument("--csv", type=Path, metavar="DIR", help="write the tables as CSV files into this folder")
     return parser
 
 
-def _rebuild(folders: Sequence[Path], output: Path | None) -> Comparison:
+def _rebuild(folders: Sequence[Path], output: Path | None, allowed: Sequence[str]) -> Comparison:
     runs = {folder: _runs(folder) for folder in folders}
-    comparison = compare([run for found in runs.values() for run in found])
+    comparison = compare([run for found in runs.values() for run in found], allowed)
     first = folders[0]
     if len(runs) == 1 and output is None:
         if runs[first] == [first]:
-            _show_run(first)
+            _show_run(first, allowed)
             return comparison
         if _is_sweep(first):
             for setting in comparison.settings:
                 for run in setting.runs:
-                    write_run_pages(run.folder)
+                    write_run_pages(run.folder, allowed)
             output = first
     _show(comparison, output or Path("comparison"))
     return comparison
@@ -111,8 +118,8 @@ def _show_search(folder: Path) -> None:
     show(show_search(search))
 
 
-def _show_run(folder: Path) -> None:
-    page, verdict = write_run_pages(folder)
+def _show_run(folder: Path, allowed: Sequence[str]) -> None:
+    page, verdict = write_run_pages(folder, allowed)
     show(run_table(read_results(folder), verdict))
     say(f"report: {page}")
 

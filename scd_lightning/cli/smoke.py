@@ -10,9 +10,9 @@ from scd_lightning.cli.default_models import compose_job, settle_models
 from scd_lightning.cli.overrides import written
 
 if TYPE_CHECKING:
-    from scd_lightning.data.module import DomainDataModule
     from scd_lightning.pipeline.extrapolation import Volume
-    from scd_lightning.pipeline.job import Job
+    from scd_lightning.pipeline.job import Job, PreparedJob
+    from scd_lightning.tasks.task import TaskData
 
 
 def is_smoke() -> bool:
@@ -27,7 +27,7 @@ def timed(job: "Job") -> "Job":
     return replace(job, callbacks=[*job.callbacks, partial(StepTimer, job.run_dir)])
 
 
-def tell_full_costs(job: "Job") -> None:
+def tell_full_costs(job: "PreparedJob") -> None:
     """Says what the same command would take without `debug=smoke`."""
     from scd_lightning.config.build import build_parts, read_settings
     from scd_lightning.pipeline.extrapolation import extrapolate, sentence
@@ -37,15 +37,14 @@ def tell_full_costs(job: "Job") -> None:
 
     overrides = [each for each in written(HydraConfig.get().overrides.task) if each != "debug=smoke"]
     full = settle_models(compose_job(overrides), overrides)
-    data = build_parts(read_settings(full), ["task"])["task"]
-    data.read()
+    data = build_parts(read_settings(full), ["task"])["task"].read()
     small = _volume(job, job.data, job.teacher, job.budget)
     whole = _volume(job, data, full.teacher, full.budget)
     costs, seconds = read_json(job.run_dir / "costs.json"), read_step_seconds(job.run_dir)
     say(sentence(extrapolate(costs, seconds, small, whole)))
 
 
-def _volume(job: "Job", data: "DomainDataModule", teacher: Any, budget: Any) -> "Volume":
+def _volume(job: "PreparedJob", data: "TaskData", teacher: Any, budget: Any) -> "Volume":
     """The work on some data. Of a full run's samples no lengths are known: they are taken to be those of the job's."""
     from scd_lightning.pipeline.extrapolation import Volume
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from scd_lightning import errors
 from scd_lightning.cli.overrides import swept_jobs, swept_keys, written
 from scd_lightning.cli.session import session
+from scd_lightning.config.checks import signal_number
 from scd_lightning.errors import ConfigError, ScdError, exit_code
-from scd_lightning.launch import preemption, side_by_side
+from scd_lightning.launch import side_by_side
 from scd_lightning.launch.failures import FAILURE
 from scd_lightning.progress import JOB, complain, say, show
 from scd_lightning.store.removal import delete
@@ -39,10 +40,13 @@ class SweepEnd(Callback):
 
     def __init__(self) -> None:
         self._argv: list[str] = []
+        self._allowed: list[str] = []
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Notes the command line: a launcher runs the jobs in processes that have others."""
         self._argv = [os.path.abspath(sys.argv[0]), *sys.argv[1:]]
+        # Of a setting that can't be used, each job tells.
+        self._allowed = written(config.allowed_targets) if OmegaConf.is_list(config.allowed_targets) else []
         session.conclude_sweep = partial(self._break_off, Path(config.hydra.sweep.dir))
         if "joblib" in config.hydra.launcher._target_:
             _save_at_signals(config)
@@ -128,7 +132,7 @@ class SweepComparison(SweepEnd):
 
         if self._draws is not None:
             self._draws.forget()
-        comparison = compare(find_runs(folder))
+        comparison = compare(find_runs(folder), self._allowed)
         write_comparison(comparison, folder)
         show(comparison_table(comparison))
         say(f"comparison: {folder / 'comparison.html'}")
@@ -174,7 +178,7 @@ def _save_at_signals(config: DictConfig) -> None:
     from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 
     try:
-        names = [preemption.number(name).name for name in config.resume.signals]
+        names = [signal_number(name).name for name in config.resume.signals]
         side_by_side.wrap(JoblibLauncher, names, int(config.resume.exit_code))
     except (AttributeError, TypeError, ValueError, ScdError):
         return  # Of settings that can't be used, each job tells.

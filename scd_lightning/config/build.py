@@ -10,12 +10,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scd_lightning.config.arguments import check_arguments
+from scd_lightning.config.settings import check_run
 from scd_lightning.config.targets import check_allowed, find_target
 from scd_lightning.errors import ConfigError, ScdError
 
 GROUPS = ("task", "teacher", "student", "method", "objective", "budget", "trainer", "logger", "callbacks")
 # Parts that are no groups of options.
 PARTS = ("anchor", "evaluate", "resume")
+# Those of them that are values and nothing else, but for an optimizer.
+LIGHT = ("budget", "anchor", "evaluate", "resume", "teacher", "student", "task")
 KEYS = {*GROUPS, *PARTS, "paths", "seed", "phases", "allowed_targets"}
 
 
@@ -63,6 +66,29 @@ def build_parts(settings: Mapping[str, Any], names: Sequence[str] = (*GROUPS, *P
     for name in names:  # All before any: a part that is refused has nothing made before it.
         check_calls(settings[name], name, allowed)
     return {name: _build(settings[name], name) for name in names}
+
+
+def check_light_parts(settings: Mapping[str, Any]) -> None:
+    """Makes, and throws away, the parts whose settings can be checked before any framework is there.
+
+    Args:
+        settings: As `read_settings` gives them.
+
+    Raises:
+        ScdError: A value is refused by the object that it is for.
+    """
+    check_run(settings["seed"], settings["phases"])
+    for name in LIGHT:
+        values = settings[name]
+        if str(values.get("_target_", "")).startswith("scd_lightning."):
+            if "optimizer" in values:
+                values = {**values, "optimizer": {"_target_": f"{__name__}.unused", "_partial_": True}}
+            check_calls(values, name, [__name__])
+            _build(values, name)
+
+
+def unused() -> None:
+    """Stands for an optimizer, which takes a framework."""
 
 
 def _build(values: dict[str, Any], where: str) -> Any:

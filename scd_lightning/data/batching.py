@@ -7,7 +7,7 @@ from functools import cached_property
 
 from torch.utils.data import Sampler
 
-from scd_lightning.data.batch_size import BatchSize
+from scd_lightning.config.batch_size import BatchSize
 from scd_lightning.data.collate import Slot
 
 

@@ -1,6 +1,7 @@
-"""An answer held against the gold one: what data modules make and metrics count."""
+"""An answer held against the gold one: what tasks make, files keep and metrics count."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -14,8 +15,7 @@ class Judgement:
         gold: The gold answer as text.
         score: 0 to 1; 1 - score is the task error.
         malformed: Whether the answer could not be read, in whole or in part.
-        predicted: The answer as the task's metric wants it.
-        expected: The gold answer as the task's metric wants it.
+        facts: What else the task's metrics need to know of the answer, JSON values.
     """
 
     id: str
@@ -23,5 +23,13 @@ class Judgement:
     gold: str
     score: float
     malformed: bool
-    predicted: Any
-    expected: Any
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def row(self, loss: float | None = None) -> dict[str, Any]:
+        """A line of predictions/*.jsonl.
+
+        Args:
+            loss: The model's mean completion-token loss on the gold answer, in nats.
+        """
+        row = {"id": self.id, "answer": self.answer, "gold": self.gold, "correct": self.score, "loss": loss}
+        return {**row, "malformed": self.malformed, **self.facts}

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from scd_lightning.data.batch_size import SampleCount
+from scd_lightning.config.batch_size import SampleCount
 from scd_lightning.data.batching import BatchPlan, PlanSampler
 from scd_lightning.data.collate import Batch, Slot, TokenizedSample, collate
 

@@ -1,4 +1,4 @@
-"""Prompt templates per task and language, and how they are filled.
+"""Prompt templates in each language, and how they are filled.
 
 Every template ends with an answer cue and a line break, so that no tokenizer merges across the border between prompt
 and completion. They are short, because a model trained from scratch pays for every token and learns the task from its
@@ -7,75 +7,56 @@ data.
 
 import string
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from scd_lightning.errors import ConfigError
 
-# kind -> (language -> template, fields that a template must use, fields that it may use)
-_TEMPLATES = {
-    "ner": (
-        {
-            "en": "{text}\nEntities:\n",
-            "ja": "{text}\n固有表現:\n",
-        },
-        {"text"},
-        {"text", "labels"},
-    ),
-    "classification": (
-        {"en": "{text}\nClass:\n", "ja": "{text}\n分類:\n"},
-        {"text"},
-        {"text", "labels"},
-    ),
-    "choice": (
-        {
-            "en": "{context}\nQuestion: {question}\n{choices}\nAnswer:\n",
-            "ja": "{context}\n質問: {question}\n{choices}\n答え:\n",
-        },
-        {"question", "choices"},
-        {"context", "question", "choices"},
-    ),
-    "yes_no": (
-        {
-            "en": "{context}\nQuestion: {question}\nAnswer ({labels}):\n",
-            "ja": "{context}\n質問: {question}\n答え（{labels}）:\n",
-        },
-        {"question"},
-        {"context", "question", "labels"},
-    ),
-    "extractive": (
-        {"en": "{context}\nQuestion: {question}\nAnswer:\n", "ja": "{context}\n質問: {question}\n答え:\n"},
-        {"question", "context"},
-        {"context", "question"},
-    ),
-}
 LANGUAGES = ("en", "ja")
 _JAPANESE_SHARE = 0.2
 
 
-def fixed_wording() -> list[str]:
-    """What the templates say besides their fields."""
+@dataclass(frozen=True)
+class Prompt:
+    """The wording of a kind of prompt.
+
+    Attributes:
+        kind: What results call it.
+        wordings: Language -> template.
+        required: Fields that a template must use.
+        optional: Fields that it may use.
+    """
+
+    kind: str
+    wordings: Mapping[str, str]
+    required: frozenset[str]
+    optional: frozenset[str] = frozenset()
+
+
+def fixed_wording(prompts: Iterable[Prompt]) -> list[str]:
+    """What templates say besides their fields."""
     found = {
         part[0].strip()
-        for templates, _, _ in _TEMPLATES.values()
-        for text in templates.values()
+        for prompt in prompts
+        for text in prompt.wordings.values()
         for part in string.Formatter().parse(text)
     }
     return sorted(found - {""})
 
 
-def choose_template(kind: str, language: str, override: str | None = None) -> str:
-    """The template of a kind of task, or the user's own if it is usable.
+def choose_template(prompt: Prompt, language: str, override: str | None = None) -> str:
+    """The template of a kind of prompt, or the user's own if it is usable.
 
     Args:
-        kind: "ner", "classification", "choice", "yes_no" or "extractive".
+        prompt: The kind.
         language: "en" or "ja".
         override: The user's template, or None.
 
     Raises:
         ConfigError: The user's template lacks a required field, has an unknown one, or is not a format string.
     """
-    templates, required, allowed = _TEMPLATES[kind]
+    required, allowed = prompt.required, prompt.required | prompt.optional
     if override is None:
-        return templates[language]
+        return prompt.wordings[language]
     try:
         parsed = [part[1:] for part in string.Formatter().parse(override) if part[1] is not None]
     except ValueError as error:
@@ -88,7 +69,7 @@ def choose_template(kind: str, language: str, override: str | None = None) -> st
     return override
 
 
-def _template_error(what: str, template: str, required: set[str], allowed: set[str]) -> ConfigError:
+def _template_error(what: str, template: str, required: frozenset[str], allowed: frozenset[str]) -> ConfigError:
     return ConfigError(
         what,
         where="task.template",

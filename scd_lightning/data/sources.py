@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from scd_lightning.config.checks import check_choice
 from scd_lightning.data.bad_rows import BadRows
-from scd_lightning.data.checks import check_choice
 from scd_lightning.data.converters import Converter, RenameColumns
 from scd_lightning.data.files import parse_cells, read_folder
 from scd_lightning.data.hub_sets import HubSet

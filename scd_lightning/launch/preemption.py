@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from scd_lightning.errors import PREEMPTED, ConfigError, Preempted
+from scd_lightning.config.checks import signal_number
+from scd_lightning.errors import PREEMPTED, Preempted
 
 _Handler = Callable[[int, FrameType | None], object] | int | None
 # An exception that a handler raises inside a destructor or a library's callback gets lost: after these seconds, the
@@ -83,23 +84,6 @@ class _Watch:
 _watch: _Watch | None = None
 
 
-def number(name: str) -> signal.Signals:
-    """The signal of a name.
-
-    Raises:
-        ConfigError: There is none, or no process can handle it.
-    """
-    found = signal.Signals.__members__.get(name)
-    if found is None or name in ("SIGKILL", "SIGSTOP"):
-        raise ConfigError(
-            "A run can't end at such a signal",
-            where="resume.signals",
-            got=name,
-            expected="names of signals that a process can handle, such as SIGTERM, SIGUSR1 or SIGUSR2",
-        )
-    return found
-
-
 @contextmanager
 def watch(signals: Sequence[str], exit_code: int = PREEMPTED) -> Iterator[None]:
     """Handles these signals and Ctrl-C for as long as the block runs. Python allows that in the main thread only.
@@ -113,7 +97,7 @@ def watch(signals: Sequence[str], exit_code: int = PREEMPTED) -> Iterator[None]:
         Preempted: One of them arrived.
     """
     global _watch
-    numbers = dict.fromkeys([*map(number, signals), signal.SIGINT])
+    numbers = dict.fromkeys([*map(signal_number, signals), signal.SIGINT])
     if _watch is not None or threading.current_thread() is not threading.main_thread():
         yield
         return

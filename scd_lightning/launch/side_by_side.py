@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+from scd_lightning.config.checks import signal_number
 from scd_lightning.errors import Preempted, exit_code
-from scd_lightning.launch import preemption, ranks
+from scd_lightning.launch import ranks
 
 # Seconds between two signals to the jobs: one of them may be just starting.
 _REPEAT = 1.0
@@ -86,7 +87,7 @@ def saving(names: Sequence[str], exit_code: int) -> Iterator[None]:
         KeyboardInterrupt: Ctrl-C arrived.
         Preempted: Another signal arrived.
     """
-    others = [number for number in map(preemption.number, names) if number is not signal.SIGINT]
+    others = [number for number in map(signal_number, names) if number is not signal.SIGINT]
     numbers = [signal.SIGINT, *others]
     signals = _Signals(others)
     # A thread that was there before takes signals too, and has them handled here.

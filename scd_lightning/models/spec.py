@@ -1,33 +1,15 @@
 """What a teacher and a student are, as plain values; checked here, before anything is loaded."""
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import torch
-from torch.nn import Parameter
-from torch.optim import Optimizer
-
-from scd_lightning.data.batch_size import BatchSize, batch_size
+from scd_lightning.config.batch_size import BatchSize, batch_size
+from scd_lightning.config.checks import require_at_least
 from scd_lightning.errors import ConfigError
 from scd_lightning.models.packaged import find_packaged
-
-
-def require_at_least(minimum: float, **arguments: float | None) -> None:
-    """Raises a ConfigError for the first argument that is a number below the minimum; None passes."""
-    for name, value in arguments.items():
-        if value is not None and value < minimum:
-            raise ConfigError("A number is too small", where=name, got=value, expected=f"{minimum} or more")
-
-
-def require_positive(**arguments: float) -> None:
-    """Raises a ConfigError for the first argument that is no finite number above 0."""
-    for name, value in arguments.items():
-        if not 0 < value < math.inf:
-            raise ConfigError("A factor can't be used", where=name, got=value, expected="a finite number above 0")
 
 
 @dataclass(frozen=True)
@@ -79,7 +61,7 @@ class ModelSpec:
     role: ClassVar[str] = "model"
 
     name: str
-    optimizer: Callable[..., Optimizer]
+    optimizer: Callable[..., Any]
     path: str | None = None
     gguf: str | None = None
     revision: str | None = None
@@ -111,10 +93,6 @@ class ModelSpec:
             raise ConfigError(
                 "A share is out of range", where=f"{self.role}.warmup", got=self.warmup, expected="0 to 1"
             )
-        try:
-            self.optimizer([Parameter(torch.zeros(1))])
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise ConfigError(f"The optimizer can't be made ({error})", where=f"{self.role}.optimizer") from error
 
     @property
     def pretrained(self) -> bool:

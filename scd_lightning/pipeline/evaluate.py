@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from scd_lightning import distributed
-from scd_lightning.data.judgement import Judgement
-from scd_lightning.data.module import DomainDataModule
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.predict import predict
@@ -18,7 +16,9 @@ from scd_lightning.store.artifacts import Artifact, Outcome
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import write_text
 from scd_lightning.training.costs import Meter
+from scd_lightning.training.data_module import EncodedData
 from scd_lightning.training.predictor import Prediction
+from scd_lightning.training.task_metric import TaskMetric
 
 PREDICTIONS = "predictions.jsonl"
 
@@ -69,15 +69,14 @@ def evaluate(name: str, job: PreparedJob, folder: Path, made: Mapping[str, Artif
         digest = store.digest(weights.index)
     split = job.evaluation.split
     predictions = predict(job, model, split, folder, digest, meter, answers=True)
-    judged = [_judge(job.data, split, prediction) for prediction in predictions]
-    metric = job.data.build_metric()
-    metric.update(judged)
+    rows = [_row(job.data, split, prediction) for prediction in predictions]
+    metric = TaskMetric(job.data.measures)
+    metric.update(rows, [job.data.describe(split, prediction.index) for prediction in predictions])
     # Every process has all predictions: summing over processes would count them several times.
     metric.sync_on_compute = False
     # Metrics are float32: more digits would be those of its rounding.
     metrics = {name: round(float(value), 7) for name, value in metric.compute().items()}
     if distributed.rank() == 0:
-        rows = [_row(*each, job.data.task) for each in zip(predictions, judged, strict=True)]
         lines = [json.dumps(row, ensure_ascii=False) for row in rows]
         write_text(folder / PREDICTIONS, "\n".join(lines) + "\n")
     # Its own count: 4-bit weights are packed two in a byte.
@@ -85,20 +84,6 @@ def evaluate(name: str, job: PreparedJob, folder: Path, made: Mapping[str, Artif
     return Outcome({"metrics": metrics, "parameters": parameters}, meter.read() | {"samples": len(predictions)})
 
 
-def _judge(data: DomainDataModule, split: str, prediction: Prediction) -> Judgement:
+def _row(data: EncodedData, split: str, prediction: Prediction) -> dict[str, Any]:
     assert prediction.answer is not None
-    return data.judge(split, prediction.index, prediction.answer)
-
-
-def _row(prediction: Prediction, judgement: Judgement, task: str) -> dict[str, Any]:
-    row = {
-        "id": judgement.id,
-        "answer": judgement.answer,
-        "gold": judgement.gold,
-        "correct": judgement.score,
-        "loss": prediction.loss,
-        "malformed": judgement.malformed,
-    }
-    if task == "ner":
-        row["entities"] = [[each.label, each.text, each.start, each.end] for each in judgement.predicted]
-    return row
+    return data.judge(split, prediction.index, prediction.answer).row(prediction.loss)

@@ -192,7 +192,7 @@ def import_anchor(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) 
     model = job.build(job.student)
     store.load_into(model, 0)
     trainer, module = job.trainer(), _module(job, model, job.student)
-    trainer.validate(module, datamodule=job.data, verbose=False)
+    trainer.validate(module, datamodule=job.data_module(), verbose=False)
     keep_train_losses(job, model, folder, meter)
     reached = {
         f"validation_{name}": float(trainer.callback_metrics[f"validation_{name}"]) for name in ("metric", "loss")

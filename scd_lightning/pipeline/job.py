@@ -10,8 +10,9 @@ from typing import Any, Literal
 from lightning.pytorch.loggers import Logger
 from transformers import PreTrainedTokenizerFast
 
-from scd_lightning.data.batch_size import BatchSize, batch_size
-from scd_lightning.data.module import DomainDataModule
+from scd_lightning.config.batch_size import BatchSize
+from scd_lightning.config.checks import require_positive
+from scd_lightning.config.settings import Budget, Evaluation, ResumeSettings
 from scd_lightning.errors import ConfigError
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.losses.objective import Objective
@@ -23,57 +24,15 @@ from scd_lightning.models.spec import (
     ModelSpec,
     StudentSpec,
     TeacherSpec,
-    require_at_least,
-    require_positive,
 )
 from scd_lightning.schedules.policies import Policy
 from scd_lightning.store.artifacts import ArtifactStore
-from scd_lightning.training.resume.resumption import ResumeSettings
+from scd_lightning.tasks.task import Task
+from scd_lightning.training.data_module import Batching, DomainDataModule, EncodedData
 from scd_lightning.training.trainer import TrainerFactory
-
-PHASES = ("teacher_sft", "student_sft", "distill", "evaluate", "report")
 
 # Raised by whoever changes the numbers that a phase computes from the same inputs: stored artifacts are then made anew.
 NUMERIC_FORMAT = 5
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long every student trains, the anchor included.
-
-    Attributes:
-        stages: Number of stages.
-        stage_epochs: Epochs of a stage, T.
-        global_batch: Samples of an optimizer step, over all devices.
-        batch_tokens: Its tokens instead, padding included: as many samples as fit. None for a number of samples.
-        probe_samples: Training samples that a schedule scores checkpoints on.
-        lr_scale: Factor on the student's own learning rate, the anchor's too: how fast to learn goes with how long.
-        warn: Whether the run says where its trainings had not converged, the teacher's too; not where short ones are
-            meant.
-    """
-
-    stages: int = 4
-    stage_epochs: int = 2
-    global_batch: int = 8
-    batch_tokens: int | None = None
-    probe_samples: int = 256
-    lr_scale: float = 1.0
-    warn: bool = True
-
-    def __post_init__(self) -> None:
-        counts = {name: value for name, value in vars(self).items() if name not in ("lr_scale", "warn")}
-        require_at_least(1, **{f"budget.{name}": value for name, value in counts.items()})
-        require_positive(**{"budget.lr_scale": self.lr_scale})
-
-    @property
-    def epochs(self) -> int:
-        """Epochs in all."""
-        return self.stages * self.stage_epochs
-
-    @property
-    def batch(self) -> BatchSize:
-        """How much an optimizer step holds."""
-        return batch_size(self.global_batch, self.batch_tokens)
 
 
 @dataclass(frozen=True)
@@ -124,35 +83,12 @@ class Method:
         return self.weighting is not None and self.weighting.needs_anchor
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What the reported models answer.
-
-    Attributes:
-        split: "test", which is read once, when all is chosen; "validation" to choose settings by, in the task's own
-            metric: then no model sees a test row.
-        base: Whether pretrained models are evaluated as they come, too, untuned.
-    """
-
-    split: Literal["test", "validation"] = "test"
-    base: bool = False
-
-    def __post_init__(self) -> None:
-        if self.split not in ("test", "validation"):
-            raise ConfigError(
-                "Models can't be evaluated on this split",
-                where="evaluate.split",
-                got=self.split,
-                expected="test, or validation to choose settings by",
-            )
-
-
 @dataclass(kw_only=True)
 class Job:
     """One run, as it was asked for.
 
     Attributes:
-        data: The task's data.
+        task: The task, and where its data are.
         teacher: The teacher and its fine-tuning.
         student: The student.
         anchor: Whether an existing model is taken as the anchor.
@@ -173,7 +109,7 @@ class Job:
         rank_command: What each of its processes is to run, where there are several.
     """
 
-    data: DomainDataModule
+    task: Task
     teacher: TeacherSpec
     student: StudentSpec
     anchor: AnchorSpec
@@ -192,17 +128,6 @@ class Job:
     settings: Mapping[str, Any]
     command: str = ""
     rank_command: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        if isinstance(self.phases, str) or not self.phases or not set(self.phases) <= set(PHASES):
-            raise ConfigError(
-                "The list of phases is empty or has unknown ones",
-                where="phases",
-                got=self.phases,
-                expected=", ".join(PHASES),
-            )
-        if type(self.seed) is not int or not 0 <= self.seed < 2**32:
-            raise ConfigError("The seed can't be used", where="seed", got=self.seed, expected="0 to 4294967295")
 
     @cached_property
     def versions(self) -> dict[str, str]:
@@ -224,16 +149,27 @@ class PreparedJob(Job):
     """One run whose input has been looked at: its data are encoded, its models within reach.
 
     Attributes:
+        data: The task's samples as token ids.
         tokenizer: The one of teacher and student.
         tokenizer_identity: Its digest.
         trajectory: The teacher's existing checkpoints in order of their steps; empty where it is fine-tuned here.
         existing_anchor: The existing anchor; None where it is fine-tuned here.
     """
 
+    data: EncodedData
     tokenizer: PreTrainedTokenizerFast
     tokenizer_identity: str
     trajectory: Sequence[SavedModel] = ()
     existing_anchor: SavedModel | None = None
+
+    def data_module(self, size: BatchSize | None = None) -> DomainDataModule:
+        """What a trainer goes through.
+
+        Args:
+            size: How much an optimizer step holds; None where nothing is trained.
+        """
+        batching = None if size is None else Batching(size, self.trainer.micro_batches, self.seed)
+        return DomainDataModule(self.data, batching)
 
     def build(self, spec: ModelSpec, *, whole: bool = False) -> CausalLM:
         """A model with its starting weights, in the precision of this job.

@@ -57,8 +57,8 @@ def remedies(job: PreparedJob, phase: str, role: Role) -> list[str]:
         role: Whose model it is about.
     """
     found = [] if phase == "evaluate" else _of_training(job, phase, role)
-    if job.data.evaluation_batch > 1:
-        found.append(f"task.evaluation_batch={job.data.evaluation_batch // 2}")
+    if job.task.evaluation_batch > 1:
+        found.append(f"task.evaluation_batch={job.task.evaluation_batch // 2}")
     longest = max(len(sample) for samples in job.data.tokenized.values() for sample in samples)
     found.append(f"task.max_length={longest * 3 // 4}")
     if resolve_dtype(getattr(job, role)).itemsize > 2:

@@ -46,4 +46,4 @@ def reached(name: str, artifact: Artifact, job: PreparedJob) -> str:
 
 def validation_metric(job: PreparedJob) -> str | None:
     """What the validation of a prepared job measures, by name."""
-    return job.data.primary_metric if job.data.validation == "task" else "exact match"
+    return job.data.primary_metric if job.task.validation == "task" else "exact match"

@@ -6,6 +6,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TypeVar
 
+import torch
+from torch.nn import Parameter
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning import distributed
@@ -20,7 +22,9 @@ from scd_lightning.progress import say
 from scd_lightning.store.artifacts import ArtifactKey, Outcome
 from scd_lightning.store.manifest import sha256_file, sha256_json, write_atomically
 from scd_lightning.store.removal import delete
+from scd_lightning.tasks.task import TaskData
 from scd_lightning.training.costs import Meter
+from scd_lightning.training.data_module import encode
 
 S = TypeVar("S", bound=ModelSpec)
 # A folder of its own: the artifact's manifest, beside it, is none of the model's files, and has times in it.
@@ -37,30 +41,38 @@ def prepare(job: Job) -> PreparedJob:
     """
     job.trainer.check_options()
     for spec, where in ((job.teacher, "teacher.path"), (job.student, "student.path")):
+        _check_optimizer(spec)
         check_kernel(spec, str(job.trainer.options.get("precision")), on_gpu=job.trainer.on_gpu)
         job.trainer.check_model(spec)
         check_reachable(spec, where)
     imports = find_imports(job)
-    job.data.read()
+    data = job.task.read()
     job = replace(
         job,
         teacher=_as_folder(job, imports.teacher, "teacher.gguf"),
         student=_as_folder(job, job.student, "student.gguf"),
     )
-    tokenizer = shared_tokenizer(job)
+    tokenizer = shared_tokenizer(job, data)
     build_empty(job.teacher, tokenizer)
     build_empty(job.student, tokenizer)
     prepared = PreparedJob(
         **{each.name: getattr(job, each.name) for each in fields(job)},
+        data=encode(data, tokenizer),
         tokenizer=tokenizer,
         tokenizer_identity=sha256_json([identity(tokenizer), tokenizer.chat_template]),
         trajectory=imports.trajectory,
         existing_anchor=imports.anchor,
     )
     check_imports(prepared)
-    job.data.encode(tokenizer)
     _check_batches(prepared)
     return prepared
+
+
+def _check_optimizer(spec: ModelSpec) -> None:
+    try:
+        spec.optimizer([Parameter(torch.zeros(1))])
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"The optimizer can't be made ({error})", where=f"{spec.role}.optimizer") from error
 
 
 def record_rejected(job: PreparedJob) -> None:
@@ -108,10 +120,10 @@ def _as_folder(job: Job, spec: S, where: str) -> S:
     return replace(spec, path=str(artifact.folder / _MODEL), gguf=None)
 
 
-def shared_tokenizer(job: Job) -> PreTrainedTokenizerFast:
+def shared_tokenizer(job: Job, data: TaskData) -> PreTrainedTokenizerFast:
     """The one tokenizer of teacher and student: the pretrained one's, or one trained on the task's texts."""
     if job.student.path is None and job.teacher.path is None:
-        return _trained_tokenizer(job)
+        return _trained_tokenizer(job, data)
     loaded = {
         where: _load(spec, where)
         for where, spec in (("teacher.path", job.teacher), ("student.path", job.student))
@@ -127,7 +139,7 @@ def _load(spec: ModelSpec, where: str) -> PreTrainedTokenizerFast:
     return load_tokenizer(spec.path, spec.revision, trust_remote_code=spec.trust_remote_code, where=where)
 
 
-def _trained_tokenizer(job: Job) -> PreTrainedTokenizerFast:
+def _trained_tokenizer(job: Job, data: TaskData) -> PreTrainedTokenizerFast:
     size = job.student.vocab_size
     if size is None or size != job.teacher.vocab_size:
         raise ConfigError(
@@ -135,7 +147,7 @@ def _trained_tokenizer(job: Job) -> PreTrainedTokenizerFast:
             where="teacher.vocab_size, student.vocab_size",
             got=f"{job.teacher.vocab_size} and {size}",
         )
-    texts = job.data.texts()
+    texts = data.texts()
     key = ArtifactKey("tokenizer", {"texts": sha256_json(texts), "size": size, "version": job.versions["tokenizers"]})
 
     def build(folder: Path) -> Outcome:

@@ -44,7 +44,7 @@ def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[di
     results = _results(job, made)
     write_json(folder / RESULTS, results)
     delete(folder / PARTIAL)
-    _, verdict = write_run_pages(folder)
+    _, verdict = write_run_pages(folder, job.settings.get("allowed_targets", ()))
     return results, verdict
 
 
@@ -73,7 +73,7 @@ def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
     """What results.json says of a run that need not be finished: nothing that takes all models' predictions."""
     specs = (job.teacher, job.student)
     return {
-        "task": job.data.task,
+        "task": job.task.task,
         "data": job.data.description,
         "method": job.method.name,
         "seed": job.seed,

@@ -11,7 +11,6 @@ from scd_lightning.pipeline.runner import Artifacts
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import write_json
 from scd_lightning.store.removal import delete
-from scd_lightning.tasks.entity_lines import NONE
 
 # What stands for a sample's own texts in the card's code.
 _EXAMPLES = {
@@ -52,21 +51,16 @@ def prompt_facts(job: PreparedJob) -> dict[str, Any]:
     """
     data, tokenizer = job.data, job.tokenizer
     sample, chat = data.samples["train"][0], bool(tokenizer.chat_template)
-    listed = list(getattr(data, "labels", ()))
-    # The label set is the same for each sample; of multiple choice, samples may have fewer letters.
-    candidates = listed if data.kind == "choice" else sample.candidates and list(sample.candidates)
     return {
         "template": data.template,
         "example": {name: _EXAMPLES.get(name, value) for name, value in sample.fields.items()},
-        "kind": data.kind,
-        "language": data.language,
+        "kind": data.task.prompt.kind,
+        "language": data.task.language,
         "chat": chat,
         "date": CHAT_DATE if chat else None,
         "bos": None if chat else tokenizer.bos_token,
         "eos": tokenizer.eos_token,
-        "candidates": candidates,
-        "labels": listed,
-        "none": NONE[data.language] if data.kind == "ner" else None,
-        "max_length": data.max_length,
+        **data.task.answer_format(sample),
+        "max_length": data.task.max_length,
         "max_new_tokens": data.max_new_tokens,
     }

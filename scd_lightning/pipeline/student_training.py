@@ -46,8 +46,8 @@ def train_student(
         The module with its best weights, the result (best epoch and metrics, curve), and the volume of the work.
     """
     seed_everything(job.seed, workers=True, verbose=False)
-    job.data.set_batching(job.budget.batch, job.trainer.micro_batches, job.seed)
-    epoch_steps = job.data.train_sampler().steps
+    data = job.data_module(job.budget.batch)
+    epoch_steps = data.train_sampler().steps
     model = job.build(job.student)
     if start is not None:
         CheckpointStore(start).load_into(model, 0)
@@ -69,9 +69,9 @@ def train_student(
         callbacks=[*own, *job.new_callbacks(), resumption.callback],
         loggers=job.new_loggers(phase),
     )
-    trainer.fit(module, datamodule=job.data, ckpt_path=resumption.path, weights_only=True)
+    trainer.fit(module, datamodule=data, ckpt_path=resumption.path, weights_only=True)
     CheckpointStore(folder / WEIGHTS).load_into(model, 0)
     assert best.best is not None
     metric, loss, epoch = best.best
     result = {"best_epoch": epoch, "validation_metric": metric, "validation_loss": loss, "curve": module.curve}
-    return module, result, training_volume(job.data, job.budget.epochs) | resumption.costs
+    return module, result, training_volume(data, job.budget.epochs) | resumption.costs

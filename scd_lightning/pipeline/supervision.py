@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from filelock import FileLock
 
+from scd_lightning.config.checks import signal_number
 from scd_lightning.launch import preemption, ranks
 from scd_lightning.launch.processes import Processes
 from scd_lightning.pipeline.job import PreparedJob
@@ -64,7 +65,7 @@ def _make(job: PreparedJob, wanted: Sequence[Step], *, waiting: bool) -> list[St
 
 def _supervise(job: PreparedJob, wanted: Sequence[Step], locks: dict[str, FileLock], busy: set[str]) -> None:
     preempted = job.resume.exit_code
-    signals = [preemption.number(name) for name in job.resume.signals if name != "SIGTERM"]
+    signals = [signal_number(name) for name in job.resume.signals if name != "SIGTERM"]
     with preemption.deferred():
         environment = _environment(job.trainer.devices, busy)
         processes = Processes(job.rank_command, job.trainer.devices, environment, signals=signals, preempted=preempted)

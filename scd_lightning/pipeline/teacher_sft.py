@@ -46,8 +46,8 @@ def teacher_sft(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) ->
     """
     meter, spec = Meter(), job.teacher
     seed_everything(job.seed, workers=True, verbose=False)
-    job.data.set_batching(spec.batch, job.trainer.micro_batches, job.seed)
-    total = spec.epochs * job.data.train_sampler().steps
+    data = job.data_module(spec.batch)
+    total = spec.epochs * data.train_sampler().steps
     steps = kept_steps(total, spec.checkpoints)
     model = job.build(spec)
     store = CheckpointStore(folder / TRAJECTORY)
@@ -65,9 +65,9 @@ def teacher_sft(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) ->
         # The checkpoints are validated afterwards, at their own steps.
         limit_val_batches=0,
     )
-    trainer.fit(module, datamodule=job.data, ckpt_path=resumption.path, weights_only=True)
+    trainer.fit(module, datamodule=data, ckpt_path=resumption.path, weights_only=True)
     validate_trajectory(job, module, store, folder)
-    volume = training_volume(job.data, spec.epochs) | resumption.costs
+    volume = training_volume(data, spec.epochs) | resumption.costs
     return Outcome(trajectory_result(store, module.curve), meter.read() | volume)
 
 
@@ -114,7 +114,7 @@ def _read_validation(file: Path) -> dict[str, Any] | None:
 def _validate(job: PreparedJob, module: FineTuning, store: CheckpointStore, index: int) -> dict[str, Any]:
     store.load_into(module.lm, index)
     trainer = job.trainer()
-    trainer.validate(module, datamodule=job.data, verbose=False)
+    trainer.validate(module, datamodule=job.data_module(), verbose=False)
     assert module.last_losses is not None
     logged = trainer.callback_metrics
     metrics = {"metric": float(logged["validation_metric"]), "loss": float(logged["validation_loss"])}

@@ -10,9 +10,10 @@ from typing import Any
 from scd_lightning.analysis.records import PARTIAL, RESULTS
 from scd_lightning.analysis.run.report_page import write_partial_report
 from scd_lightning.config.redaction import hide_in_addresses
+from scd_lightning.config.settings import PHASES
 from scd_lightning.errors import Preempted, StoreError, interrupted
 from scd_lightning.launch import preemption
-from scd_lightning.pipeline.job import PHASES, PreparedJob
+from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.phase_lines import reached
 from scd_lightning.pipeline.report import found_results, write_tables
 from scd_lightning.pipeline.runner import Artifacts, Step, wanted

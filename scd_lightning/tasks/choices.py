@@ -1,7 +1,14 @@
-"""Judging an answer that is chosen among candidates."""
+"""Answers that are chosen from a fixed set of labels: judged, and measured by accuracy, macro F1 and Cohen's kappa."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.samples import Sample
+from scd_lightning.tasks.measures import Floats, Mean, Measure, Row
 
 
 def judge_choice(sample: Sample, answer: str | int) -> Judgement:
@@ -14,12 +21,95 @@ def judge_choice(sample: Sample, answer: str | int) -> Judgement:
     assert sample.candidates is not None
     text = sample.candidates[answer] if isinstance(answer, int) else answer.strip()
     known = text in sample.candidates
-    return Judgement(
-        id=sample.id,
-        answer=text,
-        gold=sample.gold,
-        score=float(text == sample.gold),
-        malformed=not known,
-        predicted=text if known else None,
-        expected=sample.gold,
-    )
+    return Judgement(sample.id, text, sample.gold, float(text == sample.gold), malformed=not known)
+
+
+def choice_measures(settings: Mapping[str, Any]) -> dict[str, Measure]:
+    """The measures of a choice task, the default first.
+
+    Args:
+        settings: The task's: all L "labels", in their order of degree where they are "ordered".
+    """
+    labels = tuple(settings["labels"])
+    kappa = Kappa(labels, bool(settings["ordered"]))
+    return {"accuracy": Mean("correct"), "macro_f1": MacroF1(labels), "kappa": kappa, "malformed": Mean("malformed")}
+
+
+@dataclass(frozen=True)
+class _OfLabels(Measure):
+    labels: tuple[str, ...]
+
+    of_row = ("answer", "gold", "malformed")
+
+    def _one_hot(self, row: Row) -> tuple[Floats, Floats]:
+        """Gold and answer [L]; an answer that is no label is zeros."""
+        gold, answered = np.zeros((2, len(self.labels)))
+        gold[self.labels.index(row["gold"])] = 1
+        if not row["malformed"]:
+            answered[self.labels.index(row["answer"])] = 1
+        return gold, answered
+
+
+@dataclass(frozen=True)
+class MacroF1(_OfLabels):
+    """Mean F1 over the labels that occur in gold or answers, as scikit-learn has it.
+
+    Attributes:
+        labels: All L labels.
+    """
+
+    @property
+    def width(self) -> int:
+        """2 L."""
+        return 2 * len(self.labels)
+
+    def sums(self, row: Row, sample: Row) -> Floats:  # type: ignore[override]
+        """Hits by label, and gold plus answers by label."""
+        gold, answered = self._one_hot(row)
+        return np.concatenate([gold * answered, gold + answered])
+
+    def value(self, sums: Floats) -> Floats:
+        """The mean of the labels' F1."""
+        hits, both = np.split(sums, 2, axis=1)
+        return (2 * hits / np.maximum(both, 1)).sum(1) / np.maximum((both > 0).sum(1), 1)
+
+
+@dataclass(frozen=True)
+class Kappa(_OfLabels):
+    """Cohen's kappa, with linear weights where labels are ordered; 0 where chance alone would agree always.
+
+    An answer that is no label is as far from each label as can be.
+
+    Attributes:
+        labels: All L labels, in their order of degree where they have one.
+        ordered: Whether they have.
+    """
+
+    ordered: bool = False
+
+    @property
+    def width(self) -> int:
+        """1 + L + L + 1."""
+        return 2 * len(self.labels) + 2
+
+    @property
+    def _distance(self) -> Floats:
+        """[L, L + 1], from each label to each answer, the last of which is none."""
+        count = len(self.labels)
+        place = np.arange(count)
+        apart = np.abs(place[:, None] - place) if self.ordered else place[:, None] != place
+        farthest = np.full((count, 1), max(count - 1, 1) if self.ordered else 1)
+        return np.hstack([apart, farthest]).astype(np.float64)
+
+    def sums(self, row: Row, sample: Row) -> Floats:  # type: ignore[override]
+        """The distance, gold by label, answers by label and the answers that are none."""
+        gold, answered = self._one_hot(row)
+        answers = np.append(answered, 1 - answered.sum())
+        return np.concatenate([[gold @ self._distance @ answers], gold, answers])
+
+    def value(self, sums: Floats) -> Floats:
+        """One minus the distance over that which chance would have."""
+        count = len(self.labels)
+        observed, expected, answers = sums[:, 0], sums[:, 1 : count + 1], sums[:, count + 1 :]
+        by_chance = ((expected @ self._distance) * answers).sum(1) / np.maximum(expected.sum(1), 1)
+        return np.where(by_chance > 0, 1 - observed / np.where(by_chance > 0, by_chance, 1), 0.0)

@@ -1,19 +1,20 @@
 """Text classification: the answer is the label's text, chosen among all labels."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from scd_lightning.data.judgement import Judgement
-from scd_lightning.data.module import DomainDataModule
+from scd_lightning.data.prompts import Prompt
 from scd_lightning.data.rows import Row
 from scd_lightning.data.samples import Sample
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError
-from scd_lightning.tasks.choice_metric import ChoiceMetric
-from scd_lightning.tasks.choices import judge_choice
+from scd_lightning.tasks.choices import choice_measures, judge_choice
+from scd_lightning.tasks.measures import Measure
+from scd_lightning.tasks.task import Task
 
 
-class ClassificationDataModule(DomainDataModule):
+class Classification(Task):
     """Rows {"text", "label"}.
 
     Args:
@@ -21,13 +22,18 @@ class ClassificationDataModule(DomainDataModule):
         labels: All labels in order; None for those of train, sorted.
         ordered: Whether the labels stand in an order of degree; needs `labels`, and weighs kappa.
         primary_metric: None for "accuracy"; or "macro_f1", "kappa".
-        **settings: As in `DomainDataModule`.
+        **settings: As in `Task`.
     """
 
     task = "classification"
-    kind = "classification"
-    answer_kind: Literal["choice"] = "choice"
-    metric_names = ("accuracy", "macro_f1", "kappa")
+    hub_task = "text-classification"
+    prompt = Prompt(
+        "classification",
+        {"en": "{text}\nClass:\n", "ja": "{text}\n分類:\n"},
+        frozenset({"text"}),
+        frozenset({"labels"}),
+    )
+    chooses = True
 
     def __init__(
         self,
@@ -51,10 +57,17 @@ class ClassificationDataModule(DomainDataModule):
         self.candidates: tuple[str, ...] = ()
         self.labels: tuple[str, ...] = ()
 
-    def _settings(self) -> dict[str, Any]:
+    @classmethod
+    def measures(cls, settings: Mapping[str, Any]) -> dict[str, Measure]:
+        """Accuracy, macro F1 and kappa over the labels of all splits."""
+        return choice_measures(settings)
+
+    def settings(self) -> dict[str, Any]:
+        """The labels of all splits, and whether they are ordered."""
         return {"labels": self.labels, "ordered": self.ordered}
 
-    def _check(self, row: Row, split: str) -> None:
+    def check(self, row: Row, split: str) -> None:
+        """A row needs a text and a label; in train, one of those given."""
         row.string("text")
         label = read_label(row)
         # In other splits such a row is an answer that no model can give: it is scored, and said.
@@ -62,13 +75,15 @@ class ClassificationDataModule(DomainDataModule):
             expected = f"one of task.labels: {', '.join(self.given_labels)}"
             raise row.error("label", "is not among the labels", label, expected)
 
-    def _prepare(self, rows: Mapping[str, Sequence[Row]]) -> None:
+    def learn(self, rows: Mapping[str, Sequence[Row]]) -> None:
+        """The candidates, which train has, and the labels of all splits."""
         found = {split: {read_label(row) for row in rows[split]} for split in rows}
         self.candidates = tuple(self.given_labels or sorted(found["train"]))
         unseen = set.union(*found.values()) - set(self.candidates)
         self.labels = (*self.candidates, *sorted(unseen))
 
-    def _sample(self, row: Row) -> Sample:
+    def sample(self, row: Row) -> Sample:
+        """The text; the answer is the label."""
         label = read_label(row)
         return Sample(
             id=row.id,
@@ -80,12 +95,13 @@ class ClassificationDataModule(DomainDataModule):
             candidates=self.candidates,
         )
 
-    def _judge(self, sample: Sample, answer: str | int) -> Judgement:
+    def judge(self, sample: Sample, answer: str | int) -> Judgement:
+        """Holds the chosen label against the gold one."""
         return judge_choice(sample, answer)
 
-    def build_metric(self) -> ChoiceMetric:
-        """Accuracy, macro F1 and kappa over the labels of all splits."""
-        return ChoiceMetric(self.labels, ordered=self.ordered)
+    def answer_format(self, sample: Sample) -> dict[str, Any]:
+        """The label set is the same for each sample."""
+        return super().answer_format(sample) | {"labels": list(self.labels)}
 
 
 def read_label(row: Row) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from scd_lightning.tasks.entity_metric import Entity
+from scd_lightning.tasks.entity_scores import Entity
 
 NONE = {"en": "none", "ja": "なし"}
 _LINE_BREAKS = re.compile(r"[\r\n]")

@@ -3,29 +3,37 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from scd_lightning.data.checks import check_choice
+from scd_lightning.config.checks import check_choice
 from scd_lightning.data.judgement import Judgement
-from scd_lightning.data.module import DomainDataModule
+from scd_lightning.data.prompts import Prompt
 from scd_lightning.data.rows import Row, shorten
 from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.data.sources import DataSource
-from scd_lightning.tasks.entity_lines import align, one_line, parse_entities, write_entities
-from scd_lightning.tasks.entity_metric import Entity, EntityMetric, span_counts, string_counts
+from scd_lightning.tasks.entity_lines import NONE, align, one_line, parse_entities, write_entities
+from scd_lightning.tasks.entity_scores import Entity, count_entities, entity_measures, entity_rows
+from scd_lightning.tasks.measures import Measure
+from scd_lightning.tasks.task import Task
 
 
-class NERDataModule(DomainDataModule):
+class NER(Task):
     """Rows {"text", "entities": [{"start", "end", "label", "text"}]}; offsets in characters, end exclusive.
 
     Args:
         data: Where the rows come from.
         match: What a hit is: "spans" the same place, "strings" the same string, wherever and however often.
         primary_metric: None for "f1" or "string_f1", by `match`.
-        **settings: As in `DomainDataModule`.
+        **settings: As in `Task`.
     """
 
     task = "ner"
-    kind = "ner"
-    answer_kind: Literal["generate"] = "generate"
+    hub_task = "token-classification"
+    prompt = Prompt(
+        "ner",
+        {"en": "{text}\nEntities:\n", "ja": "{text}\n固有表現:\n"},
+        frozenset({"text"}),
+        frozenset({"labels"}),
+    )
+    chooses = False
 
     def __init__(
         self,
@@ -40,6 +48,11 @@ class NERDataModule(DomainDataModule):
         self.labels: list[str] = []
         self.known_labels: list[str] = []
 
+    @classmethod
+    def measures(cls, settings: Mapping[str, Any]) -> dict[str, Measure]:
+        """Micro precision, recall and F1 on spans and on string sets."""
+        return entity_measures()
+
     @property
     def metric_names(self) -> tuple[str, ...]:
         """Those on spans and on string sets, by `match` which first."""
@@ -47,18 +60,22 @@ class NERDataModule(DomainDataModule):
         strings = tuple(f"string_{name}" for name in names)
         return (*names, *strings) if self.match == "spans" else (*strings, *names)
 
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """Whether spans or strings are matched."""
         return {"match": self.match}
 
-    def _check(self, row: Row, split: str) -> None:
+    def check(self, row: Row, split: str) -> None:
+        """A row needs a text and a list of entities in it."""
         read_entities(row)
 
-    def _prepare(self, rows: Mapping[str, Sequence[Row]]) -> None:
+    def learn(self, rows: Mapping[str, Sequence[Row]]) -> None:
+        """The labels of train, and those of all splits."""
         found = {split: {entity.label for row in rows[split] for entity in read_entities(row)} for split in rows}
         self.labels = sorted(found["train"])
         self.known_labels = sorted(set.union(*found.values()))
 
-    def _sample(self, row: Row) -> Sample:
+    def sample(self, row: Row) -> Sample:
+        """The text; the answer is a line for each entity."""
         entities = read_entities(row)
         return Sample(
             id=row.id,
@@ -69,26 +86,26 @@ class NERDataModule(DomainDataModule):
             labels=tuple(entity.label for entity in entities),
         )
 
-    def _retarget(self, sample: Sample, cut: Cut) -> tuple[str, int]:
+    def retarget(self, sample: Sample, cut: Cut) -> tuple[str, int]:
+        """Entities that are cut away leave the completion."""
         length = len(sample.fields[cut.field])
         visible = [entity for entity in sample.gold if cut.shows(entity.start, entity.end, length)]
         return write_entities(visible, self.language), len(sample.gold) - len(visible)
 
-    def _judge(self, sample: Sample, answer: str | int) -> Judgement:
+    def judge(self, sample: Sample, answer: str | int) -> Judgement:
+        """Reads the lines and finds their entities in the text."""
         pairs, malformed = parse_entities(str(answer), self.known_labels)
-        predicted = align(pairs, sample.fields["text"])
-        counts = span_counts if self.match == "spans" else string_counts
-        score = counts(predicted, sample.gold).f1
-        return Judgement(sample.id, str(answer), sample.completion, score, malformed, predicted, sample.gold)
+        found = entity_rows(align(pairs, sample.fields["text"]))
+        score = count_entities(found, entity_rows(sample.gold), self.match).f1
+        return Judgement(sample.id, str(answer), sample.completion, score, malformed, {"entities": found})
 
-    def describe(self, split: str, index: int) -> dict[str, Any]:
+    def describe(self, sample: Sample) -> dict[str, Any]:
         """As elsewhere, with "entities": the gold ones as [label, text, start, end]; offsets are those of "input"."""
-        gold = self.samples[split][index].gold
-        return super().describe(split, index) | {"entities": [[*vars(entity).values()] for entity in gold]}
+        return super().describe(sample) | {"entities": entity_rows(sample.gold)}
 
-    def build_metric(self) -> EntityMetric:
-        """Micro precision, recall and F1 on spans and on string sets."""
-        return EntityMetric()
+    def answer_format(self, sample: Sample) -> dict[str, Any]:
+        """Entities are written with their labels, and none of them by a word."""
+        return super().answer_format(sample) | {"labels": self.labels, "none": NONE[self.language]}
 
 
 def read_entities(row: Row) -> list[Entity]:

@@ -1,25 +1,68 @@
 """Question answering: multiple choice, yes/no/maybe, or extractive."""
 
+import re
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from scd_lightning.data.checks import check_choice
+from scd_lightning.config.checks import check_choice
 from scd_lightning.data.judgement import Judgement
-from scd_lightning.data.module import DomainDataModule
+from scd_lightning.data.prompts import Prompt
 from scd_lightning.data.rows import Row
 from scd_lightning.data.samples import Sample
 from scd_lightning.data.sources import DataSource
-from scd_lightning.tasks.answer_metric import AnswerMetric, token_f1
-from scd_lightning.tasks.choice_metric import ChoiceMetric
-from scd_lightning.tasks.choices import judge_choice
+from scd_lightning.tasks.choices import choice_measures, judge_choice
 from scd_lightning.tasks.entity_lines import one_line
+from scd_lightning.tasks.measures import Mean, Measure, Ratio
+from scd_lightning.tasks.measures import Row as MeasuredRow
+from scd_lightning.tasks.task import Task
 
 YES_NO = ("yes", "no", "maybe")
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_FORMATS = ("choice", "yes_no", "extractive")
+_TEXTS = ("context", "question")
+# By the format of their answers.
+PROMPTS = {
+    "choice": Prompt(
+        "choice",
+        {
+            "en": "{context}\nQuestion: {question}\n{choices}\nAnswer:\n",
+            "ja": "{context}\n質問: {question}\n{choices}\n答え:\n",
+        },
+        frozenset({"question", "choices"}),
+        frozenset({"context"}),
+    ),
+    "yes_no": Prompt(
+        "yes_no",
+        {
+            "en": "{context}\nQuestion: {question}\nAnswer ({labels}):\n",
+            "ja": "{context}\n質問: {question}\n答え（{labels}）:\n",
+        },
+        frozenset({"question"}),
+        frozenset({"context", "labels"}),
+    ),
+    "extractive": Prompt(
+        "extractive",
+        {
+            "en": "{context}\nQuestion: {question}\nAnswer:\n",
+            "ja": "{context}\n質問: {question}\n答え:\n",
+        },
+        frozenset({"question", "context"}),
+    ),
+}
 
 
-class QADataModule(DomainDataModule):
+class ExactMatch(Ratio):
+    """The share of answers that are equal to a gold one; rows say so where their score does not."""
+
+    of_row = ("correct",)
+
+    def sums(self, row: MeasuredRow, sample: MeasuredRow) -> tuple[float, float]:
+        """Whether it is, and 1."""
+        return float(row.get("exact", row["correct"] == 1)), 1.0
+
+
+class QA(Task):
     """Rows {"question", "choices", "answer": index, "context"?} or {"question", "context", "answer": text}.
 
     Multiple choice is answered by a letter, yes-no questions by yes, no or maybe, extractive ones by generated text;
@@ -30,10 +73,11 @@ class QADataModule(DomainDataModule):
         format: "choice", "yes_no", "extractive", or "auto" to tell them by the rows.
         ordered: Whether the choices stand in an order of degree; kappa is linear-weighted then.
         primary_metric: None for "accuracy", or "token_f1" of extractive answers.
-        **settings: As in `DomainDataModule`.
+        **settings: As in `Task`.
     """
 
     task = "qa"
+    hub_task = "question-answering"
 
     def __init__(
         self,
@@ -44,35 +88,45 @@ class QADataModule(DomainDataModule):
         **settings: Any,
     ) -> None:
         super().__init__(data, primary_metric, **settings)
-        check_choice("format", format, ("auto", *_FORMATS))
+        check_choice("format", format, ("auto", *PROMPTS))
         self.format = format
         self.ordered = ordered
         self.labels: tuple[str, ...] = ()
 
     @property
-    def kind(self) -> str:
-        """The format, known after `read`."""
-        return self.format
+    def prompt(self) -> Prompt:
+        """That of the format."""
+        return PROMPTS[self.format]
 
     @property
-    def answer_kind(self) -> Literal["choice", "generate"]:
+    def chooses(self) -> bool:
         """Extractive answers are generated."""
-        return "generate" if self.format == "extractive" else "choice"
+        return self.format != "extractive"
+
+    @classmethod
+    def measures(cls, settings: Mapping[str, Any]) -> dict[str, Measure]:
+        """Exact match and token F1 of extractive answers; accuracy, macro F1 and kappa of the others."""
+        if settings["format"] != "extractive":
+            return choice_measures(settings)
+        return {"exact_match": ExactMatch(), "token_f1": Mean("correct"), "malformed": Mean("malformed")}
 
     @property
     def metric_names(self) -> tuple[str, ...]:
         """The metrics of the format; the first one is the default."""
-        return ("token_f1", "exact_match") if self.format == "extractive" else ("accuracy", "macro_f1", "kappa")
+        return ("token_f1", "exact_match") if self.format == "extractive" else super().metric_names
 
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """The format, as it is or was found out, and the labels."""
         return {"format": self.format, "ordered": self.ordered, "labels": self.labels}
 
-    def _checker(self, rows: Mapping[str, Sequence[Row]]) -> Callable[[Row, str], object]:
+    def checker(self, rows: Mapping[str, Sequence[Row]]) -> Callable[[Row, str], object]:
+        """The rows tell the format."""
         if self.format == "auto":
             self.format = detect_format([row for split in rows.values() for row in split])
-        return self._check
+        return self.check
 
-    def _check(self, row: Row, split: str) -> None:
+    def check(self, row: Row, split: str) -> None:
+        """A row needs a question, and an answer of the format."""
         row.string("question")
         row.optional_string("context")
         if self.format == "choice":
@@ -83,7 +137,8 @@ class QADataModule(DomainDataModule):
             row.string("context")
             read_answers(row)
 
-    def _prepare(self, rows: Mapping[str, Sequence[Row]]) -> None:
+    def learn(self, rows: Mapping[str, Sequence[Row]]) -> None:
+        """The letters, or the answers among yes, no and maybe, that occur."""
         everything = [row for split in rows.values() for row in split]
         if self.format == "choice":
             self.labels = tuple(_LETTERS[: max(len(read_choices(row)) for row in everything)])
@@ -91,7 +146,8 @@ class QADataModule(DomainDataModule):
             found = {read_yes_no(row) for row in everything}
             self.labels = tuple(answer for answer in YES_NO if answer in found)
 
-    def _sample(self, row: Row) -> Sample:
+    def sample(self, row: Row) -> Sample:
+        """Context and question; the answer is a letter, a word or a text."""
         fields = {"question": row.string("question"), "context": row.optional_string("context")}
         if self.format == "choice":
             return self._choice(row, fields)
@@ -110,19 +166,20 @@ class QADataModule(DomainDataModule):
         gold = letters[read_index(row, len(choices))]
         return Sample(row.id, fields, _TEXTS, gold, gold, (gold,), letters)
 
-    def _judge(self, sample: Sample, answer: str | int) -> Judgement:
+    def judge(self, sample: Sample, answer: str | int) -> Judgement:
+        """Holds a choice against the right one, and a text against each that will do."""
         if sample.candidates is not None:
             return judge_choice(sample, answer)
         text = str(answer).strip()
-        score = token_f1(text, sample.gold)
-        return Judgement(sample.id, text, sample.completion, score, not text, text, sample.gold)
+        score, exact = token_f1(text, sample.gold), exact_match(text, sample.gold)
+        facts = {} if exact == (score == 1) else {"exact": exact}
+        return Judgement(sample.id, text, sample.completion, score, not text, facts)
 
-    def build_metric(self) -> ChoiceMetric | AnswerMetric:
-        """Exact match and token F1 of extractive answers; accuracy, macro F1 and kappa of the others."""
-        return AnswerMetric() if self.format == "extractive" else ChoiceMetric(self.labels, ordered=self.ordered)
-
-
-_TEXTS = ("context", "question")
+    def answer_format(self, sample: Sample) -> dict[str, Any]:
+        """Samples may have fewer letters than there are in all."""
+        labels = list(self.labels)
+        candidates = {"candidates": labels} if self.format == "choice" else {}
+        return super().answer_format(sample) | {"labels": labels} | candidates
 
 
 def detect_format(rows: Sequence[Row]) -> Literal["choice", "yes_no", "extractive"]:
@@ -182,3 +239,40 @@ def read_answers(row: Row) -> list[str]:
     """
     answer = row.require("answer", "a non-empty string, or a list of them")
     return row.strings("answer", answer) if isinstance(answer, list) else [row.check_string("answer", answer)]
+
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+# Kana, kanji and hanzi stand alone; all else goes by white space.
+_UNITS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\s\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
+
+
+def answer_units(text: str) -> list[str]:
+    """The units of an answer: lower case, without punctuation and English articles, width variants made equal.
+
+    Example:
+        >>> answer_units("The  Eiffel Tower!")
+        ['eiffel', 'tower']
+        >>> answer_units("東京タワー、２０")
+        ['東', '京', 'タ', 'ワ', 'ー', '20']
+    """
+    folded = unicodedata.normalize("NFKC", text).lower()
+    bare = "".join(char for char in folded if not unicodedata.category(char).startswith("P"))
+    return _UNITS.findall(_ARTICLES.sub(" ", bare))
+
+
+def exact_match(answer: str, golds: Sequence[str]) -> bool:
+    """Whether an answer has the same units as one of the gold ones."""
+    units = answer_units(answer)
+    return any(units == answer_units(gold) for gold in golds)
+
+
+def token_f1(answer: str, golds: Sequence[str]) -> float:
+    """F1 of an answer's units against the gold answer that fits best; 1 where both have none."""
+    return max(_overlap_f1(answer_units(answer), answer_units(gold)) for gold in golds)
+
+
+def _overlap_f1(units: list[str], gold: list[str]) -> float:
+    if not units and not gold:
+        return 1.0
+    common = (Counter(units) & Counter(gold)).total()
+    return 2 * common / (len(units) + len(gold))

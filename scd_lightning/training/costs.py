@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from scd_lightning.data.module import DomainDataModule
+from scd_lightning.training.data_module import DomainDataModule
 
 
 class Meter:

@@ -14,7 +14,6 @@ from torchmetrics import Metric
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.batch import Batch
-from scd_lightning.data.module import DomainDataModule
 from scd_lightning.lm_head import Unprojected
 from scd_lightning.losses.measures import chunked_scores
 from scd_lightning.losses.objective import Objective
@@ -23,9 +22,11 @@ from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.store.sharded import whole
 from scd_lightning.training.answers import answer
+from scd_lightning.training.data_module import EncodedData
 from scd_lightning.training.finite import FiniteWatch, explain
 from scd_lightning.training.resume.module_state import convert_micro_batches, read_sums, trained_only, write_sums
 from scd_lightning.training.sums import SampleValues, WeightedMean
+from scd_lightning.training.task_metric import TaskMetric
 
 
 def learning_rate_factor(step: int, stage_steps: int, warmup: float, scale: float = 1.0) -> float:
@@ -68,7 +69,7 @@ class FineTuning(LightningModule):
         self,
         model: CausalLM,
         spec: ModelSpec,
-        data: DomainDataModule,
+        data: EncodedData,
         tokenizer: PreTrainedTokenizerFast,
         objective: Objective,
         stage_steps: int,
@@ -91,7 +92,8 @@ class FineTuning(LightningModule):
         self.sample_losses = SampleValues(validation, torch.float64 if exact else torch.float32)
         self.last_losses: Tensor | None = None
         self.watch = FiniteWatch()
-        self.validation_metric: Metric = data.build_metric() if data.validation == "task" else WeightedMean()
+        answers = data.task.validation == "task"
+        self.validation_metric: Metric = TaskMetric(data.measures) if answers else WeightedMean()
 
     def configure_model(self) -> None:
         """Nothing, but Lightning's strategies for sharded models insist on it: the model comes sharded or whole."""
@@ -237,9 +239,10 @@ class FineTuning(LightningModule):
         loss = per_sample_mean(token_losses, batch.rows, batch.size)
         self.validation_loss.update(loss, batch.sample_weight)
         self.sample_losses.update(loss, batch.index, batch.sample_weight)
-        if self.data.validation == "task":
+        if self.data.task.validation == "task":
             answers = answer(self.lm, self.data, self.tokenizer, "validation", batch)
-            self.validation_metric.update([self.data.judge("validation", *each) for each in answers.items()])
+            rows = [self.data.judge("validation", *each).row() for each in answers.items()]
+            self.validation_metric.update(rows, [self.data.describe("validation", index) for index in answers])
         else:
             # Greedy decoding reproduces the gold completion exactly when the argmax is right at each position.
             exact = per_sample_mean(right.to(loss.dtype), batch.rows, batch.size) == 1
@@ -267,7 +270,7 @@ class FineTuning(LightningModule):
         """The optimizer over what is trained, with the stage-wise warm-up and cosine."""
         optimizer = self.spec.optimizer([p for p in self.lm.parameters() if p.requires_grad])
         # Lightning refuses to clip gradients that a fused optimizer would unscale by itself; so Lightning unscales.
-        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+        optimizer._step_supports_amp_scaling = False
         shape = (self.stage_steps, self.spec.warmup, self.lr_scale)
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(step, *shape))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
-from scd_lightning.data.module import DomainDataModule
 from scd_lightning.data.samples import Sample
 from scd_lightning.errors import NotFinite
+from scd_lightning.training.data_module import EncodedData
 
 _NAMED = 8
 
@@ -101,9 +101,7 @@ def _trouble(step: _Step) -> Trouble:
     )
 
 
-def explain(
-    trouble: Trouble, data: DomainDataModule, *, where: str, role: str, rate: float, precision: str
-) -> NotFinite:
+def explain(trouble: Trouble, data: EncodedData, *, where: str, role: str, rate: float, precision: str) -> NotFinite:
     """The error that ends a training.
 
     Args:

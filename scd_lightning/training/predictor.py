@@ -8,11 +8,11 @@ from lightning import LightningModule
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.batch import Batch
-from scd_lightning.data.module import DomainDataModule
 from scd_lightning.losses.measures import chunked_cross_entropy
 from scd_lightning.losses.reduction import per_sample_mean
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.training.answers import answer
+from scd_lightning.training.data_module import EncodedData
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Prediction:
     Attributes:
         index: Position in the split.
         loss: Mean completion-token loss of the gold answer, in nats.
-        answer: The model's own answer, for `DomainDataModule.judge`; None where only the loss was asked for.
+        answer: The model's own answer, for `TaskData.judge`; None where only the loss was asked for.
     """
 
     index: int
@@ -45,7 +45,7 @@ class Predictor(LightningModule):
     def __init__(
         self,
         model: CausalLM,
-        data: DomainDataModule,
+        data: EncodedData,
         tokenizer: PreTrainedTokenizerFast,
         split: str,
         answers: bool,

@@ -8,10 +8,10 @@ from torch.nn import Module
 from torchmetrics import Metric
 
 # Sums over an epoch need more digits than their terms; Apple's GPUs have no float64.
-_EXACT = torch.float32 if torch.backends.mps.is_available() else torch.float64
+EXACT = torch.float32 if torch.backends.mps.is_available() else torch.float64
 
 
-class _ExactMetric(Metric):
+class ExactMetric(Metric):
     """Keeps the dtype of its sums where Lightning moves a module and all in it to half precision."""
 
     full_state_update = False
@@ -20,7 +20,7 @@ class _ExactMetric(Metric):
         return super()._apply(lambda tensor: fn(tensor).to(tensor.dtype), exclude_state)
 
 
-class SampleValues(_ExactMetric):
+class SampleValues(ExactMetric):
     """Keeps each sample's value, in the order of its split; the ranks' shares are put together.
 
     Args:
@@ -46,7 +46,7 @@ class SampleValues(_ExactMetric):
         return self.values.masked_fill(self.seen == 0, torch.nan)
 
 
-class WeightedMean(_ExactMetric):
+class WeightedMean(ExactMetric):
     """The mean over a pass. Torchmetrics' own looks for NaN in each batch, which waits for a GPU, and leaves it out."""
 
     total: Tensor
@@ -55,7 +55,7 @@ class WeightedMean(_ExactMetric):
     def __init__(self) -> None:
         super().__init__()
         for name in ("total", "weight"):
-            self.add_state(name, torch.zeros((), dtype=_EXACT), dist_reduce_fx="sum")
+            self.add_state(name, torch.zeros((), dtype=EXACT), dist_reduce_fx="sum")
 
     def update(self, values: Tensor, weight: Tensor) -> None:
         """Takes values [B]; those of weight [B] 0 only pad the batch and are left out, whatever they are."""
@@ -68,7 +68,7 @@ class WeightedMean(_ExactMetric):
         return self.total / self.weight
 
 
-class UnitHistogram(_ExactMetric):
+class UnitHistogram(ExactMetric):
     """Counts values in equal bins of [0, 1].
 
     Args:

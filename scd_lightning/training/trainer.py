@@ -14,10 +14,11 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from scd_lightning import distributed
+from scd_lightning.config.checks import require_at_least
 from scd_lightning.errors import ConfigError
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.sharding import process_mesh, shard
-from scd_lightning.models.spec import ModelSpec, require_at_least
+from scd_lightning.models.spec import ModelSpec
 from scd_lightning.training.lightning_internals import leave_signals_alone
 from scd_lightning.training.strategies import ShardedStrategy
 

@@ -9,8 +9,8 @@ from hydra.utils import get_object
 from lightning import Trainer
 from omegaconf import OmegaConf
 
+from scd_lightning.config.batch_size import SampleCount, TokenBudget
 from scd_lightning.config.build import GROUPS
-from scd_lightning.data.batch_size import SampleCount, TokenBudget
 from scd_lightning.errors import ConfigError
 from scd_lightning.losses.objective import Objective
 from scd_lightning.pipeline.job import Method

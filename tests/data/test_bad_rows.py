@@ -10,8 +10,9 @@ from scd_lightning.data.converters import AskedEntities, PlacedStrings, RowConve
 from scd_lightning.data.rows import Row
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
-from scd_lightning.tasks.classification import ClassificationDataModule
-from scd_lightning.tasks.qa import QADataModule
+from scd_lightning.tasks.classification import Classification
+from scd_lightning.tasks.qa import QA
+from scd_lightning.training.data_module import encode
 
 
 def rows(split, count):
@@ -23,9 +24,7 @@ CLEAN = {"train": 0, "validation": 0, "test": 0}
 
 
 def read(folder, **settings):
-    module = ClassificationDataModule(DataSource(folder, on_bad_row="skip", **settings), max_length=60)
-    module.read()
-    return module
+    return Classification(DataSource(folder, on_bad_row="skip", **settings), max_length=60).read()
 
 
 def test_rows_left_out_are_noted_and_the_rest_is_as_if_they_had_never_been(write_folder):
@@ -68,19 +67,19 @@ def test_samples_too_long_without_their_free_text_are_left_out(write_folder, byt
     }
     splits["train"][2]["choices"] = ["one " * 100, "two"]
     folder = write_folder(**splits)
-    strict, skipping = (QADataModule(DataSource(folder, on_bad_row=mode), max_length=80) for mode in ("error", "skip"))
-    strict.read()
+    strict, skipping = (QA(DataSource(folder, on_bad_row=mode), max_length=80) for mode in ("error", "skip"))
+    read_strictly = strict.read()
     with pytest.raises(DataError, match=r"too long.*train\.jsonl:3 \(train, id train2\)"):
-        strict.encode(byte_tokenizer)
-    skipping.read()
-    assert skipping.digest == strict.digest
-    skipping.encode(byte_tokenizer)
-    assert skipping.description["sizes"] == {"train": 5, "validation": 2, "test": 2}
-    assert skipping.description["rejected"] == CLEAN | {"train": 1}
-    assert [sample.id for sample in skipping.samples["train"]] == [f"train{i}" for i in (0, 1, 3, 4, 5)]
-    assert [sample.index for sample in skipping.tokenized["train"]] == list(range(5))
-    assert skipping.digest == skipping.description["digest"] != strict.digest
-    assert skipping.rejected[0]["id"] == "train2"
+        encode(read_strictly, byte_tokenizer)
+    read_all = skipping.read()
+    assert read_all.digest == read_strictly.digest
+    kept = encode(read_all, byte_tokenizer)
+    assert kept.description["sizes"] == {"train": 5, "validation": 2, "test": 2}
+    assert kept.description["rejected"] == CLEAN | {"train": 1}
+    assert [sample.id for sample in kept.samples["train"]] == [f"train{i}" for i in (0, 1, 3, 4, 5)]
+    assert [sample.index for sample in kept.tokenized["train"]] == list(range(5))
+    assert kept.digest == kept.description["digest"] != read_strictly.digest
+    assert kept.rejected[0]["id"] == "train2"
 
 
 def test_more_than_half_is_an_error(write_folder):
@@ -137,7 +136,7 @@ def test_what_converters_refuse(write_folder):
     folder = write_folder(**SPLITS)
     assert read(folder, converters=[Refusing()]).description["rejected"] == CLEAN | {"train": 1}
     with pytest.raises(DataError, match="is refused"):
-        ClassificationDataModule(DataSource(folder, converters=[Refusing()])).read()
+        Classification(DataSource(folder, converters=[Refusing()])).read()
 
 
 def test_a_row_is_not_left_out_of_what_a_converter_joins(write_folder):

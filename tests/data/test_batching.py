@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scd_lightning.data.batch_size import SampleCount, TokenBudget
+from scd_lightning.config.batch_size import SampleCount, TokenBudget
 from scd_lightning.data.batching import BatchPlan, PlanSampler
 
 SETTINGS = st.fixed_dictionaries(
@@ -87,7 +87,7 @@ def test_every_epoch_has_as_many_steps(settings):
 def test_order_does_not_depend_on_the_process(size):
     """Hash randomisation differs from process to process, the plan may not."""
     plan = f"BatchPlan((5, 3, 9, 1, 7), (1,) * 5, {size!r}, 7, 1)"
-    imports = "from scd_lightning.data.batch_size import *; from scd_lightning.data.batching import *"
+    imports = "from scd_lightning.config.batch_size import *; from scd_lightning.data.batching import *"
     code = f"{imports}; print({plan}.batches)"
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from scd_lightning.batch import Slot
-from scd_lightning.data.batch_size import SampleCount
+from scd_lightning.config.batch_size import SampleCount
 from scd_lightning.data.batching import BatchPlan, PlanSampler
 
 LENGTHS = tuple(range(3, 40))

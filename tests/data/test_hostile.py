@@ -21,19 +21,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scd_lightning.data.batch_size import SampleCount
+from scd_lightning.config.batch_size import SampleCount
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ScdError
-from scd_lightning.tasks.classification import ClassificationDataModule
-from scd_lightning.tasks.ner import NERDataModule
-from scd_lightning.tasks.qa import QADataModule
+from scd_lightning.tasks.classification import Classification
+from scd_lightning.tasks.ner import NER
+from scd_lightning.tasks.qa import QA
+from scd_lightning.training.data_module import Batching, DomainDataModule, encode
 
 pytestmark = pytest.mark.filterwarnings("ignore:The test split has labels")
 
-MODULES: dict[str, Callable[..., Any]] = {
-    "ner": NERDataModule,
-    "qa": QADataModule,
-    "classification": ClassificationDataModule,
+TASKS: dict[str, Callable[..., Any]] = {
+    "ner": NER,
+    "qa": QA,
+    "classification": Classification,
 }
 SIZES = {"train": 7, "validation": 5, "test": 5}
 # What is read and scored as text although it looks odd: right to left, combining, invisible, special tokens, braces.
@@ -253,23 +254,22 @@ def folders(draw: st.DrawFn, task: str, suffix: str) -> dict[str, Written]:
     return {split: draw(FORMATS[suffix](draw(split_rows(task, split)))) for split in SIZES}
 
 
-def outcome(task: str, suffix: str, files: dict[str, Written], mode: Any, tokenizer: Any) -> Any:
-    """The module, with every sample of it batched; or the error. Nothing else may be raised."""
+def outcome(task_name: str, suffix: str, files: dict[str, Written], mode: Any, tokenizer: Any) -> Any:
+    """The data, with every sample of it batched; or the error. Nothing else may be raised."""
     with tempfile.TemporaryDirectory() as folder:
         for split, file in files.items():
             Path(folder, f"{split}.{suffix}").write_bytes(file.content)
-        module = MODULES[task](DataSource(folder, allow_overlap=True, on_bad_row=mode), max_length=96)
         try:
-            module.read()
-            module.encode(tokenizer)
+            task = TASKS[task_name](DataSource(folder, allow_overlap=True, on_bad_row=mode), max_length=96)
+            data = encode(task.read(), tokenizer)
         except ScdError as error:
             return error
-    module.set_batching(SampleCount(4), micro_batches=1, seed=0)
-    loaders = {split: module.evaluation_loader(split) for split in ("validation", "test")}
-    for split, loader in {"train": module.train_dataloader(), **loaders}.items():
+    loaders = {split: data.evaluation_loader(split) for split in ("validation", "test")}
+    train = DomainDataModule(data, Batching(SampleCount(4))).train_dataloader()
+    for split, loader in {"train": train, **loaders}.items():
         seen = [index for batch in loader for index in batch.index[batch.sample_weight > 0].tolist()]
-        assert sorted(seen) == list(range(len(module.samples[split])))
-    return module
+        assert sorted(seen) == list(range(len(data.samples[split])))
+    return data
 
 
 def check_error(error: ScdError, files: dict[str, Written], suffix: str) -> None:
@@ -313,7 +313,7 @@ def check(task: str, suffix: str, files: dict[str, Written], tokenizer: Any) -> 
     assert json.dumps(skipping.rejected, ensure_ascii=False).encode("utf-8")
 
 
-CASES = pytest.mark.parametrize(("task", "suffix"), [(task, suffix) for task in MODULES for suffix in FORMATS])
+CASES = pytest.mark.parametrize(("task", "suffix"), [(task, suffix) for task in TASKS for suffix in FORMATS])
 UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
@@ -384,8 +384,6 @@ def test_a_line_of_ten_megabytes(tmp_path, byte_tokenizer, suffix):
     writer.writerows(rows)
     text = out.getvalue() if suffix == "csv" else "\n".join(map(json.dumps, rows))
     (tmp_path / f"train.{suffix}").write_text(text, newline="")
-    module = ClassificationDataModule(DataSource(str(tmp_path)), max_length=64)
-    module.read()
-    module.encode(byte_tokenizer)
+    module = encode(Classification(DataSource(str(tmp_path)), max_length=64).read(), byte_tokenizer)
     assert sum(module.description["sizes"].values()) == 6
     assert sum(module.description["cut"].values()) == 1

@@ -10,7 +10,7 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
 from scd_lightning.errors import DataError
-from scd_lightning.tasks.ner import NERDataModule
+from scd_lightning.tasks.ner import NER
 
 COUNT = 40  # rows of a training file; the cut splits are then large enough to look at
 JMED_CHOICE = {"jmmlu_med": "ABCD", "crade": "ABCD", "rrtnm": "ABCDE", "smdis": "AB"}
@@ -111,9 +111,7 @@ def read(make_job):
     """Composes a preset, checks its constructor calls, makes it and reads."""
 
     def call(preset, *overrides):
-        data = make_job(f"task={preset}", *overrides, prepared=False).data
-        data.read()
-        return data
+        return make_job(f"task={preset}", *overrides, prepared=False).task.read()
 
     return call
 
@@ -121,11 +119,11 @@ def read(make_job):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_folder_with_the_online_sets_own_columns(read, preset, tmp_path):
     data = read(preset, f"task.data.path={online(preset, tmp_path / 'set')}")
-    assert data.description["name"] == data.name == preset
+    assert data.description["name"] == data.task.name == preset
     assert data.description["source"] == "local folder"
     assert str(tmp_path) not in json.dumps(data.description)
     assert all(data.samples.values())
-    assert data.language == ("ja" if preset in JMED_CHOICE or preset in JMED_NER else "en")
+    assert data.task.language == ("ja" if preset in JMED_CHOICE or preset in JMED_NER else "en")
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -149,7 +147,7 @@ def test_jmed_choices(read, preset, tmp_path):
     )
     first = next(sample for sample in everything if sample.fields["question"].split("\n")[0].endswith("？1"))
     assert (first.gold, first.fields["choices"].split("\n")[1]) == ("B", "B. 答えB1")
-    assert data.ordered == (preset == "crade")
+    assert data.task.ordered == (preset == "crade")
     assert data.description["split"].endswith("; not the benchmark's own sample of 100 questions")
     if preset != "jmmlu_med":
         documents = {
@@ -163,7 +161,7 @@ def test_jmed_choices(read, preset, tmp_path):
 @pytest.mark.parametrize("preset", JMED_NER)
 def test_jmed_entities(read, preset, tmp_path):
     data = read(preset, f"task.data.path={online(preset, tmp_path / 'set')}")
-    assert isinstance(data, NERDataModule)
+    assert isinstance(data.task, NER)
     assert data.primary_metric == "string_f1"
     assert data.description["sizes"] == {"train": 16, "validation": 2, "test": 2}
     assert data.description["lost"] == {"strings that the text does not have": 20}
@@ -199,12 +197,12 @@ def test_ncbi_disease(read, tmp_path):
 def test_ncbi_disease_in_a_file_that_names_no_tags(read, write_folder):
     rows = [{"tokens": ["flu", str(i)], "ner_tags": [1, 0]} for i in range(12)]
     data = read("ncbi_disease", f"task.data.path={write_folder(train=rows)}")
-    assert data.labels == ["Disease"]
+    assert data.task.labels == ["Disease"]
 
 
 def test_banking77(read, tmp_path, write_folder):
     data = read("banking77", f"task.data.path={online('banking77', tmp_path / 'set')}")
-    assert data.candidates == ("Refund_late", "card_lost")
+    assert data.task.candidates == ("Refund_late", "card_lost")
     assert data.description["sizes"] == {"train": 36, "validation": 4, "test": 40}
     with pytest.raises(DataError, match=r"class number without a name.*train\.jsonl:1"):
         read("banking77", f"task.data.path={write_folder(train=[{'text': 'a', 'label': 3}])}")
@@ -226,7 +224,7 @@ def test_through_datasets_the_same_files_give_the_same_samples(read, preset, tmp
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_where_the_set_is_stands_in_the_preset(make_job, preset):
-    hub = make_job(f"task={preset}", prepared=False).data.source.hub
+    hub = make_job(f"task={preset}", prepared=False).task.source.hub
     assert hub.origin.startswith(("hub set ", "https://raw.githubusercontent.com/sociocom/JMED-LLM/3774a34e"))
 
 
@@ -237,7 +235,7 @@ def test_columns_and_converters_by_override(read, write_folder):
         f"task.data.path={write_folder(train=tickets)}",
         "task.data.columns={body: text, queue: label}",
     )
-    assert data.candidates == ("a", "b")
+    assert data.task.candidates == ("a", "b")
     exam = [{"question": f"Which {i}?", "a": "one", "b": "two", "answer": "B"} for i in range(12)]
     package = "scd_lightning.data.converters"
     converters = f"[{{_target_: {package}.ChoiceColumns, columns: [a, b]}}, {{_target_: {package}.LetterAnswers}}]"
@@ -253,9 +251,9 @@ def test_a_hub_set_by_override(make_job):
         "task=banking77 task.data.hub.revision=v2": "hub set PolyAI/banking77 at v2",
     }
     for overrides, origin in cases.items():
-        assert make_job(*overrides.split(), prepared=False).data.source.hub.origin == origin
+        assert make_job(*overrides.split(), prepared=False).task.source.hub.origin == origin
     job = make_job("task=classification", f"task.data.hub={call}", prepared=False)
-    assert job.data.source.hub.origin == "hub set owner/set (english) at v2"
+    assert job.task.source.hub.origin == "hub set owner/set (english) at v2"
 
 
 @pytest.mark.skipif("SCD_REAL_DATA" not in os.environ, reason="SCD_REAL_DATA names no folder with the real sets")

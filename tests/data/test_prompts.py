@@ -2,15 +2,18 @@ import pytest
 
 from scd_lightning.data.prompts import LANGUAGES, choose_template, detect_language, render
 from scd_lightning.errors import ConfigError
+from scd_lightning.tasks.classification import Classification
+from scd_lightning.tasks.ner import NER
+from scd_lightning.tasks.qa import PROMPTS
 
-KINDS = ("ner", "classification", "choice", "yes_no", "extractive")
+KINDS = {each.kind: each for each in (NER.prompt, Classification.prompt, *PROMPTS.values())}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_built_in_templates_pass_their_own_check_and_end_with_a_line_break(kind, language):
-    template = choose_template(kind, language)
-    assert choose_template(kind, language, template) == template
+    template = choose_template(KINDS[kind], language)
+    assert choose_template(KINDS[kind], language, template) == template
     assert template.endswith(":\n")
 
 
@@ -29,7 +32,7 @@ def test_built_in_templates_pass_their_own_check_and_end_with_a_line_break(kind,
 )
 def test_unusable_templates(kind, template, said):
     with pytest.raises(ConfigError, match=said) as caught:
-        choose_template(kind, "en", template)
+        choose_template(KINDS[kind], "en", template)
     assert caught.value.where == "task.template"
 
 

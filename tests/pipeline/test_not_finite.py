@@ -18,7 +18,6 @@ ALONE = ("method=sft", "phases=[student_sft]", UNTIED)
 
 def rare_token(job):
     """A token that stands in the prompts of the fewest samples, and those samples."""
-    job.data.set_batching(job.budget.batch, 1, job.seed)
     holders: dict[int, set[int]] = {}
     for sample in job.data.tokenized["train"]:
         for token in sample.prompt_ids:
@@ -29,7 +28,7 @@ def rare_token(job):
 
 def first_step(job, culprits):
     """The optimizer step, from 1, that meets one of some samples first, and those of them that it holds."""
-    plan = job.data.train_sampler().plan.batches
+    plan = job.data_module(job.budget.batch).train_sampler().plan.batches
     step, batch = next((i, batch) for i, batch in enumerate(plan) if culprits & set(batch))
     return step + 1, sorted(culprits & set(batch))
 

@@ -12,6 +12,7 @@ import pytest
 from scd_lightning.analysis.run.model_card import write_model_card
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import execute, plan
+from scd_lightning.training.data_module import encode
 
 CHAT = "{% for m in messages %}<user>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<model>\n{% endif %}"
 ONE_EPOCH = ("budget.stages=1", "teacher.epochs=1", "teacher.checkpoints=1")
@@ -67,9 +68,9 @@ def test_the_code_of_the_cards_answers_as_the_run_did(make_job):
     ]
     expected = []
     for job in jobs:
-        if job.data.task == "classification":  # A family with a chat template: nothing but the tokenizer knows it.
+        if job.task.task == "classification":  # A family with a chat template: nothing but the tokenizer knows it.
             job.tokenizer.chat_template = CHAT
-            job.data.encode(job.tokenizer)
+            job.data = encode(job.task.read(), job.tokenizer)
         expected.append(show_sample(job, finish(job)))
     found = run_cards(*(job.run_dir / "student" for job in jobs))
     assert [answer.strip() for answer in expected] == found

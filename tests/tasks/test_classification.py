@@ -2,7 +2,8 @@ import pytest
 
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
-from scd_lightning.tasks.classification import ClassificationDataModule
+from scd_lightning.tasks.classification import Classification
+from scd_lightning.training.task_metric import TaskMetric
 
 TRAIN: list[dict] = [
     {"text": "good", "label": "plus"},
@@ -18,9 +19,7 @@ KNOWN = {**SPLITS, "test": SPLITS["test"][:1]}
 
 
 def read(folder, **settings):
-    module = ClassificationDataModule(DataSource(folder), **settings)
-    module.read()
-    return module
+    return Classification(DataSource(folder), **settings).read()
 
 
 @pytest.mark.parametrize(
@@ -50,12 +49,11 @@ def test_samples_and_judging(write_folder):
 
 
 def test_labels_that_train_lacks_count_as_wrong_and_are_warned_of(write_folder):
-    module = ClassificationDataModule(DataSource(write_folder(**SPLITS)))
     with pytest.warns(UserWarning, match=r"labels that train lacks, .*: new \(1\)"):
-        module.read()
+        module = Classification(DataSource(write_folder(**SPLITS))).read()
     assert module.samples["test"][1].candidates == ("0", "minus", "plus")
-    metric = module.build_metric()
-    metric.update([module.judge("test", i, 1) for i in range(2)])
+    metric = TaskMetric(module.measures)
+    metric.update([module.judge("test", i, 1).row() for i in range(2)], [{}, {}])
     assert metric.compute()["accuracy"].item() == 0.5
     assert metric.compute()["macro_f1"].item() == pytest.approx((2 / 3 + 0) / 2)
 
@@ -64,11 +62,11 @@ def test_given_labels_keep_their_order(write_folder):
     folder = write_folder(**KNOWN)
     module = read(folder, labels=["minus", 0, "plus"], ordered=True)
     assert module.samples["train"][0].candidates == ("minus", "0", "plus")
-    assert module.build_metric().ordered
+    assert module.measures["kappa"].ordered
     with pytest.raises(DataError, match=r"not among the labels.*train\.jsonl:3.*minus, plus"):
         read(folder, labels=["minus", "plus"])
     with pytest.raises(ConfigError, match="ordered needs the labels"):
-        ClassificationDataModule(DataSource(folder), ordered=True)
+        Classification(DataSource(folder), ordered=True)
 
 
 def test_own_template_may_list_the_labels(write_folder):
@@ -80,8 +78,7 @@ def test_overlap(write_folder):
     folder = write_folder(**{**KNOWN, "test": [TRAIN[0]]})
     with pytest.raises(DataError, match=r"two splits.*train\.jsonl:1 = .*test\.jsonl:1.*train/test: 1"):
         read(folder)
-    module = ClassificationDataModule(DataSource(folder, allow_overlap=True))
-    module.read()
+    module = Classification(DataSource(folder, allow_overlap=True)).read()
     assert module.description["overlap"] == {"train/test": 1}
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scd_lightning.tasks.entity_lines import align, one_line, parse_entities, write_entities
-from scd_lightning.tasks.entity_metric import Entity
+from scd_lightning.tasks.entity_scores import Entity
 
 LABELS = ["drug", "drug: dose", "法人名"]
 

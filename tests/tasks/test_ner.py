@@ -2,7 +2,9 @@ import pytest
 
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
-from scd_lightning.tasks.ner import NERDataModule
+from scd_lightning.tasks.ner import NER
+from scd_lightning.training.data_module import encode
+from scd_lightning.training.task_metric import TaskMetric
 
 TEXT = "Ann met Bob in Rome."
 
@@ -23,9 +25,16 @@ def splits(train, test=None):
 
 
 def read(folder, **settings):
-    module = NERDataModule(DataSource(folder), **settings)
-    module.read()
-    return module
+    return NER(DataSource(folder), **settings).read()
+
+
+def measured(module, split, answers):
+    """The measures of answers to the first samples of a split."""
+    rows = [module.judge(split, index, answer).row() for index, answer in answers]
+    samples = [module.describe(split, index) for index, _ in answers]
+    metric = TaskMetric(module.measures)
+    metric.update(rows, samples)
+    return {name: value.item() for name, value in metric.compute().items()}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +69,7 @@ def test_sample(write_folder):
     [sample] = module.samples["train"]
     assert sample.completion == "P: Ann\nP: Bob\nL: Rome"
     assert sample.fields["labels"] == "L, P"
-    assert (module.answer_kind, module.primary_metric, module.language) == ("generate", "f1", "en")
+    assert (module.task.chooses, module.primary_metric, module.task.language) == (False, "f1", "en")
     assert module.texts() == ["Ann met Bob in Rome.\nEntities:\n" + sample.completion]
 
 
@@ -84,10 +93,9 @@ def test_judging(write_folder):
     assert half.score == pytest.approx(2 * 1 / (3 + 3))
     assert not half.malformed
     assert module.judge("train", 0, "rubbish").malformed
-    metric = module.build_metric()
-    metric.update([perfect, half])
-    assert metric.compute()["f1"].item() == pytest.approx(2 * 4 / (6 + 6))
-    assert set(module.metric_names) < set(metric.compute())
+    values = measured(module, "train", [(0, "P: Ann\nP: Bob\nL: Rome"), (0, "P: Ann\nL: Bob\nP: Zoe")])
+    assert values["f1"] == pytest.approx(2 * 4 / (6 + 6))
+    assert set(module.task.metric_names) < set(values)
 
 
 def test_nothing_to_find_and_nothing_found(write_folder):
@@ -106,14 +114,13 @@ def test_match_chooses_the_score_and_the_primary_metric(write_folder):
     assert strings.judge("train", 0, "P: Ann\nP: Ann").score == 1
     assert spans.digest != strings.digest
     with pytest.raises(ConfigError, match="match is unknown"):
-        NERDataModule(DataSource(folder), match="tokens")  # type: ignore[arg-type]
+        NER(DataSource(folder), match="tokens")  # type: ignore[arg-type]
 
 
 def test_labels_that_train_lacks_are_warned_of_and_can_be_answered(write_folder):
     new = {"text": "Ann t", "entities": [{"start": 0, "end": 3, "label": "NEW"}]}
-    module = NERDataModule(DataSource(write_folder(**splits([GOOD], [new]))))
     with pytest.warns(UserWarning, match=r"labels that train lacks.*NEW \(1\)"):
-        module.read()
+        module = NER(DataSource(write_folder(**splits([GOOD], [new])))).read()
     assert module.description["unseen_labels"] == {"NEW": 1}
     assert module.samples["test"][0].fields["labels"] == "L, P"
     assert module.judge("test", 0, "NEW: Ann").score == 1
@@ -123,7 +130,7 @@ def test_cut_texts_lose_entities_from_the_target_but_not_from_the_gold(write_fol
     text = "Ann " + "walks and " * 30 + "Bob " + "walks and " * 30 + "Eve"
     names = [{"start": text.index(name), "end": text.index(name) + 3, "label": "P"} for name in ("Ann", "Bob", "Eve")]
     module = read(write_folder(**splits([{"text": text, "entities": names}])), max_length=120)
-    module.encode(byte_tokenizer)
+    module = encode(module, byte_tokenizer)
     assert module.description["cut"]["train"] == 1
     assert module.description["dropped"]["train"] == 1
     assert byte_tokenizer.decode(module.tokenized["train"][0].completion_ids) == "P: Ann\nP: Eve</s>"
@@ -137,7 +144,7 @@ def test_japanese(write_folder):
     module = read(
         write_folder(train=[row, none], validation=[{**none, "text": "はい"}], test=[{**none, "text": "さあ"}])
     )
-    assert module.language == "ja"
+    assert module.task.language == "ja"
     assert [sample.completion for sample in module.samples["train"]] == ["地名: 東京", "なし"]
     assert module.texts()[0] == "東京の田中さん\n固有表現:\n地名: 東京"
 

@@ -2,7 +2,9 @@ import pytest
 
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
-from scd_lightning.tasks.qa import QADataModule
+from scd_lightning.tasks.qa import QA
+from scd_lightning.training.data_module import encode
+from scd_lightning.training.task_metric import TaskMetric
 
 CHOICE = {"question": "Which?", "choices": ["red", "green", "blue"], "answer": 1}
 YES_NO = {"question": "Really?", "context": "It is so.", "answer": "Yes"}
@@ -17,9 +19,16 @@ def splits(row, *more, test=None):
 
 
 def read(folder, **settings):
-    module = QADataModule(DataSource(folder), **settings)
-    module.read()
-    return module
+    return QA(DataSource(folder), **settings).read()
+
+
+def measured(module, split, answers):
+    """The measures of answers to the first samples of a split."""
+    rows = [module.judge(split, index, answer).row() for index, answer in answers]
+    samples = [module.describe(split, index) for index, _ in answers]
+    metric = TaskMetric(module.measures)
+    metric.update(rows, samples)
+    return {name: value.item() for name, value in metric.compute().items()}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +63,7 @@ def test_multiple_choice(write_folder):
     two = {"question": "Two?", "choices": ["a\nb", "c"], "answer": 0, "context": "Some context."}
     module = read(write_folder(**splits(CHOICE, two)), ordered=True)
     first, second = module.samples["train"]
-    assert (module.format, module.answer_kind, module.primary_metric) == ("choice", "choice", "accuracy")
+    assert (module.task.format, module.task.chooses, module.primary_metric) == ("choice", True, "accuracy")
     assert (first.candidates, first.completion) == (("A", "B", "C"), "B")
     assert (second.candidates, second.completion) == (("A", "B"), "A")
     assert module.texts()[:2] == [
@@ -66,15 +75,13 @@ def test_multiple_choice(write_folder):
     assert module.judge("train", 1, 0).score == 1.0
     assert module.judge("train", 0, "B ").score == 1.0
     assert module.judge("train", 0, "green").malformed
-    metric = module.build_metric()
-    metric.update([wrong, module.judge("train", 1, 0)])
-    assert metric.compute()["accuracy"].item() == 0.5
+    assert measured(module, "train", [(0, 2), (1, 0)])["accuracy"] == 0.5
 
 
 def test_yes_no(write_folder):
     no_context = {"question": "No?", "answer": "no"}
     module = read(write_folder(**splits(YES_NO, no_context)))
-    assert (module.format, module.answer_kind) == ("yes_no", "choice")
+    assert (module.task.format, module.task.chooses) == ("yes_no", True)
     assert module.samples["train"][0].candidates == ("yes", "no")
     assert module.texts()[:2] == [
         "It is so.\nQuestion: Really?\nAnswer (yes, no):\nyes",
@@ -85,27 +92,21 @@ def test_yes_no(write_folder):
 
 def test_extractive(write_folder):
     module = read(write_folder(**splits(SPAN)))
-    assert (module.format, module.answer_kind, module.primary_metric) == ("extractive", "generate", "token_f1")
+    assert (module.task.format, module.task.chooses, module.primary_metric) == ("extractive", False, "token_f1")
     assert module.samples["train"][0].completion == "Rome"
     assert module.judge("train", 0, "In  rome!").score == 1.0
     assert module.judge("train", 0, "Rome or Paris").score == pytest.approx(2 * 1 / (1 + 3))
     assert module.judge("train", 0, " ").malformed
-    metric = module.build_metric()
-    metric.update([module.judge("train", 0, "Rome")])
-    assert {name: value.item() for name, value in metric.compute().items()} == {
-        "exact_match": 1.0,
-        "token_f1": 1.0,
-        "malformed": 0.0,
-    }
+    assert measured(module, "train", [(0, "Rome")]) == {"exact_match": 1.0, "token_f1": 1.0, "malformed": 0.0}
 
 
 def test_format_can_be_set(write_folder):
     folder = write_folder(**splits(YES_NO))
-    assert read(folder, format="extractive").answer_kind == "generate"
+    assert not read(folder, format="extractive").task.chooses
     with pytest.raises(DataError, match=r'"choices" is missing'):
         read(folder, format="choice")
     with pytest.raises(ConfigError, match="format is unknown"):
-        QADataModule(DataSource(folder), format="letters")  # type: ignore[arg-type]
+        QA(DataSource(folder), format="letters")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"primary_metric is unknown.*accuracy"):
         read(folder, primary_metric="token_f1")
 
@@ -113,11 +114,13 @@ def test_format_can_be_set(write_folder):
 def test_long_context_is_cut_at_its_end_and_the_choices_stay(write_folder, byte_tokenizer):
     row = {**CHOICE, "context": "the text " * 60}
     module = read(write_folder(**splits(row)), max_length=100)
-    module.encode(byte_tokenizer)
+    module = encode(module, byte_tokenizer)
     prompt = byte_tokenizer.decode(module.tokenized["train"][0].prompt_ids)
     assert prompt.startswith("<s>the text the text")
     assert prompt.endswith("…\nQuestion: Which?\nA. red\nB. green\nC. blue\nAnswer:\n")
-    assert [byte_tokenizer.decode(ids) for ids in module.tokenized["train"][0].candidate_ids] == [
+    candidates = module.tokenized["train"][0].candidate_ids
+    assert candidates is not None
+    assert [byte_tokenizer.decode(ids) for ids in candidates] == [
         "A</s>",
         "B</s>",
         "C</s>",

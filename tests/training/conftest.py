@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from scd_lightning.data.batch_size import SampleCount
 from scd_lightning.training.fine_tuning import FineTuning
+from tests.data.conftest import byte_tokenizer, write_folder  # noqa: F401
 
 
 class StepRecorder(FineTuning):
@@ -33,7 +33,6 @@ def make_module(make_job) -> Callable[..., StepRecorder]:
 
     def make(*overrides: str, stage_steps: int = 6) -> StepRecorder:
         job = make_job(*overrides)
-        job.data.set_batching(SampleCount(8), job.trainer.micro_batches, job.seed)
         module = StepRecorder(job.build(job.student), job.student, job.data, job.tokenizer, job.objective, stage_steps)
         module.job = job
         return module

@@ -12,7 +12,7 @@ from scd_lightning.analysis.comparison.failed_jobs import Failure
 from scd_lightning.analysis.comparison.grouping import common_differences, confounded, follows_seed, identity
 from scd_lightning.analysis.comparison.sweep_runs import VALIDATION, SweepRun, read_sweep
 from scd_lightning.analysis.records import evaluated_split, metric_names
-from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
+from scd_lightning.analysis.statistics import SAMPLE_SCORE
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,15 @@ class Comparison:
         }
 
 
-def compare(run_dirs: Sequence[Path]) -> Comparison:
+def compare(run_dirs: Sequence[Path], allowed: Sequence[str] = ()) -> Comparison:
     """Compares runs, of one sweep or of several.
 
     Args:
         run_dirs: Run folders, each with a results.json if the run finished, else with a failure.json or partial.json
             that says why not, or neither if it was cut off.
+        allowed: See `task_of`.
     """
-    runs, failures = read_sweep(list(dict.fromkeys(run_dirs)))
+    runs, failures = read_sweep(list(dict.fromkeys(run_dirs)), allowed)
     groups: dict[tuple[str, ...], list[SweepRun]] = {}
     for run in runs:
         groups.setdefault(identity(run.record.results), []).append(run)

@@ -8,8 +8,8 @@ from scd_lightning.analysis.comparison.comparison_rows import Margin, Row
 from scd_lightning.analysis.comparison.comparison_words import heading
 from scd_lightning.analysis.comparison.sweep_runs import VALIDATION
 from scd_lightning.analysis.records import PLAIN
-from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
 from scd_lightning.analysis.standing import standing, standing_without_interval
+from scd_lightning.analysis.statistics import SAMPLE_SCORE
 
 
 @dataclass(frozen=True)

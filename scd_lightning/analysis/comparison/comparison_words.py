@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from scd_lightning.analysis.comparison.compare import Comparison, Setting
 from scd_lightning.analysis.comparison.comparison_rows import Estimate
 from scd_lightning.analysis.formatting import number
-from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
 from scd_lightning.analysis.standing import VALIDATED
+from scd_lightning.analysis.statistics import SAMPLE_SCORE
 
 # Settings that a heading names.
 _NAMED = 4

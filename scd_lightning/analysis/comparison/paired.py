@@ -6,8 +6,9 @@ from statistics import fmean, variance
 
 import numpy as np
 
-from scd_lightning.analysis.bootstrap import LEVEL, Floats, Interval, Scores
+from scd_lightning.analysis.bootstrap import LEVEL, Interval, Scores
 from scd_lightning.analysis.comparison.student_t import two_sided_quantile
+from scd_lightning.tasks.measures import Floats
 
 # Standard errors of a normal distribution that hold `LEVEL` of it.
 _NORMAL = 1.959964

@@ -2,18 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import yaml
-
-from scd_lightning.analysis.bootstrap import DRAWS, Floats, Scores, drawn_sums
+from scd_lightning.analysis.bootstrap import Scores
 from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_failures, is_finished
 from scd_lightning.analysis.records import RunRecord, decompositions, read_run
-from scd_lightning.analysis.sample_scores import SAMPLE_SCORE, TOLERANCE, mean_scores
-from scd_lightning.analysis.statistics import Statistic, statistic
+from scd_lightning.analysis.statistics import SAMPLE_SCORE, sample_score, statistic
 from scd_lightning.errors import StoreError
 
 LEAD, VALIDATION, SECONDS = "lead", "validation", "seconds"
@@ -34,33 +29,6 @@ _ASIDE = (
 _ASIDE_TRAINER = ("accelerator", "devices", "num_nodes", "strategy", "micro_batches", "log_every_n_steps", "profiler")
 _ASIDE_MODEL = ("name", "path", "revision", "trust_remote_code", "allow_pickle", "gradient_checkpointing")
 _ASIDE_METHOD = ("name", "teacher")
-
-try:  # The C loader is ten times as fast, where PyYAML has it.
-    from yaml import CSafeLoader as _Loader
-except ImportError:
-    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
-
-
-@dataclass(frozen=True, eq=False)
-class MetricScores:
-    """A metric of one model as `paired_interval` takes it."""
-
-    statistic: Statistic
-
-    @property
-    def value(self) -> float:
-        """The metric on all samples."""
-        return self.statistic.whole
-
-    @property
-    def samples(self) -> int:
-        """S."""
-        return len(self.statistic.columns)
-
-    @cached_property
-    def resampled(self) -> Floats:
-        """The metric [R] under R draws of the samples."""
-        return np.concatenate([self.statistic.value(sums) for sums in drawn_sums(self.statistic.columns, DRAWS)])
 
 
 @dataclass(frozen=True)
@@ -105,7 +73,7 @@ class SweepRun:
 
     def on_sample_scores(self) -> "SweepRun":
         """The run with each sample's own score, which every run has, in place of what makes up the primary metric."""
-        scores = {model: mean_scores(rows) for model, rows in self.record.predictions.items()}
+        scores = {model: sample_score(rows) for model, rows in self.record.predictions.items()}
         return replace(self, scores=scores, score_name=SAMPLE_SCORE)
 
 
@@ -121,14 +89,19 @@ def _is_job(path: Path) -> bool:
     )
 
 
-def read_sweep(folders: Sequence[Path]) -> tuple[list[SweepRun], list[Failure]]:
-    """Reads runs, and keeps apart those that did not finish or whose files are damaged."""
+def read_sweep(folders: Sequence[Path], allowed: Sequence[str] = ()) -> tuple[list[SweepRun], list[Failure]]:
+    """Reads runs, and keeps apart those that did not finish or whose files are damaged.
+
+    Args:
+        folders: Theirs.
+        allowed: See `task_of`.
+    """
     runs: list[SweepRun] = []
     errors: dict[Path, StoreError | None] = {}
     for folder in folders:
         try:
             if is_finished(folder):
-                runs.append(read_sweep_run(folder))
+                runs.append(read_sweep_run(folder, allowed))
             else:
                 errors[folder] = None
         except StoreError as error:
@@ -136,52 +109,36 @@ def read_sweep(folders: Sequence[Path]) -> tuple[list[SweepRun], list[Failure]]:
     return runs, describe_failures(errors, folders)
 
 
-def read_sweep_run(folder: Path) -> SweepRun:
+def read_sweep_run(folder: Path, allowed: Sequence[str] = ()) -> SweepRun:
     """Reads one finished run.
+
+    Args:
+        folder: Its folder.
+        allowed: See `task_of`.
 
     Raises:
         StoreError: A file is damaged.
     """
-    record = read_run(folder)
+    record = read_run(folder, allowed)
     found = _primary_scores(record)
     name = next((name for name, _ in found.values()), SAMPLE_SCORE)
-    run = SweepRun(folder, record, _settings(folder), _values(record), {m: s for m, (_, s) in found.items()}, name)
+    run = SweepRun(folder, record, _settings(record), _values(record), {m: s for m, (_, s) in found.items()}, name)
     exact = all(each == name for each, _ in found.values())
     return run if exact else run.on_sample_scores()
 
 
 def _primary_scores(record: RunRecord) -> dict[str, tuple[str, Scores]]:
     """Each model's scores in the primary metric where the saved rows give the recorded value, else its samples' own."""
-    metric, settings = record.results["primary_metric"], record.results["data"].get("settings", {})
+    metric = record.results["primary_metric"]
     found: dict[str, tuple[str, Scores]] = {}
     for model, rows in record.predictions.items():
-        exact = statistic(metric, rows, record.samples, settings)
-        recorded = record.results["metrics"].get(model, {}).get(metric)
-        if exact is not None and recorded is not None and abs(exact.whole - recorded) < TOLERANCE:
-            found[model] = metric, MetricScores(exact)
-        else:
-            found[model] = SAMPLE_SCORE, mean_scores(rows)
+        exact = statistic(record, model, metric)
+        found[model] = (SAMPLE_SCORE, sample_score(rows)) if exact is None else (metric, exact)
     return found
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """Reads a run's config.yaml; empty where there is none.
-
-    Raises:
-        StoreError: It is not YAML.
-    """
-    path = folder / "config.yaml"
-    if not path.exists():
-        return {}
-    try:
-        config = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except yaml.YAMLError as error:
-        raise StoreError("A saved configuration can't be read", where=path, got=str(error).splitlines()[0]) from error
-    return config if isinstance(config, dict) else {}
-
-
-def _settings(folder: Path) -> dict[str, Any]:
-    return {key: value for key, value in flatten(read_config(folder)) if not _aside(key)}
+def _settings(record: RunRecord) -> dict[str, Any]:
+    return {key: value for key, value in flatten(record.config) if not _aside(key)}
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

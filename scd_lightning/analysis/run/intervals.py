@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scd_lightning.analysis.bootstrap import LEVEL, Floats, Interval, drawn_sums
+from scd_lightning.analysis.bootstrap import LEVEL, Interval, drawn_sums
 from scd_lightning.analysis.records import RunRecord, metric_names
-from scd_lightning.analysis.sample_scores import SAMPLE_SCORE, TOLERANCE, mean_scores
-from scd_lightning.analysis.statistics import Statistic, statistic
+from scd_lightning.analysis.statistics import SAMPLE_SCORE, Statistic, sample_score, statistic
+from scd_lightning.tasks.measures import Floats
 
 DRAWS = 10_000
 # What the report compares: the first minus the second.
@@ -46,11 +46,10 @@ def run_intervals(record: RunRecord) -> RunIntervals:
     if not all(primary in of_model for of_model in found.values()):
         primary = SAMPLE_SCORE
         for name, of_model in found.items():
-            scores = mean_scores(record.predictions[name])
-            of_model[primary] = Statistic(scores.hits[:, None], lambda sums: sums[:, 0] / len(rows[0]))
+            of_model[primary] = sample_score(record.predictions[name])
     drawn = _resample(found)
     samples = len(rows[0])
-    whole = {name: {metric: each.whole for metric, each in of_model.items()} for name, of_model in found.items()}
+    whole = {name: {metric: each.value for metric, each in of_model.items()} for name, of_model in found.items()}
     return RunIntervals(
         {
             name: {metric: _interval(whole[name][metric], values, samples) for metric, values in of_model.items()}
@@ -74,14 +73,8 @@ def run_intervals(record: RunRecord) -> RunIntervals:
 
 def _statistics(record: RunRecord, model: str) -> dict[str, Statistic]:
     """The model's metrics that the saved rows reproduce."""
-    settings = record.results.get("data", {}).get("settings", {})
-    recorded = record.results["metrics"].get(model, {})
-    found = {}
-    for metric in metric_names(record.results):
-        each = statistic(metric, record.predictions[model], record.samples, settings)
-        if each is not None and metric in recorded and abs(each.whole - recorded[metric]) < TOLERANCE:
-            found[metric] = each
-    return found
+    found = {metric: statistic(record, model, metric) for metric in metric_names(record.results)}
+    return {metric: each for metric, each in found.items() if each is not None}
 
 
 def _resample(found: Mapping[str, Mapping[str, Statistic]]) -> dict[str, dict[str, Floats]]:
@@ -92,7 +85,7 @@ def _resample(found: Mapping[str, Mapping[str, Statistic]]) -> dict[str, dict[st
     values: list[list[Floats]] = [[] for _ in parts]
     for sums in drawn_sums(np.hstack([part.columns for part in parts]), DRAWS):
         for kept, part, own in zip(values, parts, np.split(sums, ends, axis=1), strict=True):
-            kept.append(part.value(own))
+            kept.append(part.measure.value(own))
     drawn: dict[str, dict[str, Floats]] = {name: {} for name in found}
     for (name, metric), kept in zip(places, values, strict=True):
         drawn[name][metric] = np.concatenate(kept)

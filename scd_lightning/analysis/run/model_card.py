@@ -2,12 +2,12 @@
 
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from scd_lightning.analysis.comparison.sweep_runs import read_config
 from scd_lightning.analysis.pages import environment
 from scd_lightning.analysis.records import (
     MODEL_NAMES,
@@ -24,7 +24,6 @@ from scd_lightning.store.manifest import write_text
 
 PROMPT, BASE = "prompt_template.json", "base_model.json"
 PAPER = "https://arxiv.org/abs/2601.10114"
-_HUB_TASKS = {"ner": "token-classification", "classification": "text-classification", "qa": "question-answering"}
 _LANGUAGES = {"en": "English", "ja": "Japanese"}
 _POLICIES = {
     "SingleBest": "the best checkpoint teaches throughout (traditional distillation)",
@@ -36,12 +35,13 @@ _POLICIES = {
 }
 
 
-def write_model_card(run_dir: Path, found: RunIntervals | None = None) -> Path | None:
+def write_model_card(run_dir: Path, found: RunIntervals | None = None, allowed: Sequence[str] = ()) -> Path | None:
     """Writes the card beside the exported student; it names no path, user or machine.
 
     Args:
         run_dir: Folder of a finished run.
         found: Its intervals, where they are known already.
+        allowed: See `task_of`.
 
     Returns:
         The card's path; None where the run exported no student.
@@ -52,7 +52,8 @@ def write_model_card(run_dir: Path, found: RunIntervals | None = None) -> Path |
     folder = run_dir / "student"
     if not folder.is_dir():
         return None
-    record, config = read_run(run_dir), read_config(run_dir)
+    record = read_run(run_dir, allowed)
+    config = record.config
     prompt, base = read_json(folder / PROMPT, None), read_json(folder / BASE, {})
     facts = {
         "results": record.results,
@@ -116,7 +117,7 @@ def _index(record: RunRecord, data_set: str | None) -> dict[str, Any]:
     name = results["data"].get("name") or results["task"]
     values = results["metrics"].get("student", {})
     return {
-        "task": {"type": _HUB_TASKS.get(results["task"], results["task"])},
+        "task": {"type": (record.task and record.task.hub_task) or results["task"]},
         "dataset": {"name": name, "type": data_set or name, "split": evaluated_split(results)},
         "metrics": [{"type": metric, "value": round(value, 4)} for metric, value in values.items()],
     }

@@ -29,8 +29,8 @@ from scd_lightning.analysis.run.report_figures import (
 )
 from scd_lightning.analysis.run.report_samples import sample_table
 from scd_lightning.analysis.run.report_words import caveats, plain, verdict_sentence
-from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
 from scd_lightning.analysis.standing import bounds
+from scd_lightning.analysis.statistics import SAMPLE_SCORE
 from scd_lightning.config.redaction import hide_in_addresses
 from scd_lightning.store.manifest import write_atomically
 

@@ -7,8 +7,8 @@ from scd_lightning.analysis.formatting import number
 from scd_lightning.analysis.records import PLAIN, PREDICTORS, RunRecord, evaluated_split
 from scd_lightning.analysis.run.convergence import warnings
 from scd_lightning.analysis.run.intervals import RunIntervals
-from scd_lightning.analysis.sample_scores import SAMPLE_SCORE
 from scd_lightning.analysis.standing import VALIDATED, standing, standing_without_interval
+from scd_lightning.analysis.statistics import SAMPLE_SCORE
 
 _IMPORTED = (
     "Whether that training has seen samples of the validation or test split is not known here; if it has, scores are "

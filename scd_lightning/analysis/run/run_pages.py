@@ -1,5 +1,6 @@
 """What people read of a finished run: its report, its student's model card, and its verdict."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from scd_lightning.analysis.records import read_run
@@ -9,11 +10,12 @@ from scd_lightning.analysis.run.report_page import write_report
 from scd_lightning.analysis.run.report_words import verdict_sentence
 
 
-def write_run_pages(run_dir: Path) -> tuple[Path, str]:
+def write_run_pages(run_dir: Path, allowed: Sequence[str] = ()) -> tuple[Path, str]:
     """Writes report.html and the model card, with intervals that are drawn once.
 
     Args:
         run_dir: Folder of a finished run.
+        allowed: See `task_of`.
 
     Returns:
         The path of the report, and its verdict.
@@ -21,7 +23,7 @@ def write_run_pages(run_dir: Path) -> tuple[Path, str]:
     Raises:
         StoreError: results.json is missing, or a file is damaged.
     """
-    record = read_run(run_dir)
+    record = read_run(run_dir, allowed)
     found = run_intervals(record)
-    write_model_card(run_dir, found)
+    write_model_card(run_dir, found, allowed)
     return write_report(run_dir, found), verdict_sentence(record, found)

@@ -1,14 +1,12 @@
 """Trainings that go on where an interruption ended them: what the user sets, and each phase's part of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scd_lightning import distributed
-from scd_lightning.errors import PREEMPTED, ConfigError, StoreError
-from scd_lightning.launch import preemption
-from scd_lightning.models.spec import require_at_least
+from scd_lightning.config.settings import ResumeSettings
+from scd_lightning.errors import StoreError
 from scd_lightning.progress import say
 from scd_lightning.store.checkpoints import MANIFEST, CheckpointStore
 from scd_lightning.store.saved_state import ResumeState, SavedState
@@ -16,43 +14,6 @@ from scd_lightning.training.costs import Meter
 from scd_lightning.training.resume.save_state import SaveState
 
 _VERSIONS = ("torch", "lightning", "scd_lightning")
-
-
-@dataclass(frozen=True)
-class ResumeSettings:
-    """When the state of a training is saved, and what a signal does.
-
-    Attributes:
-        every_minutes: Time between two saves; None for no saves by time. They come less often where a save takes long.
-        every_steps: Optimizer steps between two saves, whatever they cost; None for no saves by steps.
-        signals: Names of the signals at which a run saves and ends.
-        exit_code: The code that it ends with then, which tells a cluster to start the same command again.
-    """
-
-    every_minutes: float | None = 10
-    every_steps: int | None = None
-    signals: Sequence[str] = ("SIGTERM", "SIGUSR1", "SIGUSR2")
-    exit_code: int = PREEMPTED
-
-    def __post_init__(self) -> None:
-        if self.every_steps is not None:
-            require_at_least(1, **{"resume.every_steps": self.every_steps})
-        if self.every_minutes is not None and not 0 <= self.every_minutes < float("inf"):
-            raise ConfigError(
-                "Saves need some time between them",
-                where="resume.every_minutes",
-                got=self.every_minutes,
-                expected="minutes from 0, or null for no saves by time",
-            )
-        for name in self.signals:
-            preemption.number(name)
-        if type(self.exit_code) is not int or not 1 <= self.exit_code <= 255:
-            raise ConfigError(
-                "A run that is to go on can't end with this code",
-                where="resume.exit_code",
-                got=self.exit_code,
-                expected="1 to 255: 0 would say that it is finished",
-            )
 
 
 class Resumption:

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm, ttest_1samp
 
-from scd_lightning.analysis.bootstrap import SampleScores
 from scd_lightning.analysis.comparison.paired import paired_interval
+from scd_lightning.analysis.statistics import Statistic, sample_score
 
 
-def scores(hits) -> SampleScores:
-    values = np.asarray(hits, dtype=float)
-    return SampleScores(values, np.ones_like(values))
+def scores(hits) -> Statistic:
+    return sample_score([{"correct": hit} for hit in hits])
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def draw():
 def test_one_seed_has_the_width_that_theory_gives(draw):
     ours, theirs = draw(0.7), draw(0.6)
     found = paired_interval([ours], [theirs], ["test"])
-    difference = ours.hits - theirs.hits
+    difference = ours.columns[:, 0] - theirs.columns[:, 0]
     half = norm.ppf(0.975) * difference.std() / np.sqrt(len(difference))
     assert found.value == pytest.approx(difference.mean())
     assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half), abs=0.006)
@@ -110,7 +109,7 @@ def test_equal_input_gives_an_equal_interval_however_it_is_cut(draw, monkeypatch
     whole = paired_interval(ours, theirs, [0, 0])
     assert paired_interval(ours, theirs, [0, 0]) == whole
     monkeypatch.setattr("scd_lightning.analysis.bootstrap._CELLS", 400 * 300)
-    first, second = ([scores(each.hits) for each in models] for models in (ours, theirs))
+    first, second = ([scores(each.columns[:, 0]) for each in models] for models in (ours, theirs))
     cut = paired_interval(first, second, [0, 0])
     assert (cut.low, cut.high) == pytest.approx((whole.low, whole.high), abs=0.01)
 

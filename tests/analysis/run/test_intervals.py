@@ -8,7 +8,9 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 
 from scd_lightning.analysis.records import RunRecord, read_run
 from scd_lightning.analysis.run.intervals import run_intervals
-from scd_lightning.analysis.statistics import statistic
+from scd_lightning.analysis.statistics import Statistic, statistic
+from scd_lightning.tasks.classification import Classification
+from scd_lightning.tasks.ner import NER
 
 LABELS = ["low", "middle", "high"]
 
@@ -25,13 +27,15 @@ def answered(seed: int, right: float, samples: int = 80) -> list[dict]:
 
 
 def record(metric: str, settings: dict, samples: list[dict] | None = None, **rows: list[dict]) -> RunRecord:
-    values = {}
+    task = Classification if "labels" in settings else NER
+    measure, values = task.measures({"ordered": False, **settings})[metric], {}
     for name, of_model in rows.items():
-        found = statistic(metric, of_model, samples or [], settings)
-        assert found is not None
-        values[name] = {metric: found.whole}
-    results = {"primary_metric": metric, "metrics": values, "data": {"settings": settings}}
-    return RunRecord(results, {}, {}, [], {}, rows, samples or [], {})
+        columns = measure.columns(of_model, samples or [])
+        assert columns is not None
+        values[name] = {metric: Statistic(measure, columns).value}
+    data = {"settings": {"ordered": False, **settings}}
+    results = {"primary_metric": metric, "metrics": values, "data": data}
+    return RunRecord(results, {}, {}, [], {}, rows, samples or [], {}, task=task)
 
 
 def test_macro_f1_and_kappa_are_those_of_scikit_learn():
@@ -39,9 +43,9 @@ def test_macro_f1_and_kappa_are_those_of_scikit_learn():
     gold, said = [row["gold"] for row in rows], [row["answer"] for row in rows]
 
     def ours(metric: str, **settings) -> float:
-        found = statistic(metric, rows, [], {"labels": LABELS, **settings})
+        found = statistic(record(metric, {"labels": LABELS, **settings}, student=rows), "student", metric)
         assert found is not None
-        return found.whole
+        return found.value
 
     assert ours("macro_f1") == pytest.approx(f1_score(gold, said, average="macro"))
     assert ours("kappa") == pytest.approx(cohen_kappa_score(gold, said))

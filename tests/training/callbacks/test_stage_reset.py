@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from scd_lightning.config.batch_size import SampleCount
 from scd_lightning.training.callbacks.stage_reset import StageReset
 from scd_lightning.training.fine_tuning import learning_rate_factor
 
@@ -36,7 +37,7 @@ def test_a_scale_is_a_factor_and_1_changes_no_bit():
 def test_optimizer_starts_afresh_and_stays_the_same_object(make_module, micro_batches):
     module = make_module(f"trainer.micro_batches={micro_batches}", stage_steps=12)
     trainer = module.job.trainer(max_epochs=4, callbacks=[StageReset(stage_epochs=2)])
-    trainer.fit(module, datamodule=module.job.data)
+    trainer.fit(module, datamodule=module.job.data_module(SampleCount(8)))
 
     # Two stages of two epochs of six steps: each weight's step count restarts, and so does the learning rate.
     assert module.ages == [{step} for step in [*range(1, 13), *range(1, 13)]]

@@ -3,6 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scd_lightning.config.batch_size import SampleCount
 from scd_lightning.errors import ConfigError
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.training.callbacks.trajectory import Trajectory, kept_steps
@@ -38,7 +39,7 @@ def test_saves_after_exactly_these_steps(make_module, tmp_path, micro_batches):
     store = CheckpointStore(tmp_path / "trajectory")
     steps = kept_steps(12, 5)
     trainer = module.job.trainer(max_epochs=2, callbacks=[Trajectory(store, steps, keep_frozen=True)])
-    trainer.fit(module, datamodule=module.job.data)
+    trainer.fit(module, datamodule=module.job.data_module(SampleCount(8)))
 
     assert len(module.weights) == 12
     assert [entry.step for entry in store.entries] == steps

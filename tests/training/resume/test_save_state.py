@@ -5,6 +5,7 @@ import pytest
 import torch
 from lightning import Callback
 
+from scd_lightning.config.batch_size import SampleCount
 from scd_lightning.store.saved_state import RESUME, STATE, ResumeState
 from scd_lightning.training.resume import save_state
 from scd_lightning.training.resume.save_state import SaveState
@@ -44,7 +45,7 @@ class Clock(Callback):
 
 def train(module, callback, *others, epochs=2):
     trainer = module.job.trainer(max_epochs=epochs, callbacks=[*others, callback])
-    trainer.fit(module, datamodule=module.job.data)
+    trainer.fit(module, datamodule=module.job.data_module(SampleCount(8)))
 
 
 def make(state, **settings) -> SaveState:

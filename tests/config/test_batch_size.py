@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scd_lightning.data.batch_size import SampleCount, TokenBudget, batch_size
+from scd_lightning.config.batch_size import SampleCount, TokenBudget, batch_size
 
 LENGTHS = st.lists(st.integers(1, 40), max_size=80).map(tuple)
 SEED = st.none() | st.integers(0, 5)

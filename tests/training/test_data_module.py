@@ -3,11 +3,12 @@ from typing import Any
 
 import pytest
 
-from scd_lightning.data.batch_size import SampleCount, TokenBudget
+from scd_lightning.config.batch_size import SampleCount, TokenBudget
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError
-from scd_lightning.tasks.classification import ClassificationDataModule
-from scd_lightning.tasks.ner import NERDataModule
+from scd_lightning.tasks.classification import Classification
+from scd_lightning.tasks.ner import NER
+from scd_lightning.training.data_module import Batching, DomainDataModule, encode
 
 
 def rows(split, count):
@@ -19,10 +20,17 @@ SPLITS = {split: rows(split, count) for split, count in (("train", 23), ("valida
 
 @pytest.fixture
 def module(write_folder, byte_tokenizer):
-    module = ClassificationDataModule(DataSource(write_folder(**SPLITS)), evaluation_batch=2)
-    module.read()
-    module.encode(byte_tokenizer)
-    return module
+    return encode(Classification(DataSource(write_folder(**SPLITS)), evaluation_batch=2).read(), byte_tokenizer)
+
+
+def trained_on(batching, data, world_size):
+    """Each rank's batches of an epoch."""
+    loaders = []
+    for rank in range(world_size):
+        module: Any = DomainDataModule(data, batching)
+        module.trainer = SimpleNamespace(global_rank=rank, world_size=world_size)
+        loaders.append(list(module.train_dataloader()))
+    return loaders
 
 
 def real(batches):
@@ -46,33 +54,28 @@ def test_a_generated_answer_may_be_as_long_as_the_longest_of_train(write_folder,
     }
     rows["train"][0] = {"text": "a b c", "entities": [{"start": 0, "end": 3, "label": "X"}]}
     rows["validation"][0] = {"text": "a b c d e", "entities": [{"start": 0, "end": 9, "label": "X"}]}
-    module = NERDataModule(DataSource(write_folder(**rows)))
-    module.read()
-    module.encode(byte_tokenizer)
+    module = encode(NER(DataSource(write_folder(**rows))).read(), byte_tokenizer)
     assert module.max_new_tokens == max(len(sample.completion_ids) for sample in module.tokenized["train"])
 
 
 def test_a_name_stands_in_the_description_and_changes_nothing_else(write_folder):
     folder = write_folder(**SPLITS)
-    named, unnamed = (ClassificationDataModule(DataSource(folder), name=name) for name in ("tickets", None))
-    for module in (named, unnamed):
-        module.read()
-    assert (named.description.pop("name"), unnamed.description.pop("name")) == ("tickets", "classification")
-    assert named.description == unnamed.description
+    named, unnamed = (Classification(DataSource(folder), name=name).read() for name in ("tickets", None))
+    assert (named.description["name"], unnamed.description["name"]) == ("tickets", "classification")
+    assert named.description | {"name": ""} == unnamed.description | {"name": ""}
     assert unnamed.description["source"] == "local folder"
     assert unnamed.description["lost"] == {}
 
 
-def test_reading_twice_changes_nothing(module):
-    before = (module.digest, module.samples)
-    module.read()
-    assert (module.digest, module.samples) == before
+def test_reading_leaves_the_task_as_it_was(write_folder):
+    task = Classification(DataSource(write_folder(**SPLITS)))
+    before = dict(vars(task))
+    assert task.read().digest == task.read().digest
+    assert vars(task) == before
 
 
 def digest(folder, **settings):
-    module = ClassificationDataModule(DataSource(folder), **settings)
-    module.read()
-    return module.digest
+    return Classification(DataSource(folder), **settings).read().digest
 
 
 def test_digest_follows_content_and_settings_but_not_the_path(write_folder):
@@ -93,11 +96,7 @@ def test_digest_follows_content_and_settings_but_not_the_path(write_folder):
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 def test_training_batches_hold_every_sample_once_over_all_ranks(module, world_size):
-    module.set_batching(SampleCount(6), micro_batches=2, seed=1)
-    loaders = []
-    for rank in range(world_size):
-        module.trainer = SimpleNamespace(global_rank=rank, world_size=world_size)
-        loaders.append(list(module.train_dataloader()))
+    loaders = trained_on(Batching(SampleCount(6), micro_batches=2, seed=1), module, world_size)
     assert [len(batches) for batches in loaders] == [8] * world_size
     assert real(batch for batches in loaders for batch in batches) == list(range(23))
     assert {batch.window_samples for batches in loaders for batch in batches} == {6, 5}
@@ -107,12 +106,9 @@ def test_training_batches_hold_every_sample_once_over_all_ranks(module, world_si
 def test_batches_of_a_token_budget(module, world_size):
     """What reaches the model over all ranks is within the budget, and its counts are the step's."""
     longest = max(len(sample) for sample in module.tokenized["train"])
-    module.set_batching(TokenBudget(3 * longest), micro_batches=1, seed=1)
-    steps = module.train_sampler().steps
-    loaders = []
-    for rank in range(world_size):
-        module.trainer = SimpleNamespace(global_rank=rank, world_size=world_size)
-        loaders.append(list(module.train_dataloader()))
+    batching = Batching(TokenBudget(3 * longest), seed=1)
+    steps = DomainDataModule(module, batching).train_sampler().steps
+    loaders = trained_on(batching, module, world_size)
     assert [len(batches) for batches in loaders] == [steps] * world_size
     assert real(batch for batches in loaders for batch in batches) == list(range(23))
     for step in zip(*loaders, strict=True):
@@ -124,8 +120,7 @@ def test_batches_of_a_token_budget(module, world_size):
 
 
 def test_batches_hold_the_tokens_of_their_samples(module):
-    module.set_batching(SampleCount(4), micro_batches=1, seed=0)
-    for batch in module.train_dataloader():
+    for batch in DomainDataModule(module, Batching(SampleCount(4))).train_dataloader():
         for row, index in enumerate(batch.index.tolist()):
             sample = module.tokenized["train"][index]
             assert batch.input_ids[row, : len(sample)].tolist() == sample.prompt_ids + sample.completion_ids
@@ -142,7 +137,7 @@ def test_evaluation_goes_through_the_chosen_samples_once(module, world_size, ind
 
 
 def test_validation_loader(module):
-    assert real(module.val_dataloader()) == list(range(5))
+    assert real(DomainDataModule(module).val_dataloader()) == list(range(5))
 
 
 @pytest.mark.parametrize(
@@ -159,9 +154,9 @@ def test_validation_loader(module):
 def test_settings_out_of_range(settings):
     [name] = settings
     with pytest.raises(ConfigError, match=rf"task\.{name}"):
-        ClassificationDataModule(DataSource(), **settings)
+        Classification(DataSource(), **settings)
 
 
-def test_batching_out_of_range(module):
+def test_batching_out_of_range():
     with pytest.raises(ConfigError):
-        module.set_batching(SampleCount(4), micro_batches=0, seed=0)
+        Batching(SampleCount(4), micro_batches=0)

@@ -1,0 +1,235 @@
+"""What a task is: how its rows are read, prompted, answered, judged and measured. A task overrides what differs.
+
+No framework is needed to declare one, or to check its settings.
+"""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+from scd_lightning.config.checks import check_choice, check_numbers
+from scd_lightning.data.bad_rows import BadRows
+from scd_lightning.data.judgement import Judgement
+from scd_lightning.data.prompts import LANGUAGES, Prompt, choose_template, detect_language, render
+from scd_lightning.data.rows import Row, free_texts
+from scd_lightning.data.samples import Cut, Sample, content_digest, unseen_labels
+from scd_lightning.data.sources import DataSource
+from scd_lightning.data.splits import SPLITS
+from scd_lightning.tasks.measures import Measure
+
+
+class Task(ABC):
+    """A task and its settings.
+
+    Args:
+        data: Where the rows come from.
+        primary_metric: The metric that picks the best weights, one of `metric_names` (higher is better);
+            None for the task's default.
+        language: Language of the prompt: "auto", "en" or "ja".
+        template: A prompt template of the user's own, or None.
+        max_length: Most tokens of prompt and answer together.
+        max_new_tokens: Most tokens of a generated answer; None: as many as the longest one of train has.
+        validation: "teacher_forced" reads answers off one pass over the gold ones, "task" really generates them.
+        evaluation_batch: Samples of one evaluation batch.
+        name: The data set's name in results and reports; None: the task's. It changes no numbers.
+    """
+
+    # What results call it, and what the hub calls such tasks.
+    task: ClassVar[str]
+    hub_task: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        data: DataSource,
+        primary_metric: str | None = None,
+        *,
+        language: Literal["auto", "en", "ja"] = "auto",
+        template: str | None = None,
+        max_length: int = 512,
+        max_new_tokens: int | None = None,
+        validation: Literal["teacher_forced", "task"] = "teacher_forced",
+        evaluation_batch: int = 32,
+        name: str | None = None,
+    ) -> None:
+        check_numbers(max_length=max_length, max_new_tokens=max_new_tokens, evaluation_batch=evaluation_batch)
+        check_choice("language", language, ("auto", *LANGUAGES))
+        check_choice("validation", validation, ("teacher_forced", "task"))
+        self.source = data
+        self.primary_metric = primary_metric
+        self.language: str = language
+        self.template = template
+        self.max_length = max_length
+        self.max_new_tokens = max_new_tokens
+        self.validation = validation
+        self.evaluation_batch = evaluation_batch
+        self.name = name or self.task
+
+    # What a task defines. All but the first two may ask for what `learn` has learnt.
+
+    def checker(self, rows: Mapping[str, Sequence[Row]]) -> Callable[[Row, str], object]:
+        """Given all rows, unchecked: what raises a DataError for a row of a split that can't be a sample."""
+        return self.check
+
+    def check(self, row: Row, split: str) -> None:  # noqa: B027
+        """Raises a DataError where a row can't be a sample; any row can unless a task says otherwise."""
+
+    @abstractmethod
+    def learn(self, rows: Mapping[str, Sequence[Row]]) -> None:
+        """Learns what all rows together say, such as the label set."""
+
+    @property
+    @abstractmethod
+    def prompt(self) -> Prompt:
+        """The prompt's wording."""
+
+    @abstractmethod
+    def sample(self, row: Row) -> Sample:
+        """Turns a row that was checked into a sample."""
+
+    def retarget(self, sample: Sample, cut: Cut) -> tuple[str, int]:
+        """The completion that a cut text supports, and how many parts of the gold answer it lost."""
+        return sample.completion, 0
+
+    @property
+    @abstractmethod
+    def chooses(self) -> bool:
+        """Whether answers are chosen among candidates; else they are generated."""
+
+    @abstractmethod
+    def judge(self, sample: Sample, answer: str | int) -> Judgement:
+        """Holds an answer (a candidate's index, or text) against the gold one."""
+
+    def describe(self, sample: Sample) -> dict[str, Any]:
+        """A sample for people, reports and measures."""
+        return sample.describe()
+
+    @classmethod
+    @abstractmethod
+    def measures(cls, settings: Mapping[str, Any]) -> dict[str, Measure]:
+        """The metrics by name, as results list them.
+
+        Args:
+            settings: As `settings` gives them, or as results have saved them.
+        """
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Metrics that may be the primary one, the default first."""
+        return tuple(name for name in self.measures(self.settings()) if name != "malformed")
+
+    def settings(self) -> dict[str, Any]:
+        """The task's own settings that change samples or scores, JSON values."""
+        return {}
+
+    def answer_format(self, sample: Sample) -> dict[str, Any]:
+        """What a program needs to know of the answers: "candidates" or None, "labels", and the word for "none"."""
+        return {"candidates": sample.candidates and list(sample.candidates), "labels": [], "none": None}
+
+    # What follows from it.
+
+    def read(self) -> "TaskData":
+        """Reads and checks all rows.
+
+        Raises:
+            DataError: A file or a row can't be used.
+            ConfigError: A setting does not fit the data.
+        """
+        task = copy.copy(self)  # What it learns is of these rows.
+        source = self.source.read(self.task, task.checker)
+        task.learn(source.rows)
+        if task.language == "auto":
+            task.language = detect_language(free_texts(source.rows["train"]))
+        task.template = choose_template(task.prompt, task.language, self.template)
+        task.primary_metric = self.primary_metric or task.metric_names[0]
+        check_choice("primary_metric", task.primary_metric, task.metric_names)
+        samples = {split: [replace(task.sample(row), row=row) for row in source.rows[split]] for split in SPLITS}
+        description = {
+            "name": self.name,
+            **source.description,
+            "kind": task.prompt.kind,
+            "language": task.language,
+            "unseen_labels": unseen_labels(samples),
+            "settings": task.settings(),
+        }
+        identity = {
+            "task": self.task,
+            "template": task.template,
+            "primary_metric": task.primary_metric,
+            "max_length": self.max_length,
+            "max_new_tokens": self.max_new_tokens,
+            "validation": self.validation,
+            "evaluation_batch": self.evaluation_batch,
+            **task.settings(),
+        }
+        return TaskData(task=task, samples=samples, bad_rows=source.bad_rows, identity=identity, about=description)
+
+
+@dataclass(kw_only=True)
+class TaskData:
+    """A task's samples, read and checked.
+
+    Attributes:
+        task: The task, with what these rows have taught it, and nothing left open.
+        samples: Split -> samples.
+        bad_rows: What became of rows that are no samples.
+        identity: The settings that the samples and their scores depend on.
+        about: What is said of the data besides their sizes.
+        digest: Hash of the samples' content and of `identity`; no paths.
+    """
+
+    task: Task
+    samples: dict[str, list[Sample]]
+    bad_rows: BadRows
+    identity: Mapping[str, Any]
+    about: Mapping[str, Any]
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        self.digest = self.digest or content_digest(self.identity, self.samples)
+        sizes = {split: len(samples) for split, samples in self.samples.items()}
+        # What results.json says of the data.
+        self.description = {**self.about, "digest": self.digest, "sizes": sizes, "rejected": self.bad_rows.counts}
+
+    @property
+    def primary_metric(self) -> str:
+        """The metric that picks the best weights."""
+        assert self.task.primary_metric is not None
+        return self.task.primary_metric
+
+    @property
+    def template(self) -> str:
+        """The prompt's template."""
+        assert self.task.template is not None
+        return self.task.template
+
+    @property
+    def rejected(self) -> list[dict[str, Any]]:
+        """The rows that were left out, each with its place and the reason; of too long ones known once encoded."""
+        return self.bad_rows.records
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """The metrics by name, as results list them."""
+        return self.task.measures(self.task.settings())
+
+    def texts(self) -> list[str]:
+        """Prompts with their completions, and the candidates, of the training split: what a tokenizer is trained on."""
+        train = self.samples["train"]
+        candidates = sorted({candidate for sample in train for candidate in sample.candidates or ()})
+        return [render(self.template, sample.fields) + sample.completion for sample in train] + candidates
+
+    def judge(self, split: str, index: int, answer: str | int) -> Judgement:
+        """Holds an answer against the gold one.
+
+        Args:
+            split: "train", "validation" or "test".
+            index: The sample's position there.
+            answer: A candidate's index, or the answer as text.
+        """
+        return self.task.judge(self.samples[split][index], answer)
+
+    def describe(self, split: str, index: int) -> dict[str, Any]:
+        """A sample for people, reports and measures."""
+        return self.task.describe(self.samples[split][index])

@@ -1,0 +1,151 @@
+"""A task's samples as token ids, and Lightning's data module of them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from scd_lightning.batch import TokenizedSample
+from scd_lightning.config.batch_size import BatchSize
+from scd_lightning.config.checks import check_numbers
+from scd_lightning.data.batching import PlanSampler
+from scd_lightning.data.encoding import Encoder
+from scd_lightning.data.loaders import SlotLoader, TrainLoader, fixed_batches, length_statistics, plan_lengths
+from scd_lightning.tasks.task import TaskData
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+@dataclass(kw_only=True)
+class EncodedData(TaskData):
+    """A task's samples as token ids.
+
+    Attributes:
+        tokenized: Split -> token ids, in the order of `samples`.
+        max_new_tokens: Most tokens of a generated answer.
+        pad_id: Fills batches up: no completion token sees padding, so any id of the models' will do.
+        lengths: What is said of them: by split, samples that were "cut", parts of gold answers that were "dropped",
+            and statistics of the "lengths".
+    """
+
+    tokenized: dict[str, list[TokenizedSample]]
+    max_new_tokens: int
+    pad_id: int
+    lengths: Mapping[str, Mapping[str, Any]]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.description |= self.lengths
+
+    def evaluation_loader(
+        self,
+        split: str,
+        rank: int = 0,
+        world_size: int = 1,
+        indices: Sequence[int] | None = None,
+        done: Collection[int] = (),
+    ) -> DataLoader[Any]:
+        """Batches of a split in a fixed order, longest first; yields `Batch`.
+
+        Args:
+            split: "train", "validation" or "test".
+            rank: This process.
+            world_size: Number of processes.
+            indices: Positions in the split to go through; None for all.
+            done: As in `fixed_batches`.
+        """
+        samples = self.tokenized[split]
+        chosen = range(len(samples)) if indices is None else indices
+        batches = fixed_batches(samples, chosen, self.task.evaluation_batch, rank, world_size, done)
+        return SlotLoader(samples, batches, self.pad_id)
+
+
+def encode(data: TaskData, tokenizer: "PreTrainedTokenizerFast") -> EncodedData:
+    """Turns samples into token ids.
+
+    Args:
+        data: The samples.
+        tokenizer: The student's tokenizer, which the teacher shares.
+
+    Raises:
+        DataError: A sample is too long even without its free text.
+        ModelError: The tokenizer can't be used.
+    """
+    task = data.task
+    encoder = Encoder(tokenizer, data.template, task.max_length, task.retarget, data.bad_rows)
+    parts = {"train": encoder.encode(data.samples["train"], "train")}
+    longest = max(len(sample.completion_ids) for sample in parts["train"].samples)
+    max_new_tokens = longest if task.max_new_tokens is None else task.max_new_tokens
+    # What a model sees of an evaluated sample must not tell how long its gold answer is.
+    for split in ("validation", "test"):
+        parts[split] = encoder.encode(data.samples[split], split, answer_room=max_new_tokens)
+    values = {each.name: getattr(data, each.name) for each in fields(data)}
+    if any(len(part.kept) < len(data.samples[split]) for split, part in parts.items()):
+        values["samples"] = {split: [data.samples[split][i] for i in part.kept] for split, part in parts.items()}
+        values["digest"] = ""
+    return EncodedData(
+        **values,
+        tokenized={split: part.samples for split, part in parts.items()},
+        max_new_tokens=max_new_tokens,
+        # A pad token that the student's side added may be none of the teacher's.
+        pad_id=tokenizer.eos_token_id,
+        lengths={
+            "cut": {split: part.cut for split, part in parts.items()},
+            "dropped": {split: part.dropped for split, part in parts.items()},
+            "lengths": {split: length_statistics(part.samples) for split, part in parts.items()},
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How training samples are batched.
+
+    Attributes:
+        size: How much one optimizer step holds, over all processes and micro-batches.
+        micro_batches: Forward passes of one process for one optimizer step.
+        seed: Seed of the order.
+    """
+
+    size: BatchSize
+    micro_batches: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_numbers(micro_batches=self.micro_batches)
+
+
+class DomainDataModule(LightningDataModule):
+    """What a trainer goes through: this process's batches of training and validation samples.
+
+    Args:
+        data: The samples.
+        batching: How they are trained on; None where nothing is trained.
+    """
+
+    def __init__(self, data: EncodedData, batching: Batching | None = None) -> None:
+        super().__init__()
+        self.data, self.batching = data, batching
+
+    def train_sampler(self) -> PlanSampler:
+        """What this process trains on, in every epoch."""
+        assert self.batching is not None
+        lengths, completions = plan_lengths(self.data.tokenized["train"])
+        size, seed, micro_batches = self.batching.size, self.batching.seed, self.batching.micro_batches
+        return PlanSampler(lengths, completions, size, seed, True, *self._place, micro_batches)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """This process's micro-batches of the training split, in the epoch's order; yields `Batch`."""
+        return TrainLoader(self.data.tokenized["train"], self.train_sampler(), self.data.pad_id)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """This process's batches of the validation split; yields `Batch`."""
+        return self.data.evaluation_loader("validation", *self._place)
+
+    @property
+    def _place(self) -> tuple[int, int]:
+        """This process and the number of processes."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

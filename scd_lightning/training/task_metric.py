@@ -1,0 +1,39 @@
+"""A task's measures as one torchmetrics metric."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from scd_lightning.tasks.measures import Measure, Row
+from scd_lightning.training.sums import EXACT, ExactMetric
+
+
+class TaskMetric(ExactMetric):
+    """Adds up what samples add to the sums of measures; exact over batches and processes.
+
+    Args:
+        measures: The measures by name.
+    """
+
+    def __init__(self, measures: Mapping[str, Measure]) -> None:
+        super().__init__()
+        self.measures = dict(measures)
+        for name, measure in self.measures.items():
+            self.add_state(f"sums_of_{name}", torch.zeros(measure.width, dtype=EXACT), dist_reduce_fx="sum")
+
+    def update(self, rows: Sequence[Row], samples: Sequence[Row]) -> None:
+        """Takes judged answers, as `Judgement.row` has them, and their samples, as `Task.describe` has them."""
+        for name, measure in self.measures.items():
+            columns = measure.columns(rows, samples)
+            assert columns is not None, f"{name} lacks something of an answer or a sample"
+            state = getattr(self, f"sums_of_{name}")
+            state += torch.from_numpy(columns.sum(0)).to(state)
+
+    def compute(self) -> dict[str, Tensor]:
+        """The metrics by name, float32 scalars."""
+        return {name: self._value(name, measure) for name, measure in self.measures.items()}
+
+    def _value(self, name: str, measure: Measure) -> Tensor:
+        sums = getattr(self, f"sums_of_{name}").double().cpu().numpy()
+        return torch.tensor(measure.value(sums[None])[0], dtype=torch.float32)
