@@ -71,6 +71,6 @@ def test_a_store_command_has_its_options(words):
     store_parser().parse_args(words[2:])
 
 
-@pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][1:2] == ["scd_lightning.cli.report"]])
+@pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][1:2] == ["scd_lightning.report"]])
 def test_a_report_command_has_its_options(words):
     report_parser().parse_args(words[2:])

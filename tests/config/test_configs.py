@@ -22,9 +22,9 @@ NEEDED = {"teacher=hub": ["teacher.path=x"], "teacher=hub_lora": ["teacher.path=
 
 
 def options():
-    """Each `group=option`, subfolders too."""
+    """Each `group=option`, subfolders too, but for what is half an option: others take that in."""
     files = sorted(file.relative_to(CONF).with_suffix("") for file in CONF.rglob("*.yaml"))
-    return [f"{file.parent.as_posix()}={file.name}" for file in files if file.parent != Path(".")]
+    return [f"{file.parent.as_posix()}={file.name}" for file in files if file.parent not in (Path("."), Path("shared"))]
 
 
 def override(option):
