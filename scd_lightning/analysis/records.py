@@ -30,8 +30,6 @@ MODEL_NAMES = {
 RESULTS = "results.json"
 # In its place, what a run that ended early had until then.
 PARTIAL = "partial.json"
-# What a job of a search leaves.
-TRIAL = "trial.json"
 PREDICTORS = ("teacher", "anchor", "student")
 # The method whose student is the anchor: plain fine-tuning.
 PLAIN = "sft"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 
-from scd_lightning.analysis.records import TRIAL
+from scd_lightning.analysis.search import TRIAL
 from scd_lightning.errors import ConfigError
 
 if TYPE_CHECKING:

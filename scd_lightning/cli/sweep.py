@@ -145,7 +145,7 @@ class SearchSummary(SweepEnd):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Puts an empty search in place of what an earlier one has left there: one that is cut off is known as such."""
-        from scd_lightning.analysis.records import TRIAL
+        from scd_lightning.analysis.search import TRIAL
         from scd_lightning.analysis.search.search_summary import write_search
         from scd_lightning.analysis.search.trials import summarize
 

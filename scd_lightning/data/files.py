@@ -189,10 +189,6 @@ def _class_names(metadata: Mapping[bytes, bytes], file: Path) -> dict[str, list[
         raise DataError("The file's description of its columns can't be read", where=file, expected=expected) from error
 
 
-def _as_they_are(record: dict[str, Any], row: Row) -> dict[str, Any]:
-    return record
-
-
 def parse_cells(row: Row) -> Row:
     """The row with its lists that stand as JSON in one cell, and then its answer's index, as values: CSV has text only.
 
@@ -226,5 +222,5 @@ def _json_cell(cell: str, column: str, row: Row) -> object:
 _FORMATS = {
     ".jsonl": _Format(_jsonl_lines, _object),
     ".csv": _Format(_csv_records, _cells),
-    ".parquet": _Format(_parquet_records, _as_they_are),
+    ".parquet": _Format(_parquet_records, lambda record, _: record),
 }

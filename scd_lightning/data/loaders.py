@@ -99,12 +99,10 @@ def fixed_batches(
     while len(batches) % world_size:
         batches.append([replace(batches[0][-1], weight=0.0)])
     rounds = [batches[i : i + world_size] for i in range(0, len(batches), world_size)]
-    left = [each for each in rounds if any(_is_wanted(slot, done) for slots in each for slot in slots)]
+    left = [
+        each for each in rounds if any(slot.weight > 0 and slot.index not in done for slots in each for slot in slots)
+    ]
     return [each[rank] for each in left]
-
-
-def _is_wanted(slot: Slot, done: Collection[int]) -> bool:
-    return slot.weight > 0 and slot.index not in done
 
 
 def length_statistics(samples: Sequence[TokenizedSample]) -> dict[str, float]:

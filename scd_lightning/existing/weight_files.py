@@ -59,7 +59,8 @@ def read_infos(files: Iterable[Path]) -> dict[str, TensorInfo]:
     """
     found: dict[str, TensorInfo] = {}
     for path in files:
-        found |= _safetensors_infos(path) if path.suffix == ".safetensors" else _pickled_infos(path)
+        pickled = path.suffix != ".safetensors"
+        found |= describe(state_dict(read_pickled(path, "meta"), path)) if pickled else _safetensors_infos(path)
     return found
 
 
@@ -147,10 +148,6 @@ def _safetensors_infos(path: Path) -> dict[str, TensorInfo]:
             dtype = part.get_dtype()
             found[name] = TensorInfo(tuple(part.get_shape()), dtype, dtype in _SAFETENSORS)
     return found
-
-
-def _pickled_infos(path: Path) -> dict[str, TensorInfo]:
-    return describe(state_dict(read_pickled(path, "meta"), path))
 
 
 def _unreadable(path: Path, error: object) -> ModelError:

@@ -102,7 +102,7 @@ def record(run_dir: Path, rank: int, error: BaseException) -> RankFailure:
     failure = RankFailure(rank, type(error).__name__, str(error), text, time.time())
     with suppress(StoreError):  # A full disk, perhaps, which is told in another way then.
         (run_dir / FAILURES).mkdir(exist_ok=True)
-        write_json(_path(run_dir, rank), asdict(failure))
+        write_json(run_dir / FAILURES / f"rank-{rank}.json", asdict(failure))
     return failure
 
 
@@ -139,7 +139,3 @@ def _goes_before(other: RankFailure, own: RankFailure) -> bool:
     if other.same_as(own) or (other.lost_another and own.lost_another):
         return other.rank < own.rank
     return own.lost_another
-
-
-def _path(run_dir: Path, rank: int) -> Path:
-    return run_dir / FAILURES / f"rank-{rank}.json"

@@ -101,17 +101,15 @@ def check_inputs(job: PreparedJob, steps: Sequence[Step]) -> None:
     """
     read: set[str] = set()
     if "report" in job.phases:
-        read = {step.name for step in steps if step.phase == "evaluate"} | {_reported(job)}
+        # The second is what becomes the run's student/.
+        read = {step.name for step in steps if step.phase == "evaluate"} | {
+            "anchor" if job.method.policy is None else "student"
+        }
     for step in reversed(wanted(steps, job.phases)):
         if step.name in read:
             job.store.check(step.key)
         if job.store.find(step.key) is None:
             read |= set(step.needs)
-
-
-def _reported(job: PreparedJob) -> str:
-    """Name of the artifact whose weights become the run's student/."""
-    return "anchor" if job.method.policy is None else "student"
 
 
 def execute(job: PreparedJob, steps: Sequence[Step], *, parent: bool = False) -> Artifacts:

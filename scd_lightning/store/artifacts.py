@@ -245,13 +245,10 @@ class ArtifactStore:
             lock.acquire(timeout=seconds)
         except Timeout:
             return None
-        self._sign(path)
-        return lock
-
-    def _sign(self, path: Path) -> None:
-        """Says beside a lock who holds it."""
+        # For people, who wait for whoever holds it.
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         write_json(_note(path), {"run": self.run, "host": socket.gethostname(), "pid": os.getpid(), "since": now})
+        return lock
 
 
 @dataclass(frozen=True)

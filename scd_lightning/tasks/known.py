@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scd_lightning.config.targets import find_target
 from scd_lightning.errors import ConfigError
 from scd_lightning.tasks.classification import Classification
 from scd_lightning.tasks.ner import NER
@@ -26,10 +25,13 @@ def task_of(name: str, config: Mapping[str, Any], allowed: Sequence[str] = ()) -
         None where it is none of this package's, nor allowed.
     """
     target = (config.get("task") or {}).get("_target_")
-    if target is None:
+    if name in _OWN or target is None:
         return _OWN.get(name)
+    # Not at once: what is about this package's own tasks needs no Hydra.
+    from scd_lightning.config.targets import find_target
+
     try:
         found = find_target(target, allowed, "task")
     except ConfigError:
-        return _OWN.get(name)
+        return None
     return found if isinstance(found, type) and issubclass(found, Task) else None

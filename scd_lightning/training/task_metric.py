@@ -32,8 +32,5 @@ class TaskMetric(ExactMetric):
 
     def compute(self) -> dict[str, Tensor]:
         """The metrics by name, float32 scalars."""
-        return {name: self._value(name, measure) for name, measure in self.measures.items()}
-
-    def _value(self, name: str, measure: Measure) -> Tensor:
-        sums = getattr(self, f"sums_of_{name}").double().cpu().numpy()
-        return torch.tensor(measure.value(sums[None])[0], dtype=torch.float32)
+        sums = {name: getattr(self, f"sums_of_{name}").double().cpu().numpy()[None] for name in self.measures}
+        return {name: torch.tensor(each.value(sums[name])[0]).float() for name, each in self.measures.items()}

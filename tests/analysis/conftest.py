@@ -135,7 +135,8 @@ def make_answered(make_run: Callable[..., Path]) -> Callable[..., Path]:
         folder = make_run(name, **settings)
         results = json.loads((folder / "results.json").read_text())
         counts = {"teacher": 50, "anchor": anchor, "student": right}
-        results["primary_metric"] = "accuracy"
+        results |= {"task": "classification", "primary_metric": "accuracy"}
+        results["data"]["settings"] = {"labels": ["A", "B"], "ordered": False}
         results["metrics"] = {model: {"accuracy": count / 100} for model, count in counts.items()}
         if draw is not None:
             generator = {"name": "embedded ner", "settings": {"train": 600, "label_noise": 0.02}, "seed": draw}

@@ -37,7 +37,6 @@ def test_eight_frames_from_run_py_to_the_training(run_py, monkeypatch):
     + [
         ["teacher.epochs=0"],
         ["student.warmup=2"],
-        ["student.optimizer.lr=x"],
         ["task.max_length=0"],
         ["resume.exit_code=0"],
     ],

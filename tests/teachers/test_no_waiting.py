@@ -44,7 +44,7 @@ def test_a_cached_step_asks_for_no_value(helpers, make_teacher, monkeypatch, wei
         torch.zeros(3),
         model=helpers.make_model(seed=5),
         spec=None,
-        data=SimpleNamespace(validation="teacher_forced", samples={"validation": [None] * 3}),
+        data=SimpleNamespace(task=SimpleNamespace(validation="teacher_forced"), samples={"validation": [None] * 3}),
         tokenizer=None,
         objective=Objective(divergence, 1.0, reduction),
         stage_steps=1,

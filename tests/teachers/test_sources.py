@@ -322,7 +322,7 @@ def test_no_teacher_weight_enters_the_student(helpers, make_teacher, kind):
     source = made.live() if kind == "live" else cached(made, helpers.sample_set())
     source.load(0)
     student = helpers.make_model(seed=5)
-    data = SimpleNamespace(validation="teacher_forced", samples={"validation": [None] * 3})
+    data = SimpleNamespace(task=SimpleNamespace(validation="teacher_forced"), samples={"validation": [None] * 3})
     module = Distillation(
         source,
         AdaptiveWeight(),

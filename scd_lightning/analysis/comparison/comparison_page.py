@@ -195,13 +195,8 @@ def _schedules(setting: Setting) -> list[dict[str, Any]]:
 def _every_metric(setting: Setting) -> list[list[str]]:
     primary = setting.primary_metric
     return [
-        [row.short_name, title, *(_text(row, f"metrics.{model}.{name}") for name in setting.metrics)]
+        [row.short_name, title, *(row.shown(f"metrics.{model}.{name}") for name in setting.metrics)]
         for row in setting.rows
         for model, title in MODEL_NAMES.items()
         if f"metrics.{model}.{primary}" in row.values
     ]
-
-
-def _text(row: Row, name: str) -> str:
-    value = row.values.get(name)
-    return number(None) if value is None else str(value)

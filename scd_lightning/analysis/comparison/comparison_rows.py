@@ -96,6 +96,11 @@ class Row:
         """What narrow tables call it."""
         return f"{self.method} {self.short}".strip()
 
+    def shown(self, name: str) -> str:
+        """What was measured, as mean and spread; a dash where it was not."""
+        value = self.values.get(name)
+        return number(None) if value is None else str(value)
+
 
 def make_rows(runs: Sequence[SweepRun]) -> list[Row]:
     """Groups the runs of a table by method and settings, in the order in which they come."""

@@ -9,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from scd_lightning.analysis.comparison.compare import Comparison, Setting
-from scd_lightning.analysis.comparison.comparison_rows import Margin, Row
+from scd_lightning.analysis.comparison.comparison_rows import Margin
 from scd_lightning.analysis.comparison.comparison_verdict import conclusions, missing
 from scd_lightning.analysis.comparison.comparison_words import caption, heading, shared_line, warnings
 from scd_lightning.analysis.comparison.failed_jobs import UNFINISHED, Failure
 from scd_lightning.analysis.comparison.sweep_runs import VALIDATION
-from scd_lightning.analysis.formatting import number, signed
+from scd_lightning.analysis.formatting import signed
 from scd_lightning.analysis.standing import bounds
 
 # Characters of an error that are shown here; the page has all of it.
@@ -70,14 +70,9 @@ def _table(setting: Setting) -> Table:
         metrics = [f"metrics.{model}.{setting.primary_metric}" for model in (*own, "student")]
         count = f"{row.n}{'*' if row.repeated else ''}"
         # Text, not str: rich would read [brackets] in names as styles.
-        cells = [row.short_name, count, *(_cell(row, name) for name in (VALIDATION, *metrics))]
+        cells = [row.short_name, count, *(row.shown(name) for name in (VALIDATION, *metrics))]
         table.add_row(*map(Text, cells), _difference(row.gain), _difference(row.lead))
     return table
-
-
-def _cell(row: Row, name: str) -> str:
-    value = row.values.get(name)
-    return number(None) if value is None else str(value)
 
 
 def _difference(margin: Margin | None) -> Text:

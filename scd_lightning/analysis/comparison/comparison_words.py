@@ -1,7 +1,5 @@
 """What a comparison says in sentences, besides its verdict."""
 
-from collections.abc import Iterable
-
 from scd_lightning.analysis.comparison.compare import Comparison, Setting
 from scd_lightning.analysis.comparison.comparison_rows import Estimate
 from scd_lightning.analysis.formatting import number
@@ -79,7 +77,7 @@ def warnings(setting: Setting) -> list[str]:
     found = [VALIDATED] if setting.split == "validation" else []
     unit, rows = setting.unit, setting.rows
     if len({tuple(row.seeds) for row in rows}) > 1:
-        listed = "; ".join(f"{row.name}: {_list(row.seeds)}" for row in rows)
+        listed = "; ".join(f"{row.name}: {', '.join(map(str, row.seeds))}" for row in rows)
         found.append(f"The methods do not have the same {unit}s ({listed}): compare them by their differences below.")
     for key, values in setting.confounded.items():
         listed = ", ".join(f"{method} {value}" for method, value in values.items())
@@ -105,7 +103,3 @@ def _recorded(setting: Setting) -> list[str]:
             "can't be taken from the saved samples."
         )
     return found
-
-
-def _list(values: Iterable[object]) -> str:
-    return ", ".join(map(str, values))

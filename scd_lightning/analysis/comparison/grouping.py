@@ -17,13 +17,10 @@ def identity(results: Mapping[str, Any]) -> tuple[str, ...]:
     Draws of one generator with equal settings are the same data, though each has texts of its own.
     """
     generator = results["data"].get("generator")
-    data = _generator(generator) if generator else results["data"]["digest"]
+    made = generator and json.dumps([generator["name"], generator["settings"]], sort_keys=True)
+    data = made or results["data"]["digest"]
     models = [_model(results["models"][role], bool(generator)) for role in ("teacher", "student")]
     return (results["task"], data, evaluated_split(results), results["primary_metric"], *models)
-
-
-def _generator(generator: Mapping[str, Any]) -> str:
-    return json.dumps([generator["name"], generator["settings"]], sort_keys=True)
 
 
 def _model(model: Mapping[str, Any], generated: bool) -> str:

@@ -122,7 +122,8 @@ def read_sweep_run(folder: Path, allowed: Sequence[str] = ()) -> SweepRun:
     record = read_run(folder, allowed)
     found = _primary_scores(record)
     name = next((name for name, _ in found.values()), SAMPLE_SCORE)
-    run = SweepRun(folder, record, _settings(record), _values(record), {m: s for m, (_, s) in found.items()}, name)
+    settings = {key: value for key, value in flatten(record.config) if not _aside(key)}
+    run = SweepRun(folder, record, settings, _values(record), {m: s for m, (_, s) in found.items()}, name)
     exact = all(each == name for each, _ in found.values())
     return run if exact else run.on_sample_scores()
 
@@ -135,10 +136,6 @@ def _primary_scores(record: RunRecord) -> dict[str, tuple[str, Scores]]:
         exact = statistic(record, model, metric)
         found[model] = (SAMPLE_SCORE, sample_score(rows)) if exact is None else (metric, exact)
     return found
-
-
-def _settings(record: RunRecord) -> dict[str, Any]:
-    return {key: value for key, value in flatten(record.config) if not _aside(key)}
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

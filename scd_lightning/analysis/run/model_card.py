@@ -53,7 +53,7 @@ def write_model_card(run_dir: Path, found: RunIntervals | None = None, allowed: 
     if not folder.is_dir():
         return None
     record = read_run(run_dir, allowed)
-    config = record.config
+    config, metrics = record.config, record.results["metrics"]
     prompt, base = read_json(folder / PROMPT, None), read_json(folder / BASE, {})
     facts = {
         "results": record.results,
@@ -64,7 +64,7 @@ def write_model_card(run_dir: Path, found: RunIntervals | None = None, allowed: 
         "title": _title(record),
         "method": _method(record, config),
         "language": _LANGUAGES.get(record.results["data"].get("language", ""), "unknown"),
-        "models": _models(record),
+        "models": [(title, metrics[name]) for name, title in MODEL_NAMES.items() if name in metrics],
         "metrics": metric_names(record.results),
         "differences": _differences(record, found or run_intervals(record)),
         "error": record.results.get("subdomains", {}).get("student_vs_teacher", {}).get("error"),
@@ -142,11 +142,6 @@ def _method(record: RunRecord, config: dict[str, Any]) -> dict[str, Any]:
         "checkpoints": record.schedule.get("num_checkpoints"),
         "chosen": [stage["checkpoint"] for stage in record.results.get("schedule") or []],
     }
-
-
-def _models(record: RunRecord) -> list[tuple[str, dict[str, float]]]:
-    metrics = record.results["metrics"]
-    return [(title, metrics[name]) for name, title in MODEL_NAMES.items() if name in metrics]
 
 
 def _differences(record: RunRecord, found: RunIntervals) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_failures, read_overrides
 from scd_lightning.analysis.comparison.sweep_runs import find_runs
-from scd_lightning.analysis.records import TRIAL, read_json
+from scd_lightning.analysis.records import read_json
+from scd_lightning.analysis.search import TRIAL
 
 
 @dataclass(frozen=True)

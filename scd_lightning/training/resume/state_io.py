@@ -41,7 +41,9 @@ class StateIO(CheckpointIO):
         try:
             self._leave_out(checkpoint, self._left_out)
             if _save(checkpoint, path):
-                self._leave_out(checkpoint, {name for name, state in checkpoint["callbacks"].items() if _odd(state)})
+                self._leave_out(
+                    checkpoint, {name for name, state in checkpoint["callbacks"].items() if _save(state, io.BytesIO())}
+                )
                 if found := _save(checkpoint, path):
                     raise OSError(f"it holds {', '.join(found)}, which can't be read back")
         except Exception as error:  # Also a full disk, which torch's writer reports as a RuntimeError.
@@ -75,7 +77,3 @@ def _save(content: Any, file: Any) -> list[str]:
     if isinstance(file, io.BytesIO):
         file.seek(0)
     return get_unsafe_globals_in_checkpoint(file)
-
-
-def _odd(state: Any) -> bool:
-    return bool(_save(state, io.BytesIO()))

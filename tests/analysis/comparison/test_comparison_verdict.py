@@ -56,7 +56,9 @@ def test_the_introduction_says_split_score_and_number(make_answered):
 def test_each_table_is_named_where_there_are_several(make_answered):
     comparison = compare([make_answered("a", 60), make_answered("b", 60, evaluated="validation")])
     (first, _), (second, _) = conclusions(comparison)
-    assert first.startswith("ner: accuracy on the test split, teacher-small -> student-small. accuracy on the test")
+    assert first.startswith(
+        "classification: accuracy on the test split, teacher-small -> student-small. accuracy on the test"
+    )
     assert "validation split" in second
 
 
