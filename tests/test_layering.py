@@ -90,6 +90,17 @@ def test_imports_go_one_way():
     assert not wrong, "\n".join(wrong)
 
 
+def test_no_two_files_have_one_name():
+    """But for `cli/X`, which may have the name of what it commands."""
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        place = path.relative_to(PACKAGE)
+        if place.parts[0] != "cli" and len(place.parts) > 1 and not path.name.startswith("__"):
+            places.setdefault(path.name, []).append(str(place))
+    twins = {name: found for name, found in places.items() if len(found) > 1}
+    assert not twins
+
+
 def test_few_modules_lie_beside_the_folders():
     assert len([path for path in PACKAGE.glob("*.py") if path.name != "__init__.py"]) <= 6
     assert len(EXCEPTIONS) <= 3

@@ -25,7 +25,7 @@ def ended(run_dir: Path) -> Iterator[None]:
     Args:
         run_dir: The run's folder.
     """
-    if ranks.tells():
+    if ranks.leads():
         forget(run_dir)
     try:
         yield

@@ -42,7 +42,7 @@ def run_job(cfg: DictConfig) -> float | None:
         quiet()
         folders = {"the run's folder": run_dir, "the store": job.store.root}
         with preemption.watch(job.resume.signals, job.resume.exit_code), explained(folders), signals_first():
-            if ranks.tells() and search.is_search():
+            if ranks.leads() and search.is_search():
                 search.begin(job)
             finished = run(smoke.timed(job) if smoke.is_smoke() else job)
             if finished is not None:
@@ -52,10 +52,10 @@ def run_job(cfg: DictConfig) -> float | None:
 
 def _settle(cfg: DictConfig) -> DictConfig:
     """The configuration with its models, said where they are not those that anyone would expect."""
-    if ranks.tells() and in_sweep():
+    if ranks.leads() and in_sweep():
         say(job_title().removeprefix(prefix()))  # What every line of jobs side by side begins with.
     settled = default_models.settle_models(cfg, written(HydraConfig.get().overrides.task))
-    if ranks.tells() and settled is not cfg:
+    if ranks.leads() and settled is not cfg:
         say(default_models.FROM_SCRATCH)
     return settled
 

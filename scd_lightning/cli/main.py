@@ -47,7 +47,7 @@ def _conclude(error: BaseException) -> int:
     if mistake is not None:
         complain(f"ConfigError: {mistake}")
     elif isinstance(error, KeyboardInterrupt | SystemExit) and interrupted(error):
-        if ranks.tells():
+        if ranks.leads():
             complain(f"\n{INTERRUPTED}")
     elif isinstance(error, Preempted):
         complain(f"\n{PREEMPTED.format(error.signal)}")

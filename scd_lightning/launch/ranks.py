@@ -20,7 +20,7 @@ LEFT_OUT = "SCD_LEFT_OUT"
 _PATIENCE = timedelta(minutes=30)
 
 
-def tells() -> bool:
+def leads() -> bool:
     """Whether this process speaks for the job: one of several that Ctrl-C ends alike."""
     return not has_parent() and os.environ.get("RANK", "0") == "0"
 

@@ -8,7 +8,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from scd_lightning import distributed
 from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, PhaseLogger, Row
-from scd_lightning.loggers.settings import flat
+from scd_lightning.loggers.shown_settings import flat
 
 RESULTS = "results"
 

@@ -112,7 +112,7 @@ class CausalLM(nn.Module):
         return distributed.max_over_ranks(own) if self.sharded else own
 
     @torch.no_grad()
-    def help_others(self) -> None:
+    def join_forward_passes(self) -> None:
         """A forward pass for the sake of other processes, which make one of theirs."""
         self(input_ids=torch.zeros((1, 1), dtype=torch.long, device=self.device), use_cache=False)
 

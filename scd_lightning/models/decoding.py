@@ -92,7 +92,7 @@ def best_candidates(model: CausalLM, samples: Sequence[TokenizedSample], pad_id:
         keys = [(row, tuple(ids)) for row, ids in chunk]
         scores |= zip(keys, _score_chunk(model, chunk, cache, mask, pad_id), strict=True)
     for _ in range(for_others):
-        model.help_others()
+        model.join_forward_passes()
     by_sample = [[scores[row, ids] for ids in each] for row, each in enumerate(candidates)]
     return [each.index(max(each)) for each in by_sample]
 

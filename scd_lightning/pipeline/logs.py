@@ -7,7 +7,7 @@ from typing import Any
 from scd_lightning import distributed
 from scd_lightning.analysis.run.differences import COLUMNS, differing_samples
 from scd_lightning.loggers.job_loggers import JobInfo, JobLoggers, PhaseLogger
-from scd_lightning.loggers.settings import flat, public_settings
+from scd_lightning.loggers.shown_settings import flat, public_settings
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.store.artifacts import Artifact
 from scd_lightning.training.callbacks.stage_log import log_choice, log_weights

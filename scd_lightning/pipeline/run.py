@@ -51,7 +51,7 @@ def run(job: Job) -> Finished | None:
     Returns:
         What it has made, in the process that speaks for the job; None in the others.
     """
-    leads, rank = ranks.tells(), ranks.is_rank()
+    leads, rank = ranks.leads(), ranks.is_rank()
     job.trainer.check_devices(launched=rank)
     if rank:
         ranks.join(on_gpu=job.trainer.on_gpu)

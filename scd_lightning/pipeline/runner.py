@@ -151,7 +151,7 @@ def execute(job: PreparedJob, steps: Sequence[Step], *, parent: bool = False) ->
         left.remove(step)
         made[step.name] = artifact
         turns = _turns(left, made)
-        if artifact.reused if parent else ranks.tells() or not artifact.reused:
+        if artifact.reused if parent else ranks.leads() or not artifact.reused:
             say(summarize(step.name, step.phase, artifact, job))
             log_artifact(job, step.phase, artifact)
     return {step.name: made[step.name] for step in steps if step.name in made}

@@ -9,8 +9,8 @@ from torch import Tensor
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.lm_head import LMHead, Unprojected
-from scd_lightning.losses.measures import chunked_forward_kl
 from scd_lightning.losses.reduction import per_sample_mean
+from scd_lightning.losses.token_scores import chunked_forward_kl
 from scd_lightning.teachers.source import TeacherSource
 
 

@@ -12,8 +12,8 @@ from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.losses.logits import autocast_dtype
-from scd_lightning.losses.measures import chunked_cross_entropy
 from scd_lightning.losses.reduction import per_sample_mean
+from scd_lightning.losses.token_scores import chunked_cross_entropy
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.teachers.source import TeacherCounts, TeacherSource
 

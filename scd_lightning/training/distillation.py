@@ -58,7 +58,7 @@ class Distillation(FineTuning):
             weight = self.weighting(anchor_loss, teacher_loss)
         self.weight.update(weight, batch.sample_weight)
         self.weight_histogram.update(weight, batch.sample_weight)
-        return self.share(batch, teacher, weight)
+        return self.loss_share(batch, teacher, weight)
 
     @property
     def phase(self) -> str:

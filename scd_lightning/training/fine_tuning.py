@@ -15,9 +15,9 @@ from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.batch import Batch
 from scd_lightning.lm_head import Unprojected
-from scd_lightning.losses.measures import chunked_scores
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.reduction import per_sample_mean
+from scd_lightning.losses.token_scores import chunked_scores
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.store.sharded import whole
@@ -100,9 +100,9 @@ class FineTuning(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """This micro-batch's share of the optimizer step's loss."""
-        return self.share(batch)
+        return self.loss_share(batch)
 
-    def share(self, batch: Batch, teacher: Unprojected | None = None, weight: Tensor | None = None) -> Tensor:
+    def loss_share(self, batch: Batch, teacher: Unprojected | None = None, weight: Tensor | None = None) -> Tensor:
         """A micro-batch's share of the loss, with the averages of DDP and of gradient accumulation undone.
 
         The objective has divided by the optimizer step's own count already, whatever the number of ranks.

@@ -8,8 +8,8 @@ from lightning import LightningModule
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.batch import Batch
-from scd_lightning.losses.measures import chunked_cross_entropy
 from scd_lightning.losses.reduction import per_sample_mean
+from scd_lightning.losses.token_scores import chunked_cross_entropy
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.training.answers import answer
 from scd_lightning.training.data_module import EncodedData

@@ -12,8 +12,8 @@ from torch.nn.utils import clip_grad_norm_
 from scd_lightning.batch import Slot, TokenizedSample
 from scd_lightning.data.collate import collate
 from scd_lightning.losses.divergences import forward_kl
-from scd_lightning.losses.measures import chunked_cross_entropy
 from scd_lightning.losses.objective import Objective
+from scd_lightning.losses.token_scores import chunked_cross_entropy
 from scd_lightning.models import decoding
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.decoding import best_candidates, greedy_decode

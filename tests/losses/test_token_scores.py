@@ -6,8 +6,8 @@ import torch
 from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.losses import logits
 from scd_lightning.losses.divergences import forward_kl
-from scd_lightning.losses.measures import chunked_cross_entropy, chunked_forward_kl, chunked_scores
 from scd_lightning.losses.reduction import completion_cross_entropy
+from scd_lightning.losses.token_scores import chunked_cross_entropy, chunked_forward_kl, chunked_scores
 
 TOKENS, VOCAB = 37, 50
 
