@@ -1,12 +1,14 @@
-"""What is done in one place alone: deleting, ending the process, printing."""
+"""What is done in one place alone: deleting, ending the process, printing, going below frameworks' public names."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import scd_lightning
+from scd_lightning.training import private_parts
 
 PACKAGE = Path(scd_lightning.__file__).parent
 # What is called -> the files that may.
@@ -61,3 +63,20 @@ def _set(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
     if isinstance(node, ast.Assign | ast.AnnAssign):
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             yield ast.unparse(target), node.value
+
+
+def test_private_parts_of_frameworks_are_touched_in_one_file():
+    below = re.compile(r"\b(trainer|optimizer|fit_loop|epoch_loop|loop|strategy)\._(?!_)\w+")
+    found = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if below.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == {"training/private_parts.py"}
+
+
+def test_they_were_tried_on_the_versions_that_are_pinned():
+    lines = (PACKAGE.parent / "constraints.txt").read_text(encoding="utf-8").split()
+    pins = dict(line.split("==") for line in lines if "==" in line)
+    tried = (private_parts.__doc__ or "").split("Tried on ")[1]
+    assert f"Lightning {pins['lightning']} and torch {pins['torch']}." in tried

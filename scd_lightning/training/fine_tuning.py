@@ -24,7 +24,8 @@ from scd_lightning.store.sharded import whole
 from scd_lightning.training.answers import answer
 from scd_lightning.training.data_module import EncodedData
 from scd_lightning.training.finite import FiniteWatch, explain
-from scd_lightning.training.resume.module_state import convert_micro_batches, read_sums, trained_only, write_sums
+from scd_lightning.training.private_parts import convert_micro_batches, let_lightning_unscale
+from scd_lightning.training.resume.module_state import read_sums, trained_only, write_sums
 from scd_lightning.training.sums import SampleValues, WeightedMean
 from scd_lightning.training.task_metric import TaskMetric
 
@@ -269,8 +270,7 @@ class FineTuning(LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer over what is trained, with the stage-wise warm-up and cosine."""
         optimizer = self.spec.optimizer([p for p in self.lm.parameters() if p.requires_grad])
-        # Lightning refuses to clip gradients that a fused optimizer would unscale by itself; so Lightning unscales.
-        optimizer._step_supports_amp_scaling = False
+        let_lightning_unscale(optimizer)
         shape = (self.stage_steps, self.spec.warmup, self.lr_scale)
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(step, *shape))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -19,7 +19,7 @@ from scd_lightning.errors import ConfigError
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.sharding import process_mesh, shard
 from scd_lightning.models.spec import ModelSpec
-from scd_lightning.training.lightning_internals import leave_signals_alone
+from scd_lightning.training.private_parts import leave_signals_alone
 from scd_lightning.training.strategies import ShardedStrategy
 
 # Precisions of Lightning that hold the weights themselves in another dtype than the model's own.

@@ -44,19 +44,3 @@ def write_sums(metrics: Mapping[str, Metric], parts: list[Sums]) -> None:
 
 def _tensors(metric: Metric) -> dict[str, Tensor]:
     return {state: value for state, value in metric.metric_state.items() if isinstance(value, Tensor)}
-
-
-def convert_micro_batches(loops: dict[str, Any], now: int, then: int) -> None:
-    """Turns Lightning's counts of micro-batches into those of another number of them in a step.
-
-    Args:
-        loops: The loops' part of a checkpoint that was made between two optimizer steps; it is changed.
-        now: Micro-batches of a step from now on.
-        then: Those when it was made.
-    """
-    for counts in loops["fit_loop"]["epoch_loop.batch_progress"].values():
-        if isinstance(counts, dict):
-            unfinished = counts["processed"] - counts["completed"]
-            for name in ("ready", "started", "processed"):
-                counts[name] = counts[name] // then * now
-            counts["completed"] = counts["processed"] - unfinished

@@ -18,6 +18,7 @@ from scd_lightning.errors import StoreError
 from scd_lightning.launch import preemption
 from scd_lightning.progress import say
 from scd_lightning.store.saved_state import ResumeState
+from scd_lightning.training.private_parts import next_is_a_batch
 from scd_lightning.training.resume.state_io import StateIO
 
 # Saving takes at most one part in so many of the time, when nobody asks for more.
@@ -126,7 +127,7 @@ class SaveState(Checkpoint):
             return
         self._seen = step
         wanted = self._vote.ask(self._wishes(step))
-        if _next_is_a_batch(trainer):
+        if next_is_a_batch(trainer):
             self._follow(trainer, *wanted)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -197,14 +198,6 @@ class SaveState(Checkpoint):
     def _warn(self, error: Exception) -> None:
         """A training that could go on to its end must not fail for want of a state that it might never need."""
         say(f"  The state of this training can't be saved, the one before stays, and it goes on: {error}")
-
-
-def _next_is_a_batch(trainer: Trainer) -> bool:
-    """Whether an epoch goes on with its next batch, and is neither validated first nor over."""
-    loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
-    assert fetcher is not None
-    over = loop.batch_progress.is_last_batch or trainer.should_stop or trainer.global_step == trainer.max_steps
-    return not over and not loop._should_check_val_fx(fetcher)
 
 
 def _curve(module: LightningModule) -> list[dict[str, Any]]:
