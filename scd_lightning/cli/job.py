@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from scd_lightning.cli import default_models, search, smoke
+from scd_lightning.cli import default_models, search
 from scd_lightning.cli.endings import ended, in_sweep, signals_first
-from scd_lightning.cli.overrides import job_command, job_title, rank_command, written
+from scd_lightning.cli.overrides import chosen, job_command, job_title, rank_command, written
 from scd_lightning.cli.session import session
 from scd_lightning.config.build import build_parts, check_light_parts, read_settings
 from scd_lightning.launch import preemption, ranks
@@ -37,6 +37,7 @@ def run_job(cfg: DictConfig) -> float | None:
         job = build_job(_settle(cfg), run_dir, command=job_command(), rank_command=rank_command(run_dir))
         # Torch, Lightning and transformers are loaded here: what is wrong with names and numbers was said before.
         from scd_lightning.cli.quiet import quiet
+        from scd_lightning.cli.smoke import timed
         from scd_lightning.pipeline.run import run
 
         quiet()
@@ -44,7 +45,7 @@ def run_job(cfg: DictConfig) -> float | None:
         with preemption.watch(job.resume.signals, job.resume.exit_code), explained(folders), signals_first():
             if ranks.leads() and search.is_search():
                 search.begin(job)
-            finished = run(smoke.timed(job) if smoke.is_smoke() else job)
+            finished = run(timed(job) if chosen("debug") == "smoke" else job)
             if finished is not None:
                 _tell(finished)
     return search.objective(run_dir) if search.is_search() else None
@@ -104,6 +105,7 @@ def build_job(cfg: DictConfig, run_dir: Path, *, command: str = "", rank_command
 
 def _tell(finished: "Finished") -> None:
     from scd_lightning.analysis.run.run_table import run_line, run_table
+    from scd_lightning.cli.smoke import tell_full_costs
 
     run_dir = finished.job.run_dir
     if search.is_search():
@@ -117,5 +119,5 @@ def _tell(finished: "Finished") -> None:
         show(run_table(finished.results, finished.verdict))
         say(f"report: {run_dir / 'report.html'}")
         say(f"student: {run_dir / 'student'}")
-    if smoke.is_smoke():
-        smoke.tell_full_costs(finished.job)
+    if chosen("debug") == "smoke":
+        tell_full_costs(finished.job)

@@ -49,6 +49,12 @@ def job_title() -> str:
     return f"job {hydra.job.num}: {' '.join(own)}"
 
 
+def chosen(group: str) -> str | None:
+    """The option of a group that the running job has."""
+    option: str | None = HydraConfig.get().runtime.choices.get(group)
+    return option
+
+
 def written(overrides: Any) -> list[str]:
     """Overrides as they were written: a list of Hydra's would resolve what is in ${}, in its own terms.
 

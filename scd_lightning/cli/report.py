@@ -18,7 +18,7 @@ from scd_lightning.analysis.run.report_page import write_partial_report
 from scd_lightning.analysis.run.run_pages import write_run_pages
 from scd_lightning.analysis.run.run_table import run_table
 from scd_lightning.analysis.search.search_summary import show_search, write_search
-from scd_lightning.analysis.search.trials import read_trials, summarize
+from scd_lightning.analysis.search.trials import Search, read_trials, summarize
 from scd_lightning.errors import ConfigError, ScdError, StoreError, exit_code
 from scd_lightning.progress import complain, say, show
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _show_partial(options.folders[0])
             return 0
         if len(options.folders) == 1 and (options.folders[0] / "search.json").is_file():
-            _show_search(options.folders[0])
+            show_trials(options.folders[0])
             return 0
         comparison = _rebuild(options.folders, options.output, options.allow)
         if options.csv is not None:
@@ -112,10 +112,24 @@ def _show_partial(folder: Path) -> None:
         say(text)
 
 
-def _show_search(folder: Path) -> None:
+def show_sweep(folder: Path, allowed: Sequence[str]) -> Comparison:
+    """Compares the runs of a sweep, and shows and writes what they say together.
+
+    Args:
+        folder: The sweep's.
+        allowed: See `task_of`.
+    """
+    comparison = compare(find_runs(folder), allowed)
+    _show(comparison, folder)
+    return comparison
+
+
+def show_trials(folder: Path) -> Search:
+    """Shows and writes what a search has found."""
     search = summarize(read_trials(folder), read_json(folder / "search.json", {}).get("searched", []))
     write_search(search, folder)
     show(show_search(search))
+    return search
 
 
 def _show_run(folder: Path, allowed: Sequence[str]) -> None:

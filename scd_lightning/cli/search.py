@@ -4,10 +4,10 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra.core.hydra_config import HydraConfig
-
 from scd_lightning.analysis.search import TRIAL
+from scd_lightning.cli.overrides import chosen
 from scd_lightning.errors import ConfigError
+from scd_lightning.store.manifest import read_json, write_json
 
 if TYPE_CHECKING:
     from scd_lightning.pipeline.job import Job
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def is_search() -> bool:
     """Whether the running job is one of a search."""
-    return HydraConfig.get().runtime.choices.get("hparams_search") is not None
+    return chosen("hparams_search") is not None
 
 
 def begin(job: "Job") -> None:
@@ -25,8 +25,6 @@ def begin(job: "Job") -> None:
     Raises:
         ConfigError: It would read the test split.
     """
-    from scd_lightning.store.manifest import write_json
-
     if set(job.phases) & {"evaluate", "report"}:
         raise ConfigError(
             "A search reads the validation split alone, and these phases read the test split",
@@ -39,18 +37,13 @@ def begin(job: "Job") -> None:
 
 def record(finished: "Finished") -> None:
     """Notes what a job of a search has reached on the validation split with its best epoch."""
-    from scd_lightning.pipeline.phase_lines import validation_metric
-    from scd_lightning.store.manifest import write_json
-
     job, made = finished.job, finished.made
     student = made.get("student") or made["anchor"]
     found = {name: student.result.get(name) for name in ("validation_metric", "validation_loss", "best_epoch")}
-    write_json(job.run_dir / TRIAL, {"metric": validation_metric(job), **found})
+    write_json(job.run_dir / TRIAL, {"metric": job.data.validation_metric, **found})
 
 
 def objective(run_dir: Path) -> float:
     """What a search makes as high as it can: the validation metric; a job that failed is worse than any."""
-    from scd_lightning.store.manifest import read_json
-
     value = read_json(run_dir / TRIAL)["validation_metric"] if (run_dir / TRIAL).is_file() else None
     return -math.inf if value is None or math.isnan(value) else float(value)

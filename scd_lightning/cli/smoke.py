@@ -2,39 +2,28 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
 from scd_lightning.cli.default_models import compose_job, settle_models
 from scd_lightning.cli.overrides import written
-
-if TYPE_CHECKING:
-    from scd_lightning.pipeline.extrapolation import Volume
-    from scd_lightning.pipeline.job import Job, PreparedJob
-    from scd_lightning.tasks.task import TaskData
-
-
-def is_smoke() -> bool:
-    """Whether the running job was started with it."""
-    return HydraConfig.get().runtime.choices.get("debug") == "smoke"
+from scd_lightning.config.build import build_parts, read_settings
+from scd_lightning.pipeline.extrapolation import Volume, extrapolate, sentence
+from scd_lightning.pipeline.job import Job, PreparedJob
+from scd_lightning.progress import say
+from scd_lightning.store.manifest import read_json
+from scd_lightning.tasks.task import TaskData
+from scd_lightning.training.callbacks.step_timer import StepTimer, read_step_seconds
 
 
-def timed(job: "Job") -> "Job":
+def timed(job: Job) -> Job:
     """A job of which every training measures its steps."""
-    from scd_lightning.training.callbacks.step_timer import StepTimer
-
     return replace(job, callbacks=[*job.callbacks, partial(StepTimer, job.run_dir)])
 
 
-def tell_full_costs(job: "PreparedJob") -> None:
+def tell_full_costs(job: PreparedJob) -> None:
     """Says what the same command would take without `debug=smoke`."""
-    from scd_lightning.config.build import build_parts, read_settings
-    from scd_lightning.pipeline.extrapolation import extrapolate, sentence
-    from scd_lightning.progress import say
-    from scd_lightning.store.manifest import read_json
-    from scd_lightning.training.callbacks.step_timer import read_step_seconds
-
     overrides = [each for each in written(HydraConfig.get().overrides.task) if each != "debug=smoke"]
     full = settle_models(compose_job(overrides), overrides)
     data = build_parts(read_settings(full), ["task"])["task"].read()
@@ -44,10 +33,8 @@ def tell_full_costs(job: "PreparedJob") -> None:
     say(sentence(extrapolate(costs, seconds, small, whole)))
 
 
-def _volume(job: "PreparedJob", data: "TaskData", teacher: Any, budget: Any) -> "Volume":
+def _volume(job: PreparedJob, data: TaskData, teacher: Any, budget: Any) -> Volume:
     """The work on some data. Of a full run's samples no lengths are known: they are taken to be those of the job's."""
-    from scd_lightning.pipeline.extrapolation import Volume
-
     students = dict.fromkeys(("student_sft", "distill"), budget.stages * budget.stage_epochs)
     train, evaluated = (len(data.samples[split]) for split in ("train", job.evaluation.split))
     length = job.data.description["lengths"]["train"]["mean"]

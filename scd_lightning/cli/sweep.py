@@ -14,13 +14,14 @@ from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from scd_lightning import errors
+from scd_lightning.analysis.search import TRIAL
 from scd_lightning.cli.overrides import swept_jobs, swept_keys, written
 from scd_lightning.cli.session import session
 from scd_lightning.config.checks import signal_number
 from scd_lightning.errors import ConfigError, ScdError, exit_code
 from scd_lightning.launch import side_by_side
 from scd_lightning.launch.failures import FAILURE
-from scd_lightning.progress import JOB, complain, say, show
+from scd_lightning.progress import JOB, complain, say
 from scd_lightning.store.removal import delete
 
 if TYPE_CHECKING:
@@ -125,19 +126,11 @@ class SweepComparison(SweepEnd):
 
     def conclude(self, folder: Path) -> "Sequence[Failure]":
         """Compares what finished."""
-        from scd_lightning.analysis.comparison.compare import compare
-        from scd_lightning.analysis.comparison.comparison_page import write_comparison
-        from scd_lightning.analysis.comparison.comparison_table import comparison_table, verdict_lines
-        from scd_lightning.analysis.comparison.sweep_runs import find_runs
+        from scd_lightning.cli.report import show_sweep
 
         if self._draws is not None:
             self._draws.forget()
-        comparison = compare(find_runs(folder), self._allowed)
-        write_comparison(comparison, folder)
-        show(comparison_table(comparison))
-        say(f"comparison: {folder / 'comparison.html'}")
-        show(verdict_lines(comparison))
-        return comparison.failures
+        return show_sweep(folder, self._allowed).failures
 
 
 class SearchSummary(SweepEnd):
@@ -145,13 +138,12 @@ class SearchSummary(SweepEnd):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Puts an empty search in place of what an earlier one has left there: one that is cut off is known as such."""
-        from scd_lightning.analysis.search import TRIAL
         from scd_lightning.analysis.search.search_summary import write_search
         from scd_lightning.analysis.search.trials import summarize
 
         super().on_multirun_start(config, **kwargs)
         try:
-            self._searched = _searched(config.hydra.sweeper)
+            searched = _searched(config.hydra.sweeper)
         except ConfigError as error:  # As above; nothing else ends the sweep.
             complain(f"\nConfigError: {error}")
             raise SystemExit(exit_code(error)) from None
@@ -160,16 +152,13 @@ class SearchSummary(SweepEnd):
             for path in Path(config.hydra.sweep.dir).glob(f"*/{name}"):
                 delete(path)
         with suppress(OSError):  # Hydra will meet it too, and ends the search.
-            write_search(summarize([], self._searched), Path(config.hydra.sweep.dir))
+            write_search(summarize([], searched), Path(config.hydra.sweep.dir))
 
     def conclude(self, folder: Path) -> "Sequence[Failure]":
         """Names the best; a training whose numbers went wrong is a bad setting, and no failure of the search."""
-        from scd_lightning.analysis.search.search_summary import show_search, write_search
-        from scd_lightning.analysis.search.trials import read_trials, summarize
+        from scd_lightning.cli.report import show_trials
 
-        found = summarize(read_trials(folder), self._searched)
-        write_search(found, folder)
-        show(show_search(found))
+        found = show_trials(folder)
         say(f"search: {folder / 'search.json'}")
         return [each for each in found.failures if found.chosen is None or each.type != "NotFinite"]
 

@@ -38,18 +38,17 @@ def has_parent() -> bool:
 def join(*, on_gpu: bool) -> None:
     """Joins the process group at once, so that the store's decisions are common ones before any trainer exists."""
     import torch
-    import torch.distributed as dist
 
     if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
+    torch.distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
 
 
 def leave() -> None:
     """Ends the process group's threads: one that still wants the interpreter's lock at exit aborts the process."""
-    import torch.distributed as dist
+    import torch
 
-    dist.destroy_process_group()
+    torch.distributed.destroy_process_group()
 
 
 def end(exit_code: int) -> NoReturn:

@@ -29,7 +29,7 @@ def _loads(costs: Mapping[str, Any]) -> str:
 def reached(name: str, artifact: Artifact, job: PreparedJob) -> str:
     """What an artifact is worth, in a phrase."""
     result = artifact.result
-    metric = validation_metric(job)
+    metric = job.data.validation_metric
     if name == "teacher":
         trajectory, best = result["trajectory"], result["best"]
         value = trajectory[best]["metrics"]["metric"]
@@ -42,8 +42,3 @@ def reached(name: str, artifact: Artifact, job: PreparedJob) -> str:
     if "imported" in result:
         return f"imported, validation {metric} {result['validation_metric']:.3f}"
     return f"best epoch {result['best_epoch']} with validation {metric} {result['validation_metric']:.3f}"
-
-
-def validation_metric(job: PreparedJob) -> str | None:
-    """What the validation of a prepared job measures, by name."""
-    return job.data.primary_metric if job.task.validation == "task" else "exact match"

@@ -199,6 +199,11 @@ class TaskData:
         return self.task.primary_metric
 
     @property
+    def validation_metric(self) -> str:
+        """What a validation measures, by name."""
+        return self.primary_metric if self.task.validation == "task" else "exact match"
+
+    @property
     def template(self) -> str:
         """The prompt's template."""
         assert self.task.template is not None
