@@ -47,7 +47,7 @@ def _make(job: PreparedJob, wanted: Sequence[Step], *, waiting: bool) -> list[St
             if step.key.folder in locks:
                 continue
             patient = waiting or step.phase != "evaluate"
-            lock = job.store.acquire(step.key) if patient else job.store.try_acquire(step.key)
+            lock = job.store.acquire(step.key, -1 if patient else 0)
             if lock is None:
                 busy.append(step)
             elif job.store.find(step.key) is None:

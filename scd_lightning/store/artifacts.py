@@ -141,12 +141,15 @@ class ArtifactStore:
         """
         if not (self.root / key.folder).is_dir() or self.find(key, whole=True) is not None:
             return
-        with self.lock(key) if self.locking else _unlocked():
+        lock = self.acquire(key) if self.locking else None
+        try:
             if self.find(key, whole=True) is None:
-                try:
-                    delete(self.root / key.folder / MANIFEST)
-                except OSError as error:
-                    raise unwritable(self.root, error) from error
+                delete(self.root / key.folder / MANIFEST)
+        except OSError as error:
+            raise unwritable(self.root, error) from error
+        finally:
+            if lock is not None:
+                lock.release()
 
     def make(self, key: ArtifactKey, build: Callable[[Path], Outcome], *, whole: bool = False) -> Artifact:
         """Returns the artifact, building it where it is not there. All processes of a job call it together.
@@ -192,62 +195,42 @@ class ArtifactStore:
         return distributed.from_first_rank(self.find(key, whole=whole) if distributed.rank() == 0 else None)
 
     @contextmanager
-    def lock(self, key: ArtifactKey) -> Iterator[None]:
-        """Holds the right to make an artifact; says for whom it waits. The system frees it when a process dies."""
-        lock = self.acquire(key)
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @contextmanager
     def _lock_together(self, key: ArtifactKey, seconds: float) -> Iterator[bool]:
-        """Like `lock`, for all processes of a job: process 0 holds it. Gives whether it was free within this time.
+        """The lock of an artifact for all processes of a job: process 0 holds it. Gives whether it was free in time.
 
         The others wait for no longer than that, so that no collective operation runs into its time-out.
         """
-        lock = self._wait_for(key, seconds) if distributed.rank() == 0 else None
+        lock = self.acquire(key, seconds) if distributed.rank() == 0 else None
         try:
             yield distributed.from_first_rank(lock is not None)
         finally:
             if lock is not None:
                 lock.release()
 
-    def acquire(self, key: ArtifactKey) -> FileLock:
-        """Like `lock`, for callers that release it themselves."""
-        lock = self._wait_for(key, -1)
-        assert lock is not None
-        return lock
-
-    def _wait_for(self, key: ArtifactKey, seconds: float) -> FileLock | None:
-        """The lock, or None if it is not free within this time; says once for whom one waits, if one does."""
-        lock = self.try_acquire(key)
-        if lock is None and seconds:
-            owner = _owner(_note(lock_path(self.root, key.folder)))
-            self._tell(f"Waiting for {owner}, which makes the same {key.kind} ({key.folder})")
-            lock = self.try_acquire(key, seconds)
-        return lock
-
-    def try_acquire(self, key: ArtifactKey, seconds: float = 0) -> FileLock | None:
-        """Like `acquire`, but does not wait for long: None where another run makes the artifact.
+    def acquire(self, key: ArtifactKey, seconds: float = -1) -> FileLock | None:
+        """Takes the right to make an artifact; says once for whom it waits. The system frees it when a process dies.
 
         Args:
             key: What is to be made.
             seconds: How long to wait; -1 for as long as it takes.
+
+        Returns:
+            The lock, for the caller to release; None where another run makes the artifact, and goes on with it.
         """
         path = lock_path(self.root, key.folder)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unwritable(self.root, error) from error
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=seconds)
-        except Timeout:
-            return None
-        # For people, who wait for whoever holds it.
-        now = time.strftime("%Y-%m-%d %H:%M:%S")
-        write_json(_note(path), {"run": self.run, "host": socket.gethostname(), "pid": os.getpid(), "since": now})
+        lock = _try_lock(path, 0)
+        if lock is None and seconds:
+            owner = _owner(_note(path))
+            self._tell(f"Waiting for {owner}, which makes the same {key.kind} ({key.folder})")
+            lock = _try_lock(path, seconds)
+        if lock is not None:
+            # For people, who wait for whoever holds it.
+            now = time.strftime("%Y-%m-%d %H:%M:%S")
+            write_json(_note(path), {"run": self.run, "host": socket.gethostname(), "pid": os.getpid(), "since": now})
         return lock
 
 
@@ -314,6 +297,15 @@ def _prepare(partial: Path, folder: Path) -> None:
 @contextmanager
 def _unlocked() -> Iterator[bool]:
     yield True
+
+
+def _try_lock(path: Path, seconds: float) -> FileLock | None:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=seconds)
+    except Timeout:
+        return None
+    return lock
 
 
 def _note(lock: Path) -> Path:

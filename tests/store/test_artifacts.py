@@ -103,7 +103,7 @@ def test_processes_of_one_job_wait_together(tmp_path, in_two_processes, monkeypa
     # One of them makes what nobody makes, and the lock is free afterwards.
     other = ArtifactKey("anchor", {"seed": 1})
     assert in_two_processes(lambda: [ArtifactStore(tmp_path, "second").make(other, together)]) == [0, 0]
-    ArtifactStore(tmp_path, "third").acquire(other).release()
+    assert ArtifactStore(tmp_path, "third").acquire(other, 0) is not None
     first.join(30)
 
 
@@ -136,6 +136,6 @@ def test_a_failed_build_leaves_nothing_that_looks_finished_and_no_lock(tmp_path)
 
 def test_different_artifacts_do_not_wait_for_each_other(tmp_path, capfd):
     other = ArtifactKey("anchor", {"seed": 1})
-    with ArtifactStore(tmp_path, "first").lock(KEY):
+    with ArtifactStore(tmp_path, "first")._lock_together(KEY, -1):
         assert ArtifactStore(tmp_path, "second").make(other, outcome).reused is False
     assert "Waiting" not in capfd.readouterr().out
