@@ -100,11 +100,9 @@ def check_inputs(job: PreparedJob, steps: Sequence[Step]) -> None:
         StoreError: The store can't be written.
     """
     read: set[str] = set()
-    if "report" in job.phases:
-        # The second is what becomes the run's student/.
-        read = {step.name for step in steps if step.phase == "evaluate"} | {
-            "anchor" if job.method.policy is None else "student"
-        }
+    if "report" in job.phases:  # It reads all answers, and the weights that become the run's student/.
+        reported = "anchor" if job.method.policy is None else "student"
+        read = {reported, *(step.name for step in steps if step.phase == "evaluate")}
     for step in reversed(wanted(steps, job.phases)):
         if step.name in read:
             job.store.check(step.key)
