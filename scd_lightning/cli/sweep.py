@@ -120,7 +120,7 @@ class SweepComparison(SweepEnd):
         if self._draws is None or session.stopped:
             return
         try:
-            self._draws.end(int(config.hydra.job.num), Path(config.hydra.runtime.output_dir))
+            self._draws.end(int(config.hydra.job.num), Path(config.hydra.runtime.output_dir), self._allowed)
         except Exception as error:
             say(f"What was found so far can't be shown ({type(error).__name__}: {error})")
 

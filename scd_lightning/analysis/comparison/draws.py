@@ -47,7 +47,7 @@ class Draws:
         """Takes away what is noted: an earlier sweep may have had the same folder."""
         delete(self.folder / _NOTES, ignore_errors=True)
 
-    def end(self, job: int, run_dir: Path) -> None:
+    def end(self, job: int, run_dir: Path, allowed: Sequence[str] = ()) -> None:
         """Notes that a job has ended, well or not; shows what was found so far if it is the last one of its seed.
 
         After the last seed of all nothing is shown: the end of the sweep does that.
@@ -55,6 +55,7 @@ class Draws:
         Args:
             job: Its number.
             run_dir: Its folder.
+            allowed: See `task_of`.
         """
         notes = self.folder / _NOTES
         notes.mkdir(parents=True, exist_ok=True)
@@ -65,9 +66,9 @@ class Draws:
             whole = {seed: numbers for seed, numbers in self.jobs.items() if ended.keys() >= set(numbers)}
             if len(whole) < len(self.jobs) and any(job in numbers for numbers in whole.values()):
                 runs = sorted(number for numbers in whole.values() for number in numbers)
-                self._show(list(whole), [ended[number] for number in runs])
+                self._show(list(whole), [ended[number] for number in runs], allowed)
 
-    def _show(self, seeds: Sequence[str], runs: Sequence[Path]) -> None:
+    def _show(self, seeds: Sequence[str], runs: Sequence[Path], allowed: Sequence[str]) -> None:
         # Not before: the sweep's own process, which starts those of its jobs, would import torch and matplotlib first.
         from rich.console import Group
         from rich.rule import Rule
@@ -78,7 +79,7 @@ class Draws:
         from scd_lightning.analysis.comparison.comparison_table import comparison_table, verdict_lines
         from scd_lightning.progress import show
 
-        comparison = compare(runs)
+        comparison = compare(runs, allowed)
         page = write_comparison(comparison, self.folder)
         named = f"seed{'' if len(seeds) == 1 else 's'} {', '.join(seeds)}"
         title = f"after {len(seeds)} of {len(self.jobs)} draws ({named}); more are running"
