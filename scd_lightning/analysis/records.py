@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class RunRecord:
     config: dict[str, Any] = field(default_factory=dict)
     task: type[Task] | None = None
 
-    @property
+    @cached_property
     def measures(self) -> dict[str, Measure]:
         """The task's metrics."""
         settings = self.results["data"].get("settings")

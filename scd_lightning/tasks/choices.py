@@ -1,7 +1,8 @@
 """Answers that are chosen from a fixed set of labels: judged, and measured by accuracy, macro F1 and Cohen's kappa."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,23 @@ class _OfLabels(Measure):
 
     of_row = ("answer", "gold", "malformed")
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {label: place for place, label in enumerate(self.labels)}
+
+    def columns(self, rows: Sequence[Row], samples: Sequence[Row]) -> Floats | None:
+        """What each of S samples adds, [S, D]; None also where saved rows name labels that the settings lack."""
+        try:
+            return super().columns(rows, samples)
+        except KeyError:  # of _places: the fields are all there
+            return None
+
     def _one_hot(self, row: Row) -> tuple[Floats, Floats]:
         """Gold and answer [L]; an answer that is no label is zeros."""
         gold, answered = np.zeros((2, len(self.labels)))
-        gold[self.labels.index(row["gold"])] = 1
+        gold[self._places[row["gold"]]] = 1
         if not row["malformed"]:
-            answered[self.labels.index(row["answer"])] = 1
+            answered[self._places[row["answer"]]] = 1
         return gold, answered
 
 
@@ -92,7 +104,7 @@ class Kappa(_OfLabels):
         """1 + L + L + 1."""
         return 2 * len(self.labels) + 2
 
-    @property
+    @cached_property
     def _distance(self) -> Floats:
         """[L, L + 1], from each label to each answer, the last of which is none."""
         count = len(self.labels)

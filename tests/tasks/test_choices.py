@@ -76,3 +76,10 @@ def test_degenerate_counts_are_numbers():
     assert (one_class["macro_f1"], one_class["kappa"]) == (1, 0)
     for of in (MacroF1(("only",)), Kappa(("only",))):
         assert np.isfinite(of.value(np.zeros((3, of.width)))).all()
+
+
+@pytest.mark.parametrize(("answer", "gold"), [("A", "gone"), ("gone", "A")])
+def test_saved_rows_that_name_an_unknown_label_give_nothing(answer, gold):
+    row = {"answer": answer, "gold": gold, "correct": 0.0, "malformed": False}
+    assert MacroF1(tuple(LABELS)).columns([row], []) is None
+    assert Kappa(tuple(LABELS)).columns([row], []) is None
