@@ -43,8 +43,8 @@ def run(plan: jobs.Plan) -> dict[str, Any]:
         teacher, anchor = jobs.artifacts(plan)
         found = distill(job, out, {"teacher": teacher, "anchor": anchor})
     return dict(found.costs) | {
-        "steps": found.result["curve"][-1]["step"],
-        "checkpoints": [record["checkpoint"] for record in found.result["schedule"]],
+        "steps": found.result.curve[-1]["step"],
+        "checkpoints": [record["checkpoint"] for record in found.result.schedule],
         "phases": phases.seconds,
         "within_epochs": phases.within_epochs,
     }

@@ -224,7 +224,7 @@ def outcome() -> Callable[[Job], dict[tuple[str, str], Any]]:
         for step in plan(job):
             found = job.store.find(step.key)
             assert found is not None
-            left[step.name, "result"] = json.dumps(found.result)
+            left[step.name, "result"] = json.dumps(vars(found.result))
             for file in sorted(found.folder.rglob("*")):
                 name = (step.name, str(file.relative_to(found.folder)))
                 if file.suffix == ".safetensors":

@@ -77,8 +77,8 @@ def _found(model: str, made: Mapping[str, Any], metric: str | None) -> dict[str,
     trained = made[model]
     result = trained.result
     return {
-        "metric": made[f"evaluation of {model}"].result["metrics"][metric],
-        "best_epoch": result.get("best_epoch"),
+        "metric": made[f"evaluation of {model}"].result.metrics[metric],
+        "best_epoch": getattr(result, "best_epoch", None),
         "seconds": trained.costs["seconds"],
-        "checkpoints": [stage["checkpoint"] for stage in result.get("schedule", [])],
+        "checkpoints": [stage["checkpoint"] for stage in getattr(result, "schedule", ())],
     }

@@ -39,7 +39,7 @@ def record(finished: "Finished") -> None:
     """Notes what a job of a search has reached on the validation split with its best epoch."""
     job, made = finished.job, finished.made
     student = made.get("student") or made["anchor"]
-    found = {name: student.result.get(name) for name in ("validation_metric", "validation_loss", "best_epoch")}
+    found = {name: getattr(student.result, name) for name in ("validation_metric", "validation_loss", "best_epoch")}
     write_json(job.run_dir / TRIAL, {"metric": job.data.validation_metric, **found})
 
 

@@ -58,7 +58,7 @@ def _result(result: Mapping[str, Any]) -> str:
         shown = [name for name in _METRICS if name in metrics] or list(metrics)
         return ", ".join(f"{name} {metrics[name]:.3f}" for name in shown[:2])
     if "validation_metric" in result:
-        best = "imported" if "imported" in result else f"best epoch {result.get('best_epoch')}"
+        best = "imported" if result.get("imported") else f"best epoch {result.get('best_epoch')}"
         return f"{best}, validation {result['validation_metric']:.3f}"
     return ", ".join(f"{name} {value}" for name, value in result.items() if isinstance(value, int | float | str))
 

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,7 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
         made: The teacher, and the anchor where the adaptive weight needs its losses or its weights are the start.
 
     Returns:
-        The result of `train_student` with "schedule", one record a stage, whose "weights" are the last epoch's weights
-        counted in 20 equal bins of [0, 1]; and the costs.
+        A `StudentResult` with its schedule, and the costs.
     """
     assert job.method.policy is not None
     assert job.method.weighting is not None
@@ -50,11 +49,11 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
     store.verify()
     counts = TeacherCounts()
     probe = draw_probe(len(job.data.samples["train"]), job.budget.probe_samples, job.seed)
-    sources = _sources(job, store, probe, trajectory.result["best"], counts)
+    sources = _sources(job, store, probe, trajectory.result.best, counts)
     scheduler = TeacherScheduler(
         job.method.policy,
         sources[0],
-        trajectory.result["best"],
+        trajectory.result.best,
         job.budget.stage_epochs,
         sources[1],
         lambda: list(_loader(job, probe)),
@@ -63,7 +62,7 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
     if job.method.needs_anchor:
         assert anchor is not None
         anchor_loss = torch.from_numpy(np.load(anchor.folder / TRAIN_LOSSES))
-    best_loss = torch.from_numpy(np.load(trajectory.folder / VALIDATION_LOSSES)[trajectory.result["best"]])
+    best_loss = torch.from_numpy(np.load(trajectory.folder / VALIDATION_LOSSES)[trajectory.result.best])
     make = partial(Distillation, sources[0], job.method.weighting, anchor_loss, best_loss)
     start = anchor.folder / WEIGHTS if anchor is not None and job.student.init == "anchor" else None
     callbacks, lr_scale = [scheduler, StageLog(scheduler)], job.method.lr_scale
@@ -74,7 +73,7 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
     forwarded = int(distributed.sum_over_ranks(torch.tensor([counts.forward_samples]))[0])
     costs |= {"teacher_loads": counts.loads, "teacher_load_bytes": counts.loaded_bytes}
     costs |= {"teacher_load_seconds": round(counts.load_seconds, 3), "teacher_forward_samples": forwarded}
-    return Outcome(result | {"schedule": schedule}, costs)
+    return Outcome(replace(result, schedule=schedule), costs)
 
 
 def draw_probe(samples: int, size: int, seed: int) -> list[int]:

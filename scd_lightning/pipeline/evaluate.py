@@ -10,6 +10,7 @@ from scd_lightning import distributed
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.predict import predict
+from scd_lightning.pipeline.results import EvaluationResult
 from scd_lightning.pipeline.student_training import WEIGHTS
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY
 from scd_lightning.store.artifacts import Artifact, Outcome
@@ -41,7 +42,7 @@ class Weights:
 def tuned_weights(job: PreparedJob, name: str, made: Mapping[str, Artifact]) -> Weights:
     """The weights that are reported for the teacher, the anchor or the student; without distillation the anchor's."""
     if name == "teacher":
-        return Weights(job.teacher, made["teacher"].folder / TRAJECTORY, made["teacher"].result["best"])
+        return Weights(job.teacher, made["teacher"].folder / TRAJECTORY, made["teacher"].result.best)
     holder = made["student"] if name == "student" and "student" in made else made["anchor"]
     return Weights(job.student, holder.folder / WEIGHTS)
 
@@ -57,7 +58,7 @@ def evaluate(name: str, job: PreparedJob, folder: Path, made: Mapping[str, Artif
         tuned: Whether it is those, or the model as it comes.
 
     Returns:
-        {"metrics": {name: value}, "parameters": count} and the costs.
+        An `EvaluationResult`, and the costs.
     """
     weights = tuned_weights(job, name, made) if tuned else Weights(getattr(job, name))
     meter = Meter()
@@ -81,7 +82,7 @@ def evaluate(name: str, job: PreparedJob, folder: Path, made: Mapping[str, Artif
         write_text(folder / PREDICTIONS, "\n".join(lines) + "\n")
     # Its own count: 4-bit weights are packed two in a byte.
     parameters = model.base.num_parameters()
-    return Outcome({"metrics": metrics, "parameters": parameters}, meter.read() | {"samples": len(predictions)})
+    return Outcome(EvaluationResult(metrics, parameters), meter.read() | {"samples": len(predictions)})
 
 
 def _row(data: EncodedData, split: str, prediction: Prediction) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from scd_lightning.models.loading import build_empty, resolve_dtype
 from scd_lightning.models.spec import ModelSpec, StudentSpec, TeacherSpec
 from scd_lightning.models.tokenizers import vocabulary_size
 from scd_lightning.pipeline.job import Job, PreparedJob
+from scd_lightning.pipeline.results import StudentResult
 from scd_lightning.pipeline.student_sft import keep_train_losses
 from scd_lightning.pipeline.student_training import WEIGHTS
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, trajectory_result, validate_trajectory
@@ -151,7 +152,7 @@ def import_trajectory(job: PreparedJob, folder: Path, made: Mapping[str, Artifac
         made: No artifact is needed.
 
     Returns:
-        The result of `teacher_sft`, its curve empty, with "imported", the step and kind of each; and the costs.
+        A `TeacherResult`, its curve empty, and the costs.
     """
     # Process 0 reads alone, and so a whole model.
     meter, model = Meter(), job.build(job.teacher, whole=True)
@@ -169,7 +170,7 @@ def import_trajectory(job: PreparedJob, folder: Path, made: Mapping[str, Artifac
     _on_first_rank(read)
     model = job.trainer.shard(model)
     validate_trajectory(job, _module(job, model, job.teacher), store, folder)
-    result = trajectory_result(store, []) | {"imported": [_origin(saved) for saved in job.trajectory]}
+    result = trajectory_result(store, imported=[_origin(saved) for saved in job.trajectory])
     return Outcome(result, meter.read())
 
 
@@ -182,7 +183,7 @@ def import_anchor(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) 
         made: No artifact is needed.
 
     Returns:
-        The result of `student_sft`, without best epoch and curve, with "imported"; and the costs.
+        A `StudentResult`, without best epoch and curve, and the costs.
     """
     meter, saved = Meter(), job.existing_anchor
     assert saved is not None
@@ -194,10 +195,8 @@ def import_anchor(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) 
     trainer, module = job.trainer(), _module(job, model, job.student)
     trainer.validate(module, datamodule=job.data_module(), verbose=False)
     keep_train_losses(job, model, folder, meter)
-    reached = {
-        f"validation_{name}": float(trainer.callback_metrics[f"validation_{name}"]) for name in ("metric", "loss")
-    }
-    return Outcome({"best_epoch": None, **reached, "curve": [], "imported": [_origin(saved)]}, meter.read())
+    metric, loss = (float(trainer.callback_metrics[f"validation_{name}"]) for name in ("metric", "loss"))
+    return Outcome(StudentResult(metric, loss, imported=[_origin(saved)]), meter.read())
 
 
 def _on_first_rank(work: Callable[[], object]) -> None:

@@ -4,7 +4,7 @@ Everything is known before anything is made, so that a parent process can plan a
 and the number of processes are not part of any key.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +14,7 @@ from scd_lightning.models.loading import resolve_dtype, weights_identity
 from scd_lightning.models.quantization import quantization_identity
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.job import NUMERIC_FORMAT, PreparedJob
+from scd_lightning.pipeline.results import EvaluationResult, StudentResult, TeacherResult
 from scd_lightning.store.artifacts import ArtifactKey
 from scd_lightning.store.manifest import sha256_json
 
@@ -41,9 +42,9 @@ def _common(job: PreparedJob) -> dict[str, Any]:
     }
 
 
-def _model(spec: ModelSpec, settings: Mapping[str, Any], *, training: bool) -> dict[str, Any]:
+def _model(job: PreparedJob, spec: ModelSpec, *, training: bool) -> dict[str, Any]:
     dropped = _NOT_NUMBERS | (set() if training else _TRAINING)
-    values = {name: value for name, value in settings.items() if name not in dropped}
+    values = {name: value for name, value in job.settings[spec.role].items() if name not in dropped}
     values |= {"weights": dict(weights_identity(spec)), "dtype": str(resolve_dtype(spec))}
     return values | {"quantization": quantization_identity(spec)}
 
@@ -56,20 +57,18 @@ def _trainer(job: PreparedJob) -> dict[str, Any]:
 def teacher_key(job: PreparedJob) -> ArtifactKey:
     """The teacher's trajectory."""
     if job.trajectory:
-        return ArtifactKey("teacher", _imported(job, job.trajectory, job.teacher, job.settings["teacher"]))
-    fields: dict[str, Any] = {"model": _model(job.teacher, job.settings["teacher"], training=True)}
+        return ArtifactKey("teacher", _imported(job, job.trajectory, job.teacher), TeacherResult)
+    fields: dict[str, Any] = {"model": _model(job, job.teacher, training=True)}
     fields |= {"batch": str(job.teacher.batch), "seed": job.seed, "reduction": job.objective.reduction}
-    return ArtifactKey("teacher", fields | _trainer(job) | _common(job))
+    return ArtifactKey("teacher", fields | _trainer(job) | _common(job), TeacherResult)
 
 
-def _imported(
-    job: PreparedJob, models: Sequence[SavedModel], spec: ModelSpec, settings: Mapping[str, Any]
-) -> dict[str, Any]:
+def _imported(job: PreparedJob, models: Sequence[SavedModel], spec: ModelSpec) -> dict[str, Any]:
     """Nothing of a training: its seed, optimizer and length are in the weights."""
     imported = [{"step": saved.step, "kind": saved.kind, "contents": saved.contents()} for saved in models]
     # Adapters' scale is in their configuration, and those of an anchor may be merged into a student without any.
     adapters = asdict(read_adapter(models[0].path).lora) if models[0].kind == "peft" else None
-    model = _model(spec, settings, training=False) | {"lora": asdict(spec.lora), "adapters": adapters}
+    model = _model(job, spec, training=False) | {"lora": asdict(spec.lora), "adapters": adapters}
     return {"imported": imported, "model": model} | _trainer(job) | _common(job)
 
 
@@ -79,7 +78,7 @@ def signals_identity(job: PreparedJob) -> str:
     Checkpoints of adapters leave out the weights below them, and none has the configuration: equal files may be
     imported into different models.
     """
-    model = _model(job.teacher, job.settings["teacher"], training=False) | {"lora": asdict(job.teacher.lora)}
+    model = _model(job, job.teacher, training=False) | {"lora": asdict(job.teacher.lora)}
     common = _common(job)
     return sha256_json({"model": model, "format": common["format"], "versions": common["versions"]})
 
@@ -88,15 +87,17 @@ def _student_fields(job: PreparedJob) -> dict[str, Any]:
     dropped = _BATCH | {"probe_samples", "warn"}
     budget = {name: value for name, value in asdict(job.budget).items() if name not in dropped}
     budget["batch"] = str(job.budget.batch)
-    fields = {"model": _model(job.student, job.settings["student"], training=True), "budget": budget}
+    fields = {"model": _model(job, job.student, training=True), "budget": budget}
     return fields | {"seed": job.seed, "reduction": job.objective.reduction} | _trainer(job) | _common(job)
 
 
 def anchor_key(job: PreparedJob) -> ArtifactKey:
     """The student fine-tuned alone."""
     if job.existing_anchor is not None:
-        return ArtifactKey("anchor", _imported(job, [job.existing_anchor], job.student, job.settings["student"]))
-    return ArtifactKey("anchor", _student_fields(job))
+        fields = _imported(job, [job.existing_anchor], job.student)
+    else:
+        fields = _student_fields(job)
+    return ArtifactKey("anchor", fields, StudentResult)
 
 
 def student_key(job: PreparedJob) -> ArtifactKey:
@@ -114,19 +115,18 @@ def student_key(job: PreparedJob) -> ArtifactKey:
         fields["init"] = anchor_key(job).digest
     if job.method.policy.needs_scores:
         fields["probe_samples"] = job.budget.probe_samples
-    return ArtifactKey("student", fields)
+    return ArtifactKey("student", fields, StudentResult)
 
 
-def evaluation_key(job: PreparedJob, spec: ModelSpec, settings: Mapping[str, Any], model: str) -> ArtifactKey:
+def evaluation_key(job: PreparedJob, spec: ModelSpec, model: str) -> ArtifactKey:
     """A model's answers on the evaluated split.
 
     Args:
         job: The run.
         spec: The model's kind.
-        settings: Its configuration as plain values.
         model: Digest of the artifact that holds its weights, or "base" for a pretrained model untuned.
     """
     fields = _common(job) | {"weights": model, "split": job.evaluation.split}
     if model == "base":
-        fields |= {"model": _model(spec, settings, training=False)}
-    return ArtifactKey("evaluation", fields)
+        fields |= {"model": _model(job, spec, training=False)}
+    return ArtifactKey("evaluation", fields, EvaluationResult)

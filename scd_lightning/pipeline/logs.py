@@ -9,6 +9,7 @@ from scd_lightning.analysis.run.differences import COLUMNS, differing_samples
 from scd_lightning.loggers.job_loggers import JobInfo, JobLoggers, PhaseLogger
 from scd_lightning.loggers.shown_settings import flat, public_settings
 from scd_lightning.pipeline.job import PreparedJob
+from scd_lightning.pipeline.results import EvaluationResult
 from scd_lightning.store.artifacts import Artifact
 from scd_lightning.training.callbacks.stage_log import log_choice, log_weights
 
@@ -45,12 +46,12 @@ def log_artifact(job: PreparedJob, phase: str, artifact: Artifact) -> None:
         artifact: The teacher, the anchor or the student; others have no curves.
     """
     result = artifact.result
-    if "curve" not in result or distributed.rank() != 0:
+    if isinstance(result, EvaluationResult) or distributed.rank() != 0:
         return
     # A second CSV logger of a phase would delete what the first has written; the trajectory has its own file.
     loggers = [each for each in job.new_loggers(phase) if artifact.reused or isinstance(each, PhaseLogger)]
     if artifact.reused:
-        curve, schedule = result["curve"], result.get("schedule", [])
+        curve, schedule = result.curve, getattr(result, "schedule", ())
         ends = {point["epoch"] + 1: point["step"] for point in curve} | {0: 0}
         for record in schedule:
             log_choice(loggers, record, ends[record["epochs"][0]])
@@ -58,7 +59,7 @@ def log_artifact(job: PreparedJob, phase: str, artifact: Artifact) -> None:
             _log(loggers, point)
         for record in schedule:
             log_weights(loggers, record["weights"], ends[record["epochs"][1] + 1])
-    for point in result.get("trajectory", []):
+    for point in getattr(result, "trajectory", ()):
         values = {f"validation_{name}": value for name, value in point["metrics"].items()}
         _log(loggers, {"step": point["step"], **values})
     for logger in loggers:
@@ -85,7 +86,7 @@ def log_results(
         folder: The run's folder, whose predictions are read.
     """
     student = made.get("student", made["anchor"]).result
-    values = result_values(results) | {"validation/metric": student["validation_metric"]}
+    values = result_values(results) | {"validation/metric": student.validation_metric}
     loggers.results(values, verdict)
     loggers.table(f"{results['evaluated_split']}/differences", COLUMNS, differing_samples(folder, TABLE_ROWS))
 

@@ -2,28 +2,27 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 
 from scd_lightning.data.loaders import plan_lengths
 from scd_lightning.errors import OutOfMemory
 from scd_lightning.models.loading import resolve_dtype
+from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.job import PreparedJob
 
-Role = Literal["teacher", "student"]
 # What torch's allocators say where they raise no error of their own kind, on a CPU.
 _SIGNS = ("can't allocate memory", "not enough memory", "cannot allocate memory")
 
 
 @contextmanager
-def explained(job: PreparedJob, phase: str, role: Role) -> Iterator[None]:
+def explained(job: PreparedJob, phase: str, spec: ModelSpec) -> Iterator[None]:
     """Turns an error of the memory's, on a GPU or a CPU, into one that says what to change.
 
     Args:
         job: The run.
         phase: The phase.
-        role: Whose model it is about.
+        spec: The model that it is about.
 
     Raises:
         OutOfMemory: The memory did not suffice.
@@ -36,9 +35,9 @@ def explained(job: PreparedJob, phase: str, role: Role) -> Iterator[None]:
         where = "the GPU" if isinstance(error, torch.OutOfMemoryError) else "this machine"
         raise OutOfMemory(
             f"The memory of {where} does not suffice for the phase {phase}",
-            where=f"{phase}, with the {role} {getattr(job, role).name}",
+            where=f"{phase}, with the {spec.role} {spec.name}",
             got=str(error).strip().splitlines()[0][:200].rstrip(".") if str(error).strip() else type(error).__name__,
-            remedy=f"one or more of {', '.join(remedies(job, phase, role))}",
+            remedy=f"one or more of {', '.join(remedies(job, phase, spec))}",
         ) from error
 
 
@@ -48,26 +47,26 @@ def _is_about_memory(error: Exception) -> bool:
     return any(sign in str(error).lower() for sign in _SIGNS)
 
 
-def remedies(job: PreparedJob, phase: str, role: Role) -> list[str]:
+def remedies(job: PreparedJob, phase: str, spec: ModelSpec) -> list[str]:
     """The three overrides that help most, as the run is set; those come first that change no result.
 
     Args:
         job: The run, prepared.
         phase: The phase.
-        role: Whose model it is about.
+        spec: The model that it is about.
     """
-    found = [] if phase == "evaluate" else _of_training(job, phase, role)
+    found = [] if phase == "evaluate" else _of_training(job, phase, spec)
     if job.task.evaluation_batch > 1:
         found.append(f"task.evaluation_batch={job.task.evaluation_batch // 2}")
     longest = max(len(sample) for samples in job.data.tokenized.values() for sample in samples)
     found.append(f"task.max_length={longest * 3 // 4}")
-    if resolve_dtype(getattr(job, role)).itemsize > 2:
-        found.append(f"{role}.dtype=bfloat16")
+    if resolve_dtype(spec).itemsize > 2:
+        found.append(f"{spec.role}.dtype=bfloat16")
     return found[:3]
 
 
-def _of_training(job: PreparedJob, phase: str, role: Role) -> list[str]:
-    spec, trainer = getattr(job, role), job.trainer
+def _of_training(job: PreparedJob, phase: str, spec: ModelSpec) -> list[str]:
+    trainer = job.trainer
     size = job.teacher.batch if phase == "teacher_sft" else job.budget.batch
     lengths, _ = plan_lengths(job.data.tokenized["train"])
     parts = trainer.devices * trainer.num_nodes * trainer.micro_batches
@@ -77,9 +76,9 @@ def _of_training(job: PreparedJob, phase: str, role: Role) -> list[str]:
     if size.heaviest(lengths, 2 * parts) < size.heaviest(lengths, parts):
         found.append(f"trainer.micro_batches={2 * trainer.micro_batches}")
     if not spec.gradient_checkpointing:
-        found.append(f"{role}.gradient_checkpointing=true")
+        found.append(f"{spec.role}.gradient_checkpointing=true")
     if spec.pretrained and not spec.lora.r:
-        found.append(f"{role}.lora.r=16")
-    elif spec.pretrained and role == "teacher" and spec.quantization is None:
+        found.append(f"{spec.role}.lora.r=16")
+    elif spec.pretrained and spec.role == "teacher" and spec.quantization is None:
         found.append("teacher.quantization=4bit")
     return found

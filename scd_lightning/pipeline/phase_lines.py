@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scd_lightning.pipeline.job import PreparedJob
+from scd_lightning.pipeline.results import EvaluationResult, TeacherResult
 from scd_lightning.store.artifacts import Artifact
 
 
@@ -14,7 +15,7 @@ def summarize(name: str, phase: str, artifact: Artifact, job: PreparedJob) -> st
         effort = f"reused from {artifact.folder}"
     else:
         effort = f"{costs['seconds']:.1f} s, {costs['peak_memory_bytes'] / 2**30:.2f} GiB{_loads(costs)}"
-    return f"{phase}: {name}, {reached(name, artifact, job)} ({effort})"
+    return f"{phase}: {name}, {reached(artifact, job)} ({effort})"
 
 
 def _loads(costs: Mapping[str, Any]) -> str:
@@ -26,19 +27,15 @@ def _loads(costs: Mapping[str, Any]) -> str:
     return f", {loads} teacher load{'' if loads == 1 else 's'} at {speed:.1f} GB/s"
 
 
-def reached(name: str, artifact: Artifact, job: PreparedJob) -> str:
+def reached(artifact: Artifact, job: PreparedJob) -> str:
     """What an artifact is worth, in a phrase."""
-    result = artifact.result
-    metric = job.data.validation_metric
-    if name == "teacher":
-        trajectory, best = result["trajectory"], result["best"]
-        value = trajectory[best]["metrics"]["metric"]
-        count = (
-            f"imported {len(trajectory)} checkpoints" if "imported" in result else f"{len(trajectory)} checkpoints kept"
-        )
-        return f"{count}, best {best} with validation {metric} {value:.3f}"
-    if "metrics" in result:
-        return f"{job.evaluation.split} {job.data.primary_metric} {result['metrics'][job.data.primary_metric]:.3f}"
-    if "imported" in result:
-        return f"imported, validation {metric} {result['validation_metric']:.3f}"
-    return f"best epoch {result['best_epoch']} with validation {metric} {result['validation_metric']:.3f}"
+    result, metric = artifact.result, job.data.validation_metric
+    if isinstance(result, TeacherResult):
+        count = f"{len(result.trajectory)} checkpoints"
+        count = f"{count} kept" if result.imported is None else f"imported {count}"
+        value = result.trajectory[result.best]["metrics"]["metric"]
+        return f"{count}, best {result.best} with validation {metric} {value:.3f}"
+    if isinstance(result, EvaluationResult):
+        return f"{job.evaluation.split} {job.data.primary_metric} {result.metrics[job.data.primary_metric]:.3f}"
+    reached = "imported," if result.best_epoch is None else f"best epoch {result.best_epoch} with"
+    return f"{reached} validation {metric} {result.validation_metric:.3f}"

@@ -14,6 +14,7 @@ from scd_lightning.models.loading import weights_identity
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.evaluate import PREDICTIONS
 from scd_lightning.pipeline.job import PreparedJob
+from scd_lightning.pipeline.results import TeacherResult
 from scd_lightning.pipeline.runner import Artifacts, Step
 from scd_lightning.pipeline.student_folder import write_student
 from scd_lightning.store.manifest import sha256_json, write_json, write_text
@@ -61,10 +62,10 @@ def write_tables(
     """
     folder = job.run_dir
     write_json(folder / "costs.json", _costs(steps, made))
-    curves = {name: made[name].result["curve"] for name in MODELS if name in made}
+    curves = {name: made[name].result.curve for name in MODELS if name in made}
     write_json(folder / "curves.json", curves | dict(begun or {}))
     if "teacher" in made:
-        write_json(folder / "trajectory.json", made["teacher"].result["trajectory"])
+        write_json(folder / "trajectory.json", made["teacher"].result.trajectory)
         if job.method.policy is not None:
             write_json(folder / "schedule.json", _schedule(job, made))
 
@@ -82,7 +83,11 @@ def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
         "primary_metric": job.data.primary_metric,
         "models": {name: {"name": spec.name} for name, spec in zip(("teacher", "student"), specs, strict=True)},
         # Models that were brought along: their steps and kinds, by which no budget of ours is claimed for them.
-        "imported": {name: made[name].result["imported"] for name in MODELS if "imported" in _result(made, name)},
+        "imported": {
+            name: made[name].result.imported
+            for name in MODELS
+            if name in made and made[name].result.imported is not None
+        },
         "budget": {
             "stages": job.budget.stages,
             "stage_epochs": job.budget.stage_epochs,
@@ -90,7 +95,7 @@ def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
         },
         "convergence": _convergence(job, made),
         "metrics": {
-            name.removeprefix("evaluation of "): artifact.result["metrics"]
+            name.removeprefix("evaluation of "): artifact.result.metrics
             for name, artifact in made.items()
             if name.startswith("evaluation")
         },
@@ -100,7 +105,7 @@ def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
 def _convergence(job: PreparedJob, made: Artifacts) -> list[dict[str, Any]]:
     if not job.budget.warn:
         return []
-    return doubts({name: made[name].result for name in MODELS if name in made}, job.budget.stage_epochs)
+    return doubts({name: vars(made[name].result) for name in MODELS if name in made}, job.budget.stage_epochs)
 
 
 def _copy_predictions(folder: Path, made: Artifacts) -> None:
@@ -123,21 +128,16 @@ def _results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
         "subdomains": _subdomains(job.run_dir),
         "schedule": [
             {name: value for name, value in stage.items() if name != "weights"}
-            for stage in (made["student"].result["schedule"] if "student" in made else [])
+            for stage in (made["student"].result.schedule if "student" in made else [])
         ],
     }
 
 
-def _result(made: Artifacts, name: str) -> Mapping[str, Any]:
-    return made[name].result if name in made else {}
-
-
 def _model(job: PreparedJob, name: str, made: Artifacts) -> dict[str, Any]:
     evaluation = made[f"evaluation of {name}"]
-    parameters = evaluation.result["parameters"]
     spec: ModelSpec = getattr(job, name)
     identity = {"weights": _starting_weights(spec), "tokenizer": job.tokenizer_identity}
-    return {"name": spec.name, "parameters": parameters, **identity}
+    return {"name": spec.name, "parameters": evaluation.result.parameters, **identity}
 
 
 def _starting_weights(spec: ModelSpec) -> str:
@@ -183,15 +183,15 @@ def _costs(steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
 
 def _schedule(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
     stages = []
-    for record in _result(made, "student").get("schedule", []):
+    for record in made["student"].result.schedule if "student" in made else ():
         parts = (record["best_kl"], record["student_kl"])
         score = [best + student for best, student in zip(*parts, strict=True)] if all(parts) else None
         stages.append(record | {"score": score})
-    trajectory = made["teacher"].result
+    teacher: TeacherResult = made["teacher"].result
     return {
         "method": job.method.name,
         "policy": type(job.method.policy).__name__,
-        "num_checkpoints": len(trajectory["trajectory"]),
-        "best_checkpoint": trajectory["best"],
+        "num_checkpoints": len(teacher.trajectory),
+        "best_checkpoint": teacher.best,
         "stages": stages,
     }

@@ -14,7 +14,7 @@ from scd_lightning.pipeline.imports import import_anchor, import_trajectory
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.keys import anchor_key, evaluation_key, student_key, teacher_key
 from scd_lightning.pipeline.logs import log_artifact
-from scd_lightning.pipeline.memory import Role, explained
+from scd_lightning.pipeline.memory import explained
 from scd_lightning.pipeline.phase_lines import summarize
 from scd_lightning.pipeline.student_sft import student_sft
 from scd_lightning.pipeline.teacher_sft import teacher_sft
@@ -44,11 +44,6 @@ class Step:
     build: Callable[[PreparedJob, Path, Artifacts], Outcome]
     needs: tuple[str, ...] = ()
 
-    @property
-    def role(self) -> Role:
-        """Whose model it is about."""
-        return "teacher" if self.name.endswith("teacher") else "student"
-
 
 def plan(job: PreparedJob) -> list[Step]:
     """The steps of a prepared job, in order; those of phases that were not asked for are left out."""
@@ -68,11 +63,10 @@ def _evaluations(job: PreparedJob) -> list[Step]:
     for name in ("teacher", "student"):
         spec = getattr(job, name)
         if spec.pretrained and job.evaluation.base:
-            key = evaluation_key(job, spec, job.settings[name], "base")
+            key = evaluation_key(job, spec, "base")
             steps.append(Step(f"evaluation of base_{name}", "evaluate", key, partial(evaluate, name, tuned=False)))
     for name, weights in keys.items():
-        spec_name = "teacher" if name == "teacher" else "student"
-        key = evaluation_key(job, getattr(job, spec_name), job.settings[spec_name], weights.digest)
+        key = evaluation_key(job, job.teacher if name == "teacher" else job.student, weights.digest)
         holder = "anchor" if name == "student" and job.method.policy is None else name
         steps.append(Step(f"evaluation of {name}", "evaluate", key, partial(evaluate, name), (holder,)))
     return steps
@@ -140,7 +134,7 @@ def execute(job: PreparedJob, steps: Sequence[Step], *, parent: bool = False) ->
         else:
             with job.store.claim(step.key, seconds=seconds) as claimed:
                 if isinstance(claimed, Claim):
-                    with explained(job, step.phase, step.role):
+                    with explained(job, step.phase, job.teacher if step.name.endswith("teacher") else job.student):
                         outcome = step.build(job, claimed.folder, made)
                     claimed = claimed.finish(outcome)
             if claimed is None:  # Another run makes it.

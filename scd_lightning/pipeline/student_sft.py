@@ -27,7 +27,7 @@ def student_sft(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) ->
         made: No artifact is needed.
 
     Returns:
-        The result of `train_student` and the costs.
+        A `StudentResult`, and the costs.
     """
     meter = Meter()
     module, result, volume = train_student(job, folder, "student_sft", meter, FineTuning)

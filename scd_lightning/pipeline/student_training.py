@@ -7,6 +7,7 @@ from typing import Any
 from lightning import Callback, seed_everything
 
 from scd_lightning.pipeline.job import PreparedJob
+from scd_lightning.pipeline.results import StudentResult
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.training.callbacks.best_weights import BestWeights
 from scd_lightning.training.callbacks.phase_progress import PhaseProgress
@@ -29,7 +30,7 @@ def train_student(
     callbacks: Sequence[Callback] = (),
     start: Path | None = None,
     lr_scale: float = 1.0,
-) -> tuple[FineTuning, dict[str, Any], dict[str, Any]]:
+) -> tuple[FineTuning, StudentResult, dict[str, Any]]:
     """Trains on the common batches, and keeps the best weights.
 
     Args:
@@ -43,7 +44,7 @@ def train_student(
         lr_scale: Factor on the learning rate that this training has beside the budget's.
 
     Returns:
-        The module with its best weights, the result (best epoch and metrics, curve), and the volume of the work.
+        The module with its best weights, the result, and the volume of the work.
     """
     seed_everything(job.seed, workers=True, verbose=False)
     data = job.data_module(job.budget.batch)
@@ -73,5 +74,5 @@ def train_student(
     CheckpointStore(folder / WEIGHTS).load_into(model, 0)
     assert best.best is not None
     metric, loss, epoch = best.best
-    result = {"best_epoch": epoch, "validation_metric": metric, "validation_loss": loss, "curve": module.curve}
+    result = StudentResult(metric, loss, epoch, module.curve)
     return module, result, training_volume(data, job.budget.epochs) | resumption.costs

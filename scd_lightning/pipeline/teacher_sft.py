@@ -12,6 +12,7 @@ from lightning import seed_everything
 from scd_lightning import distributed
 from scd_lightning.errors import StoreError
 from scd_lightning.pipeline.job import PreparedJob
+from scd_lightning.pipeline.results import Records, TeacherResult
 from scd_lightning.progress import track
 from scd_lightning.store.artifacts import Artifact, Outcome
 from scd_lightning.store.checkpoints import CheckpointEntry, CheckpointStore, check_free_space, required_bytes
@@ -42,7 +43,7 @@ def teacher_sft(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) ->
         made: No artifact is needed.
 
     Returns:
-        {"best", "trajectory": [{index, step, metrics}], "curve"} and the costs.
+        A `TeacherResult`, and the costs.
     """
     meter, spec = Meter(), job.teacher
     seed_everything(job.seed, workers=True, verbose=False)
@@ -68,13 +69,18 @@ def teacher_sft(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) ->
     trainer.fit(module, datamodule=data, ckpt_path=resumption.path, weights_only=True)
     validate_trajectory(job, module, store, folder)
     volume = training_volume(data, spec.epochs) | resumption.costs
-    return Outcome(trajectory_result(store, module.curve), meter.read() | volume)
+    return Outcome(trajectory_result(store, curve=module.curve), meter.read() | volume)
 
 
-def trajectory_result(store: CheckpointStore, curve: list[dict[str, Any]]) -> dict[str, Any]:
-    """What is said of a kept and validated trajectory: {"best", "trajectory": [{index, step, metrics}], "curve"}."""
+def trajectory_result(store: CheckpointStore, **origin: Records) -> TeacherResult:
+    """What is said of a kept and validated trajectory.
+
+    Args:
+        store: The checkpoints.
+        **origin: The curve of their training, or what is known of those that were brought along.
+    """
     trajectory = [{"index": e.index, "step": e.step, "metrics": e.metrics} for e in store.entries]
-    return {"best": best_checkpoint(store.entries), "trajectory": trajectory, "curve": curve}
+    return TeacherResult(best_checkpoint(store.entries), trajectory, **origin)
 
 
 def validate_trajectory(job: PreparedJob, module: FineTuning, store: CheckpointStore, folder: Path) -> None:

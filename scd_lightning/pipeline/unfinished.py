@@ -121,7 +121,7 @@ def _phases(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> list[di
         record = {
             "phase": phase,
             "state": state,
-            "made": {step.name: reached(step.name, made[step.name], job) for step in own if step.name in made},
+            "made": {step.name: reached(made[step.name], job) for step in own if step.name in made},
             "missing": [step.name for step in missing],
         }
         found.append(record | (_saved(job, missing[0]) if state == "unfinished" and missing else {}))

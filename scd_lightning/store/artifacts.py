@@ -30,11 +30,11 @@ class Outcome:
     """What a phase has found while it filled an artifact's folder.
 
     Attributes:
-        result: What others need to know of it, JSON values.
-        costs: What making it took, likewise.
+        result: What others need to know of it: an object of the class that its key names, of JSON values.
+        costs: What making it took, JSON values.
     """
 
-    result: Mapping[str, Any]
+    result: Any
     costs: Mapping[str, Any]
 
 
@@ -45,10 +45,12 @@ class ArtifactKey:
     Attributes:
         kind: "model", "tokenizer", "teacher", "anchor", "student" or "evaluation".
         fields: Everything that its numbers depend on, and nothing else: no paths, loggers, devices, world size.
+        result: Class of what its phase finds, a dataclass or `dict`; called with the names and values that are stored.
     """
 
     kind: str
     fields: Mapping[str, Any]
+    result: Callable[..., Any] = dict
 
     @property
     def digest(self) -> str:
@@ -68,14 +70,14 @@ class Artifact:
     Attributes:
         key: What it is.
         folder: Where its files are.
-        result: What its phase has found.
+        result: What its phase has found, an object of the class that the key names.
         costs: What making it took.
         reused: Whether it was there before this run.
     """
 
     key: ArtifactKey
     folder: Path
-    result: Mapping[str, Any]
+    result: Any
     costs: Mapping[str, Any]
     reused: bool
 
@@ -126,7 +128,8 @@ class ArtifactStore:
         except StoreError as error:
             self._tell(f"  the store's {key.folder} is damaged and counts as missing: {error.what} ({error.where})")
             return None
-        return Artifact(key, folder, manifest["result"], manifest["costs"], reused=key.folder not in self.made)
+        result, costs = key.result(**manifest["result"]), manifest["costs"]
+        return Artifact(key, folder, result, costs, reused=key.folder not in self.made)
 
     def _tell(self, message: str) -> None:
         if message not in self._told:
@@ -259,8 +262,9 @@ class Claim:
         """Seals what was made, and puts it in its place."""
         distributed.barrier()
         if distributed.rank() == 0:
-            content = {"kind": self.key.kind, "key": dict(self.key.fields)}
-            write_manifest(self.folder, content | {"result": outcome.result, "costs": outcome.costs})
+            result = outcome.result if isinstance(outcome.result, dict) else vars(outcome.result)
+            content = {"kind": self.key.kind, "key": dict(self.key.fields), "result": result, "costs": outcome.costs}
+            write_manifest(self.folder, content)
         return self.place()
 
     def place(self) -> Artifact:

@@ -65,7 +65,7 @@ def train(make_job_in, in_two_processes, read_losses, recorder, tmp_path_factory
         rows = (found["evaluation of student"].folder / PREDICTIONS).read_text().splitlines()
         test = np.array([json.loads(row)["loss"] for row in rows])
         validation = np.load(found["teacher"].folder / "validation_losses.npy")
-        return Trained(read_losses(job.run_dir), validation, test, found["student"].result["schedule"])
+        return Trained(read_losses(job.run_dir), validation, test, found["student"].result.schedule)
 
     return call
 

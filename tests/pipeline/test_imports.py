@@ -49,7 +49,7 @@ def check_against(models: Sequence[Any], job: Any, made: Any) -> None:
     expected = [losses(model, job.data.tokenized["validation"]) for model in models]
     assert kept == pytest.approx(np.asarray(expected), abs=1e-5)
     assert np.abs(np.diff(kept, axis=0)).max(1).min() > 1e-3
-    best = made["teacher"].result["best"]
+    best = made["teacher"].result.best
     rows = [json.loads(line) for line in (job.run_dir / "predictions" / "teacher.jsonl").open()]
     test = job.data.tokenized["test"]
     assert [row["loss"] for row in rows] == pytest.approx(losses(models[best], test), abs=1e-5)
@@ -64,12 +64,12 @@ def test_distils_from_a_trajectory_of_transformers_trainer(make_imported, run_jo
     assert "imported 3 checkpoints" in capsys.readouterr().out
     check_against([AutoModelForCausalLM.from_pretrained(full / f"checkpoint-{step}") for step in (2, 4, 6)], job, made)
     result = made["teacher"].result
-    assert result["imported"] == [{"step": step, "kind": "transformers"} for step in (2, 4, 6)]
-    assert [entry["step"] for entry in result["trajectory"]] == [2, 4, 6]
-    assert result["curve"] == []
-    assert len(made["student"].result["schedule"]) == 2
+    assert result.imported == [{"step": step, "kind": "transformers"} for step in (2, 4, 6)]
+    assert [entry["step"] for entry in result.trajectory] == [2, 4, 6]
+    assert result.curve == []
+    assert len(made["student"].result.schedule) == 2
     text = (job.run_dir / "results.json").read_text()
-    assert json.loads(text)["imported"] == {"teacher": result["imported"]}
+    assert json.loads(text)["imported"] == {"teacher": result.imported}
     assert str(full.parent) not in text
 
 
@@ -110,7 +110,7 @@ def test_equal_adapters_on_another_base_have_signals_of_their_own(make_imported,
     run_job(make_imported(*options, store=store))
     made = run_job(make_imported(*options, f"teacher.path='{tmp_path}/other'", store=store))
     fresh = run_job(make_imported(*options, f"teacher.path='{tmp_path}/other'", store=str(tmp_path / "fresh")))
-    assert made["student"].result["curve"] == fresh["student"].result["curve"]
+    assert made["student"].result.curve == fresh["student"].result.curve
 
 
 def test_distils_from_lightning_s_checkpoints(make_imported, run_job, work):
@@ -148,10 +148,10 @@ def test_an_existing_anchor_and_a_student_that_starts_from_it(make_imported, run
     made = run_job(job)
     kept = np.load(made["anchor"].folder / TRAIN_LOSSES)
     assert kept == pytest.approx(losses(oracle, job.data.tokenized["train"]), abs=1e-5)
-    assert made["anchor"].result["imported"] == [{"step": 6, "kind": kind}]
+    assert made["anchor"].result.imported == [{"step": 6, "kind": kind}]
     # With a learning rate of 0, the student after an epoch is what it started as.
-    first = made["student"].result["curve"][0]
-    assert first["validation_loss"] == made["anchor"].result["validation_loss"]
+    first = made["student"].result.curve[0]
+    assert first["validation_loss"] == made["anchor"].result.validation_loss
 
 
 def test_adapters_of_another_scale_are_another_anchor(make_imported, work, tmp_path):
@@ -185,7 +185,7 @@ def test_distils_from_checkpoints_of_our_own_fine_tuning(make_imported, run_job,
     made = run_job(training)
     job = make_imported(*options, f"teacher.trajectory='{tmp_path}/*.ckpt'", "phases=[teacher_sft]")
     read = run_job(job)
-    trajectories = [artifacts["teacher"].result["trajectory"] for artifacts in (made, read)]
+    trajectories = [artifacts["teacher"].result.trajectory for artifacts in (made, read)]
     assert len(trajectories[0]) == 3
     assert trajectories[0] == trajectories[1]
 
@@ -214,8 +214,8 @@ def test_two_processes_read_what_one_does(make_imported, run_job, command, work,
     command(*models, f"trainer={trainer}", f"hydra.run.dir='{tmp_path / 'run'}'", f"paths.store='{tmp_path / 'two'}'")
     for name in ("teacher", "anchor"):
         two = json.loads((tmp_path / "two" / one[name].key.folder / "artifact.json").read_text())["result"]
-        assert two["imported"] == one[name].result["imported"]
-        losses = [_losses(name, result) for result in (one[name].result, two)]
+        assert two["imported"] == one[name].result.imported
+        losses = [_losses(name, result) for result in (vars(one[name].result), two)]
         assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 

@@ -54,13 +54,14 @@ def test_a_rank_s_message_is_its_parent_s(tmp_path):
 )
 def test_what_is_about_memory(make_job, error, where):
     job, message = make_job(), f"The memory of {where} .* phase distill.*Remedy"
-    with pytest.raises(OutOfMemory, match=message) as raised, explained(job, "distill", "student"):
+    with pytest.raises(OutOfMemory, match=message) as raised, explained(job, "distill", job.student):
         raise error
     assert raised.value.__cause__ is error
 
 
 def test_other_errors_stay(make_job):
-    with pytest.raises(RuntimeError, match="shapes"), explained(make_job(), "distill", "student"):
+    job = make_job()
+    with pytest.raises(RuntimeError, match="shapes"), explained(job, "distill", job.student):
         raise RuntimeError("shapes")
 
 
@@ -72,19 +73,20 @@ def test_what_helps_depends_on_the_place(make_job):
     job = make_job("budget.global_batch=4", "teacher.global_batch=4", "task.evaluation_batch=8")
     longest = max(len(sample) for samples in job.data.tokenized.values() for sample in samples)
     shorter = f"task.max_length={longest * 3 // 4}"
-    assert remedies(job, "evaluate", "student") == ["task.evaluation_batch=4", shorter, "student.dtype=bfloat16"]
+    assert remedies(job, "evaluate", job.student) == ["task.evaluation_batch=4", shorter, "student.dtype=bfloat16"]
     job.teacher, job.student = hub(TeacherSpec, global_batch=4), hub(StudentSpec)
     checkpointing = "teacher.gradient_checkpointing=true"
-    assert remedies(job, "teacher_sft", "teacher") == ["trainer.micro_batches=2", checkpointing, "teacher.lora.r=16"]
+    assert remedies(job, "teacher_sft", job.teacher) == ["trainer.micro_batches=2", checkpointing, "teacher.lora.r=16"]
     job.trainer.micro_batches = 4
     job.teacher = hub(TeacherSpec, lora=LoRA(r=4), gradient_checkpointing=True)
-    assert remedies(job, "teacher_sft", "teacher")[:2] == ["trainer.micro_batches=8", "teacher.quantization=4bit"]
-    assert remedies(job, "student_sft", "student")[:2] == ["student.gradient_checkpointing=true", "student.lora.r=16"]
+    assert remedies(job, "teacher_sft", job.teacher)[:2] == ["trainer.micro_batches=8", "teacher.quantization=4bit"]
+    assert remedies(job, "student_sft", job.student)[:2] == ["student.gradient_checkpointing=true", "student.lora.r=16"]
     object.__setattr__(job.method, "teacher", "live")
-    assert remedies(job, "distill", "student")[0] == "method.teacher=cached"
+    assert remedies(job, "distill", job.student)[0] == "method.teacher=cached"
 
 
 def test_more_micro_batches_help_where_the_heaviest_gets_smaller(make_job):
     longest = max(map(len, make_job().data.tokenized["train"]))
-    found = [remedies(make_job(f"budget.batch_tokens={n * longest}"), "student_sft", "student")[0] for n in (1, 2)]
+    jobs = [make_job(f"budget.batch_tokens={n * longest}") for n in (1, 2)]
+    found = [remedies(job, "student_sft", job.student)[0] for job in jobs]
     assert found == ["student.gradient_checkpointing=true", "trainer.micro_batches=2"]

@@ -156,5 +156,5 @@ def test_a_trainer_in_half_precision_runs_through(make_job, run_job, precision):
     assert losses.dtype == np.float32
     assert np.isfinite(losses).all()
     # More digits than the precision of the models has: sums over samples are not made in it.
-    curve = made["student"].result["curve"]
+    curve = made["student"].result.curve
     assert any(torch.tensor(point["train_loss"]).bfloat16().item() != point["train_loss"] for point in curve)

@@ -13,6 +13,7 @@ import torch
 from scd_lightning import distributed
 from scd_lightning.errors import ConfigError
 from scd_lightning.pipeline import runner
+from scd_lightning.pipeline.results import StudentResult, TeacherResult
 from scd_lightning.pipeline.runner import Step, execute, plan
 from scd_lightning.store.artifacts import ArtifactKey, Outcome
 
@@ -43,10 +44,10 @@ def test_one_stage_alone(make_job, run_job):
 )
 def test_a_stage_that_is_left_out_and_not_there(make_job, run_job, phases, missing, monkeypatch):
     job = make_job(f"phases={phases}")
-    for stage in ("teacher_sft", "student_sft", "distill"):
-        monkeypatch.setattr(
-            f"scd_lightning.pipeline.runner.{stage}", lambda *_, stage=stage: Outcome({"trajectory": [], "best": 0}, {})
-        )
+    student = StudentResult(0.0, 0.0)
+    found = {"teacher_sft": TeacherResult(0, []), "student_sft": student, "distill": student}
+    for phase, result in found.items():
+        monkeypatch.setattr(f"scd_lightning.pipeline.runner.{phase}", lambda *_, result=result: Outcome(result, {}))
     monkeypatch.setattr("scd_lightning.pipeline.runner.summarize", lambda *_: "")
     with pytest.raises(ConfigError, match=f"The phase {missing} is left out and its result is not in the store") as e:
         run_job(job)

@@ -84,11 +84,11 @@ def test_scores_and_weights_are_the_ones_computed_by_hand(job, run_job):
 
     trajectory = made["teacher"].result
     folder = made["teacher"].folder / "trajectory"
-    teachers = [checkpoint_model(job, folder, point["step"]) for point in trajectory["trajectory"]]
+    teachers = [checkpoint_model(job, folder, point["step"]) for point in trajectory.trajectory]
     on_probe = [full_logits(teacher, job, probe) for teacher in teachers]
-    best_kl = [mean_kl(on_probe[trajectory["best"]], each) for each in on_probe]
+    best_kl = [mean_kl(on_probe[trajectory.best], each) for each in on_probe]
     student: LlamaForCausalLM = job.build(job.student).base
-    schedule = made["student"].result["schedule"]
+    schedule = made["student"].result.schedule
     assert len(starts) == len(schedule) == 3
 
     for start, stage in zip(starts, schedule, strict=True):
@@ -123,7 +123,7 @@ def test_validation_losses_of_each_checkpoint_are_kept(make_job, run_job):
     teacher = run_job(job)["teacher"]
     found, samples = np.load(teacher.folder / "validation_losses.npy"), range(13)
     assert found.shape == (3, 13)
-    for row, point in zip(found, teacher.result["trajectory"], strict=True):
+    for row, point in zip(found, teacher.result.trajectory, strict=True):
         model = checkpoint_model(job, teacher.folder / "trajectory", point["step"])
         logits = full_logits(model, job, samples, "validation")
         np.testing.assert_allclose(row, losses(logits, job, samples, "validation"), rtol=0, atol=1e-6)
@@ -142,8 +142,8 @@ def test_advantage_and_deficit_are_the_decomposition_on_the_validation_split(mak
     job = make_job("method=td_aw", "trainer.precision=64-true")
     job.callbacks = [Validated]
     made = run_job(job)
-    best = np.load(made["teacher"].folder / "validation_losses.npy")[made["teacher"].result["best"]]
-    curve = made["student"].result["curve"]
+    best = np.load(made["teacher"].folder / "validation_losses.npy")[made["teacher"].result.best]
+    curve = made["student"].result.curve
     assert len(now) == len(curve) == 2
     for student, point in zip(now, curve, strict=True):
         expected = decompose(student, best)
@@ -157,8 +157,8 @@ def test_advantage_and_deficit_are_the_decomposition_on_the_validation_split(mak
 def test_fixed_schedules(make_job, run_job, method, expected):
     job = make_job(f"method={method}", "budget.stages=3")
     made = run_job(job)
-    schedule = made["student"].result["schedule"]
-    best = made["teacher"].result["best"]
+    schedule = made["student"].result.schedule
+    best = made["teacher"].result.best
     assert [stage["checkpoint"] for stage in schedule] == ([best] * 3 if method == "td" else expected)
     assert all(stage["best_kl"] is None and stage["student_kl"] is None for stage in schedule)
     assert [stage["epochs"] for stage in schedule] == [[0, 0], [1, 1], [2, 2]]

@@ -79,7 +79,7 @@ def distilled(make_job, run_job, events):
 
 
 def used(made):
-    return {stage["checkpoint"] for stage in made.result["schedule"]}
+    return {stage["checkpoint"] for stage in made.result.schedule}
 
 
 STEPS = 2 * SAMPLES // 8

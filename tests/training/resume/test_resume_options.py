@@ -97,7 +97,7 @@ def test_no_validation_is_left_out(make_job, outcome, options, step, hook):
 def test_a_phase_may_end_early(make_job):
     job = make_job("method=td", "budget.stage_epochs=2", prepared=False)
     made = work(job, partial(EarlyStopping, "train_loss", min_delta=100.0, patience=2, check_on_train_epoch_end=True))
-    assert [phase["epochs"] for phase in made["student"].result["schedule"]] == [[0, 1], [2, 2]]
+    assert [phase["epochs"] for phase in made["student"].result.schedule] == [[0, 1], [2, 2]]
 
 
 def test_a_training_that_was_stopped_early_stays_so(make_job, monkeypatch):

@@ -70,7 +70,7 @@ def outcome(job):
     lines = (found["evaluation of student"].folder / PREDICTIONS).read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     losses = np.array([row["loss"] for row in rows])
-    schedule = [stage["checkpoint"] for stage in found["student"].result["schedule"]]
+    schedule = [stage["checkpoint"] for stage in found["student"].result.schedule]
     return weights, (schedule, [row["answer"] for row in rows]), losses, found
 
 
@@ -106,7 +106,7 @@ def test_two_processes_go_on_bit_for_bit(make, in_two_processes, one_process):
     expected = outcome(whole())
     assert interrupted[3].keys() == expected[3].keys()
     for name, artifact in expected[3].items():
-        assert json.dumps(interrupted[3][name].result) == json.dumps(artifact.result), name
+        assert json.dumps(vars(interrupted[3][name].result)) == json.dumps(vars(artifact.result)), name
     assert all(np.array_equal(interrupted[0][key], value) for key, value in expected[0].items())
     assert_equal(interrupted, one_process)
 

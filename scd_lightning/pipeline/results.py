@@ -1,0 +1,60 @@
+"""What each phase finds: its artifact keeps it, and later phases, reports and loggers read it by these names."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# JSON objects, as reports write them on.
+Records = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class TeacherResult:
+    """What a trajectory is worth.
+
+    Attributes:
+        best: Index of the best checkpoint.
+        trajectory: "index", "step" and "metrics" of each.
+        curve: One point an epoch; empty where the checkpoints were brought along.
+        imported: "step" and "kind" of each that was brought along; else None.
+    """
+
+    best: int
+    trajectory: Records
+    curve: Records = ()
+    imported: Records | None = None
+
+
+@dataclass(frozen=True)
+class StudentResult:
+    """What the anchor or the distilled student has reached with its best weights.
+
+    Attributes:
+        validation_metric: On the whole validation split.
+        validation_loss: Likewise, in nats.
+        best_epoch: Counted from 0; None where the model was brought along.
+        curve: One point an epoch.
+        schedule: One record a stage of a distillation, whose "weights" are those of its last epoch, counted in 20 equal
+            bins of [0, 1].
+        imported: "step" and "kind" of an anchor that was brought along; else None.
+    """
+
+    validation_metric: float
+    validation_loss: float
+    best_epoch: int | None = None
+    curve: Records = ()
+    schedule: Records = ()
+    imported: Records | None = None
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """What a model's answers are worth.
+
+    Attributes:
+        metrics: Metric -> value, to the precision of float32.
+        parameters: Of the model.
+    """
+
+    metrics: Mapping[str, float]
+    parameters: int
