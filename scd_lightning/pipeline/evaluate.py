@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scd_lightning import distributed
 from scd_lightning.models.spec import ModelSpec
@@ -17,8 +16,6 @@ from scd_lightning.store.artifacts import Artifact, Outcome
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import write_text
 from scd_lightning.training.costs import Meter
-from scd_lightning.training.data_module import EncodedData
-from scd_lightning.training.predictor import Prediction
 from scd_lightning.training.task_metric import TaskMetric
 
 PREDICTIONS = "predictions.jsonl"
@@ -70,7 +67,10 @@ def evaluate(name: str, job: PreparedJob, folder: Path, made: Mapping[str, Artif
         digest = store.digest(weights.index)
     split = job.evaluation.split
     predictions = predict(job, model, split, folder, digest, meter, answers=True)
-    rows = [_row(job.data, split, prediction) for prediction in predictions]
+    rows = []
+    for each in predictions:
+        assert each.answer is not None
+        rows.append(job.data.judge(split, each.index, each.answer).row(each.loss))
     metric = TaskMetric(job.data.measures)
     metric.update(rows, [job.data.describe(split, prediction.index) for prediction in predictions])
     # Every process has all predictions: summing over processes would count them several times.
@@ -83,8 +83,3 @@ def evaluate(name: str, job: PreparedJob, folder: Path, made: Mapping[str, Artif
     # Its own count: 4-bit weights are packed two in a byte.
     parameters = model.base.num_parameters()
     return Outcome(EvaluationResult(metrics, parameters), meter.read() | {"samples": len(predictions)})
-
-
-def _row(data: EncodedData, split: str, prediction: Prediction) -> dict[str, Any]:
-    assert prediction.answer is not None
-    return data.judge(split, prediction.index, prediction.answer).row(prediction.loss)

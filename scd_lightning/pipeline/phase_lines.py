@@ -1,8 +1,5 @@
 """One line at the end of each step: what it was, what it reached, what it cost."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.results import EvaluationResult, TeacherResult
 from scd_lightning.store.artifacts import Artifact
@@ -14,17 +11,11 @@ def summarize(name: str, phase: str, artifact: Artifact, job: PreparedJob) -> st
     if artifact.reused:
         effort = f"reused from {artifact.folder}"
     else:
-        effort = f"{costs['seconds']:.1f} s, {costs['peak_memory_bytes'] / 2**30:.2f} GiB{_loads(costs)}"
+        effort = f"{costs['seconds']:.1f} s, {costs['peak_memory_bytes'] / 2**30:.2f} GiB"
+        if loads := costs.get("teacher_loads"):
+            speed = costs["teacher_load_bytes"] / max(costs["teacher_load_seconds"], 1e-3) / 1e9
+            effort += f", {loads} teacher load{'' if loads == 1 else 's'} at {speed:.1f} GB/s"
     return f"{phase}: {name}, {reached(artifact, job)} ({effort})"
-
-
-def _loads(costs: Mapping[str, Any]) -> str:
-    """How often the teacher's weights were loaded and how fast, where they were."""
-    loads = costs.get("teacher_loads")
-    if not loads:
-        return ""
-    speed = costs["teacher_load_bytes"] / max(costs["teacher_load_seconds"], 1e-3) / 1e9
-    return f", {loads} teacher load{'' if loads == 1 else 's'} at {speed:.1f} GB/s"
 
 
 def reached(artifact: Artifact, job: PreparedJob) -> str:

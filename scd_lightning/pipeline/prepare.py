@@ -40,18 +40,14 @@ def prepare(job: Job) -> PreparedJob:
         ScdError: The data, the models or their combination can't work.
     """
     job.trainer.check_options()
-    for spec, where in ((job.teacher, "teacher.path"), (job.student, "student.path")):
+    for spec in (job.teacher, job.student):
         _check_optimizer(spec)
         check_kernel(spec, str(job.trainer.options.get("precision")), on_gpu=job.trainer.on_gpu)
         job.trainer.check_model(spec)
-        check_reachable(spec, where)
+        check_reachable(spec, f"{spec.role}.path")
     imports = find_imports(job)
     data = job.task.read()
-    job = replace(
-        job,
-        teacher=_as_folder(job, imports.teacher, "teacher.gguf"),
-        student=_as_folder(job, job.student, "student.gguf"),
-    )
+    job = replace(job, teacher=_as_folder(job, imports.teacher), student=_as_folder(job, job.student))
     tokenizer = shared_tokenizer(job, data)
     build_empty(job.teacher, tokenizer)
     build_empty(job.student, tokenizer)
@@ -102,10 +98,11 @@ def _check_batches(job: PreparedJob) -> None:
             )
 
 
-def _as_folder(job: Job, spec: S, where: str) -> S:
+def _as_folder(job: Job, spec: S) -> S:
     """The same model in a folder of the store where it comes in a GGUF file: reading one takes half a minute."""
     if spec.gguf is None:
         return spec
+    where = f"{spec.role}.gguf"
     file, dtype = find_gguf(spec.gguf, where), resolve_dtype(spec)
     fields = {"gguf": sha256_file(file), "dtype": str(dtype), "transformers": job.versions["transformers"]}
 
@@ -124,19 +121,14 @@ def shared_tokenizer(job: Job, data: TaskData) -> PreTrainedTokenizerFast:
     """The one tokenizer of teacher and student: the pretrained one's, or one trained on the task's texts."""
     if job.student.path is None and job.teacher.path is None:
         return _trained_tokenizer(job, data)
-    loaded = {
-        where: _load(spec, where)
-        for where, spec in (("teacher.path", job.teacher), ("student.path", job.student))
+    loaded = [
+        load_tokenizer(spec.path, spec.revision, trust_remote_code=spec.trust_remote_code, where=f"{spec.role}.path")
+        for spec in (job.teacher, job.student)
         if spec.path is not None
-    }
+    ]
     if len(loaded) == 2:
-        check_pair(loaded["teacher.path"], loaded["student.path"])
-    return loaded.get("student.path") or loaded["teacher.path"]
-
-
-def _load(spec: ModelSpec, where: str) -> PreTrainedTokenizerFast:
-    assert spec.path is not None
-    return load_tokenizer(spec.path, spec.revision, trust_remote_code=spec.trust_remote_code, where=where)
+        check_pair(*loaded)
+    return loaded[-1]
 
 
 def _trained_tokenizer(job: Job, data: TaskData) -> PreTrainedTokenizerFast:

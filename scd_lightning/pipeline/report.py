@@ -14,7 +14,7 @@ from scd_lightning.models.loading import weights_identity
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.evaluate import PREDICTIONS
 from scd_lightning.pipeline.job import PreparedJob
-from scd_lightning.pipeline.results import TeacherResult
+from scd_lightning.pipeline.results import EvaluationResult, TeacherResult
 from scd_lightning.pipeline.runner import Artifacts, Step
 from scd_lightning.pipeline.student_folder import write_student
 from scd_lightning.store.manifest import sha256_json, write_json, write_text
@@ -38,8 +38,7 @@ def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[di
     folder = job.run_dir
     # An earlier run's: results.json says that all the rest is there.
     delete(folder / RESULTS)
-    _copy_predictions(folder, made)
-    _write_samples(job, folder / "predictions" / "samples.jsonl")
+    _write_predictions(job, folder / "predictions", made)
     write_tables(job, steps, made)
     write_student(job, made, folder / "student")
     results = _results(job, made)
@@ -72,7 +71,7 @@ def write_tables(
 
 def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
     """What results.json says of a run that need not be finished: nothing that takes all models' predictions."""
-    specs = (job.teacher, job.student)
+    trained = {name: made[name].result for name in MODELS if name in made}
     return {
         "task": job.task.task,
         "data": job.data.description,
@@ -81,50 +80,38 @@ def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
         "evaluated_split": job.evaluation.split,
         "versions": job.versions,
         "primary_metric": job.data.primary_metric,
-        "models": {name: {"name": spec.name} for name, spec in zip(("teacher", "student"), specs, strict=True)},
+        "models": {spec.role: {"name": spec.name} for spec in (job.teacher, job.student)},
         # Models that were brought along: their steps and kinds, by which no budget of ours is claimed for them.
-        "imported": {
-            name: made[name].result.imported
-            for name in MODELS
-            if name in made and made[name].result.imported is not None
-        },
+        "imported": {name: each.imported for name, each in trained.items() if each.imported is not None},
         "budget": {
             "stages": job.budget.stages,
             "stage_epochs": job.budget.stage_epochs,
             "teacher_epochs": None if job.trajectory else job.teacher.epochs,
         },
-        "convergence": _convergence(job, made),
+        "convergence": doubts({name: vars(each) for name, each in trained.items()}, job.budget.stage_epochs)
+        if job.budget.warn
+        else [],
         "metrics": {
             name.removeprefix("evaluation of "): artifact.result.metrics
             for name, artifact in made.items()
-            if name.startswith("evaluation")
+            if isinstance(artifact.result, EvaluationResult)
         },
     }
 
 
-def _convergence(job: PreparedJob, made: Artifacts) -> list[dict[str, Any]]:
-    if not job.budget.warn:
-        return []
-    return doubts({name: vars(made[name].result) for name in MODELS if name in made}, job.budget.stage_epochs)
-
-
-def _copy_predictions(folder: Path, made: Artifacts) -> None:
-    (folder / "predictions").mkdir(parents=True, exist_ok=True)
+def _write_predictions(job: PreparedJob, folder: Path, made: Artifacts) -> None:
+    """The models' answers and, in the same order, the evaluated samples, which a report shows beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in MODELS:
-        source = made[f"evaluation of {name}"].folder / PREDICTIONS
-        shutil.copyfile(source, folder / "predictions" / f"{name}.jsonl")
-
-
-def _write_samples(job: PreparedJob, path: Path) -> None:
-    """The evaluated samples, in the order of the predictions: what a report shows beside the answers."""
+        shutil.copyfile(made[f"evaluation of {name}"].folder / PREDICTIONS, folder / f"{name}.jsonl")
     split = job.evaluation.split
     rows = (job.data.describe(split, index) for index in range(len(job.data.samples[split])))
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_text(folder / "samples.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def _results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
     return found_results(job, made) | {
-        "models": {name: _model(job, name, made) for name in ("teacher", "student")},
+        "models": {spec.role: _model(job, spec, made) for spec in (job.teacher, job.student)},
         "subdomains": _subdomains(job.run_dir),
         "schedule": [
             {name: value for name, value in stage.items() if name != "weights"}
@@ -133,17 +120,15 @@ def _results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
     }
 
 
-def _model(job: PreparedJob, name: str, made: Artifacts) -> dict[str, Any]:
-    evaluation = made[f"evaluation of {name}"]
-    spec: ModelSpec = getattr(job, name)
-    identity = {"weights": _starting_weights(spec), "tokenizer": job.tokenizer_identity}
-    return {"name": spec.name, "parameters": evaluation.result.parameters, **identity}
-
-
-def _starting_weights(spec: ModelSpec) -> str:
-    """Digest that tells models of one name apart: what they start from, or their architecture where from scratch."""
+def _model(job: PreparedJob, spec: ModelSpec, made: Artifacts) -> dict[str, Any]:
+    # Models of one name are told apart by what they start from, or by their architecture where from scratch.
     parts = (weights_identity(spec), spec.architecture, spec.vocab_size, spec.keep_layers)
-    return sha256_json([dict(part) if isinstance(part, Mapping) else part for part in parts])[:24]
+    return {
+        "name": spec.name,
+        "parameters": made[f"evaluation of {spec.role}"].result.parameters,
+        "weights": sha256_json([dict(part) if isinstance(part, Mapping) else part for part in parts])[:24],
+        "tokenizer": job.tokenizer_identity,
+    }
 
 
 def _subdomains(folder: Path) -> dict[str, Any]:

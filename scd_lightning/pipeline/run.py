@@ -93,13 +93,7 @@ def _on_record(job: Job) -> Iterator[None]:
             yield
     except BaseException as error:
         with suppress(StoreError):
-            write_json(job.run_dir / RUN, content | {"ended": _ended_by(error)})
+            signal = error.signal if isinstance(error, Preempted) else "SIGINT" if interrupted(error) else None
+            write_json(job.run_dir / RUN, content | {"ended": signal or type(error).__name__})
         raise
     write_json(job.run_dir / RUN, content | {"finished": time.strftime(TIME)})
-
-
-def _ended_by(error: BaseException) -> str:
-    """What ended a job, in one word: a signal or the name of an error."""
-    if isinstance(error, Preempted):
-        return error.signal
-    return "SIGINT" if interrupted(error) else type(error).__name__

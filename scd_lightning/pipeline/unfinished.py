@@ -47,8 +47,10 @@ def partial_report(job: PreparedJob, steps: Sequence[Step], *, leads: bool) -> I
         if leads:
             _try_to_write(job, steps, error)
         raise
-    if leads:
-        _remove(job.run_dir)
+    # What an earlier try left goes where this one, of fewer phases, finished without a report.
+    if leads and (job.run_dir / PARTIAL).exists():
+        for name in _MADE:
+            delete(job.run_dir / name)
 
 
 def _try_to_write(job: PreparedJob, steps: Sequence[Step], error: BaseException) -> None:
@@ -83,17 +85,11 @@ def write_partial(job: PreparedJob, steps: Sequence[Step], error: BaseException)
     steps = wanted(steps, job.phases)
     made = {step.name: artifact for step in steps if (artifact := job.store.find(step.key)) is not None}
     ended = _reason(error) | {"when": time.strftime(TIME)}
-    phases, curves = _phases(job, steps, made), _curves(job, steps, made)
-    write_json(folder / PARTIAL, {"ended": ended, "phases": phases} | found_results(job, made))
-    write_tables(job, steps, made, curves)
+    write_json(folder / PARTIAL, {"ended": ended, "phases": _phases(job, steps, made)} | found_results(job, made))
+    # The curves of trainings that are not finished go up to where they were last saved.
+    begun = {step.name: _state(job, step).get("curve") for step in steps if step.name not in made}
+    write_tables(job, steps, made, {name: curve for name, curve in begun.items() if curve})
     return write_partial_report(folder)
-
-
-def _remove(folder: Path) -> None:
-    """Takes away what an earlier try left, where this one, of fewer phases, finished without a report."""
-    if (folder / PARTIAL).exists():
-        for name in _MADE:
-            delete(folder / name)
 
 
 def _reason(error: BaseException) -> dict[str, str]:
@@ -137,12 +133,6 @@ def _saved(job: PreparedJob, step: Step) -> dict[str, Any]:
         if entries := CheckpointStore(_begun(job, step) / TRAJECTORY).entries:
             saved["checkpoints"] = [{"index": entry.index, "step": entry.step} for entry in entries]
     return saved
-
-
-def _curves(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
-    """The curves of trainings that are not finished, up to where they were last saved."""
-    curves = {step.name: _state(job, step).get("curve") for step in steps if step.name not in made}
-    return {name: curve for name, curve in curves.items() if curve}
 
 
 def _state(job: PreparedJob, step: Step) -> Mapping[str, Any]:

@@ -1,22 +1,20 @@
 """The store of finished work: a folder for each artifact, named by the digest of all that its numbers depend on."""
 
-import os
-import socket
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from scd_lightning import distributed
 from scd_lightning.errors import StoreError
 from scd_lightning.progress import say
 from scd_lightning.store.integrity import read_manifest, write_manifest
 from scd_lightning.store.layout import MANIFEST, PARTIAL, PINNED, lock_path, unwritable
-from scd_lightning.store.manifest import TEMPORARY, read_json, sha256_json, write_json
+from scd_lightning.store.locks import holder, note_holder, try_lock
+from scd_lightning.store.manifest import TEMPORARY, sha256_json
 from scd_lightning.store.registry import Registration
 from scd_lightning.store.removal import delete
 from scd_lightning.store.saved_state import RESUME
@@ -225,15 +223,12 @@ class ArtifactStore:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unwritable(self.root, error) from error
-        lock = _try_lock(path, 0)
+        lock = try_lock(path, 0)
         if lock is None and seconds:
-            owner = _owner(_note(path))
-            self._tell(f"Waiting for {owner}, which makes the same {key.kind} ({key.folder})")
-            lock = _try_lock(path, seconds)
+            self._tell(f"Waiting for {holder(path)}, which makes the same {key.kind} ({key.folder})")
+            lock = try_lock(path, seconds)
         if lock is not None:
-            # For people, who wait for whoever holds it.
-            now = time.strftime("%Y-%m-%d %H:%M:%S")
-            write_json(_note(path), {"run": self.run, "host": socket.gethostname(), "pid": os.getpid(), "since": now})
+            note_holder(path, self.run)
         return lock
 
 
@@ -301,24 +296,3 @@ def _prepare(partial: Path, folder: Path) -> None:
 @contextmanager
 def _unlocked() -> Iterator[bool]:
     yield True
-
-
-def _try_lock(path: Path, seconds: float) -> FileLock | None:
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=seconds)
-    except Timeout:
-        return None
-    return lock
-
-
-def _note(lock: Path) -> Path:
-    return lock.with_suffix(".json")
-
-
-def _owner(path: Path) -> str:
-    try:
-        owner = read_json(path)
-        return f"{owner['run']} (process {owner['pid']} on {owner['host']}, since {owner['since']})"
-    except Exception:  # The file is for people only: a lock without it is still a lock.
-        return "another run"
