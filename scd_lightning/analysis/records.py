@@ -11,7 +11,7 @@ import yaml
 
 from scd_lightning.errors import StoreError
 from scd_lightning.tasks.known import task_of
-from scd_lightning.tasks.measures import Measure
+from scd_lightning.tasks.measures import ByLabel, Measure
 from scd_lightning.tasks.task import Task
 
 try:  # The C loader is ten times as fast, where PyYAML has it.
@@ -69,6 +69,13 @@ class RunRecord:
         """The task's metrics."""
         settings = self.results["data"].get("settings")
         return {} if self.task is None or settings is None else self.task.measures(settings)
+
+    @cached_property
+    def by_label(self) -> ByLabel | None:
+        """How the task's answers count label by label; None where it has no labels, or is not known."""
+        if self.task is None:
+            return None
+        return self.task.by_label(self.results["data"].get("settings") or {}, self.results["primary_metric"])
 
 
 def read_run(folder: Path, allowed: Sequence[str] = ()) -> RunRecord:

@@ -59,6 +59,7 @@ def write_model_card(run_dir: Path, found: RunIntervals | None = None, allowed: 
         "results": record.results,
         "split": evaluated_split(record.results),
         "prompt": prompt,
+        "answer_note": record.task.answer_note(prompt) if record.task and prompt else "",
         "base": base,
         "front": _front(record, base),
         "title": _title(record),

@@ -16,7 +16,7 @@ from scd_lightning.analysis.records import (
     read_run,
 )
 from scd_lightning.analysis.run.intervals import RunIntervals, run_intervals
-from scd_lightning.analysis.run.label_scores import label_scores, matches_strings
+from scd_lightning.analysis.run.label_scores import label_scores
 from scd_lightning.analysis.run.partial_run import partial_sentence, progress, reason, was_stopped
 from scd_lightning.analysis.run.report_csv import downloads
 from scd_lightning.analysis.run.report_figures import (
@@ -87,7 +87,7 @@ def _write(run_dir: Path, record: RunRecord, found: RunIntervals) -> Path:
         decompositions=_decompositions(record),
         labels=label_scores(record),
         label_models=list(record.predictions),
-        strings=matches_strings(record),
+        by_label=record.by_label,
         stages=stages(record),
         best=record.schedule.get("best_checkpoint"),
         trajectory=record.trajectory,
