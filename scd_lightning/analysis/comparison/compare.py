@@ -18,7 +18,7 @@ from scd_lightning.analysis.comparison.comparison_rows import (
 )
 from scd_lightning.analysis.comparison.failed_jobs import Failure
 from scd_lightning.analysis.comparison.grouping import confounded, follows_seed, identity, settings_apart
-from scd_lightning.analysis.comparison.sweep_runs import SweepRun, read_sweep
+from scd_lightning.analysis.comparison.sweep_runs import SweepRun, metric_path, read_sweep
 from scd_lightning.analysis.records import data_name, evaluated_split, metric_names
 from scd_lightning.analysis.statistics import SAMPLE_SCORE
 
@@ -146,7 +146,7 @@ def _shared(rows: Sequence[Row], metric: str) -> dict[str, Estimate]:
     """Teacher and anchor, as far as they are the same for all methods: one that stands alone shares nothing."""
     found = {}
     for model in ("teacher", "anchor"):
-        name = f"metrics.{model}.{metric}"
+        name = metric_path(model, metric)
         by_row = [[(run.seed, run.data, run.values.get(name)) for run in row.runs] for row in rows]
         same = len(rows) > 1 and all(each == by_row[0] for each in by_row)
         values = [value for _, _, value in by_row[0] if value is not None]

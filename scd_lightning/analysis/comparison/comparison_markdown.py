@@ -4,6 +4,7 @@ from scd_lightning.analysis.comparison.compare import Setting
 from scd_lightning.analysis.comparison.comparison_rows import Row, shown_margin
 from scd_lightning.analysis.comparison.comparison_verdict import introduction, verdict
 from scd_lightning.analysis.comparison.comparison_words import shared_line
+from scd_lightning.analysis.comparison.sweep_runs import metric_path
 from scd_lightning.analysis.formatting import number
 
 
@@ -27,7 +28,7 @@ def markdown_table(setting: Setting) -> str:
 
 
 def _cells(setting: Setting, row: Row, seeds: list[int]) -> list[str]:
-    name = f"metrics.student.{setting.primary_metric}"
+    name = metric_path("student", setting.primary_metric)
     by_seed = [[number(run.values.get(name)) for run in row.runs if run.seed == seed] for seed in seeds]
     return [
         row.short_name,

@@ -15,7 +15,7 @@ from scd_lightning.analysis.comparison.comparison_plots import gains_plot, leads
 from scd_lightning.analysis.comparison.comparison_rows import Margin, Row
 from scd_lightning.analysis.comparison.comparison_verdict import introduction, verdict
 from scd_lightning.analysis.comparison.comparison_words import caption, heading, methods_note, shared_line, warnings
-from scd_lightning.analysis.comparison.sweep_runs import SECONDS, VALIDATION
+from scd_lightning.analysis.comparison.sweep_runs import SECONDS, VALIDATION, metric_path
 from scd_lightning.analysis.formatting import duration, number, share, signed
 from scd_lightning.analysis.pages import render
 from scd_lightning.analysis.records import MODEL_NAMES
@@ -53,12 +53,12 @@ class Column:
 
 def _columns(setting: Setting) -> list[Column]:
     """The columns of a table, without models whose scores all rows have alike: a line of its own names those."""
-    metric = f".{setting.primary_metric}"
+    metric = setting.primary_metric
     return [
-        Column("student", f"metrics.student{metric}", number),
+        Column("student", metric_path("student", metric), number),
         Column("against fine-tuning", "gain", signed),
         Column("against teacher", "lead", signed),
-        *(Column(model, f"metrics.{model}{metric}", number) for model in setting.unshared),
+        *(Column(model, metric_path(model, metric), number) for model in setting.unshared),
         Column("validation", VALIDATION, number),
         Column("SFS", _ERROR + "sfs_share", share),
         Column("advantage", _ERROR + "advantage", number),
@@ -176,8 +176,8 @@ def _schedules(setting: Setting) -> list[dict[str, Any]]:
 def _every_metric(setting: Setting) -> list[list[str]]:
     primary = setting.primary_metric
     return [
-        [row.short_name, title, *(row.shown(f"metrics.{model}.{name}") for name in setting.metrics)]
+        [row.short_name, title, *(row.shown(metric_path(model, name)) for name in setting.metrics)]
         for row in setting.rows
         for model, title in MODEL_NAMES.items()
-        if f"metrics.{model}.{primary}" in row.values
+        if metric_path(model, primary) in row.values
     ]

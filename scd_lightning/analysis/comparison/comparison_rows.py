@@ -8,7 +8,7 @@ from scd_lightning.analysis.bootstrap import Interval
 from scd_lightning.analysis.comparison.grouping import label, short_label, varying
 from scd_lightning.analysis.comparison.paired import paired_interval
 from scd_lightning.analysis.comparison.shared_answers import Agreement, agreement
-from scd_lightning.analysis.comparison.sweep_runs import VALIDATION, SweepRun
+from scd_lightning.analysis.comparison.sweep_runs import VALIDATION, SweepRun, metric_path
 from scd_lightning.analysis.formatting import number, signed
 from scd_lightning.analysis.records import PLAIN
 from scd_lightning.analysis.standing import bounds
@@ -174,7 +174,7 @@ def _margin(other: str, pairs: Pairs, model: str, repeated: bool) -> Margin | No
     if found is not None:
         return Margin(other, estimate(found.by_seed), found.by_seed, found)
     metric = pairs[0][0].record.results["primary_metric"]
-    ours, theirs = f"metrics.student.{metric}", f"metrics.{model}.{metric}"
+    ours, theirs = metric_path("student", metric), metric_path(model, metric)
     if any(ours not in a.values or theirs not in b.values for a, b in pairs):
         return None
     by_run = [a.values[ours] - b.values[theirs] for a, b in pairs]

@@ -13,7 +13,7 @@ from scd_lightning.analysis.comparison.comparison_rows import shown_margin
 from scd_lightning.analysis.comparison.comparison_verdict import conclusions, missing
 from scd_lightning.analysis.comparison.comparison_words import caption, heading, shared_line, warnings
 from scd_lightning.analysis.comparison.failed_jobs import UNFINISHED, Failure
-from scd_lightning.analysis.comparison.sweep_runs import VALIDATION
+from scd_lightning.analysis.comparison.sweep_runs import VALIDATION, metric_path
 
 # Characters of an error that are shown here; the page has all of it.
 LONGEST = 400
@@ -65,7 +65,7 @@ def _table(setting: Setting) -> Table:
     for column in (f"{setting.unit}s", "validation", *setting.unshared, *heads):
         table.add_column(column, justify="right", min_width=max(map(len, column.split("\n"))))
     for row in setting.rows:
-        metrics = [f"metrics.{model}.{setting.primary_metric}" for model in (*setting.unshared, "student")]
+        metrics = [metric_path(model, setting.primary_metric) for model in (*setting.unshared, "student")]
         count = f"{row.n}{'*' if row.repeated else ''}"
         # Text, not str: rich would read [brackets] in names as styles.
         cells = [row.short_name, count, *(row.shown(name) for name in (VALIDATION, *metrics))]

@@ -80,6 +80,15 @@ class SweepRun:
         return replace(self, scores=scores, score_name=SAMPLE_SCORE)
 
 
+def metric_path(model: str, metric: str) -> str:
+    """Where a metric stands in results.json, which is its name in `SweepRun.values`.
+
+    >>> metric_path("student", "f1")
+    'metrics.student.f1'
+    """
+    return f"metrics.{model}.{metric}"
+
+
 def find_runs(folder: Path) -> list[Path]:
     """Lists a sweep's run folders, in the order of its jobs: job 10 comes after job 2."""
     # A job that was cut off early has left Hydra's files alone.
@@ -148,14 +157,14 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 def _values(record: RunRecord) -> dict[str, float]:
     results = record.results
     values = {
-        f"metrics.{model}.{name}": value
+        metric_path(model, name): value
         for model, metrics in results["metrics"].items()
         for name, value in metrics.items()
     }
     for model, risk, decomposition in decompositions(results):
         values |= {f"subdomains.{model}_vs_teacher.{risk}.{name}": value for name, value in decomposition.items()}
     metric = results["primary_metric"]
-    student, teacher = (values.get(f"metrics.{model}.{metric}") for model in ("student", "teacher"))
+    student, teacher = (values.get(metric_path(model, metric)) for model in ("student", "teacher"))
     if student is not None and teacher is not None:
         values[LEAD] = student - teacher
     # Of the student that is reported; without distillation it is the anchor.
