@@ -57,6 +57,12 @@ class Interval:
         return int(self.low > 0) - int(self.high < 0)
 
 
+def central_range(drawn: Floats) -> tuple[float, float]:
+    """The ends of what holds `LEVEL` of the drawn values [R], as much left out below as above."""
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
 def drawn_sums(columns: Floats, draws: int) -> Iterator[Floats]:
     """Sums over drawn samples, as many as there are, with replacement; the same draws each time.
 
@@ -74,6 +80,7 @@ def drawn_sums(columns: Floats, draws: int) -> Iterator[Floats]:
         yield (counts @ columns.astype(np.float32)).astype(np.float64)
 
 
+# Every model and metric asks for the same draws, one after another.
 @lru_cache(maxsize=4)
 def _counts(samples: int, start: int, draws: int) -> NDArray[np.float32]:
     """How often each of the S samples is drawn, in each of some draws from the `start`-th on: [draws, S]."""

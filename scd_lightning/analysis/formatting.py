@@ -1,7 +1,7 @@
 """Numbers as people read them. What was not recorded is a dash."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -10,12 +10,13 @@ MISSING = "–"
 
 def _or_dash(format_number: Callable[[Any], str]) -> Callable[[Any], str]:
     @wraps(format_number)
-    def checked(value: Any) -> str:
+    def number_or_dash(value: Any) -> str:
+        """A dash for None, NaN and the infinities; anything else as the format has it."""
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
             return MISSING
         return format_number(value)
 
-    return checked
+    return number_or_dash
 
 
 @_or_dash
@@ -78,11 +79,11 @@ def size(size_bytes: Any) -> str:
     >>> size(512), size(3 * 2**20)
     ('512 B', '3.0 MiB')
     """
-    value, units = float(size_bytes), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while value >= 1024 and len(units) > 1:
-        value /= 1024
-        units.pop(0)
-    return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
+    return _in_units(size_bytes, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
+
+
+# What templates may format values with, by the names of the functions.
+FORMATS = (number, signed, share, count, mean_count, duration, size)
 
 
 def disk_size(count: float) -> str:
@@ -91,8 +92,12 @@ def disk_size(count: float) -> str:
     >>> disk_size(0), disk_size(999), disk_size(1_500_000), disk_size(2e12)
     ('0 B', '999 B', '1.5 MB', '2.0 TB')
     """
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+    return _in_units(count, 1000, ("B", "kB", "MB", "GB", "TB"))
+
+
+def _in_units(value: float, step: int, units: Sequence[str]) -> str:
+    place = 0
+    while value >= step and place < len(units) - 1:
+        value /= step
+        place += 1
+    return f"{value:.1f} {units[place]}" if place else f"{value:.0f} {units[0]}"

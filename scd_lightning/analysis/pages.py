@@ -6,11 +6,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from scd_lightning.analysis import formatting
+from scd_lightning.analysis.formatting import FORMATS
 
 
 def environment(*, escape: bool) -> Environment:
-    """What fills the templates beside this file; the formats of `formatting` are its filters.
+    """What fills the templates beside this file; `FORMATS` are its filters.
 
     Args:
         escape: Whether values are escaped for HTML.
@@ -22,16 +22,7 @@ def environment(*, escape: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for format_value in (
-        formatting.number,
-        formatting.signed,
-        formatting.share,
-        formatting.count,
-        formatting.mean_count,
-        formatting.duration,
-        formatting.size,
-    ):
-        made.filters[format_value.__name__] = format_value
+    made.filters |= {each.__name__: each for each in FORMATS}
     return made
 
 

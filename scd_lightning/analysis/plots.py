@@ -56,14 +56,15 @@ def plot(draw: Callable[..., None], size: tuple[float, float] = (4.6, 3.4)) -> C
     """Turns a function that draws on axes into one that returns an SVG element, of a size in inches."""
 
     @wraps(draw)
-    def render(*args: Any, **kwargs: Any) -> str:
+    def draw_svg(*args: Any, **kwargs: Any) -> str:
+        """Draws on axes of its own; the SVG depends on the arguments alone."""
         # The salt names the ids inside the SVG: equal input gives an equal file, and plots of one page don't clash.
         with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"{draw.__name__} {args} {kwargs}"}):
             figure = Figure(figsize=size, layout="constrained")
             draw(figure.subplots(), *args, **kwargs)
             return _svg(figure)
 
-    return render
+    return draw_svg
 
 
 @plot
@@ -73,13 +74,7 @@ def trajectory_plot(axes: Axes, trajectory: Sequence[dict[str, Any]], metric: st
     values = [entry["metrics"][metric] for entry in trajectory]
     axes.plot(steps, values, **LOOKS["teacher"])
     for entry, value in zip(trajectory, values, strict=True):
-        axes.annotate(
-            str(entry["index"]),
-            (entry["step"], value),
-            xytext=(0, 9),
-            textcoords="offset points",
-            ha="center",
-        )
+        _note_above(axes, str(entry["index"]), (entry["step"], value), points=9)
         if entry["index"] == best:
             axes.plot(entry["step"], value, "o", markersize=13, fillstyle="none", color=INK, label="best")
             axes.legend()
@@ -96,13 +91,7 @@ def schedule_plot(axes: Axes, stages: Sequence[dict[str, Any]], best: int | None
     for stage in stages:
         first, last = stage["epochs"]
         axes.plot([first, last + 1], [stage["checkpoint"]] * 2, color=STUDENT, linewidth=4, solid_capstyle="butt")
-        axes.annotate(
-            f"stage {stage['stage']}",
-            ((first + last + 1) / 2, stage["checkpoint"]),
-            xytext=(0, 6),
-            textcoords="offset points",
-            ha="center",
-        )
+        _note_above(axes, f"stage {stage['stage']}", ((first + last + 1) / 2, stage["checkpoint"]), points=6)
     highest = max([*chosen, *(len(stage["score"] or ()) - 1 for stage in stages), best or 0])
     axes.set_ylim(-0.5, highest + 0.7)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -159,21 +148,21 @@ def loss_scatter_plot(axes: Axes, student: Sequence[float], teacher: Sequence[fl
 
     Logarithmic axes have no zero: losses below the smallest positive one, or LOWEST_LOSS, stand on the edge.
     """
-    parts: dict[str, list[tuple[float, float]]] = {"SFS": [], "TFS": [], "tie": []}
     positive = [loss for loss in (*student, *teacher) if loss > 0]
     floor = max(LOWEST_LOSS, min(positive, default=1.0))
-    for ours, theirs in list(zip(student, teacher, strict=True))[:: 1 + (len(student) - 1) // MAX_POINTS]:
-        part = "SFS" if ours < theirs else "TFS" if ours > theirs else "tie"
-        parts[part].append((max(theirs, floor), max(ours, floor)))
+    pairs = list(zip(student, teacher, strict=True))[:: 1 + (len(student) - 1) // MAX_POINTS]
     split = decompose(student, teacher)
-    shares = {"SFS": split.sfs_share, "TFS": 1 - split.sfs_share - split.tie_share, "tie": split.tie_share}
-    looks = {"SFS": ("o", STUDENT), "TFS": ("s", TEACHER), "tie": ("x", INK)}
-    labels = {"SFS": "SFS, student better", "TFS": "TFS, teacher better", "tie": "equal"}
-    for part, points in parts.items():
+    tfs_share = 1 - split.sfs_share - split.tie_share
+    parts = (
+        ("SFS, student better", split.sfs_share, "o", STUDENT, [pair for pair in pairs if pair[0] < pair[1]]),
+        ("TFS, teacher better", tfs_share, "s", TEACHER, [pair for pair in pairs if pair[0] > pair[1]]),
+        ("equal", split.tie_share, "x", INK, [pair for pair in pairs if pair[0] == pair[1]]),
+    )
+    for name, of_all, marker, color, drawn in parts:
+        points = [(max(theirs, floor), max(ours, floor)) for ours, theirs in drawn]
         if points:
-            marker, color = looks[part]
-            label = f"{labels[part]}: {share(shares[part])}"
-            axes.plot(*zip(*points, strict=True), marker, color=color, fillstyle="none", markersize=3.5, label=label)
+            look: Any = {"color": color, "fillstyle": "none", "markersize": 3.5}
+            axes.plot(*zip(*points, strict=True), marker, label=f"{name}: {share(of_all)}", **look)
     top = max([*positive, 10 * floor])
     axes.plot([floor, top], [floor, top], color=INK, linestyle="--", linewidth=1)
     axes.set(xscale="log", yscale="log", xlabel="teacher loss in nats", ylabel="student loss in nats")
@@ -205,6 +194,10 @@ def _weights_plot(axes: Axes, counts: Sequence[int], stage: int, top: float) -> 
 
 # The samples' weights in one stage; `top` is the highest share of all stages, so that panels can be compared.
 weights_plot = plot(_weights_plot, size=(2.3, 1.9))
+
+
+def _note_above(axes: Axes, text: str, place: tuple[float, float], points: float) -> None:
+    axes.annotate(text, place, xytext=(0, points), textcoords="offset points", ha="center")
 
 
 def _line(axes: Axes, points: Sequence[dict[str, Any]], field: str, **look: Any) -> None:

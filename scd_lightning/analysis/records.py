@@ -11,7 +11,7 @@ import yaml
 
 from scd_lightning.errors import StoreError
 from scd_lightning.tasks.known import task_of
-from scd_lightning.tasks.measures import Measure
+from scd_lightning.tasks.measures import ByLabel, Measure
 from scd_lightning.tasks.task import Task
 
 try:  # The C loader is ten times as fast, where PyYAML has it.
@@ -31,6 +31,8 @@ MODEL_NAMES = {
 RESULTS = "results.json"
 # In its place, what a run that ended early had until then.
 PARTIAL = "partial.json"
+# The files besides, by the names of a `RunRecord`: what is there of one that a run did not leave.
+_TABLES = {"costs": dict, "schedule": dict, "trajectory": list, "curves": dict, "run": dict}
 PREDICTORS = ("teacher", "anchor", "student")
 # The method whose student is the anchor: plain fine-tuning.
 PLAIN = "sft"
@@ -69,6 +71,25 @@ class RunRecord:
         """The task's metrics."""
         settings = self.results["data"].get("settings")
         return {} if self.task is None or settings is None else self.task.measures(settings)
+
+    @cached_property
+    def by_label(self) -> ByLabel | None:
+        """How the task's answers count label by label; None where it has no labels, or is not known."""
+        if self.task is None:
+            return None
+        return self.task.by_label(self.results["data"].get("settings") or {}, self.results["primary_metric"])
+
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        """The schedule's stages; without a schedule.json what results.json has of them."""
+        return self.schedule.get("stages") or self.results.get("schedule") or []
+
+    def cost_rows(self) -> list[dict[str, Any]]:
+        """A row of plain values for each phase, with its name as "phase"."""
+        return [
+            {"phase": phase} | {name: value for name, value in cost.items() if not isinstance(value, dict)}
+            for phase, cost in self.costs.items()
+        ]
 
 
 def read_run(folder: Path, allowed: Sequence[str] = ()) -> RunRecord:
@@ -137,13 +158,7 @@ def read_partial_run(folder: Path) -> RunRecord:
 
 
 def _tables(folder: Path) -> dict[str, Any]:
-    return {
-        "costs": read_json(folder / "costs.json", {}),
-        "schedule": read_json(folder / "schedule.json", {}),
-        "trajectory": read_json(folder / "trajectory.json", []),
-        "curves": read_json(folder / "curves.json", {}),
-        "run": read_json(folder / "run.json", {}),
-    }
+    return {name: read_json(folder / f"{name}.json", empty()) for name, empty in _TABLES.items()}
 
 
 def read_results(folder: Path) -> dict[str, Any]:
@@ -169,6 +184,11 @@ def read_json(path: Path, default: Any) -> Any:
 def evaluated_split(results: Mapping[str, Any]) -> str:
     """The split that metrics, decompositions and predictions are of."""
     return results.get("evaluated_split", "test")
+
+
+def data_name(results: Mapping[str, Any]) -> str:
+    """What the data are called, or else the task."""
+    return results["data"].get("name") or results["task"]
 
 
 def metric_names(results: dict[str, Any]) -> list[str]:

@@ -29,7 +29,10 @@ def standing(found: Interval, other: str, unit: str = "seed") -> str:
         return f"{'above' if found.side > 0 else 'below'} {by} ({interval(found)})"
     if found.value == 0:
         return f"level with {other}, not told apart ({interval(found)})"
-    return f"{_than(found.value)} {by}{_how_often(found, unit)}, not told apart ({interval(found)})"
+    agreeing = sum(each * found.value > 0 for each in found.by_seed)
+    # Of one seed there is nothing to count.
+    how_often = "" if found.seeds == 1 else f", {agreeing} of {found.seeds} {unit}s"
+    return f"{_than(found.value)} {by}{how_often}, not told apart ({interval(found)})"
 
 
 def standing_without_interval(difference: float, other: str) -> str:
@@ -59,11 +62,3 @@ def bounds(found: Interval | None) -> str:
 
 def _than(difference: float) -> str:
     return "higher than" if difference > 0 else "lower than"
-
-
-def _how_often(found: Interval, unit: str) -> str:
-    """In how many seeds the difference has the mean's sign; of one seed there is nothing to count."""
-    if found.seeds == 1:
-        return ""
-    agreeing = sum(each * found.value > 0 for each in found.by_seed)
-    return f", {agreeing} of {found.seeds} {unit}s"

@@ -36,7 +36,7 @@ class Statistic:
 
     @property
     def samples(self) -> int:
-        """S."""
+        """S, their number."""
         return len(self.columns)
 
     @cached_property

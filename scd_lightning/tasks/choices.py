@@ -6,10 +6,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.samples import Sample
-from scd_lightning.tasks.measures import Floats, Mean, Measure, Row
+from scd_lightning.tasks.measures import ByLabel, Floats, LabelKey, Mean, Measure, Row
 
 
 def judge_choice(sample: Sample, answer: str | int) -> Judgement:
@@ -34,6 +35,27 @@ def choice_measures(settings: Mapping[str, Any]) -> dict[str, Measure]:
     labels = tuple(settings["labels"])
     kappa = Kappa(labels, bool(settings["ordered"]))
     return {"accuracy": Mean("correct"), "macro_f1": MacroF1(labels), "kappa": kappa, "malformed": Mean("malformed")}
+
+
+@dataclass(frozen=True)
+class ByChoice(ByLabel):
+    """Each sample's gold label against the one chosen; a malformed answer has none.
+
+    Attributes:
+        labels: All labels that the settings know, in their order.
+    """
+
+    labels: tuple[str, ...]
+
+    of_row = ("answer", "gold", "malformed")
+
+    @override
+    def gold(self, row: Row, sample: Row) -> list[LabelKey]:
+        return [(row["gold"],)]
+
+    @override
+    def answered(self, row: Row, sample: Row) -> list[LabelKey]:
+        return [] if row["malformed"] else [(row["answer"],)]
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.prompts import Prompt
 from scd_lightning.data.rows import Row
 from scd_lightning.data.samples import Sample
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError
-from scd_lightning.tasks.choices import choice_measures, judge_choice
-from scd_lightning.tasks.measures import Measure
+from scd_lightning.tasks.choices import ByChoice, choice_measures, judge_choice
+from scd_lightning.tasks.measures import ByLabel, Measure
 from scd_lightning.tasks.task import Task
 
 
@@ -61,6 +63,11 @@ class Classification(Task):
     def measures(cls, settings: Mapping[str, Any]) -> dict[str, Measure]:
         """Accuracy, macro F1 and kappa over the labels of all splits."""
         return choice_measures(settings)
+
+    @classmethod
+    @override
+    def by_label(cls, settings: Mapping[str, Any], primary_metric: str) -> ByLabel:
+        return ByChoice(tuple(settings.get("labels", ())))
 
     def settings(self) -> dict[str, Any]:
         """The labels of all splits, and whether they are ordered."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from typing_extensions import override
 
-from scd_lightning.tasks.measures import Floats, Mean, Measure, Row
+from scd_lightning.tasks.measures import ByLabel, Floats, LabelKey, Mean, Measure, Row
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,16 @@ def count_entities(answered: Iterable[EntityRow], expected: Iterable[EntityRow],
         match: By "spans" equal (label, start, end) are a hit; one that the text does not have counts as answered, and
             is never a hit. By "strings" equal (label, text) are one, however often they occur.
     """
+    said, wanted = entity_keys(answered, match), entity_keys(expected, match)
+    return Counts(len(set(said) & set(wanted)), len(said), len(wanted))
+
+
+def entity_keys(entities: Iterable[EntityRow], match: Match) -> list[LabelKey]:
+    """What makes two entities of a sample the same one, each once; by "spans" what the text does not have each time."""
     if match == "strings":
-        said, meant = ({(label, text) for label, text, *_ in side} for side in (answered, expected))
-        return Counts(len(said & meant), len(said), len(meant))
-    answered = list(answered)
-    placed = {(label, start, end) for label, _, start, end in answered if start is not None}
-    misplaced = sum(start is None for _, _, start, _ in answered)
-    wanted = {(label, start, end) for label, _, start, end in expected}
-    return Counts(len(placed & wanted), len(placed) + misplaced, len(wanted))
+        return list(dict.fromkeys((label, text) for label, text, *_ in entities))
+    keys = [(label, start, end) for label, _, start, end in entities]
+    return [*dict.fromkeys(key for key in keys if key[1] is not None), *(key for key in keys if key[1] is None)]
 
 
 def entity_measures() -> dict[str, Measure]:
@@ -77,6 +80,33 @@ def entity_measures() -> dict[str, Measure]:
     spans: dict[str, Measure] = {side: EntityScore("spans", side) for side in sides}
     strings = {f"string_{side}": EntityScore("strings", side) for side in sides}
     return {**spans, **strings, "malformed": Mean("malformed")}
+
+
+@dataclass(frozen=True)
+class EntitiesByLabel(ByLabel):
+    """The types of entities.
+
+    Attributes:
+        match: See `count_entities`.
+    """
+
+    match: Match
+
+    title = "Types of entities"
+    of_row = of_sample = ("entities",)
+
+    @property
+    def strings(self) -> bool:  # type: ignore[override]
+        """Whether strings are matched, each once a sample."""
+        return self.match == "strings"
+
+    @override
+    def gold(self, row: Row, sample: Row) -> list[LabelKey]:
+        return entity_keys(sample["entities"], self.match)
+
+    @override
+    def answered(self, row: Row, sample: Row) -> list[LabelKey]:
+        return entity_keys(row["entities"], self.match)
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,35 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Row = Mapping[str, Any]
+# A label, and what else must be equal for a hit.
+LabelKey = tuple[Any, ...]
 
 
-class Measure(ABC):
-    """A metric of one model; higher is better.
-
-    Rows are predictions as predictions/*.jsonl holds them, samples those of samples.jsonl.
-    """
+class OfRows:
+    """Something that is taken from predictions as predictions/*.jsonl holds them, and the samples of samples.jsonl."""
 
     # What a row, and what a sample, must hold.
     of_row: tuple[str, ...] = ()
     of_sample: tuple[str, ...] = ()
+
+    def pairs(self, rows: Sequence[Row], samples: Sequence[Row]) -> list[tuple[Row, Row]] | None:
+        """Each row with its sample, S of them; None where what was saved lacks something.
+
+        Args:
+            rows: A model's predictions.
+            samples: The samples in the same order; may be empty where nothing is asked of them.
+        """
+        if any(name not in row for row in rows for name in self.of_row):
+            return None
+        if not samples and not self.of_sample:
+            samples = [{}] * len(rows)
+        if len(samples) != len(rows) or any(name not in sample for sample in samples for name in self.of_sample):
+            return None
+        return list(zip(rows, samples, strict=True))
+
+
+class Measure(OfRows, ABC):
+    """A metric of one model; higher is better."""
 
     @property
     @abstractmethod
@@ -39,20 +57,33 @@ class Measure(ABC):
         """Turns sums [R, D] into the metric [R]."""
 
     def columns(self, rows: Sequence[Row], samples: Sequence[Row]) -> Floats | None:
-        """What each of S samples adds, [S, D]; None where what was saved lacks something.
-
-        Args:
-            rows: A model's predictions.
-            samples: The samples in the same order; may be empty where the metric asks nothing of them.
-        """
-        if any(name not in row for row in rows for name in self.of_row):
+        """What each of S samples adds, [S, D]; None where `pairs` finds none."""
+        pairs = self.pairs(rows, samples)
+        if pairs is None:
             return None
-        if not samples and not self.of_sample:
-            samples = [{}] * len(rows)
-        if len(samples) != len(rows) or any(name not in sample for sample in samples for name in self.of_sample):
-            return None
-        found = [self.sums(row, sample) for row, sample in zip(rows, samples, strict=True)]
+        found = [self.sums(row, sample) for row, sample in pairs]
         return np.array(found, dtype=np.float64).reshape(len(rows), self.width)
+
+
+class ByLabel(OfRows, ABC):
+    """How answers count label by label, for a table of each label's precision, recall and F1.
+
+    Both sides of a sample are keys that start with their label, as often as they count; equal keys are one hit.
+    """
+
+    # What a report calls its table, and the labels that stand first in it.
+    title = "Labels"
+    labels: Sequence[str] = ()
+    # Whether keys name strings of the input, wherever they stand, and not places in it.
+    strings = False
+
+    @abstractmethod
+    def gold(self, row: Row, sample: Row) -> Sequence[LabelKey]:
+        """What was expected of a sample."""
+
+    @abstractmethod
+    def answered(self, row: Row, sample: Row) -> Sequence[LabelKey]:
+        """What a model answered."""
 
 
 class Ratio(Measure):

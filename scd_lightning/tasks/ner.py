@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from typing_extensions import override
+
 from scd_lightning.config.checks import check_choice
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.prompts import Prompt
@@ -10,8 +12,8 @@ from scd_lightning.data.rows import Row, shorten
 from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.data.sources import DataSource
 from scd_lightning.tasks.entity_lines import NONE, align, one_line, parse_entities, write_entities
-from scd_lightning.tasks.entity_scores import Entity, count_entities, entity_measures, entity_rows
-from scd_lightning.tasks.measures import Measure
+from scd_lightning.tasks.entity_scores import EntitiesByLabel, Entity, count_entities, entity_measures, entity_rows
+from scd_lightning.tasks.measures import ByLabel, Measure
 from scd_lightning.tasks.task import Task
 
 
@@ -52,6 +54,20 @@ class NER(Task):
     def measures(cls, settings: Mapping[str, Any]) -> dict[str, Measure]:
         """Micro precision, recall and F1 on spans and on string sets."""
         return entity_measures()
+
+    @classmethod
+    @override
+    def by_label(cls, settings: Mapping[str, Any], primary_metric: str) -> ByLabel:
+        strings = settings.get("match") == "strings" or primary_metric.startswith("string_")
+        return EntitiesByLabel("strings" if strings else "spans")
+
+    @classmethod
+    @override
+    def answer_note(cls, form: Mapping[str, Any]) -> str:
+        labels = ", ".join(f"`{label}`" for label in form["labels"])
+        return (
+            f"It writes one entity a line as `label: text`, and `{form['none']}` where there is none. Labels: {labels}."
+        )
 
     @property
     def metric_names(self) -> tuple[str, ...]:

@@ -6,21 +6,25 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from typing_extensions import override
+
 from scd_lightning.config.checks import check_choice
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.prompts import Prompt
 from scd_lightning.data.rows import Row
 from scd_lightning.data.samples import Sample
 from scd_lightning.data.sources import DataSource
-from scd_lightning.tasks.choices import choice_measures, judge_choice
+from scd_lightning.tasks.choices import ByChoice, choice_measures, judge_choice
 from scd_lightning.tasks.entity_lines import one_line
-from scd_lightning.tasks.measures import Mean, Measure, Ratio
+from scd_lightning.tasks.measures import ByLabel, Mean, Measure, Ratio
 from scd_lightning.tasks.measures import Row as MeasuredRow
 from scd_lightning.tasks.task import Task
 
 YES_NO = ("yes", "no", "maybe")
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _TEXTS = ("context", "question")
+# Those of extractive answers that may be the primary one, the default first.
+_TEXT_METRICS = ("token_f1", "exact_match")
 # By the format of their answers.
 PROMPTS = {
     "choice": Prompt(
@@ -110,10 +114,21 @@ class QA(Task):
             return choice_measures(settings)
         return {"exact_match": ExactMatch(), "token_f1": Mean("correct"), "malformed": Mean("malformed")}
 
+    @classmethod
+    @override
+    def by_label(cls, settings: Mapping[str, Any], primary_metric: str) -> ByLabel | None:
+        # Not by the format, which old results lack.
+        return None if primary_metric in _TEXT_METRICS else ByChoice(tuple(settings.get("labels", ())))
+
+    @classmethod
+    @override
+    def answer_note(cls, form: Mapping[str, Any]) -> str:
+        return "there are as many letters as choices" if form["kind"] == "choice" else ""
+
     @property
     def metric_names(self) -> tuple[str, ...]:
         """The metrics of the format; the first one is the default."""
-        return ("token_f1", "exact_match") if self.format == "extractive" else super().metric_names
+        return _TEXT_METRICS if self.format == "extractive" else super().metric_names
 
     def settings(self) -> dict[str, Any]:
         """The format, as it is or was found out, and the labels."""

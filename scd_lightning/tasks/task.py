@@ -17,7 +17,7 @@ from scd_lightning.data.rows import Row, free_texts
 from scd_lightning.data.samples import Cut, Sample, content_digest, unseen_labels
 from scd_lightning.data.sources import DataSource
 from scd_lightning.data.splits import SPLITS
-from scd_lightning.tasks.measures import Measure
+from scd_lightning.tasks.measures import ByLabel, Measure
 
 
 class Task(ABC):
@@ -113,6 +113,25 @@ class Task(ABC):
         Args:
             settings: As `settings` gives them, or as results have saved them.
         """
+
+    @classmethod
+    def by_label(cls, settings: Mapping[str, Any], primary_metric: str) -> ByLabel | None:
+        """How answers count label by label; None where they have no labels.
+
+        Args:
+            settings: As results have saved them; empty where a run saved none.
+            primary_metric: The run's.
+        """
+        return None
+
+    @classmethod
+    def answer_note(cls, form: Mapping[str, Any]) -> str:
+        """What a model card says of how answers are written, or of their candidates; "" for what goes for any task.
+
+        Args:
+            form: The prompt's "kind", and what `answer_format` gives, as prompt_template.json has them.
+        """
+        return ""
 
     @property
     def metric_names(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scd_lightning.analysis.run.model_card import write_model_card
+from scd_lightning.analysis.run.run_pages import write_run_pages
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import execute, plan
 from scd_lightning.training.data_module import encode
@@ -32,7 +32,7 @@ def show_sample(job, run_dir: Path) -> str:
     """Puts the first test sample into the card's code, and returns the answer that the run recorded for it."""
     path = run_dir / "student" / "prompt_template.json"
     path.write_text(json.dumps(read(path) | {"example": dict(job.data.samples["test"][0].fields)}))
-    write_model_card(run_dir)
+    write_run_pages(run_dir)
     return json.loads((run_dir / "predictions" / "student.jsonl").read_text().split("\n")[0])["answer"]
 
 

@@ -7,11 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from scd_lightning.analysis.bootstrap import Interval
-from scd_lightning.analysis.comparison.comparison_rows import Estimate, Row, estimate, interval_of, make_rows, pair
+from scd_lightning.analysis.comparison.comparison_rows import (
+    Estimate,
+    Row,
+    estimate,
+    interval_of,
+    make_rows,
+    pair,
+    preferred,
+)
 from scd_lightning.analysis.comparison.failed_jobs import Failure
-from scd_lightning.analysis.comparison.grouping import common_differences, confounded, follows_seed, identity
-from scd_lightning.analysis.comparison.sweep_runs import VALIDATION, SweepRun, read_sweep
-from scd_lightning.analysis.records import evaluated_split, metric_names
+from scd_lightning.analysis.comparison.grouping import confounded, follows_seed, identity, settings_apart
+from scd_lightning.analysis.comparison.sweep_runs import SweepRun, metric_path, read_sweep
+from scd_lightning.analysis.records import data_name, evaluated_split, metric_names
 from scd_lightning.analysis.statistics import SAMPLE_SCORE
 
 
@@ -66,6 +74,11 @@ class Setting:
     differences: list[Difference]
 
     @property
+    def unshared(self) -> list[str]:
+        """Of teacher and anchor those whose scores differ between rows, and have columns."""
+        return [model for model in ("teacher", "anchor") if model not in self.shared]
+
+    @property
     def runs(self) -> list[SweepRun]:
         """All runs."""
         return [run for row in self.rows for run in row.runs]
@@ -98,7 +111,7 @@ def compare(run_dirs: Sequence[Path], allowed: Sequence[str] = ()) -> Comparison
     groups: dict[tuple[str, ...], list[SweepRun]] = {}
     for run in runs:
         groups.setdefault(identity(run.record.results), []).append(run)
-    apart = common_differences(list(groups.values()))
+    apart = settings_apart(list(groups.values()))
     settings = [_setting(group, differs) for group, differs in zip(groups.values(), apart, strict=True)]
     return Comparison(settings, failures)
 
@@ -108,9 +121,10 @@ def _setting(runs: list[SweepRun], apart: dict[str, str]) -> Setting:
     score = runs[0].score_name if len({run.score_name for run in runs}) == 1 else SAMPLE_SCORE
     runs = [run if run.score_name == score else run.on_sample_scores() for run in runs]
     rows = make_rows(runs)
+    best = preferred(rows)
     return Setting(
         task=results["task"],
-        data=results["data"].get("name") or results["task"],
+        data=data_name(results),
         digests=list(dict.fromkeys(run.data for run in runs)),
         split=evaluated_split(results),
         unit="draw" if follows_seed(runs) else "seed",
@@ -123,22 +137,16 @@ def _setting(runs: list[SweepRun], apart: dict[str, str]) -> Setting:
         confounded=confounded(runs),
         rows=rows,
         shared=_shared(rows, results["primary_metric"]),
-        best=_best(rows),
+        best=None if best is None else rows.index(best),
         differences=_differences(rows),
     )
-
-
-def _best(rows: Sequence[Row]) -> int | None:
-    if not all(VALIDATION in row.values for row in rows):
-        return None
-    return max(range(len(rows)), key=lambda index: rows[index].values[VALIDATION].mean, default=None)
 
 
 def _shared(rows: Sequence[Row], metric: str) -> dict[str, Estimate]:
     """Teacher and anchor, as far as they are the same for all methods: one that stands alone shares nothing."""
     found = {}
     for model in ("teacher", "anchor"):
-        name = f"metrics.{model}.{metric}"
+        name = metric_path(model, metric)
         by_row = [[(run.seed, run.data, run.values.get(name)) for run in row.runs] for row in rows]
         same = len(rows) > 1 and all(each == by_row[0] for each in by_row)
         values = [value for _, _, value in by_row[0] if value is not None]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from scd_lightning.analysis.comparison.compare import Setting
-from scd_lightning.analysis.comparison.comparison_rows import Row
 from scd_lightning.analysis.comparison.sweep_runs import SweepRun
 
 
@@ -37,35 +36,31 @@ def phase_costs(setting: Setting) -> list[PhaseCost]:
 
 
 def _phase(setting: Setting, phase: str) -> PhaseCost:
-    parts: dict[str, float] = {}
-    for run in setting.runs:
-        parts |= _parts(run, phase)
-    return PhaseCost(phase, [_mean(row, phase) for row in setting.rows], sum(parts.values()), len(parts))
+    made = _made(setting.runs, phase)
+    needed = [[run.record.costs[phase] for run in row.runs if phase in run.record.costs] for row in setting.rows]
+    means = [fmean(cost.get("seconds", 0) for cost in costs) if costs else None for costs in needed]
+    return PhaseCost(phase, means, sum(made.values()), len(made))
 
 
-def _mean(row: Row, phase: str) -> float | None:
-    found = [run.record.costs[phase].get("seconds", 0) for run in row.runs if phase in run.record.costs]
-    return fmean(found) if found else None
-
-
-def _parts(run: SweepRun, phase: str) -> dict[str, float]:
-    """Seconds of each artifact that a phase of a run made or reused, by the artifact's name.
+def _made(runs: Sequence[SweepRun], phase: str) -> dict[str, float]:
+    """Seconds of each artifact that a phase of some runs made or reused, by the artifact's name.
 
     A run that does not name its artifacts shares them with none: what it says it reused was made by another run.
     """
-    cost = run.record.costs.get(phase)
-    if cost is None:
-        return {}
-    if "artifacts" in cost:
-        return cost["artifacts"]
-    return {} if cost.get("reused") else {str(run.folder): cost.get("seconds", 0)}
+    made: dict[str, float] = {}
+    for run in runs:
+        cost = run.record.costs.get(phase)
+        if cost is None:
+            continue
+        if "artifacts" in cost:
+            made |= cost["artifacts"]
+        elif not cost.get("reused"):
+            made[str(run.folder)] = cost.get("seconds", 0)
+    return made
 
 
 def shared_seconds(settings: Sequence[Setting]) -> float:
     """Seconds of the whole sweep, over all its tables."""
-    parts: dict[str, float] = {}
-    for setting in settings:
-        for run in setting.runs:
-            for phase in run.record.costs:
-                parts |= {f"{phase} {name}": seconds for name, seconds in _parts(run, phase).items()}
-    return sum(parts.values())
+    runs = [run for setting in settings for run in setting.runs]
+    phases = dict.fromkeys(phase for run in runs for phase in run.record.costs)
+    return sum(seconds for phase in phases for seconds in _made(runs, phase).values())

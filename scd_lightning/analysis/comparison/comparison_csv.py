@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scd_lightning.analysis.bootstrap import Interval
 from scd_lightning.analysis.comparison.compare import Comparison, Setting
 from scd_lightning.analysis.comparison.comparison_rows import Margin, Row
 from scd_lightning.analysis.comparison.comparison_words import heading
@@ -78,18 +79,18 @@ def _methods(comparison: Comparison) -> Iterator[dict[str, Any]]:
 def _against(other: str, margin: Margin | None) -> dict[str, float]:
     if margin is None or margin.interval is None:
         return {}
-    return {f"minus {other} {name}": value for name, value in _interval(vars(margin.interval)).items()}
+    return {f"minus {other} {name}": value for name, value in _interval(margin.interval).items()}
 
 
-def _interval(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {"difference": values["value"], "low": values["low"], "high": values["high"]}
+def _interval(found: Interval) -> dict[str, float]:
+    return {"difference": found.value, "low": found.low, "high": found.high}
 
 
 def _differences(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for setting in comparison.settings:
         for found in setting.differences:
             names = {"setting": heading(setting), "first": found.first, "second": found.second, "of": setting.score}
-            yield {**names, "seeds": " ".join(map(str, found.seeds)), **_interval(vars(found.interval))}
+            yield {**names, "seeds": " ".join(map(str, found.seeds)), **_interval(found.interval)}
 
 
 def _schedules(comparison: Comparison) -> Iterator[dict[str, Any]]:
@@ -103,6 +104,5 @@ def _schedules(comparison: Comparison) -> Iterator[dict[str, Any]]:
 def _costs(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for _, row, names in _rows(comparison):
         for run in row.runs:
-            for phase, cost in run.record.costs.items():
-                plain = {name: value for name, value in cost.items() if not isinstance(value, dict)}
-                yield {**names, "seed": run.seed, "phase": phase, **plain}
+            for cost in run.record.cost_rows():
+                yield {**names, "seed": run.seed, **cost}

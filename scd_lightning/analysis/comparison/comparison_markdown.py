@@ -1,11 +1,11 @@
 """A table of a comparison in Markdown, for documentation."""
 
 from scd_lightning.analysis.comparison.compare import Setting
-from scd_lightning.analysis.comparison.comparison_rows import Margin, Row
+from scd_lightning.analysis.comparison.comparison_rows import Row, shown_margin
 from scd_lightning.analysis.comparison.comparison_verdict import introduction, verdict
 from scd_lightning.analysis.comparison.comparison_words import shared_line
-from scd_lightning.analysis.formatting import number, signed
-from scd_lightning.analysis.standing import bounds
+from scd_lightning.analysis.comparison.sweep_runs import metric_path
+from scd_lightning.analysis.formatting import number
 
 
 def markdown_table(setting: Setting) -> str:
@@ -28,21 +28,15 @@ def markdown_table(setting: Setting) -> str:
 
 
 def _cells(setting: Setting, row: Row, seeds: list[int]) -> list[str]:
-    name = f"metrics.student.{setting.primary_metric}"
+    name = metric_path("student", setting.primary_metric)
     by_seed = [[number(run.values.get(name)) for run in row.runs if run.seed == seed] for seed in seeds]
     return [
         row.short_name,
-        str(row.values[name]) if name in row.values else number(None),
+        row.shown(name),
         *(", ".join(values) for values in by_seed),
-        _difference(row.gain),
-        _difference(row.lead),
+        shown_margin(row.gain, "{} ({})"),
+        shown_margin(row.lead, "{} ({})"),
     ]
-
-
-def _difference(margin: Margin | None) -> str:
-    if margin is None or margin.interval is None:
-        return signed(margin and margin.value.mean)
-    return f"{signed(margin.value.mean)} ({bounds(margin.interval)})"
 
 
 def _line(cells: list[str]) -> str:

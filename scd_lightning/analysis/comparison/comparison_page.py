@@ -15,7 +15,7 @@ from scd_lightning.analysis.comparison.comparison_plots import gains_plot, leads
 from scd_lightning.analysis.comparison.comparison_rows import Margin, Row
 from scd_lightning.analysis.comparison.comparison_verdict import introduction, verdict
 from scd_lightning.analysis.comparison.comparison_words import caption, heading, methods_note, shared_line, warnings
-from scd_lightning.analysis.comparison.sweep_runs import SECONDS, VALIDATION, SweepRun
+from scd_lightning.analysis.comparison.sweep_runs import SECONDS, VALIDATION, metric_path
 from scd_lightning.analysis.formatting import duration, number, share, signed
 from scd_lightning.analysis.pages import render
 from scd_lightning.analysis.records import MODEL_NAMES
@@ -47,19 +47,18 @@ class Column:
         return self.name in ("gain", "lead")
 
     def margin(self, row: Row) -> Margin | None:
-        """A row's difference."""
-        return row.gain if self.name == "gain" else row.lead
+        """A row's difference, where this column is one."""
+        return {"gain": row.gain, "lead": row.lead}.get(self.name)
 
 
 def _columns(setting: Setting) -> list[Column]:
     """The columns of a table, without models whose scores all rows have alike: a line of its own names those."""
-    metric = f".{setting.primary_metric}"
-    own = [model for model in ("teacher", "anchor") if model not in setting.shared]
+    metric = setting.primary_metric
     return [
-        Column("student", f"metrics.student{metric}", number),
+        Column("student", metric_path("student", metric), number),
         Column("against fine-tuning", "gain", signed),
         Column("against teacher", "lead", signed),
-        *(Column(model, f"metrics.{model}{metric}", number) for model in own),
+        *(Column(model, metric_path(model, metric), number) for model in setting.unshared),
         Column("validation", VALIDATION, number),
         Column("SFS", _ERROR + "sfs_share", share),
         Column("advantage", _ERROR + "advantage", number),
@@ -141,35 +140,24 @@ def _row(setting: Setting, index: int, folder: Path) -> dict[str, Any]:
 
 def _cell(row: Row, column: Column) -> dict[str, Any]:
     """A mean, and in small print its spread, or its interval where it is a difference."""
-    margin = column.margin(row) if column.is_margin else None
+    margin = column.margin(row)
     value = margin.value if margin else row.values.get(column.name)
     mean = None if value is None else value.mean
-    small, side = None, 0
-    if margin is not None:
-        small, side = (bounds(margin.interval) if margin.interval else None), margin.side
-    elif value is not None and value.spread is not None:
-        small = f"±{column.form(value.spread)}"
+    spread = None if value is None or value.spread is None else f"±{column.form(value.spread)}"
+    small, side = (spread, 0) if margin is None else (margin.bounds, margin.side)
     return {"text": column.form(mean), "sort": mean, "small": small, "side": _SIDES[side]}
 
 
 def _run(row: Row, place: int, columns: Sequence[Column], folder: Path) -> dict[str, Any]:
     run = row.runs[place]
-    cells = [column.form(_run_value(row, place, column)) for column in columns]
-    return {"seed": run.seed, "folder": run.folder.name, "link": _link(run, folder), "cells": cells}
-
-
-def _run_value(row: Row, place: int, column: Column) -> float | None:
-    if not column.is_margin:
-        return row.runs[place].values.get(column.name)
-    margin = column.margin(row)
-    return None if margin is None else margin.by_run[place]
-
-
-def _link(run: SweepRun, folder: Path) -> str | None:
+    cells = []
+    for column in columns:
+        margin = column.margin(row)
+        of_run = margin and margin.by_run[place]
+        cells.append(column.form(of_run if column.is_margin else run.values.get(column.name)))
     page = run.folder / "report.html"
-    if not page.exists():
-        return None
-    return quote(Path(os.path.relpath(page.resolve(), folder.resolve())).as_posix())
+    link = quote(Path(os.path.relpath(page.resolve(), folder.resolve())).as_posix()) if page.exists() else None
+    return {"seed": run.seed, "folder": run.folder.name, "link": link, "cells": cells}
 
 
 def _schedules(setting: Setting) -> list[dict[str, Any]]:
@@ -177,26 +165,19 @@ def _schedules(setting: Setting) -> list[dict[str, Any]]:
     found = []
     for row in setting.rows:
         for run in row.runs:
-            stages = run.record.schedule.get("stages") or run.record.results.get("schedule") or []
-            if stages:
-                count = run.record.schedule.get("num_checkpoints") or 1 + max(stage["checkpoint"] for stage in stages)
-                found.append(
-                    {
-                        "name": row.short_name,
-                        "seed": run.seed,
-                        "stages": [stage["checkpoint"] for stage in stages],
-                        "best": run.record.schedule.get("best_checkpoint"),
-                        "count": count,
-                    }
-                )
+            schedule, chosen = run.record.schedule, [stage["checkpoint"] for stage in run.record.stages]
+            if chosen:
+                names = {"name": row.short_name, "seed": run.seed, "stages": chosen}
+                count = schedule.get("num_checkpoints") or 1 + max(chosen)
+                found.append({**names, "best": schedule.get("best_checkpoint"), "count": count})
     return found
 
 
 def _every_metric(setting: Setting) -> list[list[str]]:
     primary = setting.primary_metric
     return [
-        [row.short_name, title, *(row.shown(f"metrics.{model}.{name}") for name in setting.metrics)]
+        [row.short_name, title, *(row.shown(metric_path(model, name)) for name in setting.metrics)]
         for row in setting.rows
         for model, title in MODEL_NAMES.items()
-        if f"metrics.{model}.{primary}" in row.values
+        if metric_path(model, primary) in row.values
     ]

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from scd_lightning.analysis.comparison.compare import Setting
 from scd_lightning.analysis.comparison.comparison_rows import Margin, Row
+from scd_lightning.analysis.comparison.sweep_runs import metric_path
 from scd_lightning.analysis.plots import INK, LOOKS, STUDENT, plot
 
 _WIDTH, _ROW, _FRAME = 4.6, 0.62, 1.3
@@ -34,21 +35,20 @@ def gains_plot(setting: Setting) -> str | None:
 
 
 def _margins(other: str, setting: Setting, margins: Iterable[tuple[Row, Margin | None]]) -> str | None:
-    rows = [_margin(row, margin) for row, margin in margins if margin is not None]
+    rows: list[Points] = []
+    for row, margin in margins:
+        if margin is not None:
+            found = margin.interval
+            ends = None if found is None else (found.value, found.low, found.high)
+            rows.append({"name": _name(row), "runs": margin.by_run, "interval": ends})
     return _margins_plot(rows, other, f"{setting.split} {setting.score}") if rows else None
 
 
 def _seeds(setting: Setting, row: Row) -> Points:
-    names = {model: f"metrics.{model}.{setting.primary_metric}" for model in LOOKS}
+    names = {model: metric_path(model, setting.primary_metric) for model in LOOKS}
     found = {model: [run.values[name] for run in row.runs if name in run.values] for model, name in names.items()}
     means = {model: row.values[name].mean for model, name in names.items() if name in row.values}
     return {"name": _name(row), "runs": found, "means": means}
-
-
-def _margin(row: Row, margin: Margin) -> Points:
-    found = margin.interval
-    ends = None if found is None else (found.value, found.low, found.high)
-    return {"name": _name(row), "runs": margin.by_run, "interval": ends}
 
 
 def _name(row: Row) -> str:

@@ -8,9 +8,10 @@ from scd_lightning.analysis.bootstrap import Interval
 from scd_lightning.analysis.comparison.grouping import label, short_label, varying
 from scd_lightning.analysis.comparison.paired import paired_interval
 from scd_lightning.analysis.comparison.shared_answers import Agreement, agreement
-from scd_lightning.analysis.comparison.sweep_runs import VALIDATION, SweepRun
+from scd_lightning.analysis.comparison.sweep_runs import VALIDATION, SweepRun, metric_path
 from scd_lightning.analysis.formatting import number, signed
 from scd_lightning.analysis.records import PLAIN
+from scd_lightning.analysis.standing import bounds
 
 Pairs = Sequence[tuple[SweepRun, SweepRun]]
 
@@ -24,14 +25,7 @@ class Estimate:
     n: int
 
     def __str__(self) -> str:
-        return number(self.mean) + self._plus_minus()
-
-    def signed(self) -> str:
-        """Formats a difference, with its sign."""
-        return signed(self.mean) + self._plus_minus()
-
-    def _plus_minus(self) -> str:
-        return "" if self.spread is None else f" ±{number(self.spread)}"
+        return number(self.mean) + ("" if self.spread is None else f" ±{number(self.spread)}")
 
 
 @dataclass(frozen=True)
@@ -54,6 +48,11 @@ class Margin:
     def side(self) -> int:
         """Where its whole interval lies: 1 above zero, -1 below it, 0 where it holds zero or there is none."""
         return 0 if self.interval is None else self.interval.side
+
+    @property
+    def bounds(self) -> str | None:
+        """The ends of its interval; None where there is none."""
+        return None if self.interval is None else bounds(self.interval)
 
 
 @dataclass(frozen=True)
@@ -100,6 +99,19 @@ class Row:
         """What was measured, as mean and spread; a dash where it was not."""
         value = self.values.get(name)
         return number(None) if value is None else str(value)
+
+
+def shown_margin(margin: Margin | None, layout: str) -> str:
+    """A difference and its interval in a layout such as "{} ({})"; without an interval the difference alone."""
+    value = signed(margin and margin.value.mean)
+    return value if margin is None or margin.bounds is None else layout.format(value, margin.bounds)
+
+
+def preferred(rows: Sequence[Row]) -> Row | None:
+    """The row whose student is the best one on the validation split; None where a row has no score there."""
+    if not all(VALIDATION in row.values for row in rows):
+        return None
+    return max(rows, key=lambda row: row.values[VALIDATION].mean, default=None)
 
 
 def make_rows(runs: Sequence[SweepRun]) -> list[Row]:
@@ -162,7 +174,7 @@ def _margin(other: str, pairs: Pairs, model: str, repeated: bool) -> Margin | No
     if found is not None:
         return Margin(other, estimate(found.by_seed), found.by_seed, found)
     metric = pairs[0][0].record.results["primary_metric"]
-    ours, theirs = f"metrics.student.{metric}", f"metrics.{model}.{metric}"
+    ours, theirs = metric_path("student", metric), metric_path(model, metric)
     if any(ours not in a.values or theirs not in b.values for a, b in pairs):
         return None
     by_run = [a.values[ours] - b.values[theirs] for a, b in pairs]
@@ -173,10 +185,9 @@ def _fine_tuning(row: Row, rows: Sequence[Row]) -> Row | None:
     """The row of plain fine-tuning with the same budget; of several, the one that validation prefers."""
     equal = [each for each in rows if each.method == PLAIN and _budget(each) == _budget(row)]
     found = [each for each in equal if not row.repeated and len(pair(row, each)) == row.n]
-    if len(found) > 1 and all(VALIDATION in each.values for each in found):
-        return max(found, key=lambda each: each.values[VALIDATION].mean)
-    alike = found if len(found) == 1 else [each for each in found if each.settings == row.settings]
-    return alike[0] if alike else None
+    if len(found) == 1:
+        return found[0]
+    return preferred(found) or next((each for each in found if each.settings == row.settings), None)
 
 
 def _budget(row: Row) -> dict[str, object]:

@@ -9,13 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from scd_lightning.analysis.comparison.compare import Comparison, Setting
-from scd_lightning.analysis.comparison.comparison_rows import Margin
+from scd_lightning.analysis.comparison.comparison_rows import shown_margin
 from scd_lightning.analysis.comparison.comparison_verdict import conclusions, missing
 from scd_lightning.analysis.comparison.comparison_words import caption, heading, shared_line, warnings
 from scd_lightning.analysis.comparison.failed_jobs import UNFINISHED, Failure
-from scd_lightning.analysis.comparison.sweep_runs import VALIDATION
-from scd_lightning.analysis.formatting import signed
-from scd_lightning.analysis.standing import bounds
+from scd_lightning.analysis.comparison.sweep_runs import VALIDATION, metric_path
 
 # Characters of an error that are shown here; the page has all of it.
 LONGEST = 400
@@ -61,21 +59,18 @@ def failure_lines(failures: Sequence[Failure]) -> list[RenderableType]:
 
 def _table(setting: Setting) -> Table:
     # Dense, so that all columns fit into 80 characters; what all rows have alike is said below.
-    own = [model for model in ("teacher", "anchor") if model not in setting.shared]
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("method", min_width=max(len(row.method) for row in setting.rows), overflow="fold")
-    for column in (f"{setting.unit}s", "validation", *own, "student", "against\nfine-tuning", "against\nteacher"):
+    heads = ("student", "against\nfine-tuning", "against\nteacher")
+    for column in (f"{setting.unit}s", "validation", *setting.unshared, *heads):
         table.add_column(column, justify="right", min_width=max(map(len, column.split("\n"))))
     for row in setting.rows:
-        metrics = [f"metrics.{model}.{setting.primary_metric}" for model in (*own, "student")]
+        metrics = [metric_path(model, setting.primary_metric) for model in (*setting.unshared, "student")]
         count = f"{row.n}{'*' if row.repeated else ''}"
         # Text, not str: rich would read [brackets] in names as styles.
         cells = [row.short_name, count, *(row.shown(name) for name in (VALIDATION, *metrics))]
-        table.add_row(*map(Text, cells), _difference(row.gain), _difference(row.lead))
+        margins = [
+            Text(shown_margin(each, "{}\n{}"), style=_STYLES[each.side if each else 0]) for each in (row.gain, row.lead)
+        ]
+        table.add_row(*map(Text, cells), *margins)
     return table
-
-
-def _difference(margin: Margin | None) -> Text:
-    if margin is None or margin.interval is None:
-        return Text(signed(margin and margin.value.mean))
-    return Text(f"{signed(margin.value.mean)}\n{bounds(margin.interval)}", style=_STYLES[margin.side])

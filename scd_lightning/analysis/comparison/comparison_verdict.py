@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scd_lightning.analysis.comparison.compare import Comparison, Setting
-from scd_lightning.analysis.comparison.comparison_rows import Margin, Row
+from scd_lightning.analysis.comparison.comparison_rows import Margin, Row, preferred
 from scd_lightning.analysis.comparison.comparison_words import heading
 from scd_lightning.analysis.comparison.sweep_runs import VALIDATION
 from scd_lightning.analysis.records import PLAIN
@@ -69,8 +69,8 @@ def _spoken(rows: Sequence[Row]) -> list[Row]:
         methods.setdefault(row.method, []).append(row)
     spoken = []
     for same in methods.values():
-        known = all(VALIDATION in row.values for row in same)
-        spoken += [max(same, key=lambda row: row.values[VALIDATION].mean)] if known else same
+        best = preferred(same)
+        spoken += same if best is None else [best]
     return spoken
 
 
@@ -91,7 +91,7 @@ def _pick(setting: Setting, row: Row) -> str:
             equal = scores.count(max(scores))
             return " (best on validation)" if equal == 1 else f" (one of {equal} equally good on validation)"
     same = [each for each in setting.rows if each.method == row.method]
-    chosen = len(same) > 1 and all(VALIDATION in each.values for each in same)
+    chosen = len(same) > 1 and preferred(same) is not None
     return f" (of {len(same)} settings the best on validation)" if chosen else ""
 
 

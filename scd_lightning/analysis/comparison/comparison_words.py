@@ -2,6 +2,7 @@
 
 from scd_lightning.analysis.comparison.compare import Comparison, Setting
 from scd_lightning.analysis.comparison.comparison_rows import Estimate
+from scd_lightning.analysis.comparison.sweep_runs import metric_path
 from scd_lightning.analysis.formatting import number
 from scd_lightning.analysis.standing import VALIDATED
 from scd_lightning.analysis.statistics import SAMPLE_SCORE
@@ -30,7 +31,7 @@ def shared_line(setting: Setting) -> str:
 def _each(setting: Setting, model: str, value: Estimate) -> str:
     if value.n == 1:
         return ""
-    name = f"metrics.{model}.{setting.primary_metric}"
+    name = metric_path(model, setting.primary_metric)
     runs = [run for run in setting.rows[0].runs if name in run.values]
     return f" ({setting.unit}s {', '.join(f'{run.seed}: {number(run.values[name])}' for run in runs)})"
 

@@ -66,23 +66,9 @@ class Draws:
             whole = {seed: numbers for seed, numbers in self.jobs.items() if ended.keys() >= set(numbers)}
             if len(whole) < len(self.jobs) and any(job in numbers for numbers in whole.values()):
                 runs = sorted(number for numbers in whole.values() for number in numbers)
-                self._show(list(whole), [ended[number] for number in runs], allowed)
+                # Not before: the sweep's own process, which starts those of its jobs, would import matplotlib first.
+                from scd_lightning.analysis.comparison.comparison_so_far import show_so_far
 
-    def _show(self, seeds: Sequence[str], runs: Sequence[Path], allowed: Sequence[str]) -> None:
-        # Not before: the sweep's own process, which starts those of its jobs, would import torch and matplotlib first.
-        from rich.console import Group
-        from rich.rule import Rule
-        from rich.text import Text
-
-        from scd_lightning.analysis.comparison.compare import compare
-        from scd_lightning.analysis.comparison.comparison_page import write_comparison
-        from scd_lightning.analysis.comparison.comparison_table import comparison_table, verdict_lines
-        from scd_lightning.progress import show
-
-        comparison = compare(runs, allowed)
-        page = write_comparison(comparison, self.folder)
-        named = f"seed{'' if len(seeds) == 1 else 's'} {', '.join(seeds)}"
-        title = f"after {len(seeds)} of {len(self.jobs)} draws ({named}); more are running"
-        where = Text(f"comparison so far: {page}", no_wrap=True, overflow="ignore")
-        # At once, so that no line of another job gets in between.
-        show(Group(Rule(title), comparison_table(comparison), where, verdict_lines(comparison), Rule()))
+                named = f"seed{'' if len(whole) == 1 else 's'} {', '.join(whole)}"
+                title = f"after {len(whole)} of {len(self.jobs)} draws ({named}); more are running"
+                show_so_far(title, [ended[number] for number in runs], self.folder, allowed)

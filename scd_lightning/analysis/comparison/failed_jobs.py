@@ -78,21 +78,17 @@ def read_overrides(folder: Path) -> list[str]:
 
 
 def _describe(folder: Path, error: StoreError | None, own: Sequence[str]) -> Failure:
-    overrides, command = " ".join(own), _command(folder)
-    if error is not None:
-        return Failure(folder.name, type(error).__name__, str(error), overrides, command)
-    try:
-        kind, message = _reason(folder)
-    except StoreError as damage:
-        kind, message = type(damage).__name__, str(damage)
-    return Failure(folder.name, kind, message, overrides, command)
-
-
-def _command(folder: Path) -> str:
-    overrides = read_overrides(folder)
-    if any(each.startswith("hparams_search=") for each in overrides):
-        overrides.append("hydra.mode=RUN")
-    return shlex.join(["python", "run.py", *overrides]) if overrides else ""
+    given = read_overrides(folder)
+    if any(each.startswith("hparams_search=") for each in given):
+        # Alone, and not as another search.
+        given.append("hydra.mode=RUN")
+    overrides, command = " ".join(own), shlex.join(["python", "run.py", *given]) if given else ""
+    if error is None:
+        try:
+            return Failure(folder.name, *_reason(folder), overrides, command)
+        except StoreError as damage:
+            error = damage
+    return Failure(folder.name, type(error).__name__, str(error), overrides, command)
 
 
 def _reason(folder: Path) -> tuple[str, str]:

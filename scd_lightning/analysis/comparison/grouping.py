@@ -53,7 +53,7 @@ def confounded(runs: Sequence[SweepRun]) -> dict[str, dict[str, str]]:
     return found
 
 
-def common_differences(groups: Sequence[Sequence[SweepRun]]) -> list[dict[str, str]]:
+def settings_apart(groups: Sequence[Sequence[SweepRun]]) -> list[dict[str, str]]:
     """For each group of runs, the settings that all its runs share and other groups of the same names have otherwise.
 
     Names are those of task, data and models: what tells a 512-token table from a 256-token one of the same task.

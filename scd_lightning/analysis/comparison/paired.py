@@ -6,7 +6,7 @@ from statistics import fmean, variance
 
 import numpy as np
 
-from scd_lightning.analysis.bootstrap import LEVEL, Interval, Scores
+from scd_lightning.analysis.bootstrap import LEVEL, Interval, Scores, central_range
 from scd_lightning.analysis.comparison.student_t import two_sided_quantile
 from scd_lightning.tasks.measures import Floats
 
@@ -39,8 +39,7 @@ def paired_interval(ours: Sequence[Scores], theirs: Sequence[Scores], tests: Seq
     by_seed = [a.value - b.value for a, b in pairs]
     value = fmean(by_seed)
     if len(pairs) == 1:
-        drawn = pairs[0][0].resampled - pairs[0][1].resampled
-        low, high = map(float, np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+        low, high = central_range(pairs[0][0].resampled - pairs[0][1].resampled)
     else:
         own = two_sided_quantile(LEVEL, len(pairs) - 1) * sqrt(variance(by_seed) / len(pairs))
         half = sqrt(own**2 + _NORMAL**2 * _shared_variance(pairs, tests))

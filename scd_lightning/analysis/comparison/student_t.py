@@ -20,7 +20,7 @@ def two_sided_quantile(level: float, freedom: int) -> float:
     """
     if not 0 < level < 1 or freedom < 1:
         raise ValueError(f"level must be in (0, 1) and freedom 1 or more, got {level} and {freedom}")
-    # The share grows with the angle, which has an end; t itself has none.
+    # The share grows with the angle, which has an end; t itself has none. 80 halvings are more than a double can tell.
     low, high = 0.0, pi / 2
     for _ in range(80):
         middle = (low + high) / 2

@@ -12,6 +12,8 @@ from scd_lightning.analysis.statistics import SAMPLE_SCORE, sample_score, statis
 from scd_lightning.errors import StoreError
 
 LEAD, VALIDATION, SECONDS = "lead", "validation", "seconds"
+_TRAINER = ("accelerator", "devices", "num_nodes", "strategy", "micro_batches", "log_every_n_steps", "profiler")
+_MODEL = ("name", "path", "revision", "trust_remote_code", "allow_pickle", "gradient_checkpointing")
 # Settings that change no numbers, or that results.json tells by content: data and models by their digests.
 _ASIDE = (
     "paths",
@@ -25,10 +27,11 @@ _ASIDE = (
     "allowed_targets",
     "task.data.path",
     "budget.warn",
+    "method.name",
+    "method.teacher",
+    *(f"trainer.{name}" for name in _TRAINER),
+    *(f"{model}.{name}" for model in ("teacher", "student") for name in _MODEL),
 )
-_ASIDE_TRAINER = ("accelerator", "devices", "num_nodes", "strategy", "micro_batches", "log_every_n_steps", "profiler")
-_ASIDE_MODEL = ("name", "path", "revision", "trust_remote_code", "allow_pickle", "gradient_checkpointing")
-_ASIDE_METHOD = ("name", "teacher")
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,21 @@ class SweepRun:
         return replace(self, scores=scores, score_name=SAMPLE_SCORE)
 
 
+def metric_path(model: str, metric: str) -> str:
+    """Where a metric stands in results.json, which is its name in `SweepRun.values`.
+
+    >>> metric_path("student", "f1")
+    'metrics.student.f1'
+    """
+    return f"metrics.{model}.{metric}"
+
+
 def find_runs(folder: Path) -> list[Path]:
     """Lists a sweep's run folders, in the order of its jobs: job 10 comes after job 2."""
-    return sorted((path for path in folder.iterdir() if _is_job(path)), key=lambda path: (len(path.name), path.name))
-
-
-def _is_job(path: Path) -> bool:
     # A job that was cut off early has left Hydra's files alone.
-    return path.is_dir() and any(
-        (path / name).exists() for name in ("results.json", "failure.json", "run.json", ".hydra")
-    )
+    left = ("results.json", "failure.json", "run.json", ".hydra")
+    jobs = [path for path in folder.iterdir() if path.is_dir() and any((path / name).exists() for name in left)]
+    return sorted(jobs, key=lambda path: (len(path.name), path.name))
 
 
 def read_sweep(folders: Sequence[Path], allowed: Sequence[str] = ()) -> tuple[list[SweepRun], list[Failure]]:
@@ -120,22 +128,17 @@ def read_sweep_run(folder: Path, allowed: Sequence[str] = ()) -> SweepRun:
         StoreError: A file is damaged.
     """
     record = read_run(folder, allowed)
-    found = _primary_scores(record)
-    name = next((name for name, _ in found.values()), SAMPLE_SCORE)
-    settings = {key: value for key, value in flatten(record.config) if not _aside(key)}
-    run = SweepRun(folder, record, settings, _values(record), {m: s for m, (_, s) in found.items()}, name)
-    exact = all(each == name for each, _ in found.values())
-    return run if exact else run.on_sample_scores()
-
-
-def _primary_scores(record: RunRecord) -> dict[str, tuple[str, Scores]]:
-    """Each model's scores in the primary metric where the saved rows give the recorded value, else its samples' own."""
+    settings = {key: value for key, value in flatten(record.config) if not _is_aside(key)}
     metric = record.results["primary_metric"]
-    found: dict[str, tuple[str, Scores]] = {}
-    for model, rows in record.predictions.items():
-        exact = statistic(record, model, metric)
-        found[model] = (SAMPLE_SCORE, sample_score(rows)) if exact is None else (metric, exact)
-    return found
+    found = {model: statistic(record, model, metric) for model in record.predictions}
+    exact = {model: scores for model, scores in found.items() if scores is not None}
+    run = SweepRun(folder, record, settings, _values(record), exact, metric)
+    # One score for all models: the samples' own where the saved rows of one do not give its recorded value.
+    return run if exact and len(exact) == len(found) else run.on_sample_scores()
+
+
+def _is_aside(key: str) -> bool:
+    return any(f"{key}.".startswith(f"{each}.") for each in _ASIDE)
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -151,37 +154,24 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{name}", value
 
 
-def _aside(key: str) -> bool:
-    group, _, name = key.partition(".")
-    if group in ("teacher", "student"):
-        return name in _ASIDE_MODEL
-    if group == "trainer":
-        return name.partition(".")[0] in _ASIDE_TRAINER
-    if group == "method":
-        return name in _ASIDE_METHOD
-    return any(key == each or key.startswith(f"{each}.") for each in _ASIDE)
-
-
 def _values(record: RunRecord) -> dict[str, float]:
     results = record.results
     values = {
-        f"metrics.{model}.{name}": value
+        metric_path(model, name): value
         for model, metrics in results["metrics"].items()
         for name, value in metrics.items()
     }
     for model, risk, decomposition in decompositions(results):
         values |= {f"subdomains.{model}_vs_teacher.{risk}.{name}": value for name, value in decomposition.items()}
     metric = results["primary_metric"]
-    student, teacher = (values.get(f"metrics.{model}.{metric}") for model in ("student", "teacher"))
+    student, teacher = (values.get(metric_path(model, metric)) for model in ("student", "teacher"))
     if student is not None and teacher is not None:
         values[LEAD] = student - teacher
-    values[VALIDATION] = _validation(record)
+    # Of the student that is reported; without distillation it is the anchor.
+    points = record.curves.get("student") or (record.curves.get("anchor", []) if not record.schedule else [])
+    validated = [point["validation_metric"] for point in points if point.get("validation_metric") is not None]
+    if validated:
+        values[VALIDATION] = max(validated)
     if record.costs:
         values[SECONDS] = sum(cost.get("seconds", 0) for cost in record.costs.values())
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _validation(record: RunRecord) -> float | None:
-    """The validation metric of the student that is reported; without distillation it is the anchor."""
-    points = record.curves.get("student") or (record.curves.get("anchor", []) if not record.schedule else [])
-    return max((p["validation_metric"] for p in points if p.get("validation_metric") is not None), default=None)

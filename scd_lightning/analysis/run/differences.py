@@ -38,18 +38,10 @@ def differing_samples(folder: Path, limit: int) -> list[list[Any]]:
 
 
 def _row(text: str, ours: dict[str, Any], theirs: dict[str, Any]) -> list[Any]:
-    return [
-        str(ours["id"]),
-        text,
-        _words(ours["gold"]),
-        _words(ours["answer"]),
-        _words(theirs["answer"]),
-        float(ours["correct"]),
-        float(theirs["correct"]),
-        ours["loss"],
-        theirs["loss"],
-        ours["loss"] - theirs["loss"],
-    ]
+    answers = [_words(each) for each in (ours["gold"], ours["answer"], theirs["answer"])]
+    scores = [float(each["correct"]) for each in (ours, theirs)]
+    losses = [ours["loss"], theirs["loss"], ours["loss"] - theirs["loss"]]
+    return [str(ours["id"]), text, *answers, *scores, *losses]
 
 
 def _words(value: Any) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scd_lightning.analysis.bootstrap import LEVEL, Interval, drawn_sums
+from scd_lightning.analysis.bootstrap import LEVEL, Interval, central_range, drawn_sums
 from scd_lightning.analysis.records import RunRecord, metric_names
 from scd_lightning.analysis.statistics import SAMPLE_SCORE, Statistic, sample_score, statistic
 from scd_lightning.tasks.measures import Floats
@@ -47,28 +47,20 @@ def run_intervals(record: RunRecord) -> RunIntervals:
         primary = SAMPLE_SCORE
         for name, of_model in found.items():
             of_model[primary] = sample_score(record.predictions[name])
-    drawn = _resample(found)
-    samples = len(rows[0])
+    drawn, samples = _resample(found), len(rows[0])
     whole = {name: {metric: each.value for metric, each in of_model.items()} for name, of_model in found.items()}
-    return RunIntervals(
-        {
-            name: {metric: _interval(whole[name][metric], values, samples) for metric, values in of_model.items()}
-            for name, of_model in drawn.items()
-        },
-        {
-            (ours, theirs): {
-                metric: _interval(
-                    whole[ours][metric] - whole[theirs][metric], drawn[ours][metric] - drawn[theirs][metric], samples
-                )
-                for metric in drawn[ours]
-                if metric in drawn[theirs]
+    models, differences = {}, {}
+    for name, values in drawn.items():
+        models[name] = {metric: _interval(whole[name][metric], values[metric], samples) for metric in values}
+    for ours, theirs in PAIRS:
+        if ours in drawn and theirs in drawn:
+            a, b = drawn[ours], drawn[theirs]
+            differences[ours, theirs] = {
+                metric: _interval(whole[ours][metric] - whole[theirs][metric], a[metric] - b[metric], samples)
+                for metric in a
+                if metric in b
             }
-            for ours, theirs in PAIRS
-            if ours in drawn and theirs in drawn
-        },
-        primary,
-        samples,
-    )
+    return RunIntervals(models, differences, primary, samples)
 
 
 def _statistics(record: RunRecord, model: str) -> dict[str, Statistic]:
@@ -93,5 +85,4 @@ def _resample(found: Mapping[str, Mapping[str, Statistic]]) -> dict[str, dict[st
 
 
 def _interval(value: float, drawn: Floats, samples: int) -> Interval:
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(value, float(low), float(high), LEVEL, 1, samples)
+    return Interval(value, *central_range(drawn), LEVEL, 1, samples)

@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ from scd_lightning.analysis.records import (
     MODEL_NAMES,
     PLAIN,
     RunRecord,
+    data_name,
     evaluated_split,
     metric_names,
     read_json,
-    read_run,
 )
-from scd_lightning.analysis.run.intervals import RunIntervals, run_intervals
+from scd_lightning.analysis.run.intervals import RunIntervals
 from scd_lightning.analysis.standing import bounds
 from scd_lightning.store.manifest import write_text
 
@@ -35,41 +34,41 @@ _POLICIES = {
 }
 
 
-def write_model_card(run_dir: Path, found: RunIntervals | None = None, allowed: Sequence[str] = ()) -> Path | None:
+def write_model_card(run_dir: Path, record: RunRecord, found: RunIntervals) -> Path | None:
     """Writes the card beside the exported student; it names no path, user or machine.
 
     Args:
         run_dir: Folder of a finished run.
-        found: Its intervals, where they are known already.
-        allowed: See `task_of`.
+        record: What was read from it.
+        found: Its intervals.
 
     Returns:
         The card's path; None where the run exported no student.
 
     Raises:
-        StoreError: results.json is missing, or a file is damaged.
+        StoreError: A file of the student's is damaged.
     """
     folder = run_dir / "student"
     if not folder.is_dir():
         return None
-    record = read_run(run_dir, allowed)
-    config, metrics = record.config, record.results["metrics"]
+    metrics = record.results["metrics"]
     prompt, base = read_json(folder / PROMPT, None), read_json(folder / BASE, {})
     facts = {
         "results": record.results,
         "split": evaluated_split(record.results),
         "prompt": prompt,
+        "answer_note": record.task.answer_note(prompt) if record.task and prompt else "",
         "base": base,
         "front": _front(record, base),
         "title": _title(record),
-        "method": _method(record, config),
+        "method": _method(record),
         "language": _LANGUAGES.get(record.results["data"].get("language", ""), "unknown"),
         "models": [(title, metrics[name]) for name, title in MODEL_NAMES.items() if name in metrics],
         "metrics": metric_names(record.results),
-        "differences": _differences(record, found or run_intervals(record)),
+        "differences": _differences(record, found),
         "error": record.results.get("subdomains", {}).get("student_vs_teacher", {}).get("error"),
         "generation": read_json(folder / "generation_config.json", {}),
-        "training": _training(config),
+        "training": _training(record.config),
         "costs": record.costs,
         "paper": PAPER,
     }
@@ -88,15 +87,16 @@ def _render(facts: dict[str, Any]) -> str:
 
 
 def _title(record: RunRecord) -> str:
-    results = record.results
-    return f"{results['models']['student']['name']} for {results['data'].get('name') or results['task']}"
+    return f"{record.results['models']['student']['name']} for {data_name(record.results)}"
 
 
 def _front(record: RunRecord, base: dict[str, Any]) -> str:
     """The hub's YAML head; what is not known is left out, except the licence, which is then "unknown"."""
     results = record.results
     language = results["data"].get("language")
-    data_set = _hub_data(record)
+    # Files at an address or on this machine have no id of the hub's.
+    source = re.match(r"hub set (\S+)", results["data"].get("source") or "")
+    data_set = source and source[1]
     head: dict[str, Any] = {
         "license": base.get("license") or "unknown",
         "base_model": base.get("hub_id"),
@@ -114,7 +114,7 @@ def _front(record: RunRecord, base: dict[str, Any]) -> str:
 
 def _index(record: RunRecord, data_set: str | None) -> dict[str, Any]:
     results = record.results
-    name = results["data"].get("name") or results["task"]
+    name = data_name(results)
     values = results["metrics"].get("student", {})
     return {
         "task": {"type": (record.task and record.task.hub_task) or results["task"]},
@@ -123,22 +123,16 @@ def _index(record: RunRecord, data_set: str | None) -> dict[str, Any]:
     }
 
 
-def _hub_data(record: RunRecord) -> str | None:
-    """The hub's id of the data, as its description says it; files at an address or on this machine have none."""
-    found = re.match(r"hub set (\S+)", record.results["data"].get("source") or "")
-    return found and found[1]
-
-
-def _method(record: RunRecord, config: dict[str, Any]) -> dict[str, Any]:
+def _method(record: RunRecord) -> dict[str, Any]:
     policy = record.schedule.get("policy", "")
-    weighting = (config.get("method", {}).get("weighting") or {}).get("_target_", "")
+    weighting = record.config.get("method", {}).get("weighting") or {}
     return {
         "name": record.results["method"],
         "distilled": bool(record.results.get("schedule")),
         "policy": _POLICIES.get(policy, f"the policy {policy} chooses the checkpoint of each stage"),
-        "from_anchor": config.get("student", {}).get("init") == "anchor",
-        "adaptive": weighting.endswith("AdaptiveWeight"),
-        "weight": (config.get("method", {}).get("weighting") or {}).get("weight"),
+        "from_anchor": record.config.get("student", {}).get("init") == "anchor",
+        "adaptive": weighting.get("_target_", "").endswith("AdaptiveWeight"),
+        "weight": weighting.get("weight"),
         "checkpoints": record.schedule.get("num_checkpoints"),
         "chosen": [stage["checkpoint"] for stage in record.results.get("schedule") or []],
     }
@@ -160,10 +154,11 @@ def _training(config: dict[str, Any]) -> list[tuple[str, Any]]:
     if not config:
         return []
     student, budget, objective = (config.get(name, {}) for name in ("student", "budget", "objective"))
-    lora = student.get("lora") or {}
+    lora, tokens = student.get("lora") or {}, budget.get("batch_tokens")
+    batch = "samples of an optimizer step" if tokens is None else "tokens of an optimizer step, padding included"
     listed = [
         ("stages x epochs", f"{budget.get('stages')} x {budget.get('stage_epochs')}"),
-        _batch(budget),
+        (batch, budget.get("global_batch") if tokens is None else tokens),
         ("optimizer", str((student.get("optimizer") or {}).get("_target_", "")).rpartition(".")[2]),
         ("learning rate", _learning_rate(config)),
         ("warm-up of a stage", student.get("warmup")),
@@ -185,10 +180,3 @@ def _learning_rate(config: dict[str, Any]) -> float | None:
     factors = [config.get("budget", {}), *([method] if method.get("policy") else [])]
     # A product of decimal fractions is not 0.00012 but 0.00011999999999999999.
     return float(f"{rate * math.prod(each.get('lr_scale', 1) for each in factors):.12g}")
-
-
-def _batch(budget: dict[str, Any]) -> tuple[str, Any]:
-    tokens = budget.get("batch_tokens")
-    if tokens is None:
-        return "samples of an optimizer step", budget.get("global_batch")
-    return "tokens of an optimizer step, padding included", tokens

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from scd_lightning.analysis.bootstrap import Interval
 from scd_lightning.analysis.comparison.comparison_csv import data_link, to_csv
 from scd_lightning.analysis.records import RunRecord
 from scd_lightning.analysis.run.intervals import RunIntervals
@@ -13,10 +14,12 @@ def downloads(record: RunRecord, found: RunIntervals) -> list[tuple[str, str]]:
     """Gives (file name, link that holds the file); numbers are not rounded, and empty tables are left out."""
     tables = {
         "metrics.csv": [*_metrics(record, found)],
-        "trajectory.csv": [*_trajectory(record)],
+        "trajectory.csv": [
+            {"checkpoint": entry["index"], "step": entry["step"], **entry["metrics"]} for entry in record.trajectory
+        ],
         "schedule.csv": [*_schedule(record)],
         "curves.csv": [{"model": name} | point for name, curve in record.curves.items() for point in curve],
-        "costs.csv": [*_costs(record)],
+        "costs.csv": record.cost_rows(),
     }
     return [(name, data_link(to_csv(rows))) for name, rows in tables.items() if rows]
 
@@ -25,22 +28,14 @@ def _metrics(record: RunRecord, found: RunIntervals) -> Iterator[dict[str, Any]]
     for model, values in record.results["metrics"].items():
         for metric, value in values.items():
             interval = found.models.get(model, {}).get(metric)
-            ends = {"low": interval.low, "high": interval.high} if interval else {}
-            yield {"of": model, "metric": metric, "value": value, **ends}
+            yield {"of": model, "metric": metric, "value": value, **(_ends(interval) if interval else {})}
     for (ours, theirs), metrics in found.differences.items():
         for metric, lead in metrics.items():
-            yield {
-                "of": f"{ours} minus {theirs}",
-                "metric": metric,
-                "value": lead.value,
-                "low": lead.low,
-                "high": lead.high,
-            }
+            yield {"of": f"{ours} minus {theirs}", "metric": metric, "value": lead.value, **_ends(lead)}
 
 
-def _trajectory(record: RunRecord) -> Iterator[dict[str, Any]]:
-    for entry in record.trajectory:
-        yield {"checkpoint": entry["index"], "step": entry["step"], **entry["metrics"]}
+def _ends(interval: Interval) -> dict[str, float]:
+    return {"low": interval.low, "high": interval.high}
 
 
 def _schedule(record: RunRecord) -> Iterator[dict[str, Any]]:
@@ -55,8 +50,3 @@ def _schedule(record: RunRecord) -> Iterator[dict[str, Any]]:
             **{f"score_{index}": value for index, value in enumerate(stage["score"] or ())},
             **{f"weights_{index}": value for index, value in enumerate(stage["weights"] or ())},
         }
-
-
-def _costs(record: RunRecord) -> Iterator[dict[str, Any]]:
-    for phase, cost in record.costs.items():
-        yield {"phase": phase} | {name: value for name, value in cost.items() if not isinstance(value, dict)}

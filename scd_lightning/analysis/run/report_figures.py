@@ -26,15 +26,13 @@ class Drawing:
 
 def stages(record: RunRecord) -> list[dict[str, Any]]:
     """Lists the stages, each with the score of each checkpoint, or None where the policy scores none."""
-    recorded = record.schedule.get("stages") or record.results.get("schedule") or []
-    return [{"mean_weight": None, "weights": None, **stage, "score": _score(stage)} for stage in recorded]
+    return [{"mean_weight": None, "weights": None, **stage, "score": _score(stage)} for stage in record.stages]
 
 
 def _score(stage: dict[str, Any]) -> list[float] | None:
-    best, student = stage.get("best_kl"), stage.get("student_kl")
-    if best is None or student is None:
+    if stage.get("best_kl") is None or stage.get("student_kl") is None:
         return None
-    return [a + b for a, b in zip(best, student, strict=True)]
+    return [best + student for best, student in zip(stage["best_kl"], stage["student_kl"], strict=True)]
 
 
 def trajectory_drawing(record: RunRecord) -> Drawing | None:

@@ -1,5 +1,6 @@
 """report.html: what a run found, from the files in its folder alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,14 @@ from scd_lightning.analysis.records import (
     MODEL_NAMES,
     PLAIN,
     RunRecord,
+    data_name,
     decompositions,
     evaluated_split,
     metric_names,
     read_partial_run,
-    read_run,
 )
-from scd_lightning.analysis.run.intervals import RunIntervals, run_intervals
-from scd_lightning.analysis.run.label_scores import label_scores, matches_strings
+from scd_lightning.analysis.run.intervals import RunIntervals
+from scd_lightning.analysis.run.label_scores import label_scores
 from scd_lightning.analysis.run.partial_run import partial_sentence, progress, reason, was_stopped
 from scd_lightning.analysis.run.report_csv import downloads
 from scd_lightning.analysis.run.report_figures import (
@@ -35,22 +36,18 @@ from scd_lightning.config.redaction import hide_in_addresses
 from scd_lightning.store.manifest import write_atomically
 
 
-def write_report(run_dir: Path, found: RunIntervals | None = None) -> Path:
+def write_report(run_dir: Path, record: RunRecord, found: RunIntervals) -> Path:
     """Writes report.html, a page that needs no other file and no network.
 
     Args:
-        run_dir: Folder of a finished run. Only results.json must be there; what another file would show is left out
-            where a method makes no such file.
-        found: Its intervals, where they are known already.
+        run_dir: Folder of a finished run.
+        record: What was read from it; what a file would show that a method does not make is left out.
+        found: Its intervals.
 
     Returns:
         The path of the page.
-
-    Raises:
-        StoreError: results.json is missing, or a file is damaged.
     """
-    record = read_run(run_dir)
-    return _write(run_dir, record, found or run_intervals(record))
+    return _write(run_dir, record, found, verdict=verdict_sentence(record, found), reason=None, mend=False, progress=[])
 
 
 def write_partial_report(run_dir: Path) -> Path:
@@ -65,32 +62,42 @@ def write_partial_report(run_dir: Path) -> Path:
     Raises:
         StoreError: partial.json is missing, or a file is damaged.
     """
-    return _write(run_dir, read_partial_run(run_dir), RunIntervals())
+    record = read_partial_run(run_dir)
+    partial, ended = record.results, record.results["ended"]
+    top = {"verdict": partial_sentence(partial), "reason": reason(ended), "mend": not was_stopped(ended)}
+    return _write(run_dir, record, RunIntervals(), **top, progress=progress(partial))
 
 
-def _write(run_dir: Path, record: RunRecord, found: RunIntervals) -> Path:
-    partial = "ended" in record.results
+def _write(run_dir: Path, record: RunRecord, found: RunIntervals, **top: Any) -> Path:
+    """Writes the page.
+
+    Args:
+        run_dir: The run's folder.
+        record: What was read from it.
+        found: Its intervals.
+        **top: What a whole and a partial report have otherwise: verdict, reason, mend and progress.
+    """
+    models = [(name, title) for name, title in MODEL_NAMES.items() if name in record.results["metrics"]]
+    # A student of plain fine-tuning is its own anchor.
+    itself = record.results.get("method") == PLAIN
+    pairs = [pair for pair in found.differences if not (itself and "anchor" in pair)]
     samples = sample_table(record)
     page = render(
         "report.html.j2",
+        **top,
         results=record.results,
-        name=record.results["data"].get("name") or record.results["task"],
+        name=data_name(record.results),
         split=evaluated_split(record.results),
-        verdict=partial_sentence(record.results) if partial else verdict_sentence(record, found),
-        reason=reason(record.results["ended"]) if partial else None,
-        mend=partial and not was_stopped(record.results["ended"]),
-        progress=progress(record.results) if partial else [],
         caveats=caveats(record, found),
-        metrics=_metrics(record, found),
-        models=_models(record),
-        differences=_differences(record, found),
-        decompositions=_decompositions(record),
+        metrics=_metrics(record, found, [name for name, _ in models], pairs),
+        models=models,
+        differences=pairs,
+        decompositions=[each for each in decompositions(record.results) if each[0] == "student" or not itself],
         labels=label_scores(record),
         label_models=list(record.predictions),
-        strings=matches_strings(record),
+        by_label=record.by_label,
         stages=stages(record),
         best=record.schedule.get("best_checkpoint"),
-        trajectory=record.trajectory,
         trajectory_drawing=trajectory_drawing(record),
         schedule_drawings=schedule_drawings(record),
         weights_drawings=weights_drawings(record),
@@ -110,22 +117,9 @@ def _write(run_dir: Path, record: RunRecord, found: RunIntervals) -> Path:
     return path
 
 
-def _models(record: RunRecord) -> list[tuple[str, str]]:
-    return [(name, title) for name, title in MODEL_NAMES.items() if name in record.results["metrics"]]
-
-
-def _differences(record: RunRecord, found: RunIntervals) -> list[tuple[str, str]]:
-    """The pairs whose differences are shown; a student of plain fine-tuning is its own anchor."""
-    same = record.results.get("method") == PLAIN
-    return [pair for pair in found.differences if not (same and "anchor" in pair)]
-
-
-def _decompositions(record: RunRecord) -> list[tuple[str, str, dict[str, float]]]:
-    found = decompositions(record.results)
-    return [each for each in found if each[0] == "student" or record.results.get("method") != PLAIN]
-
-
-def _metrics(record: RunRecord, found: RunIntervals) -> list[dict[str, Any]]:
+def _metrics(
+    record: RunRecord, found: RunIntervals, models: Sequence[str], pairs: Sequence[tuple[str, str]]
+) -> list[dict[str, Any]]:
     """A row for each metric: every model's value with its interval, and the differences with theirs."""
     names = metric_names(record.results)
     if found.primary == SAMPLE_SCORE and found.models:
@@ -133,8 +127,11 @@ def _metrics(record: RunRecord, found: RunIntervals) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "values": [_value(record, found, model, name) for model, _ in _models(record)],
-            "differences": [_difference(found, pair, name) for pair in _differences(record, found)],
+            "values": [_value(record, found, model, name) for model in models],
+            "differences": [
+                lead and {"value": lead.value, "bounds": bounds(lead), "sure": lead.side != 0}
+                for lead in (found.differences[pair].get(name) for pair in pairs)
+            ],
         }
         for name in names
     ]
@@ -144,13 +141,6 @@ def _value(record: RunRecord, found: RunIntervals, model: str, metric: str) -> d
     interval = found.models.get(model, {}).get(metric)
     recorded = record.results["metrics"][model].get(metric, interval and interval.value)
     return {"value": recorded, "bounds": interval and f"{number(interval.low)} to {number(interval.high)}"}
-
-
-def _difference(found: RunIntervals, pair: tuple[str, str], metric: str) -> dict[str, Any] | None:
-    interval = found.differences[pair].get(metric)
-    if interval is None:
-        return None
-    return {"value": interval.value, "bounds": bounds(interval), "sure": interval.side != 0}
 
 
 def _facts(record: RunRecord) -> list[tuple[str, str]]:
@@ -164,7 +154,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         ("method", results.get("method")),
         ("seed", results.get("seed")),
         *models,
-        ("data", data.get("name") or results["task"]),
+        ("data", data_name(results)),
         ("source", data.get("source")),
         ("digest of the data", data.get("digest")),
         ("samples", data.get("sizes")),

@@ -4,7 +4,6 @@ from typing import Any
 
 from scd_lightning.analysis.pages import script_json
 from scd_lightning.analysis.records import RunRecord
-from scd_lightning.analysis.run.label_scores import matches_strings
 
 # More rows, or more characters of them, would make the page slow to open on a phone.
 MAX_ROWS = 2000
@@ -25,7 +24,8 @@ def sample_table(record: RunRecord) -> Row | None:
         return None
     rows = [_row(record, index) for index in range(len(record.predictions[models[0]]))]
     kept = _most_telling(rows)
-    return {"rows": kept, "total": len(rows), "models": models, "strings": matches_strings(record)}
+    strings = record.by_label is not None and record.by_label.strings
+    return {"rows": kept, "total": len(rows), "models": models, "strings": strings}
 
 
 def _row(record: RunRecord, index: int) -> Row:

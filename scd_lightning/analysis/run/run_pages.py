@@ -11,7 +11,7 @@ from scd_lightning.analysis.run.report_words import verdict_sentence
 
 
 def write_run_pages(run_dir: Path, allowed: Sequence[str] = ()) -> tuple[Path, str]:
-    """Writes report.html and the model card, with intervals that are drawn once.
+    """Writes report.html and the model card, from files that are read once and intervals that are drawn once.
 
     Args:
         run_dir: Folder of a finished run.
@@ -25,5 +25,5 @@ def write_run_pages(run_dir: Path, allowed: Sequence[str] = ()) -> tuple[Path, s
     """
     record = read_run(run_dir, allowed)
     found = run_intervals(record)
-    write_model_card(run_dir, found, allowed)
-    return write_report(run_dir, found), verdict_sentence(record, found)
+    write_model_card(run_dir, record, found)
+    return write_report(run_dir, record, found), verdict_sentence(record, found)

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scd_lightning.analysis.formatting import number, share, signed
-from scd_lightning.analysis.records import MODEL_NAMES, decompositions, evaluated_split, metric_names
+from scd_lightning.analysis.records import MODEL_NAMES, data_name, decompositions, evaluated_split, metric_names
 from scd_lightning.analysis.run.convergence import warnings
 
 
@@ -38,7 +38,7 @@ def run_line(results: dict[str, Any]) -> str:
 
 def _metrics(results: dict[str, Any]) -> list[RenderableType]:
     # A metric a row: names of metrics are longer than those of models, and there are more of them.
-    name = results["data"].get("name") or results["task"]
+    name = data_name(results)
     models = [(key, title) for key, title in MODEL_NAMES.items() if results["metrics"].get(key)]
     table = _table([title for _, title in models])
     for metric in metric_names(results):

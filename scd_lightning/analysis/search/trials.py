@@ -116,14 +116,13 @@ def read_trials(folder: Path) -> list[Trial]:
     found = {path: read_json(path / TRIAL, {}) for path in paths}
     failed = {path: None for path in paths if not _finite(found[path].get("validation_metric"))}
     failures = dict(zip(failed, describe_failures(failed, paths), strict=True))
-    return [_trial(path, found[path], failures.get(path)) for path in paths]
-
-
-def _trial(path: Path, found: dict[str, Any], failure: Failure | None) -> Trial:
-    metric = None if failure else found["validation_metric"]
-    return Trial(
-        path.name, read_overrides(path), found.get("metric", ""), metric, found.get("validation_loss"), failure
-    )
+    trials = []
+    for path in paths:
+        job, failure, overrides = found[path], failures.get(path), read_overrides(path)
+        metric = None if failure else job["validation_metric"]
+        loss = job.get("validation_loss")
+        trials.append(Trial(path.name, overrides, job.get("metric", ""), metric, loss, failure))
+    return trials
 
 
 def _finite(value: float | None) -> bool:

@@ -1,8 +1,11 @@
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
+from scd_lightning.analysis.records import read_run
+from scd_lightning.analysis.run.intervals import run_intervals
 from scd_lightning.analysis.run.model_card import write_model_card
 
 PROMPT = {
@@ -43,8 +46,13 @@ def from_source(run, source: str) -> None:
     (run / "results.json").write_text(json.dumps(results))
 
 
+def write(run) -> Path | None:
+    record = read_run(run)
+    return write_model_card(run, record, run_intervals(record))
+
+
 def card(run) -> tuple[dict, str]:
-    path = write_model_card(run)
+    path = write(run)
     assert path is not None
     assert path == run / "student" / "README.md"
     _, head, body = path.read_text(encoding="utf-8").split("---\n", 2)
@@ -101,6 +109,23 @@ def test_choices_are_explained_and_listed(run):
     assert "model.generate" not in body
 
 
+@pytest.mark.parametrize(
+    ("task", "form", "sentence"),
+    [
+        ("qa", {"kind": "choice"}, "is the answer; there are as many letters as choices. Candidates: `a`, `b`."),
+        ("qa", {"kind": "yes_no"}, "is the answer. Candidates: `a`, `b`."),
+        ("ner", {"kind": "ner", "candidates": None, "none": "NONE"}, "`NONE` where there is none. Labels: `a`, `b`.\n"),
+        ("qa", {"kind": "extractive", "candidates": None}, "It writes the answer, and then ends.\n"),
+        ("another", {"kind": "ner", "candidates": None}, "It writes the answer, and then ends.\n"),
+    ],
+)
+def test_the_task_says_what_its_answers_are_like(run, task, form, sentence):
+    results = json.loads((run / "results.json").read_text()) | {"task": task}
+    (run / "results.json").write_text(json.dumps(results))
+    (run / "student" / "prompt_template.json").write_text(json.dumps(PROMPT | form))
+    assert sentence in card(run)[1]
+
+
 def test_no_local_path_gets_into_the_card(run):
     head, body = card(run)
     assert "someone" not in body + str(head)
@@ -133,7 +158,7 @@ def test_a_student_that_was_only_fine_tuned(run):
 
 
 def test_a_run_without_an_exported_student_has_no_card(full_run):
-    assert write_model_card(full_run) is None
+    assert write(full_run) is None
 
 
 def test_results_alone_are_enough(make_run):

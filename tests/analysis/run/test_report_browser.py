@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scd_lightning.analysis.run.report_page import write_report
+from scd_lightning.analysis.run.run_pages import write_run_pages
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")
@@ -88,7 +88,7 @@ def entity_run(full_run: Path) -> Path:
 
 
 def test_filters_sorting_and_details_work_without_an_error(entity_run):
-    page = write_report(entity_run)
+    page, _ = write_run_pages(entity_run)
     assert page.stat().st_size < 4_000_000
     page.write_text(page.read_text(encoding="utf-8") + SCRIPT, encoding="utf-8")
     said, console = browse(page, "--window-size=1280,900")
@@ -116,7 +116,7 @@ def test_filters_sorting_and_details_work_without_an_error(entity_run):
 
 
 def test_a_phone_scrolls_in_one_direction_only(entity_run):
-    page = write_report(entity_run)
+    page, _ = write_run_pages(entity_run)
     page.write_text(page.read_text(encoding="utf-8") + SCRIPT, encoding="utf-8")
     # Chromium's windows are 500 wide at least, but for a frame.
     frame = page.with_name("phone.html")

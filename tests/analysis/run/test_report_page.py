@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from scd_lightning.analysis.run.report_page import write_report
+from scd_lightning.analysis.run.run_pages import write_run_pages
 
 VOID = {"meta", "br", "wbr", "link", "img", "input", "hr"}
 
@@ -48,11 +48,11 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def page(full_run) -> Page:
-    return Page(write_report(full_run).read_text(encoding="utf-8"))
+    return Page(write_run_pages(full_run)[0].read_text(encoding="utf-8"))
 
 
 def test_report_needs_nothing_but_itself(full_run):
-    path = write_report(full_run)
+    path = write_run_pages(full_run)[0]
     text = path.read_text(encoding="utf-8")
     assert path == full_run / "report.html"
     assert all(link.startswith(("#", "data:text/csv;")) for link in Page(text).links)
@@ -72,7 +72,7 @@ def test_report_shows_models_decomposition_schedule_and_costs(page):
 
 
 def test_every_plot_has_a_text_of_its_own(full_run):
-    text = write_report(full_run).read_text(encoding="utf-8")
+    text = write_run_pages(full_run)[0].read_text(encoding="utf-8")
     said = re.findall(r'role="img" aria-label="([^"]+)"', text)
     assert text.count("<figure") == text.count("<svg") == len(said) == len(set(said)) == 11
     assert "Stage 0: weight below 0.05 for 66.7 % of the samples" in " ".join(said)
@@ -94,7 +94,9 @@ def test_text_of_the_data_stays_text(full_run, page):
 
 def test_downloads_hold_the_tables(full_run):
     links = [
-        link for link in Page(write_report(full_run).read_text(encoding="utf-8")).links if link.startswith("data:")
+        link
+        for link in Page(write_run_pages(full_run)[0].read_text(encoding="utf-8")).links
+        if link.startswith("data:")
     ]
     tables = [base64.b64decode(link.split(",", 1)[1]).decode("utf-8-sig") for link in links]
     rows = [list(csv.DictReader(io.StringIO(table, newline=""))) for table in tables]
@@ -107,7 +109,7 @@ def test_downloads_hold_the_tables(full_run):
 
 
 def test_report_of_a_run_with_results_alone(make_run):
-    text = write_report(make_run("bare", method="sft")).read_text(encoding="utf-8")
+    text = write_run_pages(make_run("bare", method="sft"))[0].read_text(encoding="utf-8")
     Page(text)
     for part in ("<figure", "Checkpoint of each stage", 'id="labels"', 'id="samples"', 'id="cost"', "interval"):
         assert part not in text.split("<script>")[0].split("</style>")[-1], part
@@ -119,7 +121,7 @@ def test_schedule_of_a_policy_without_scores_or_weights(full_run):
         stage["best_kl"] = stage["student_kl"] = None
         del stage["weights"]
     (full_run / "schedule.json").write_text(json.dumps(schedule))
-    text = write_report(full_run).read_text(encoding="utf-8")
+    text = write_run_pages(full_run)[0].read_text(encoding="utf-8")
     assert text.count("<svg") == 6
     assert "Checkpoint of each stage" in text
     assert "Weights of the samples" not in text
@@ -130,18 +132,18 @@ def test_untuned_models_stand_last(make_run):
     results = json.loads((folder / "results.json").read_text())
     results["metrics"]["base_teacher"] = {"f1": 0.123}
     (folder / "results.json").write_text(json.dumps(results))
-    cells = Page(write_report(folder).read_text(encoding="utf-8")).cells
+    cells = Page(write_run_pages(folder)[0].read_text(encoding="utf-8")).cells
     assert cells[:5] == ["metric", "teacher", "anchor", "student", "base teacher"]
     assert "0.123" in cells[5:15]
 
 
 def test_writing_twice_gives_the_same_page(full_run):
-    assert write_report(full_run).read_bytes() == write_report(full_run).read_bytes()
+    assert write_run_pages(full_run)[0].read_bytes() == write_run_pages(full_run)[0].read_bytes()
 
 
 def test_writing_loads_no_torch(full_run):
     code = (
-        f"from scd_lightning.analysis.run import report_page; report_page.write_report(pathlib.Path({str(full_run)!r}))"
+        f"from scd_lightning.analysis.run import run_pages; run_pages.write_run_pages(pathlib.Path({str(full_run)!r}))"
     )
     check = f"import pathlib, sys; {code}; assert not {{'torch', 'transformers', 'lightning'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)
@@ -150,7 +152,7 @@ def test_writing_loads_no_torch(full_run):
 def test_the_page_says_which_split_was_evaluated(full_run):
     path = full_run / "results.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"evaluated_split": "validation"}))
-    page = write_report(full_run).read_text(encoding="utf-8")
+    page = write_run_pages(full_run)[0].read_text(encoding="utf-8")
     assert '<h2 id="scores">Validation split</h2>' in page
     assert "500 validation samples" in page
     assert "300 validation samples: student" in page
