@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerFast
+from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from scd_lightning.errors import ModelError
 from scd_lightning.existing.adapters import read_adapter
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.existing.weight_files import read_infos
+from scd_lightning.models.foreign import read_config
 from scd_lightning.models.spec import LoRA
 from scd_lightning.models.tokenizers import check_pair, load_tokenizer
 
@@ -114,11 +115,8 @@ def check_config(saved: SavedModel, config: PretrainedConfig, where: str, *, tru
     Raises:
         ModelError: It can't be read, or a field such as rope_theta or the number of heads differs.
     """
-    try:
-        theirs = AutoConfig.from_pretrained(saved.path, trust_remote_code=trust_remote_code).to_dict()
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The configuration can't be used ({error})", where=where, got=saved.path) from error
-    ours = config.to_dict()
+    found = read_config(saved.path, where=where, what="The configuration", trust_remote_code=trust_remote_code)
+    theirs, ours = found.to_dict(), config.to_dict()
     names = sorted(name for name in theirs.keys() | ours.keys() if name not in _HOW and "drop" not in name)
     # The kind of the model first: of another one, every field differs.
     for name in sorted(names, key=lambda name: name != "model_type"):

@@ -10,9 +10,8 @@ from peft import PeftModel, get_peft_model_state_dict
 from torch import Tensor, nn
 
 from scd_lightning.errors import ModelError
-from scd_lightning.existing.renamed import read_renamed
 from scd_lightning.existing.saved import Kind, SavedModel
-from scd_lightning.existing.weight_files import TensorInfo, describe, read_infos, read_tensors
+from scd_lightning.existing.weight_files import TensorInfo, describe, read_infos, read_renamed, read_tensors
 
 # Buffers that older versions of transformers stored, and that are computed since.
 _COMPUTED = (".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias")
@@ -53,7 +52,7 @@ class Receiver:
         """The tensors by way of transformers, where the stored names are not the model's."""
         if saved.kind != "transformers" or infos.keys() <= self.tensors.keys():
             return None
-        return read_renamed(saved, device)
+        return read_renamed(saved.path, device)
 
     def _match(self, infos: Mapping[str, TensorInfo], saved: SavedModel) -> dict[str, str]:
         prefix = "" if self.kind == "peft" else self._prefix(infos, saved.path)

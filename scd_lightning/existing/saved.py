@@ -11,7 +11,7 @@ from typing import Literal
 
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.existing import adapters
-from scd_lightning.existing.weight_files import read_json, read_pickled
+from scd_lightning.models.foreign import read_json, read_pickled
 from scd_lightning.store.manifest import sha256_file
 
 Kind = Literal["transformers", "peft", "lightning"]

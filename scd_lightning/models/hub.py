@@ -1,6 +1,5 @@
 """The hub's failures told apart, and what is not read or run unasked, before anything large is fetched."""
 
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from huggingface_hub.errors import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from scd_lightning.errors import ModelError
+from scd_lightning.models.foreign import read_json
 
 _SAFE = {"model.safetensors", "model.safetensors.index.json"}
 _PICKLED = {"pytorch_model.bin", "pytorch_model.bin.index.json"}
@@ -136,10 +136,10 @@ def check_own_code(config: Path, role: str) -> None:
         ModelError: Its config.json asks for code (auto_map), and transformers knows no such architecture.
     """
     try:
-        content = json.loads(config.read_bytes())
-    except ValueError:  # Said better by transformers.
+        content = read_json(config)
+    except ModelError:  # Said better by transformers.
         return
-    asked = content.get("auto_map") if isinstance(content, dict) else None
+    asked = content.get("auto_map")
     if not asked or content.get("model_type") in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         return
     raise ModelError(
