@@ -12,7 +12,7 @@ from scd_lightning.data.bad_rows import BadRows
 from scd_lightning.data.converters import Converter, RenameColumns
 from scd_lightning.data.files import parse_cells, read_folder
 from scd_lightning.data.hub_sets import HubSet
-from scd_lightning.data.rows import Row, UniqueIds, make_row
+from scd_lightning.data.rows import Row, make_row
 from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
 from scd_lightning.data.synthetic import DEFAULTS, generate
 from scd_lightning.errors import ConfigError, DataError
@@ -144,14 +144,18 @@ class DataSource:
     def _check(self, given: dict[str, list[Row]], checker: Checker | None, bad_rows: BadRows) -> dict[str, list[Row]]:
         """Leaves rows out before splits are cut, so that a cut depends on none of them."""
         check = None if checker is None else checker(given)
-        unique = {split: UniqueIds() for split in given}
+        lines: dict[str, dict[str, int]] = {split: {} for split in given}
 
         def checked(row: Row, split: str) -> Row:
             if check is not None:
                 check(row, split)
             if self.group_column is not None and split == "train" and len(given) < len(SPLITS):
                 row.require(self.group_column, "the group column's value")
-            return unique[split](row)
+            if row.id in lines[split]:
+                other = f"another id than that of line {lines[split][row.id]}"
+                raise row.error("id", "is not unique", row.id, other, "rename one of the two")
+            lines[split][row.id] = row.line
+            return row
 
         return {split: bad_rows.keep(split, partial(checked, split=split), rows) for split, rows in given.items()}
 
@@ -174,12 +178,11 @@ class DataSource:
             splits = generate(task, **self.synthetic)
         except ValueError as error:
             raise ConfigError(f"The embedded data set can't be made ({error})", where="task.data.synthetic") from error
-        return {
-            split: [
-                make_row(values, split, number, f"embedded {task} {split}") for number, values in enumerate(rows, 1)
-            ]
-            for split, rows in splits.items()
-        }
+        found = {}
+        for split, rows in splits.items():
+            file = f"embedded {task} {split}"
+            found[split] = [make_row(values, split, number, file) for number, values in enumerate(rows, 1)]
+        return found
 
 
 def _converted(converter: Converter, split: str, rows: list[Row], lost: Counter[str], bad_rows: BadRows) -> list[Row]:

@@ -39,7 +39,7 @@ def adapters_of(models: Sequence[SavedModel], given: LoRA, where: str) -> LoRA:
         ModelError: They differ among each other, or from what was given on purpose.
     """
     if models[0].kind == "peft":
-        return _common(models, given, where)
+        return _shared_adapters(models, given, where)
     if has_adapters(models[0]):
         if not given.r:
             raise ModelError(
@@ -60,7 +60,7 @@ def adapters_of(models: Sequence[SavedModel], given: LoRA, where: str) -> LoRA:
     return replace(given, r=0)
 
 
-def _common(models: Sequence[SavedModel], given: LoRA, where: str) -> LoRA:
+def _shared_adapters(models: Sequence[SavedModel], given: LoRA, where: str) -> LoRA:
     found = [read_adapter(model.path).lora for model in models]
     for model, lora in zip(models, found, strict=True):
         if lora != found[0]:

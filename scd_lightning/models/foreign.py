@@ -12,6 +12,7 @@ import struct
 import zipfile
 from collections.abc import Mapping
 from contextlib import redirect_stderr
+from functools import cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
@@ -28,8 +29,7 @@ from transformers import (
 )
 
 from scd_lightning.errors import ModelError
-
-_GGUF = b"GGUF"
+from scd_lightning.store.manifest import sha256_file
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -64,7 +64,12 @@ def read_card_head(card: Path) -> dict[str, Any]:
 
 
 def read_config(
-    path: str | Path, *, where: str, what: str, revision: str | None = None, trust_remote_code: bool = False
+    path: str | Path,
+    *,
+    where: str,
+    what: str = "The model's configuration",
+    revision: str | None = None,
+    trust_remote_code: bool = False,
 ) -> PretrainedConfig:
     """The configuration of a transformers folder or hub model.
 
@@ -152,7 +157,7 @@ def read_model(
 def is_gguf(file: Path) -> bool:
     """Whether a file begins as GGUF files do."""
     with file.open("rb") as stream:
-        return stream.read(len(_GGUF)) == _GGUF
+        return stream.read(4) == b"GGUF"
 
 
 def read_gguf(file: Path, dtype: torch.dtype, where: str) -> tuple[Any, Any]:
@@ -215,6 +220,17 @@ def read_pickled(path: Path, device: str) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         raise _unreadable(path, f"a {type(content).__name__} in it")
     return content
+
+
+def file_digest(file: Path) -> str:
+    """SHA-256 of a file; of gigabytes that a plan asks for several times in a process, it is computed once."""
+    status = file.stat()
+    return _file_digest(file, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _file_digest(file: Path, size: int, changed: int) -> str:
+    return sha256_file(file)
 
 
 def _unreadable(path: Path, error: object) -> ModelError:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,14 +13,13 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, Pr
 
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.models.foreign import read_config, read_model
+from scd_lightning.models.foreign import file_digest, read_config, read_model
 from scd_lightning.models.gguf import find_gguf
 from scd_lightning.models.hub import check_own_code, check_weights, fetch_config
 from scd_lightning.models.quantization import quantization_config, quantizing_package
 from scd_lightning.models.spec import LoRA, ModelSpec
 from scd_lightning.models.thinning import check_thinned, thin
 from scd_lightning.models.tokenizers import vocabulary_size
-from scd_lightning.store.manifest import sha256_file
 
 # Kernels that run on a GPU alone. Models are built and looked over where they are loaded, with another one.
 _GPU_KERNELS = ("flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention")
@@ -95,13 +93,7 @@ def _without_weights(spec: ModelSpec) -> PreTrainedModel:
 
 def _config(spec: ModelSpec, where: str) -> PretrainedConfig:
     assert spec.path is not None
-    return read_config(
-        spec.path,
-        where=where,
-        what="The model's configuration",
-        revision=spec.revision,
-        trust_remote_code=spec.trust_remote_code,
-    )
+    return read_config(spec.path, where=where, revision=spec.revision, trust_remote_code=spec.trust_remote_code)
 
 
 def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str) -> PreTrainedModel:
@@ -229,12 +221,6 @@ def weights_identity(spec: ModelSpec) -> Mapping[str, Any]:
     if Path(spec.path).is_dir():
         suffixes = {".json", ".safetensors", ".bin", ".model", ".py"}
         files = sorted(path for path in folder.iterdir() if path.suffix in suffixes)
-        return {"contents": _contents(tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files))}
+        lines = "".join(f"{file.name}:{file_digest(file)}\n" for file in files)
+        return {"contents": hashlib.sha256(lines.encode()).hexdigest()}
     return {"hub": spec.path, "commit": folder.name}
-
-
-@lru_cache
-def _contents(files: tuple[tuple[str, int, int], ...]) -> str:
-    """Digest of (path, size, time of change) files: gigabytes that a plan asks for several times in a process."""
-    lines = (f"{Path(path).name}:{sha256_file(Path(path))}\n" for path, _, _ in files)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
