@@ -108,11 +108,8 @@ class Encoder:
         """The prompt as the model gets it: one user turn of its chat template, or BOS where it has one."""
         if self.tokenizer.chat_template:
             turn = [{"role": "user", "content": text}]
-            return str(
-                self.tokenizer.apply_chat_template(
-                    turn, tokenize=False, add_generation_prompt=True, date_string=CHAT_DATE
-                )
-            )
+            fill = self.tokenizer.apply_chat_template
+            return str(fill(turn, tokenize=False, add_generation_prompt=True, date_string=CHAT_DATE))
         return (self.tokenizer.bos_token or "") + text
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:

@@ -1,7 +1,7 @@
 """A hub set through the `datasets` library, which takes seconds to import: `hub_sets` does so once a set is read."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -81,9 +81,7 @@ def _is_cached(path: str) -> bool:
 
 def _load(wanted: HubSet) -> Any:
     files = dict(wanted.data_files) if isinstance(wanted.data_files, Mapping) else wanted.data_files
-    load: Callable[..., Any] = partial(
-        load_dataset, wanted.path, wanted.name, data_files=files, revision=wanted.revision
-    )
+    load: Any = partial(load_dataset, wanted.path, wanted.name, data_files=files, revision=wanted.revision)
     if wanted.path != "csv":
         return load()
     # Every cell as the text that it is: 007 and 1.50 would be taken for numbers, in one split and not in another.

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from scd_lightning.config.redaction import hide_in_addresses
@@ -15,10 +16,11 @@ from scd_lightning.errors import ConfigError, DataError
 FILE_FORMATS = ("csv", "json", "parquet")
 
 
+@dataclass(frozen=True)
 class HubSet:
     """A data set of the hub, or files of one format at any address.
 
-    Args:
+    Attributes:
         path: Hub id, or csv, json or parquet together with `data_files`.
         name: The set's configuration, where it has several.
         revision: Branch, tag or commit. A set that is a script can't be loaded, but most have Parquet copies at
@@ -27,24 +29,20 @@ class HubSet:
         splits: Our split -> the set's name of it; None for the usual names.
     """
 
-    def __init__(
-        self,
-        path: str,
-        name: str | None = None,
-        revision: str | None = None,
-        data_files: str | Sequence[str] | Mapping[str, str] | None = None,
-        splits: Mapping[str, str] | None = None,
-    ) -> None:
-        unknown = sorted(set(splits or {}) - set(SPLITS))
+    path: str
+    name: str | None = None
+    revision: str | None = None
+    data_files: str | Sequence[str] | Mapping[str, str] | None = None
+    splits: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.splits or {}) - set(SPLITS))
         if unknown:
             where, expected = "task.data.hub.splits", ", ".join(SPLITS)
             raise ConfigError("There is no such split", where=where, got=", ".join(unknown), expected=expected)
-        if path in FILE_FORMATS and not data_files:
+        if self.path in FILE_FORMATS and not self.data_files:
             where, expected = "task.data.hub.data_files", "addresses of files"
-            raise ConfigError("A file format needs files", where=where, got=data_files, expected=expected)
-        self.path, self.name, self.revision = path, name, revision
-        self.data_files = data_files
-        self.splits = splits
+            raise ConfigError("A file format needs files", where=where, got=self.data_files, expected=expected)
 
     @property
     def origin(self) -> str:

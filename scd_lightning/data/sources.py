@@ -159,14 +159,9 @@ class DataSource:
 
         return {split: bad_rows.keep(split, partial(checked, split=split), rows) for split, rows in given.items()}
 
-    @property
-    def generated(self) -> bool:
-        """Whether the rows are those of the embedded data set."""
-        return self.path is None and self.hub is None
-
     def _generator(self, task: str) -> dict[str, Any] | None:
         """What tells one draw of the embedded data set from another, and what they have in common."""
-        if not self.generated:
+        if self.path is not None or self.hub is not None:
             return None
         settings = DEFAULTS | {name: value for name, value in self.synthetic.items() if name != "seed"}
         if self.max_samples:

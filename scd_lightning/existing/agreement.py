@@ -138,7 +138,7 @@ def check_tokenizers(models: Sequence[SavedModel], tokenizer: PreTrainedTokenize
     """
     seen: set[bytes] = set()
     for model in models:
-        file = (model.folder or model.path) / "tokenizer.json"
+        file = model.path / "tokenizer.json"
         if not file.is_file() or (content := file.read_bytes()) in seen:
             continue
         seen.add(content)

@@ -36,11 +36,6 @@ class SavedModel:
     files: tuple[Path, ...]
     step: int | None = field(default=None, compare=False)
 
-    @property
-    def folder(self) -> Path | None:
-        """The folder with its configuration; a Lightning checkpoint has none."""
-        return None if self.kind == "lightning" else self.path
-
     def contents(self) -> str:
         """Hex digest of the tensor files, wherever they are and whatever they are called."""
         return hashlib.sha256("".join(sorted(map(file_digest, self.files))).encode()).hexdigest()

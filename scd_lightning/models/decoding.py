@@ -22,11 +22,9 @@ Pair = tuple[int, list[int]]
 def pad_left(sequences: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Token ids [B, T] padded on the left, and their attention mask [B, T]."""
     width = max(1, *(len(ids) for ids in sequences))
-    ids = torch.full((len(sequences), width), pad_id, dtype=torch.long)
-    mask = torch.zeros((len(sequences), width), dtype=torch.long)
-    for row, sequence in enumerate(sequences):
-        ids[row, width - len(sequence) :] = torch.tensor(sequence)
-        mask[row, width - len(sequence) :] = 1
+    gaps = [width - len(ids) for ids in sequences]
+    ids = torch.tensor([[pad_id] * gap + list(sequence) for gap, sequence in zip(gaps, sequences, strict=True)])
+    mask = torch.tensor([[0] * gap + [1] * (width - gap) for gap in gaps])
     return ids.to(device), mask.to(device)
 
 

@@ -37,7 +37,12 @@ def export(
         bos_token_id=tokenizer.bos_token_id,
         max_new_tokens=max_new_tokens,
     )
-    merged.save_pretrained(folder)
+    save(merged, tokenizer, folder)
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Writes a model and its tokenizer as a transformers folder, which all may read that may read the folder."""
+    model.save_pretrained(folder)
     for file in folder.glob("*.safetensors"):
         open_as_its_folder(file)
     tokenizer.save_pretrained(folder)

@@ -9,9 +9,9 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.errors import ModelError
+from scd_lightning.models.export import save
 from scd_lightning.models.foreign import is_gguf, read_gguf
 from scd_lightning.models.packaged import find_packaged, not_installed
-from scd_lightning.store.manifest import open_as_its_folder
 
 
 def find_gguf(gguf: str, where: str) -> Path:
@@ -55,10 +55,7 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype, where: str) -> No
     model.hf_quantizer = None
     model.is_quantized = False
     del model.config.quantization_config
-    model.save_pretrained(folder)
-    for each in folder.glob("*.safetensors"):
-        open_as_its_folder(each)
-    _within(tokenizer, model.get_input_embeddings().num_embeddings).save_pretrained(folder)
+    save(model, _within(tokenizer, model.get_input_embeddings().num_embeddings), folder)
 
 
 def _within(tokenizer: PreTrainedTokenizerFast, rows: int) -> PreTrainedTokenizerFast:
