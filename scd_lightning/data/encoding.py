@@ -199,12 +199,11 @@ def _cut(field: str, text: str, ends: Sequence[int], keep: int) -> Cut:
 
 def _needed(sample: TokenizedSample, answer_room: int | None) -> int:
     """Tokens of the prompt and of the answer that it must leave room for."""
+    answer = answer_room or len(sample.completion_ids)
     if sample.candidate_ids is not None:
-        answer = max(map(len, sample.candidate_ids))
+        longest = max(map(len, sample.candidate_ids))
         # A gold answer may be none of the candidates: a label that train lacks.
-        answer = answer if answer_room else max(answer, len(sample.completion_ids))
-    else:
-        answer = answer_room or len(sample.completion_ids)
+        answer = longest if answer_room else max(longest, answer)
     return len(sample.prompt_ids) + answer
 
 

@@ -64,8 +64,7 @@ class HubSet:
 
     def error(self, what: str, remedy: str, expected: str | None = None) -> DataError:
         """A DataError that names this set."""
-        where = f"task.data.hub={self.path}"
-        return DataError(what, where=where, got=self.origin, expected=expected, remedy=remedy)
+        return DataError(what, where=f"task.data.hub={self.path}", got=self.origin, expected=expected, remedy=remedy)
 
     def call(self, more: str) -> str:
         """How the set is asked for on the command line with one more argument, for messages."""
@@ -102,6 +101,7 @@ class HubSet:
     def _rows(self, split_rows: Any, split: str, bad_rows: BadRows) -> list[Row]:
         named = named_columns(split_rows.features.to_dict())
         file = f"{self.origin}, {split}"
+        # CSV has no other way to leave a cell out; elsewhere, "" is what someone wrote.
         empty = (None, "") if self.path == "csv" else (None,)
 
         def row(numbered: tuple[int, dict[str, Any]]) -> Row:

@@ -40,6 +40,7 @@ def cut_missing(
     splits = dict(given)
     for split in missing:
         wanted = max(1, round(ratios[split] * len(given["train"])))
+        # Groups stay whole, so that a split may get some rows more than its share.
         taken: set[str] = set()
         while order and wanted > 0:
             taken.add(order[-1])
@@ -92,6 +93,7 @@ def check_overlap(rows: Mapping[str, Sequence[Row]], *, allowed: bool) -> dict[s
     Raises:
         DataError: There are such samples and they are not allowed.
     """
+    # Backwards, so that of equal rows the first one is named.
     keys = {split: {row.input_key: row for row in reversed(rows[split])} for split in SPLITS}
     counts, examples = {}, []
     for earlier, later in combinations(SPLITS, 2):

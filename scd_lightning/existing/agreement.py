@@ -117,6 +117,7 @@ def check_config(saved: SavedModel, config: PretrainedConfig, where: str, *, tru
     """
     found = read_config(saved.path, where=where, what="The configuration", trust_remote_code=trust_remote_code)
     theirs, ours = found.to_dict(), config.to_dict()
+    # Rates of dropout, whatever a family calls them, matter to a training alone.
     names = sorted(name for name in theirs.keys() | ours.keys() if name not in _HOW and "drop" not in name)
     # The kind of the model first: of another one, every field differs.
     for name in sorted(names, key=lambda name: name != "model_type"):

@@ -79,6 +79,7 @@ def read_renamed(folder: Path, device: str) -> dict[str, Tensor] | None:
         None where transformers can't read the folder; what it would fill with random numbers is left out.
     """
     try:
+        # Pickled files too, as in `read_tensors`: a fine-tuning's folder may hold no others.
         model, info = read_model(folder, where=str(folder), allow_pickle=True, dtype="auto", device_map=device)
     except ModelError:
         return None

@@ -30,6 +30,7 @@ def export(
     merged = cast(
         PreTrainedModel, model.model.merge_and_unload() if isinstance(model.model, PeftModel) else model.model
     )
+    # Results are those of greedy answers; the base model's own settings may sample, or punish repetitions.
     merged.generation_config = GenerationConfig(
         do_sample=False,
         eos_token_id=tokenizer.eos_token_id,

@@ -144,6 +144,7 @@ def read_model(
             path,
             revision=revision,
             trust_remote_code=trust_remote_code,
+            # None takes pickled weights too, where there are no others.
             use_safetensors=None if allow_pickle else True,
             weights_only=True,
             output_loading_info=True,

@@ -123,6 +123,10 @@ def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: s
 def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str) -> PreTrainedModel:
     assert spec.path is not None
     dtype = resolve_dtype(spec)
+    try:
+        quantization = quantization_config(spec, dtype)
+    except (ImportError, ValueError) as error:  # A package that is too old, or broken.
+        raise ModelError(f"The weights could not be loaded ({error})", where=spec.name, got=spec.path) from error
     model, info = read_model(
         spec.path,
         where=spec.name,
@@ -131,7 +135,7 @@ def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str
         allow_pickle=spec.allow_pickle,
         dtype=dtype,
         attn_implementation=kernel,
-        quantization_config=quantization_config(spec, dtype),
+        quantization_config=quantization,
     )
     if missing := sorted(info["missing_keys"]):
         # transformers only warns, and fills them with random numbers.

@@ -30,10 +30,9 @@ def layer_indices(keep: int | Sequence[int], layers: int, where: str) -> list[in
     if isinstance(keep, int):
         gaps = max(1, keep - 1)
         # Rounded half up, in whole numbers.
-        indices = [(2 * i * (layers - 1) + gaps) // (2 * gaps) for i in range(keep)]
+        indices = [(2 * i * (layers - 1) + gaps) // (2 * gaps) for i in range(keep)] if keep <= layers else []
     else:
         indices = list(keep)
-    # More layers than there are would have some of them twice, and none would be an empty list.
     if not indices or indices != sorted(set(indices)) or indices[0] < 0 or indices[-1] >= layers:
         raise ConfigError(
             "The model does not have these layers to keep",
