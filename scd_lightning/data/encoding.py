@@ -36,10 +36,11 @@ class Encoded:
     dropped: int
 
 
+@dataclass
 class Encoder:
     """Encodes samples for one tokenizer.
 
-    Args:
+    Attributes:
         tokenizer: A fast tokenizer with an end-of-sequence token.
         template: The prompt's template.
         max_length: Most tokens of prompt and completion (or longest candidate) together.
@@ -50,14 +51,14 @@ class Encoder:
         ModelError: The tokenizer has no end-of-sequence token.
     """
 
-    def __init__(
-        self,
-        tokenizer: "PreTrainedTokenizerFast",
-        template: str,
-        max_length: int,
-        retarget: Callable[[Sample, Cut], tuple[str, int]],
-        bad_rows: BadRows = STRICT,
-    ) -> None:
+    tokenizer: "PreTrainedTokenizerFast"
+    template: str
+    max_length: int
+    retarget: Callable[[Sample, Cut], tuple[str, int]]
+    bad_rows: BadRows = STRICT
+
+    def __post_init__(self) -> None:
+        tokenizer = self.tokenizer
         if tokenizer.eos_token_id is None:
             raise ModelError(
                 "The tokenizer has no end-of-sequence token",
@@ -65,11 +66,6 @@ class Encoder:
                 expected="an EOS token, which ends every answer",
                 remedy="set eos_token in the model's tokenizer_config.json",
             )
-        self.tokenizer = tokenizer
-        self.template = template
-        self.max_length = max_length
-        self.retarget = retarget
-        self.bad_rows = bad_rows
         self._candidates: dict[tuple[str, tuple[str, ...]], list[list[int]] | None] = {}
 
     def encode(self, samples: Sequence[Sample], split: str, answer_room: int | None = None) -> Encoded:
