@@ -1,8 +1,8 @@
 """Which samples make up each optimizer step, as pure lists that know no device and no process."""
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from torch.utils.data import Sampler
@@ -29,7 +29,7 @@ class BatchPlan:
     completion_lengths: tuple[int, ...]
     size: BatchSize
     seed: int
-    epoch: int
+    epoch: int = 0
     shuffle: bool = True
 
     def __post_init__(self) -> None:
@@ -80,14 +80,10 @@ class BatchPlan:
 
 
 class PlanSampler(Sampler[list[Slot]]):
-    """Batch sampler of one process: each item is one micro-batch of the plan.
+    """Batch sampler of one process: each item is one micro-batch of the epoch's plan.
 
     Args:
-        lengths: [S], tokens of each sample.
-        completion_lengths: [S], completion tokens of each sample.
-        size: How much one optimizer step holds, over all processes and micro-batches.
-        seed: Seed of the order.
-        shuffle: As in `BatchPlan`.
+        first: The first epoch's plan.
         rank: This process.
         world_size: Number of processes.
         micro_batches: Micro-batches of one optimizer step.
@@ -97,19 +93,8 @@ class PlanSampler(Sampler[list[Slot]]):
         steps_done: Optimizer steps of the epoch whose batches were handed out; the next iteration begins after them.
     """
 
-    def __init__(
-        self,
-        lengths: Sequence[int],
-        completion_lengths: Sequence[int],
-        size: BatchSize,
-        seed: int,
-        shuffle: bool = True,
-        rank: int = 0,
-        world_size: int = 1,
-        micro_batches: int = 1,
-    ) -> None:
-        self.lengths, self.completion_lengths = tuple(lengths), tuple(completion_lengths)
-        self.size, self.seed, self.shuffle = size, seed, shuffle
+    def __init__(self, first: BatchPlan, rank: int = 0, world_size: int = 1, micro_batches: int = 1) -> None:
+        self.first = first
         self.rank, self.world_size, self.micro_batches = rank, world_size, micro_batches
         self.epoch = self.steps_done = 0
 
@@ -126,12 +111,12 @@ class PlanSampler(Sampler[list[Slot]]):
     @property
     def plan(self) -> BatchPlan:
         """The plan of the current epoch."""
-        return BatchPlan(self.lengths, self.completion_lengths, self.size, self.seed, self.epoch, self.shuffle)
+        return replace(self.first, epoch=self.epoch)
 
     @cached_property
     def steps(self) -> int:
         """Optimizer steps of every epoch."""
-        return len(self.plan.batches)
+        return len(self.first.batches)
 
     def __iter__(self) -> Iterator[list[Slot]]:
         # Lazily: Lightning makes an iterator before it tells the epoch.

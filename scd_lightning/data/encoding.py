@@ -36,10 +36,11 @@ class Encoded:
     dropped: int
 
 
+@dataclass
 class Encoder:
     """Encodes samples for one tokenizer.
 
-    Args:
+    Attributes:
         tokenizer: A fast tokenizer with an end-of-sequence token.
         template: The prompt's template.
         max_length: Most tokens of prompt and completion (or longest candidate) together.
@@ -50,14 +51,14 @@ class Encoder:
         ModelError: The tokenizer has no end-of-sequence token.
     """
 
-    def __init__(
-        self,
-        tokenizer: "PreTrainedTokenizerFast",
-        template: str,
-        max_length: int,
-        retarget: Callable[[Sample, Cut], tuple[str, int]],
-        bad_rows: BadRows = STRICT,
-    ) -> None:
+    tokenizer: "PreTrainedTokenizerFast"
+    template: str
+    max_length: int
+    retarget: Callable[[Sample, Cut], tuple[str, int]]
+    bad_rows: BadRows = STRICT
+
+    def __post_init__(self) -> None:
+        tokenizer = self.tokenizer
         if tokenizer.eos_token_id is None:
             raise ModelError(
                 "The tokenizer has no end-of-sequence token",
@@ -65,11 +66,6 @@ class Encoder:
                 expected="an EOS token, which ends every answer",
                 remedy="set eos_token in the model's tokenizer_config.json",
             )
-        self.tokenizer = tokenizer
-        self.template = template
-        self.max_length = max_length
-        self.retarget = retarget
-        self.bad_rows = bad_rows
         self._candidates: dict[tuple[str, tuple[str, ...]], list[list[int]] | None] = {}
 
     def encode(self, samples: Sequence[Sample], split: str, answer_room: int | None = None) -> Encoded:
@@ -108,11 +104,8 @@ class Encoder:
         """The prompt as the model gets it: one user turn of its chat template, or BOS where it has one."""
         if self.tokenizer.chat_template:
             turn = [{"role": "user", "content": text}]
-            return str(
-                self.tokenizer.apply_chat_template(
-                    turn, tokenize=False, add_generation_prompt=True, date_string=CHAT_DATE
-                )
-            )
+            fill = self.tokenizer.apply_chat_template
+            return str(fill(turn, tokenize=False, add_generation_prompt=True, date_string=CHAT_DATE))
         return (self.tokenizer.bos_token or "") + text
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -126,7 +119,7 @@ class Encoder:
     ) -> TokenizedSample:
         """Splits jointly tokenized ids where prompt and completion part, for the gold answer and each candidate."""
         full_ids = [*full_ids, self.tokenizer.eos_token_id]
-        border = _common_prefix(prompt_ids, full_ids)
+        border = _shared_start(prompt_ids, full_ids)
         if sample.candidates is None:
             return TokenizedSample(index, full_ids[:border], full_ids[border:])
         candidates = self._shared_candidates(prompt, sample.candidates)
@@ -134,7 +127,7 @@ class Encoder:
         if candidates is None or not clean:
             # The answers' tokens depend on more than the prompt's last line: tokenize each with the whole of it.
             joint = self._answers(prompt, sample.candidates)
-            border = min(border, *(_common_prefix(prompt_ids, ids) for ids in joint))
+            border = min(border, *(_shared_start(prompt_ids, ids) for ids in joint))
             candidates = [ids[border:] for ids in joint]
         return TokenizedSample(index, full_ids[:border], full_ids[border:], candidates)
 
@@ -147,7 +140,7 @@ class Encoder:
         tail = prompt[prompt.rstrip("\n").rfind("\n") + 1 :]
         if (tail, candidates) not in self._candidates:
             [alone], joint = self._ids([tail]), self._answers(tail, candidates)
-            merged = not alone or any(_common_prefix(alone, ids) < len(alone) for ids in joint)
+            merged = not alone or any(_shared_start(alone, ids) < len(alone) for ids in joint)
             self._candidates[tail, candidates] = None if merged else [ids[len(alone) :] for ids in joint]
         return self._candidates[tail, candidates]
 
@@ -163,7 +156,8 @@ class Encoder:
         fields = dict(sample.fields)
         for field in sorted(sample.cuttable, key=lambda name: len(sample.fields[name]), reverse=True):
             text = sample.fields[field]
-            ends = [end for _, end in self._offsets(text)]
+            offsets = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+            ends = [end for _, end in offsets["offset_mapping"]]
             keep, lost = len(ends), 0
             while keep > 0 and (excess := _needed(tokenized, answer_room) - self.max_length) > 0:
                 keep = max(0, keep - excess)
@@ -179,24 +173,15 @@ class Encoder:
 
     def _too_long(self, sample: Sample, tokenized: TokenizedSample, split: str, answer_room: int | None) -> DataError:
         needed, prompt = _needed(tokenized, answer_room), len(tokenized.prompt_ids)
+        where = f"{split}, id {shorten(sample.id)}"
         return DataError(
             "A sample is too long even without its free text",
-            where=_place(sample, split),
+            where=where if sample.row is None else f"{sample.row.where} ({where})",
             got=f"{needed} tokens, {prompt} of the prompt and {needed - prompt} for the answer",
             expected=f"at most task.max_length={self.max_length}",
             remedy="raise task.max_length, lower task.max_new_tokens or shorten the template",
             row=sample.row,
         )
-
-    def _offsets(self, text: str) -> list[tuple[int, int]]:
-        return self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)[
-            "offset_mapping"
-        ]
-
-
-def _place(sample: Sample, split: str) -> str:
-    where = f"{split}, id {shorten(sample.id)}"
-    return where if sample.row is None else f"{sample.row.where} ({where})"
 
 
 def _cut(field: str, text: str, ends: Sequence[int], keep: int) -> Cut:
@@ -210,17 +195,15 @@ def _cut(field: str, text: str, ends: Sequence[int], keep: int) -> Cut:
 
 def _needed(sample: TokenizedSample, answer_room: int | None) -> int:
     """Tokens of the prompt and of the answer that it must leave room for."""
+    answer = answer_room or len(sample.completion_ids)
     if sample.candidate_ids is not None:
-        answer = max(map(len, sample.candidate_ids))
+        longest = max(map(len, sample.candidate_ids))
         # A gold answer may be none of the candidates: a label that train lacks.
-        answer = answer if answer_room else max(answer, len(sample.completion_ids))
-    else:
-        answer = answer_room or len(sample.completion_ids)
+        answer = longest if answer_room else max(longest, answer)
     return len(sample.prompt_ids) + answer
 
 
-def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    for i, (x, y) in enumerate(zip(a, b, strict=False)):
-        if x != y:
-            return i
-    return min(len(a), len(b))
+def _shared_start(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many ids both begin with."""
+    different = (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y)
+    return next(different, min(len(a), len(b)))

@@ -165,14 +165,13 @@ def _cells(record: tuple[list[str], list[str]], row: Row) -> dict[str, Any]:
 
 
 def _parquet_records(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from pyarrow import ArrowException, parquet
 
     try:
-        table = pq.read_table(file)
+        table = parquet.read_table(file)
         records = table.to_pylist()
     # Damaged text shows as a ValueError, and values that Python has no type for as one of the others.
-    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+    except (ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise DataError(f"The file is not Parquet ({shorten(error)})", where=file, expected="a Parquet file") from error
     _header(table.column_names, file)
     named = _class_names(table.schema.metadata or {}, file)
@@ -195,15 +194,12 @@ def parse_cells(row: Row) -> Row:
     Raises:
         DataError: A cell begins like a list and is not JSON.
     """
-    cells = {name: row.values[name] for name in _JSON_COLUMNS if _is_list_cell(row.values.get(name))}
-    values = row.values | {name: _json_cell(cell, name, row) for name, cell in cells.items()}
-    if "choices" in cells and isinstance(index := values.get("answer"), str):
+    texts = {name: row.values[name] for name in _JSON_COLUMNS if isinstance(row.values.get(name), str)}
+    lists = {name: _json_cell(text, name, row) for name, text in texts.items() if text.lstrip().startswith("[")}
+    values = row.values | lists
+    if "choices" in lists and isinstance(index := values.get("answer"), str):
         values["answer"] = whole_number(index)
     return row if values == row.values else replace(row, values=values)
-
-
-def _is_list_cell(value: object) -> bool:
-    return isinstance(value, str) and value.lstrip().startswith("[")
 
 
 def _json_cell(cell: str, column: str, row: Row) -> object:

@@ -15,10 +15,11 @@ def read_json_text(text: str) -> Any:
     """
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise _too_deep() from error
-    if text.count("[") + text.count("{") > _DEEPEST and _is_too_deep(value):
-        raise _too_deep()
+        too_deep = text.count("[") + text.count("{") > _DEEPEST and _is_too_deep(value)
+    except RecursionError:
+        too_deep = True
+    if too_deep:
+        raise ValueError(f"more than {_DEEPEST} values within one another")
     return value
 
 
@@ -26,18 +27,9 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _too_deep() -> ValueError:
-    return ValueError(f"more than {_DEEPEST} values within one another")
-
-
 def _is_too_deep(value: Any) -> bool:
     level = [value]
     for _ in range(_DEEPEST):
-        level = [inner for each in level for inner in _inner(each)]
+        containers = [each for each in level if isinstance(each, dict | list)]
+        level = [inner for each in containers for inner in (each.values() if isinstance(each, dict) else each)]
     return bool(level)
-
-
-def _inner(value: Any) -> Any:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()

@@ -94,7 +94,7 @@ def fixed_batches(
     """
     chosen = list(indices)
     lengths, completions = plan_lengths([samples[index] for index in chosen])
-    plan = BatchPlan(lengths, completions, SampleCount(size), seed=0, epoch=0, shuffle=False)
+    plan = BatchPlan(lengths, completions, SampleCount(size), seed=0, shuffle=False)
     batches = [[replace(slot, index=chosen[slot.index]) for slot in slots] for slots in plan.shard(0, 1)]
     while len(batches) % world_size:
         batches.append([replace(batches[0][-1], weight=0.0)])

@@ -97,13 +97,9 @@ def detect_language(texts: Iterable[str]) -> str:
     There must be kana among them: they tell Japanese from Chinese, which has no templates of its own and gets the
     English ones.
     """
-    total = japanese = kana = 0
+    total = kana = kanji = 0
     for text in texts:
-        for char in text:
-            total += 1
-            if "\u3040" <= char <= "\u30ff":
-                kana += 1
-                japanese += 1
-            elif "\u4e00" <= char <= "\u9fff" or "\u3400" <= char <= "\u4dbf":
-                japanese += 1
-    return "ja" if kana and japanese > _JAPANESE_SHARE * total else "en"
+        total += len(text)
+        kana += sum("\u3040" <= char <= "\u30ff" for char in text)
+        kanji += sum("\u4e00" <= char <= "\u9fff" or "\u3400" <= char <= "\u4dbf" for char in text)
+    return "ja" if kana and kana + kanji > _JAPANESE_SHARE * total else "en"

@@ -118,7 +118,7 @@ class Row:
         return " ".join(json.dumps(parts, ensure_ascii=False, default=str).replace("\\n", " ").split())
 
 
-def make_row(values: dict[str, Any], split: str, number: int, file: str, line: int | None = None) -> Row:
+def make_row(values: dict[str, Any], split: str, number: int, file: str) -> Row:
     """A row as it was read.
 
     It is named by its id or else by split and number, which are the same in every file format.
@@ -126,14 +126,13 @@ def make_row(values: dict[str, Any], split: str, number: int, file: str, line: i
     Args:
         values: Column -> value.
         split: "train", "validation" or "test".
-        number: The record's number in the split, from 1.
-        file: The file it stands in.
-        line: Its line there; None where records have no lines but numbers.
+        number: The record's number in the split, from 1, in place of a line.
+        file: What it was read from.
 
     Raises:
         DataError: The id is neither a string with something in it nor an integer.
     """
-    return named_by_id(Row(f"{split}-{number}", values, file, line or number))
+    return named_by_id(Row(f"{split}-{number}", values, file, number))
 
 
 def named_by_id(row: Row) -> Row:
@@ -162,33 +161,11 @@ def shorten(value: object) -> str:
     """The value as text, cut to what a message can carry, with escapes for what can't be seen."""
     text = str(value)
     shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-    return "".join(_visible(char) for char in shown)
-
-
-def _visible(char: str) -> str:
-    return char.encode("unicode_escape").decode() if unicodedata.category(char) in _UNSHOWN else char
+    hidden = {char for char in shown if unicodedata.category(char) in _UNSHOWN}
+    return "".join(char.encode("unicode_escape").decode() if char in hidden else char for char in shown)
 
 
 def free_texts(rows: Iterable[Row]) -> Iterator[str]:
     """All texts that the rows have a model read."""
     values = (row.values.get(field) for row in rows for field in _TEXT_FIELDS)
     return (value for value in values if isinstance(value, str))
-
-
-class UniqueIds:
-    """Checks row by row that no two of a split share an id."""
-
-    def __init__(self) -> None:
-        self._lines: dict[str, int] = {}
-
-    def __call__(self, row: Row) -> Row:
-        """Returns the row.
-
-        Raises:
-            DataError: An earlier one has its id.
-        """
-        if row.id in self._lines:
-            other = f"another id than that of line {self._lines[row.id]}"
-            raise row.error("id", "is not unique", row.id, other, "rename one of the two")
-        self._lines[row.id] = row.line
-        return row

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from scd_lightning.data.bad_rows import BadRows
 from scd_lightning.data.converters import Converter, RenameColumns
 from scd_lightning.data.files import parse_cells, read_folder
 from scd_lightning.data.hub_sets import HubSet
-from scd_lightning.data.rows import Row, UniqueIds, make_row
+from scd_lightning.data.rows import Row, make_row
 from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
 from scd_lightning.data.synthetic import DEFAULTS, generate
 from scd_lightning.errors import ConfigError, DataError
@@ -51,10 +51,11 @@ class SourceData:
         return found if self.generator is None else found | {"generator": self.generator}
 
 
+@dataclass
 class DataSource:
     """Reads the three splits of a data set.
 
-    Args:
+    Attributes:
         path: Folder with train (and validation, test) as .jsonl, .csv or .parquet; it goes before `hub`. None for that,
             or for the embedded data set where there is no hub set either.
         hub: A set of the hub: its id, or all about it.
@@ -72,36 +73,29 @@ class DataSource:
             left out or None is the generator's default.
     """
 
-    def __init__(
-        self,
-        path: str | None = None,
-        *,
-        hub: HubSet | str | None = None,
-        columns: Mapping[str, str] | None = None,
-        converters: Sequence[Converter] = (),
-        allow_overlap: bool = False,
-        on_bad_row: Literal["error", "skip"] = "error",
-        validation_ratio: float = 0.1,
-        test_ratio: float = 0.1,
-        split_seed: int = 0,
-        split_note: str | None = None,
-        group_column: str | None = None,
-        max_samples: int | Mapping[str, int] | None = None,
-        synthetic: Mapping[str, Any] | None = None,
-    ) -> None:
-        check_choice("data.on_bad_row", on_bad_row, ("error", "skip"))
-        self.path = path
-        self.hub = HubSet(hub) if isinstance(hub, str) else hub
-        self.renaming = RenameColumns(columns or {})
-        self.converters = list(converters)
-        self.allow_overlap = allow_overlap
-        self.on_bad_row = on_bad_row
-        self.ratios = _ratios(validation_ratio, test_ratio)
-        self.split_seed = split_seed
-        self.split_note = split_note
-        self.group_column = group_column
-        self.max_samples = _limits(max_samples)
-        self.synthetic = _generator_arguments(synthetic or {})
+    path: str | None = None
+    _: KW_ONLY
+    hub: HubSet | str | None = None
+    columns: Mapping[str, str] | None = None
+    converters: Sequence[Converter] = ()
+    allow_overlap: bool = False
+    on_bad_row: Literal["error", "skip"] = "error"
+    validation_ratio: float = 0.1
+    test_ratio: float = 0.1
+    split_seed: int = 0
+    split_note: str | None = None
+    group_column: str | None = None
+    max_samples: int | Mapping[str, int] | None = None
+    synthetic: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("data.on_bad_row", self.on_bad_row, ("error", "skip"))
+        if isinstance(self.hub, str):
+            self.hub = HubSet(self.hub)
+        self._renaming = RenameColumns(self.columns or {})
+        self._ratios = _ratios(self.validation_ratio, self.test_ratio)
+        self._limits = _limits(self.max_samples)
+        self._generator_arguments = _generator_arguments(self.synthetic or {})
 
     def read(self, task: str, checker: Checker | None = None) -> SourceData:
         """Reads all rows, converts and checks them, and cuts the splits that are missing.
@@ -118,10 +112,10 @@ class DataSource:
         lost: Counter[str] = Counter()
         given = {split: self._convert(split, rows, lost, bad_rows) for split, rows in found.items()}
         given = self._check(given, checker, bad_rows)
-        whole, rule = cut_missing(given, self.ratios, self.split_seed, self.group_column)
+        whole, rule = cut_missing(given, self._ratios, self.split_seed, self.group_column)
         if self.split_note and "test" not in given:
             rule = f"{rule}; {self.split_note}"
-        splits = {split: subsample(whole[split], self.max_samples.get(split), self.split_seed) for split in SPLITS}
+        splits = {split: subsample(whole[split], self._limits.get(split), self.split_seed) for split in SPLITS}
         overlap = check_overlap(splits, allowed=self.allow_overlap)
         counted = {what: n for what, n in sorted(lost.items()) if n}
         return SourceData(splits, rule, overlap, counted, origin, self._generator(task), bad_rows)
@@ -129,12 +123,12 @@ class DataSource:
     def _find(self, task: str, bad_rows: BadRows) -> tuple[dict[str, list[Row]], str]:
         if self.path is not None:
             return read_folder(Path(self.path), bad_rows), "local folder"
-        if self.hub is not None:
+        if isinstance(self.hub, HubSet):
             return self.hub.read(bad_rows), self.hub.origin
         return self._embedded(task), "embedded data set"
 
     def _convert(self, split: str, rows: list[Row], lost: Counter[str], bad_rows: BadRows) -> list[Row]:
-        converted = bad_rows.keep(split, lambda row: parse_cells(self.renaming.convert(row)), rows)
+        converted = bad_rows.keep(split, lambda row: parse_cells(self._renaming.convert(row)), rows)
         for converter in self.converters:
             converted = _converted(converter, split, converted, lost, bad_rows)
         if not converted:
@@ -144,42 +138,40 @@ class DataSource:
     def _check(self, given: dict[str, list[Row]], checker: Checker | None, bad_rows: BadRows) -> dict[str, list[Row]]:
         """Leaves rows out before splits are cut, so that a cut depends on none of them."""
         check = None if checker is None else checker(given)
-        unique = {split: UniqueIds() for split in given}
+        lines: dict[str, dict[str, int]] = {split: {} for split in given}
 
         def checked(row: Row, split: str) -> Row:
             if check is not None:
                 check(row, split)
             if self.group_column is not None and split == "train" and len(given) < len(SPLITS):
                 row.require(self.group_column, "the group column's value")
-            return unique[split](row)
+            if row.id in lines[split]:
+                other = f"another id than that of line {lines[split][row.id]}"
+                raise row.error("id", "is not unique", row.id, other, "rename one of the two")
+            lines[split][row.id] = row.line
+            return row
 
         return {split: bad_rows.keep(split, partial(checked, split=split), rows) for split, rows in given.items()}
 
-    @property
-    def generated(self) -> bool:
-        """Whether the rows are those of the embedded data set."""
-        return self.path is None and self.hub is None
-
     def _generator(self, task: str) -> dict[str, Any] | None:
         """What tells one draw of the embedded data set from another, and what they have in common."""
-        if not self.generated:
+        if self.path is not None or self.hub is not None:
             return None
-        settings = DEFAULTS | {name: value for name, value in self.synthetic.items() if name != "seed"}
-        if self.max_samples:
-            settings["max_samples"] = self.max_samples
-        return {"name": f"embedded {task}", "settings": settings, "seed": self.synthetic.get("seed", 0)}
+        settings = DEFAULTS | {name: value for name, value in self._generator_arguments.items() if name != "seed"}
+        if self._limits:
+            settings["max_samples"] = self._limits
+        return {"name": f"embedded {task}", "settings": settings, "seed": self._generator_arguments.get("seed", 0)}
 
     def _embedded(self, task: str) -> dict[str, list[Row]]:
         try:
-            splits = generate(task, **self.synthetic)
+            splits = generate(task, **self._generator_arguments)
         except ValueError as error:
             raise ConfigError(f"The embedded data set can't be made ({error})", where="task.data.synthetic") from error
-        return {
-            split: [
-                make_row(values, split, number, f"embedded {task} {split}") for number, values in enumerate(rows, 1)
-            ]
-            for split, rows in splits.items()
-        }
+        found = {}
+        for split, rows in splits.items():
+            file = f"embedded {task} {split}"
+            found[split] = [make_row(values, split, number, file) for number, values in enumerate(rows, 1)]
+        return found
 
 
 def _converted(converter: Converter, split: str, rows: list[Row], lost: Counter[str], bad_rows: BadRows) -> list[Row]:

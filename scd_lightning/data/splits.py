@@ -40,6 +40,7 @@ def cut_missing(
     splits = dict(given)
     for split in missing:
         wanted = max(1, round(ratios[split] * len(given["train"])))
+        # Groups stay whole, so that a split may get some rows more than its share.
         taken: set[str] = set()
         while order and wanted > 0:
             taken.add(order[-1])
@@ -54,7 +55,9 @@ def cut_missing(
             expected=f"at least {len(missing) + 1} groups",
             remedy="add rows, or files for the missing splits",
         )
-    return splits, _rule(missing, ratios, seed, group_column)
+    shares = ", ".join(f"{split} {ratios[split]:g}" for split in missing)
+    grouped = f"grouped by {group_column}" if group_column else "equal inputs kept together"
+    return splits, f"cut from train: {shares}, seed {seed}, {grouped}"
 
 
 def _groups(rows: Sequence[Row], group_column: str | None) -> dict[str, list[Row]]:
@@ -67,12 +70,6 @@ def _groups(rows: Sequence[Row], group_column: str | None) -> dict[str, list[Row
 
 def _members(groups: Mapping[str, list[Row]], keys: Set[str]) -> list[Row]:
     return [row for key, rows in groups.items() if key in keys for row in rows]
-
-
-def _rule(missing: Sequence[str], ratios: Mapping[str, float], seed: int, group_column: str | None) -> str:
-    shares = ", ".join(f"{split} {ratios[split]:g}" for split in missing)
-    grouped = f"grouped by {group_column}" if group_column else "equal inputs kept together"
-    return f"cut from train: {shares}, seed {seed}, {grouped}"
 
 
 def subsample(rows: list[Row], limit: int | None, seed: int) -> list[Row]:
@@ -96,6 +93,7 @@ def check_overlap(rows: Mapping[str, Sequence[Row]], *, allowed: bool) -> dict[s
     Raises:
         DataError: There are such samples and they are not allowed.
     """
+    # Backwards, so that of equal rows the first one is named.
     keys = {split: {row.input_key: row for row in reversed(rows[split])} for split in SPLITS}
     counts, examples = {}, []
     for earlier, later in combinations(SPLITS, 2):

@@ -8,7 +8,7 @@ from typing import Any
 from peft import LoraConfig
 
 from scd_lightning.errors import ModelError
-from scd_lightning.existing.weight_files import read_json
+from scd_lightning.models.foreign import read_json
 from scd_lightning.models.spec import LoRA
 
 CONFIG = "adapter_config.json"

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerFast
+from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from scd_lightning.errors import ModelError
 from scd_lightning.existing.adapters import read_adapter
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.existing.weight_files import read_infos
+from scd_lightning.models.foreign import read_config
 from scd_lightning.models.spec import LoRA
 from scd_lightning.models.tokenizers import check_pair, load_tokenizer
 
@@ -38,7 +39,7 @@ def adapters_of(models: Sequence[SavedModel], given: LoRA, where: str) -> LoRA:
         ModelError: They differ among each other, or from what was given on purpose.
     """
     if models[0].kind == "peft":
-        return _common(models, given, where)
+        return _shared_adapters(models, given, where)
     if has_adapters(models[0]):
         if not given.r:
             raise ModelError(
@@ -59,7 +60,7 @@ def adapters_of(models: Sequence[SavedModel], given: LoRA, where: str) -> LoRA:
     return replace(given, r=0)
 
 
-def _common(models: Sequence[SavedModel], given: LoRA, where: str) -> LoRA:
+def _shared_adapters(models: Sequence[SavedModel], given: LoRA, where: str) -> LoRA:
     found = [read_adapter(model.path).lora for model in models]
     for model, lora in zip(models, found, strict=True):
         if lora != found[0]:
@@ -114,11 +115,9 @@ def check_config(saved: SavedModel, config: PretrainedConfig, where: str, *, tru
     Raises:
         ModelError: It can't be read, or a field such as rope_theta or the number of heads differs.
     """
-    try:
-        theirs = AutoConfig.from_pretrained(saved.path, trust_remote_code=trust_remote_code).to_dict()
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The configuration can't be used ({error})", where=where, got=saved.path) from error
-    ours = config.to_dict()
+    found = read_config(saved.path, where=where, what="The configuration", trust_remote_code=trust_remote_code)
+    theirs, ours = found.to_dict(), config.to_dict()
+    # Rates of dropout, whatever a family calls them, matter to a training alone.
     names = sorted(name for name in theirs.keys() | ours.keys() if name not in _HOW and "drop" not in name)
     # The kind of the model first: of another one, every field differs.
     for name in sorted(names, key=lambda name: name != "model_type"):
@@ -140,7 +139,7 @@ def check_tokenizers(models: Sequence[SavedModel], tokenizer: PreTrainedTokenize
     """
     seen: set[bytes] = set()
     for model in models:
-        file = (model.folder or model.path) / "tokenizer.json"
+        file = model.path / "tokenizer.json"
         if not file.is_file() or (content := file.read_bytes()) in seen:
             continue
         seen.add(content)

@@ -3,16 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import EllipsisType
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 from torch import Tensor, nn
 
 from scd_lightning.errors import ModelError
-from scd_lightning.existing.renamed import read_renamed
-from scd_lightning.existing.saved import Kind, SavedModel
-from scd_lightning.existing.weight_files import TensorInfo, describe, read_infos, read_tensors
+from scd_lightning.existing.saved import Kind, SavedModel, first_few
+from scd_lightning.existing.weight_files import TensorInfo, describe, read_infos, read_renamed, read_tensors
 
 # Buffers that older versions of transformers stored, and that are computed since.
 _COMPUTED = (".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias")
@@ -47,15 +45,6 @@ class Receiver:
         infos = read_infos(saved.files)
         if (renamed := self._renamed(saved, infos, "meta")) is not None:
             infos = describe(renamed)
-        return self._match(infos, saved)
-
-    def _renamed(self, saved: SavedModel, infos: Mapping[str, TensorInfo], device: str) -> dict[str, Tensor] | None:
-        """The tensors by way of transformers, where the stored names are not the model's."""
-        if saved.kind != "transformers" or infos.keys() <= self.tensors.keys():
-            return None
-        return read_renamed(saved, device)
-
-    def _match(self, infos: Mapping[str, TensorInfo], saved: SavedModel) -> dict[str, str]:
         prefix = "" if self.kind == "peft" else self._prefix(infos, saved.path)
         names = {name: _plain(name).removeprefix(prefix) for name in infos if _plain(name).startswith(prefix)}
         pairs = {name: target for name, target in names.items() if target in self.tensors}
@@ -64,6 +53,12 @@ class Receiver:
         unknown = [n for n, target in names.items() if n not in pairs and not target.endswith(_COMPUTED)]
         self._check_complete(set(pairs.values()), unknown, saved.path)
         return pairs
+
+    def _renamed(self, saved: SavedModel, infos: Mapping[str, TensorInfo], device: str) -> dict[str, Tensor] | None:
+        """The tensors by way of transformers, where the stored names are not the model's."""
+        if saved.kind != "transformers" or infos.keys() <= self.tensors.keys():
+            return None
+        return read_renamed(saved.path, device)
 
     @torch.no_grad()
     def load(self, saved: SavedModel) -> None:
@@ -78,14 +73,11 @@ class Receiver:
             if name not in pairs:
                 continue
             target = self.tensors[pairs[name]]
-            rows = self._common_rows(target, tensor)
+            # Only tables of tokens may differ in length, where no token is.
+            rows = slice(min(len(target), len(tensor))) if id(target) in self._tables else ...
             compare = _frozen(target) or id(target) in filled
             filled.add(id(target))
             self._copy(tensor[rows], target[rows], f"{pairs[name]} in {saved.path}", compare=compare)
-
-    def _common_rows(self, target: Tensor, tensor: Tensor) -> slice | EllipsisType:
-        """Where both have values; only tables of tokens may differ in length, where no token is."""
-        return slice(min(len(target), len(tensor))) if id(target) in self._tables else ...
 
     def _copy(self, tensor: Tensor, target: Tensor, where: str, *, compare: bool) -> None:
         if not torch.isfinite(tensor).all():
@@ -118,8 +110,8 @@ class Receiver:
             raise ModelError(
                 f"None of the tensors is one of the {self.name}'s",
                 where=path,
-                got=_some(infos),
-                expected=_some(self.tensors),
+                got=first_few(list(infos), 2) or "none",
+                expected=first_few(list(self.tensors), 2),
                 remedy=f"take checkpoints of the {self.name}'s model, or name that model by {self.name}.path",
             )
         if len(ranked) == 2 and ranked[0][1] == ranked[1][1]:
@@ -163,10 +155,11 @@ class Receiver:
         filled = {id(self.tensors[name]) for name in found}
         missing = [n for n, t in self.tensors.items() if id(t) in self._needed and id(t) not in filled]
         if missing or unknown:
+            here, there = (first_few(names, 2) or "none" for names in (unknown, missing))
             raise ModelError(
                 f"The saved model has other tensors than the {self.name}",
                 where=path,
-                got=f"tensors that the {self.name} lacks: {_some(unknown)}; that the file lacks: {_some(missing)}",
+                got=f"tensors that the {self.name} lacks: {here}; that the file lacks: {there}",
                 remedy=f"set {self.name}.path to the model that the fine-tuning started from",
             )
 
@@ -185,8 +178,3 @@ def _frozen(tensor: Tensor) -> bool:
 def _plain(name: str) -> str:
     """A name without what compiled and sharded modules add to it."""
     return name.replace("_orig_mod.", "").replace("_fsdp_wrapped_module.", "")
-
-
-def _some(names: Iterable[str]) -> str:
-    ordered = list(names)
-    return ", ".join(ordered[:2]) + (f" and {len(ordered) - 2} more" if len(ordered) > 2 else "") or "none"

@@ -5,14 +5,12 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.existing import adapters
-from scd_lightning.existing.weight_files import read_json, read_pickled
-from scd_lightning.store.manifest import sha256_file
+from scd_lightning.models.foreign import file_digest, read_json, read_pickled
 
 Kind = Literal["transformers", "peft", "lightning"]
 _KINDS = (
@@ -38,21 +36,9 @@ class SavedModel:
     files: tuple[Path, ...]
     step: int | None = field(default=None, compare=False)
 
-    @property
-    def folder(self) -> Path | None:
-        """The folder with its configuration; a Lightning checkpoint has none."""
-        return None if self.kind == "lightning" else self.path
-
     def contents(self) -> str:
         """Hex digest of the tensor files, wherever they are and whatever they are called."""
-        status = [(path, path.stat()) for path in self.files]
-        return _contents(tuple((str(path), s.st_size, s.st_mtime_ns) for path, s in status))
-
-
-@lru_cache
-def _contents(files: tuple[tuple[str, int, int], ...]) -> str:
-    """Digest of (path, size, time of change) files, which a plan asks for several times."""
-    return hashlib.sha256("".join(sorted(sha256_file(Path(path)) for path, _, _ in files)).encode()).hexdigest()
+        return hashlib.sha256("".join(sorted(map(file_digest, self.files))).encode()).hexdigest()
 
 
 def recognise(path: Path, where: str) -> SavedModel:
@@ -66,7 +52,8 @@ def recognise(path: Path, where: str) -> SavedModel:
         ModelError: Nothing that can be read as a fine-tuned model.
     """
     if path.is_file() and path.suffix == ".ckpt":
-        return SavedModel(path, "lightning", (path,), _lightning_step(path))
+        step = read_pickled(path, "meta").get("global_step")
+        return SavedModel(path, "lightning", (path,), step if type(step) is int else _last_number(path.stem))
     kind = _kind(path) if path.is_dir() else None
     files = _tensor_files(path, kind) if kind else ()
     if kind is None or not files:
@@ -178,11 +165,6 @@ def _folder_step(folder: Path) -> int | None:
     return _last_number(folder.name)
 
 
-def _lightning_step(path: Path) -> int | None:
-    step = read_pickled(path, "meta").get("global_step")
-    return step if type(step) is int else _last_number(path.stem)
-
-
 def _last_number(name: str) -> int | None:
     numbers = re.findall(r"\d+", name)
     return int(numbers[-1]) if numbers else None
@@ -201,4 +183,9 @@ def _listing(path: Path) -> str:
     if not path.is_dir():
         return "a file" if path.exists() else "nothing"
     names = sorted(each.name for each in path.iterdir())
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "") or "an empty folder"
+    return first_few(names, 6) or "an empty folder"
+
+
+def first_few(names: Sequence[str], most: int) -> str:
+    """The first names, and how many there are besides, for a message; "" for none."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

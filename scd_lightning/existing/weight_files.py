@@ -1,19 +1,15 @@
-"""Files that other programs wrote: JSON, and tensors, first without their contents and then one by one."""
+"""Tensors in files that other programs wrote: first without their contents, and then one by one."""
 
-import json
-import re
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from scd_lightning.errors import ModelError
+from scd_lightning.models.foreign import open_safetensors, read_model, read_pickled
 
 _SAFETENSORS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _FLOATING = set(_SAFETENSORS.values())
@@ -32,23 +28,6 @@ class TensorInfo:
     shape: tuple[int, ...]
     dtype: str
     plain: bool
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        ModelError: It can't be read, or is no object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError("A file beside the weights can't be read", where=path, got=error) from error
-    if not isinstance(content, dict):
-        raise ModelError(
-            "A file beside the weights is no JSON object", where=path, got=type(content).__name__, expected="an object"
-        )
-    return content
 
 
 def read_infos(files: Iterable[Path]) -> dict[str, TensorInfo]:
@@ -80,40 +59,33 @@ def read_tensors(files: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
     """
     for path in files:
         if path.suffix == ".safetensors":
-            with _open(path) as opened:
+            with open_safetensors(path) as opened:
                 for name in sorted(opened.keys()):
                     yield name, opened.get_tensor(name)
         else:
             yield from state_dict(read_pickled(path, "cpu"), path).items()
 
 
-def read_pickled(path: Path, device: str) -> Mapping[str, Any]:
-    """Content of a file of torch.save, by torch's restricted unpickler.
+def read_renamed(folder: Path, device: str) -> dict[str, Tensor] | None:
+    """A transformers folder's tensors under the names that they have in memory, as transformers itself reads them.
+
+    Some families are stored under other names, or in other pieces, than they have there.
 
     Args:
-        path: The file.
+        folder: The folder.
         device: "cpu", or "meta" for shapes without contents.
 
-    Raises:
-        ModelError: It can't be read, or holds more than tensors and plain values.
+    Returns:
+        None where transformers can't read the folder; what it would fill with random numbers is left out.
     """
     try:
-        # Files older than torch 1.6 are no archives, and have to be read whole.
-        content = torch.load(path, map_location=device, weights_only=True, mmap=zipfile.is_zipfile(path))
-    except UnpicklingError as error:
-        named = re.search(r"GLOBAL (\S+)", str(error))
-        raise ModelError(
-            "The file holds more than tensors and plain values, and reading that could run code",
-            where=path,
-            got=named.group(1) if named else str(error).splitlines()[0],
-            remedy="save its weights again in the program that wrote it: "
-            "torch.save({'state_dict': module.state_dict(), 'global_step': step}, path)",
-        ) from error
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    if not isinstance(content, Mapping):
-        raise _unreadable(path, f"a {type(content).__name__} in it")
-    return content
+        # Pickled files too, as in `read_tensors`: a fine-tuning's folder may hold no others.
+        model, info = read_model(folder, where=str(folder), allow_pickle=True, dtype="auto", device_map=device)
+    except ModelError:
+        return None
+    if info["unexpected_keys"]:
+        return None
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in info["missing_keys"]}
 
 
 def state_dict(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
@@ -133,24 +105,11 @@ def state_dict(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
     return {name: value for name, value in inner.items() if isinstance(value, Tensor)}
 
 
-def _open(path: Path) -> Any:
-    try:
-        return safe_open(path, "pt")
-    except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from error
-
-
 def _safetensors_infos(path: Path) -> dict[str, TensorInfo]:
     found = {}
-    with _open(path) as opened:
+    with open_safetensors(path) as opened:
         for name in sorted(opened.keys()):
             part = opened.get_slice(name)
             dtype = part.get_dtype()
             found[name] = TensorInfo(tuple(part.get_shape()), dtype, dtype in _SAFETENSORS)
     return found
-
-
-def _unreadable(path: Path, error: object) -> ModelError:
-    return ModelError(
-        "A file of weights can't be read", where=path, got=error, remedy="copy it anew, or leave this checkpoint out"
-    )

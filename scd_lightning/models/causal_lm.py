@@ -104,7 +104,7 @@ class CausalLM(nn.Module):
         )
         return hidden
 
-    def common_passes(self, own: int) -> int:
+    def joint_passes(self, own: int) -> int:
         """How many forward passes are to be made where this process wants a number of its own.
 
         All processes of a sharded model make each pass together, so as many as any of them wants.
@@ -160,26 +160,23 @@ class CausalLM(nn.Module):
 
     def _check_cache(self, ids: Tensor, name: str) -> None:
         mask, cache = torch.ones_like(ids), DynamicCache()
+        got: object = "other hidden states with a cache than without"
         try:
             parts = [self.extend(ids[:, :5], mask[:, :5], cache), self.extend(ids[:, 5:], mask, cache)]
-            same = _close(torch.cat(parts, dim=1), self.body(input_ids=ids, use_cache=False).last_hidden_state)
+            if _close(torch.cat(parts, dim=1), self.body(input_ids=ids, use_cache=False).last_hidden_state):
+                return
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
-            raise _no_cache(name, error) from error
-        if not same:
-            raise _no_cache(name, "other hidden states with a cache than without")
+            got = error
+        raise ModelError(
+            "The model can't be run with a plain key-value cache, which answers are made with",
+            where=name,
+            got=got,
+            expected="attention layers only, with position ids",
+            remedy="choose a model of another family (Llama, Qwen, SmolLM, Mistral, ...)",
+        )
 
 
 def _close(found: Tensor, expected: Tensor) -> bool:
     """Whether two tensors are equal up to what reordered sums may change in their precision."""
     tolerance = torch.finfo(found.dtype).eps ** 0.5 * expected.abs().max()
     return bool((found - expected).abs().max() <= tolerance)
-
-
-def _no_cache(name: str, got: object) -> ModelError:
-    return ModelError(
-        "The model can't be run with a plain key-value cache, which answers are made with",
-        where=name,
-        got=got,
-        expected="attention layers only, with position ids",
-        remedy="choose a model of another family (Llama, Qwen, SmolLM, Mistral, ...)",
-    )

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, PreTrainedTokenizerFast
 
 from scd_lightning.batch import TokenizedSample
@@ -21,11 +22,9 @@ Pair = tuple[int, list[int]]
 def pad_left(sequences: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Token ids [B, T] padded on the left, and their attention mask [B, T]."""
     width = max(1, *(len(ids) for ids in sequences))
-    ids = torch.full((len(sequences), width), pad_id, dtype=torch.long)
-    mask = torch.zeros((len(sequences), width), dtype=torch.long)
-    for row, sequence in enumerate(sequences):
-        ids[row, width - len(sequence) :] = torch.tensor(sequence)
-        mask[row, width - len(sequence) :] = 1
+    gaps = [width - len(ids) for ids in sequences]
+    ids = torch.tensor([[pad_id] * gap + list(sequence) for gap, sequence in zip(gaps, sequences, strict=True)])
+    mask = torch.tensor([[0] * gap + [1] * (width - gap) for gap in gaps])
     return ids.to(device), mask.to(device)
 
 
@@ -53,7 +52,7 @@ def greedy_decode(
         ids = model.head(hidden[:, -1:]).argmax(-1).masked_fill(done, end)
         steps.append(ids)
         done |= ids == end
-        if not model.common_passes(int(not done.all())):
+        if not model.joint_passes(int(not done.all())):
             break
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
     answers = torch.cat(steps, dim=1).tolist()
@@ -86,7 +85,7 @@ def best_candidates(model: CausalLM, samples: Sequence[TokenizedSample], pad_id:
     scores: dict[tuple[int, tuple[int, ...]], float] = {}
     size = _chunk_size(model, cache, max(len(ids) for _, ids in pairs))
     starts = range(0, len(pairs), size)
-    for_others = model.common_passes(len(starts)) - len(starts)
+    for_others = model.joint_passes(len(starts)) - len(starts)
     for start in starts:
         chunk = pairs[start : start + size]
         keys = [(row, tuple(ids)) for row, ids in chunk]
@@ -108,13 +107,10 @@ def _chunk_size(model: CausalLM, cache: DynamicCache, width: int) -> int:
 def _score_chunk(model: CausalLM, pairs: Sequence[Pair], cache: DynamicCache, mask: Tensor, pad_id: int) -> list[float]:
     """Log-probabilities of candidates, each given as (row of the cache, prompt's last token and candidate)."""
     rows = torch.tensor([row for row, _ in pairs], device=mask.device)
-    width = max(len(ids) for _, ids in pairs)
-    tokens = torch.full((len(pairs), width), pad_id, dtype=torch.long)
-    for i, (_, ids) in enumerate(pairs):
-        tokens[i, : len(ids)] = torch.tensor(ids)
-    tokens = tokens.to(mask.device)
+    padded = pad_sequence([torch.tensor(ids) for _, ids in pairs], batch_first=True, padding_value=pad_id)
+    tokens = padded.to(mask.device)
     lengths = torch.tensor([len(ids) - 1 for _, ids in pairs], device=mask.device)
-    real = torch.arange(width - 1, device=mask.device) < lengths[:, None]
+    real = torch.arange(tokens.shape[1] - 1, device=mask.device) < lengths[:, None]
     chunk = DynamicCache()
     layer: Any
     for i, layer in enumerate(cache.layers):

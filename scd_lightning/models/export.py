@@ -4,12 +4,12 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from huggingface_hub import try_to_load_from_cache
 from peft import PeftModel
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.foreign import read_card_head
 from scd_lightning.models.packaged import find_packaged
 from scd_lightning.store.manifest import open_as_its_folder
 
@@ -30,6 +30,7 @@ def export(
     merged = cast(
         PreTrainedModel, model.model.merge_and_unload() if isinstance(model.model, PeftModel) else model.model
     )
+    # Results are those of greedy answers; the base model's own settings may sample, or punish repetitions.
     merged.generation_config = GenerationConfig(
         do_sample=False,
         eos_token_id=tokenizer.eos_token_id,
@@ -37,7 +38,12 @@ def export(
         bos_token_id=tokenizer.bos_token_id,
         max_new_tokens=max_new_tokens,
     )
-    merged.save_pretrained(folder)
+    save(merged, tokenizer, folder)
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Writes a model and its tokenizer as a transformers folder, which all may read that may read the folder."""
+    model.save_pretrained(folder)
     for file in folder.glob("*.safetensors"):
         open_as_its_folder(file)
     tokenizer.save_pretrained(folder)
@@ -61,25 +67,11 @@ def base_facts(name: str, path: str | None, gguf: str | None = None, revision: s
         package, _, inside = (path or gguf or "").partition(":")
         return {"name": name, "hub_id": None, "license": _package_license(package) if inside else None}
     if Path(path).is_dir():
-        head = _card_head(Path(path) / "README.md")
+        head = read_card_head(Path(path) / "README.md")
         return {"name": name, "hub_id": None, "license": head.get("license")}
     cached = try_to_load_from_cache(path, "README.md", revision=revision)
-    head = _card_head(Path(cached)) if isinstance(cached, str) else {}
+    head = read_card_head(Path(cached)) if isinstance(cached, str) else {}
     return {"name": path, "hub_id": path, "license": head.get("license")}
-
-
-def _card_head(card: Path) -> dict[str, Any]:
-    """The YAML between the first two lines of dashes; empty where there is none that can be read."""
-    if not card.is_file():
-        return {}
-    parts = card.read_text(encoding="utf-8", errors="replace").split("---\n", 2)
-    if len(parts) < 3 or parts[0].strip():
-        return {}
-    try:
-        head = yaml.safe_load(parts[1])
-    except yaml.YAMLError:
-        return {}
-    return head if isinstance(head, dict) else {}
 
 
 def _package_license(package: str) -> str | None:

@@ -1,20 +1,17 @@
 """A model in a GGUF file, a local one or one that a Python package carries: found, and turned into a plain folder."""
 
-import io
 import json
-import struct
-from contextlib import redirect_stderr
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.errors import ModelError
+from scd_lightning.models.export import save
+from scd_lightning.models.foreign import is_gguf, read_gguf
 from scd_lightning.models.packaged import find_packaged, not_installed
-from scd_lightning.store.manifest import open_as_its_folder
 
 
 def find_gguf(gguf: str, where: str) -> Path:
@@ -34,9 +31,8 @@ def find_gguf(gguf: str, where: str) -> Path:
         raise ModelError(
             "There is no such GGUF file", where=where, got=gguf, expected="a path, or package:file inside it"
         )
-    with file.open("rb") as stream:
-        if stream.read(4) != b"GGUF":
-            raise ModelError("The file is no GGUF file", where=where, got=gguf)
+    if not is_gguf(file):
+        raise ModelError("The file is no GGUF file", where=where, got=gguf)
     if find_spec("gguf") is None:
         raise not_installed("gguf", "gguf", where)
     return file
@@ -54,21 +50,12 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype, where: str) -> No
     Raises:
         ModelError: transformers can't read it, as where it does not know the architecture.
     """
-    try:
-        # Its progress bar has no switch.
-        with redirect_stderr(io.StringIO()):
-            tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-            model: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=dtype)
-    except (OSError, ValueError, LookupError, RuntimeError, struct.error) as error:
-        raise ModelError(f"The GGUF file could not be read ({error})", where=where, got=file.name) from error
+    model, tokenizer = read_gguf(file, dtype, where)
     # What still calls the weights quantized keeps transformers from saving them.
     model.hf_quantizer = None
     model.is_quantized = False
     del model.config.quantization_config
-    model.save_pretrained(folder)
-    for each in folder.glob("*.safetensors"):
-        open_as_its_folder(each)
-    _within(tokenizer, model.get_input_embeddings().num_embeddings).save_pretrained(folder)
+    save(model, _within(tokenizer, model.get_input_embeddings().num_embeddings), folder)
 
 
 def _within(tokenizer: PreTrainedTokenizerFast, rows: int) -> PreTrainedTokenizerFast:

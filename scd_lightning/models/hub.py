@@ -1,6 +1,5 @@
 """The hub's failures told apart, and what is not read or run unasked, before anything large is fetched."""
 
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -12,17 +11,18 @@ from huggingface_hub.errors import (
     HFValidationError,
     HTTPError,
     LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from scd_lightning.errors import ModelError
+from scd_lightning.models.foreign import read_json
 
 _SAFE = {"model.safetensors", "model.safetensors.index.json"}
 _PICKLED = {"pytorch_model.bin", "pytorch_model.bin.index.json"}
 _SECONDS = 10
+_UNKNOWN = (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError, HFValidationError)
 
 
 def fetch_config(path: str, revision: str | None, where: str) -> Path:
@@ -39,7 +39,10 @@ def fetch_config(path: str, revision: str | None, where: str) -> Path:
     if os.path.isdir(path):
         return _local_config(Path(path), where)
     try:
-        return _download_config(path, revision)
+        if not isinstance(try_to_load_from_cache(path, "config.json", revision=revision), str):
+            # One try: where nothing is cached, the download itself retries an unreachable hub for half a minute.
+            get_hf_file_metadata(hf_hub_url(path, "config.json", revision=revision))
+        return Path(hf_hub_download(path, "config.json", revision=revision))
     except GatedRepoError as error:
         raise ModelError(
             "The model is gated and this account may not read it",
@@ -47,10 +50,16 @@ def fetch_config(path: str, revision: str | None, where: str) -> Path:
             got=path,
             remedy=f"accept its licence at huggingface.co/{path} and set HF_TOKEN to a token of that account",
         ) from error
-    except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError, HFValidationError) as error:
+    # HTTPError is the base of the hub's own errors and of the HTTP library's, whichever that is.
+    except (*_UNKNOWN, HTTPError, OSError) as error:
         # LocalEntryNotFoundError is an EntryNotFoundError too, but says only that nothing is cached.
-        if isinstance(error, LocalEntryNotFoundError):
-            raise _out_of_reach(path, where) from error
+        if isinstance(error, LocalEntryNotFoundError) or not isinstance(error, _UNKNOWN):
+            raise ModelError(
+                "The model is not in the local cache and the hub can't be reached",
+                where=where,
+                got=path,
+                remedy="connect, unset HF_HUB_OFFLINE, or give a local folder with a transformers model instead",
+            ) from error
         raise ModelError(
             "There is no such model",
             where=where,
@@ -58,16 +67,6 @@ def fetch_config(path: str, revision: str | None, where: str) -> Path:
             expected="a hub id such as TinyLlama/TinyLlama_v1.1, or a folder with a config.json",
             remedy="check the spelling, or set HF_TOKEN if the model is private",
         ) from error
-    except (OfflineModeIsEnabled, HTTPError, OSError) as error:
-        # HTTPError is the base of the hub's own errors and of the HTTP library's, whichever that is.
-        raise _out_of_reach(path, where) from error
-
-
-def _download_config(path: str, revision: str | None) -> Path:
-    if not isinstance(try_to_load_from_cache(path, "config.json", revision=revision), str):
-        # One try: where nothing is cached, the download itself retries an unreachable hub for half a minute.
-        get_hf_file_metadata(hf_hub_url(path, "config.json", revision=revision))
-    return Path(hf_hub_download(path, "config.json", revision=revision))
 
 
 def _local_config(folder: Path, where: str) -> Path:
@@ -81,15 +80,6 @@ def _local_config(folder: Path, where: str) -> Path:
             "The folder holds no weights", where=where, got=folder, expected="*.safetensors, or else pytorch_model*.bin"
         )
     return config
-
-
-def _out_of_reach(path: str, where: str) -> ModelError:
-    return ModelError(
-        "The model is not in the local cache and the hub can't be reached",
-        where=where,
-        got=path,
-        remedy="connect, unset HF_HUB_OFFLINE, or give a local folder with a transformers model instead",
-    )
 
 
 def check_weights(path: str, revision: str | None, config: Path, role: str) -> None:
@@ -136,10 +126,10 @@ def check_own_code(config: Path, role: str) -> None:
         ModelError: Its config.json asks for code (auto_map), and transformers knows no such architecture.
     """
     try:
-        content = json.loads(config.read_bytes())
-    except ValueError:  # Said better by transformers.
+        content = read_json(config)
+    except ModelError:  # Said better by transformers.
         return
-    asked = content.get("auto_map") if isinstance(content, dict) else None
+    asked = content.get("auto_map")
     if not asked or content.get("model_type") in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         return
     raise ModelError(

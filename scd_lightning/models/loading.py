@@ -2,34 +2,24 @@
 
 import hashlib
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, cast
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from peft import LoraConfig, get_peft_model
-from safetensors import SafetensorError
 from torch import nn
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    LlamaConfig,
-    PretrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-)
+from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.foreign import file_digest, read_config, read_model
 from scd_lightning.models.gguf import find_gguf
 from scd_lightning.models.hub import check_own_code, check_weights, fetch_config
 from scd_lightning.models.quantization import quantization_config, quantizing_package
 from scd_lightning.models.spec import LoRA, ModelSpec
 from scd_lightning.models.thinning import check_thinned, thin
 from scd_lightning.models.tokenizers import vocabulary_size
-from scd_lightning.store.manifest import sha256_file
 
 # Kernels that run on a GPU alone. Models are built and looked over where they are loaded, with another one.
 _GPU_KERNELS = ("flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention")
@@ -93,7 +83,7 @@ def build_empty(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> nn.Modul
 
 def _without_weights(spec: ModelSpec) -> PreTrainedModel:
     model = AutoModelForCausalLM.from_config(
-        _hub_config(spec), attn_implementation=spec.attention, trust_remote_code=spec.trust_remote_code
+        _config(spec, spec.name), attn_implementation=spec.attention, trust_remote_code=spec.trust_remote_code
     )
     if spec.keep_layers is not None:
         thin(model, spec.keep_layers, spec.role)
@@ -101,9 +91,9 @@ def _without_weights(spec: ModelSpec) -> PreTrainedModel:
     return model
 
 
-def _hub_config(spec: ModelSpec) -> PretrainedConfig:
+def _config(spec: ModelSpec, where: str) -> PretrainedConfig:
     assert spec.path is not None
-    return AutoConfig.from_pretrained(spec.path, revision=spec.revision, trust_remote_code=spec.trust_remote_code)
+    return read_config(spec.path, where=where, revision=spec.revision, trust_remote_code=spec.trust_remote_code)
 
 
 def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str) -> PreTrainedModel:
@@ -134,19 +124,19 @@ def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str
     assert spec.path is not None
     dtype = resolve_dtype(spec)
     try:
-        # Pickled weights, where they are asked for, are read by torch's restricted unpickler (weights_only).
-        model, info = cast(Any, AutoModelForCausalLM).from_pretrained(
-            spec.path,
-            revision=spec.revision,
-            dtype=dtype,
-            attn_implementation=kernel,
-            quantization_config=quantization_config(spec, dtype),
-            trust_remote_code=spec.trust_remote_code,
-            use_safetensors=None if spec.allow_pickle else True,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError, UnpicklingError) as error:
+        quantization = quantization_config(spec, dtype)
+    except (ImportError, ValueError) as error:  # A package that is too old, or broken.
         raise ModelError(f"The weights could not be loaded ({error})", where=spec.name, got=spec.path) from error
+    model, info = read_model(
+        spec.path,
+        where=spec.name,
+        revision=spec.revision,
+        trust_remote_code=spec.trust_remote_code,
+        allow_pickle=spec.allow_pickle,
+        dtype=dtype,
+        attn_implementation=kernel,
+        quantization_config=quantization,
+    )
     if missing := sorted(info["missing_keys"]):
         # transformers only warns, and fills them with random numbers.
         raise ModelError(
@@ -220,10 +210,7 @@ def check_reachable(spec: ModelSpec, where: str) -> None:
         check_own_code(config, spec.role)
     if not spec.allow_pickle:
         check_weights(spec.path, spec.revision, config, spec.role)
-    try:
-        _hub_config(spec)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The model's configuration can't be used ({error})", where=where, got=spec.path) from error
+    _config(spec, where)
 
 
 def weights_identity(spec: ModelSpec) -> Mapping[str, Any]:
@@ -238,12 +225,6 @@ def weights_identity(spec: ModelSpec) -> Mapping[str, Any]:
     if Path(spec.path).is_dir():
         suffixes = {".json", ".safetensors", ".bin", ".model", ".py"}
         files = sorted(path for path in folder.iterdir() if path.suffix in suffixes)
-        return {"contents": _contents(tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files))}
+        lines = "".join(f"{file.name}:{file_digest(file)}\n" for file in files)
+        return {"contents": hashlib.sha256(lines.encode()).hexdigest()}
     return {"hub": spec.path, "commit": folder.name}
-
-
-@lru_cache
-def _contents(files: tuple[tuple[str, int, int], ...]) -> str:
-    """Digest of (path, size, time of change) files: gigabytes that a plan asks for several times in a process."""
-    lines = (f"{Path(path).name}:{sha256_file(Path(path))}\n" for path, _, _ in files)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()

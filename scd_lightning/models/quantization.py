@@ -17,7 +17,11 @@ def quantizing_package(spec: ModelSpec) -> str:
     Raises:
         ConfigError: None of those that could is installed.
     """
-    usable = _usable(spec)
+    # The better one first. torchao has no 4 bits that train and save memory without further packages; bitsandbytes's
+    # 8 bits are half-precision arithmetic, too coarse for a CPU's float32.
+    usable: tuple[str, ...] = ("bitsandbytes", "torchao") if torch.cuda.is_available() else ("torchao",)
+    if spec.quantization == "4bit":
+        usable = ("bitsandbytes",)
     for package in usable:
         if find_spec(package) is not None:
             return package
@@ -28,17 +32,6 @@ def quantizing_package(spec: ModelSpec) -> str:
         expected=" or ".join(usable),
         remedy=f"python -m pip install {usable[0]}",
     )
-
-
-def _usable(spec: ModelSpec) -> tuple[str, ...]:
-    """The packages that can, the better one first.
-
-    torchao has no 4 bits that train and save memory without further packages; bitsandbytes's 8 bits are half-precision
-    arithmetic, too coarse for a CPU's float32.
-    """
-    if spec.quantization == "4bit":
-        return ("bitsandbytes",)
-    return ("bitsandbytes", "torchao") if torch.cuda.is_available() else ("torchao",)
 
 
 def quantization_identity(spec: ModelSpec) -> dict[str, str] | None:

@@ -2,7 +2,6 @@
 
 from functools import lru_cache
 
-import torch
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
@@ -33,14 +32,10 @@ def shard(model: CausalLM, mesh: DeviceMesh) -> CausalLM:
     """
     kinds = set(model.base._no_split_modules or ())
     # Embeddings are among what some models must not split, but their weight may be the head's.
-    outer = {id(weight) for weight in _tables(model)}
+    tables = (model.base.get_input_embeddings(), model.base.get_output_embeddings())
+    outer = {id(weight) for table in tables for weight in table.parameters()}
     for layer in [module for module in model.body.modules() if type(module).__name__ in kinds]:
         if not outer & {id(weight) for weight in layer.parameters()}:
             fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)
     return model
-
-
-def _tables(model: CausalLM) -> list[torch.nn.Parameter]:
-    layers = (model.base.get_input_embeddings(), model.base.get_output_embeddings())
-    return [weight for layer in layers for weight in layer.parameters()]

@@ -49,7 +49,8 @@ class ModelSpec:
         attention: Attention kernel of transformers ("sdpa", "eager", "flash_attention_2", "flex_attention").
         gradient_checkpointing: Recompute activations in the backward pass: slower, far less memory.
         trust_remote_code: Run code that comes with the model. Off unless asked.
-        allow_pickle: Read weights that are there in pickled form alone, by torch's restricted unpickler. Likewise.
+        allow_pickle: Read weights that are there in pickled form alone, by torch's restricted unpickler. Off unless
+            asked.
         keep_layers: Thins a pretrained model out: how many layers stay, evenly spaced with the first and the last
             among them, or their indices. None keeps all.
         quantization: "8bit" or "4bit" for the frozen weights below a teacher's adapters; None leaves them whole.
@@ -161,15 +162,8 @@ class TeacherSpec(ModelSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(
-            1,
-            **{
-                "teacher.checkpoints": self.checkpoints,
-                "teacher.epochs": self.epochs,
-                "teacher.global_batch": self.global_batch,
-                "teacher.batch_tokens": self.batch_tokens,
-            },
-        )
+        counts = ("checkpoints", "epochs", "global_batch", "batch_tokens")
+        require_at_least(1, **{f"teacher.{name}": getattr(self, name) for name in counts})
 
     @property
     def batch(self) -> BatchSize:

@@ -28,24 +28,19 @@ def layer_indices(keep: int | Sequence[int], layers: int, where: str) -> list[in
         ConfigError: There are not as many, or the indices do not ascend.
     """
     if isinstance(keep, int):
-        if not 1 <= keep <= layers:
-            raise _out_of_range(keep, layers, where)
         gaps = max(1, keep - 1)
         # Rounded half up, in whole numbers.
-        return [(2 * i * (layers - 1) + gaps) // (2 * gaps) for i in range(keep)]
-    indices = list(keep)
+        indices = [(2 * i * (layers - 1) + gaps) // (2 * gaps) for i in range(keep)] if keep <= layers else []
+    else:
+        indices = list(keep)
     if not indices or indices != sorted(set(indices)) or indices[0] < 0 or indices[-1] >= layers:
-        raise _out_of_range(indices, layers, where)
+        raise ConfigError(
+            "The model does not have these layers to keep",
+            where=f"{where}.keep_layers",
+            got=keep if isinstance(keep, int) else indices,
+            expected=f"a number from 1 to {layers}, or ascending indices from 0 to {layers - 1}",
+        )
     return indices
-
-
-def _out_of_range(got: object, layers: int, where: str) -> ConfigError:
-    return ConfigError(
-        "The model does not have these layers to keep",
-        where=f"{where}.keep_layers",
-        got=got,
-        expected=f"a number from 1 to {layers}, or ascending indices from 0 to {layers - 1}",
-    )
 
 
 def thin(model: PreTrainedModel, keep: int | Sequence[int], where: str) -> None:

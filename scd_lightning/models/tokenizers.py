@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Collection, Iterable
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.errors import ModelError
+from scd_lightning.models.foreign import read_tokenizer
 
 END, PAD = "<|end|>", "<|pad|>"
 
@@ -31,6 +33,11 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=PAD)
+
+
+def stored_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """A tokenizer that `train_tokenizer` made, from the folder that it was saved in."""
+    return PreTrainedTokenizerFast.from_pretrained(folder)
 
 
 def identity(tokenizer: PreTrainedTokenizerFast, pads: Collection[str | None] = ()) -> dict[str, Any]:
@@ -91,15 +98,9 @@ def load_tokenizer(path: str, revision: str | None, *, trust_remote_code: bool, 
     Raises:
         ModelError: There is none, it is a slow one, or it has no end-of-sequence token.
     """
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError) as error:
-        remedy = None
-        if "trust_remote_code" in str(error):  # transformers' own message: it needs code of its own.
-            switch = f"{where.partition('.')[0]}.trust_remote_code=true"
-            remedy = f"if you have read the code that comes with it, and trust it: {switch}"
-        what = " ".join(str(error).split())
-        raise ModelError(f"The tokenizer could not be loaded ({what})", where=where, got=path, remedy=remedy) from error
+    tokenizer: PreTrainedTokenizerFast = read_tokenizer(
+        path, where=where, revision=revision, trust_remote_code=trust_remote_code
+    )
     if not tokenizer.is_fast or tokenizer.eos_token_id is None:
         raise ModelError(
             "The tokenizer can't be used",
@@ -109,4 +110,4 @@ def load_tokenizer(path: str, revision: str | None, *, trust_remote_code: bool, 
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return cast(PreTrainedTokenizerFast, tokenizer)
+    return tokenizer

@@ -15,7 +15,7 @@ from scd_lightning.errors import ConfigError
 from scd_lightning.models.gguf import convert_gguf, find_gguf
 from scd_lightning.models.loading import build_empty, check_kernel, check_reachable, resolve_dtype
 from scd_lightning.models.spec import ModelSpec
-from scd_lightning.models.tokenizers import check_pair, identity, load_tokenizer, train_tokenizer
+from scd_lightning.models.tokenizers import check_pair, identity, load_tokenizer, stored_tokenizer, train_tokenizer
 from scd_lightning.pipeline.imports import check_imports, find_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.progress import say
@@ -148,4 +148,4 @@ def _trained_tokenizer(job: Job, data: TaskData) -> PreTrainedTokenizerFast:
         tokenizer.save_pretrained(folder)
         return Outcome({"tokens": len(tokenizer)}, meter.read())
 
-    return PreTrainedTokenizerFast.from_pretrained(job.store.make(key, build).folder)
+    return stored_tokenizer(job.store.make(key, build).folder)

@@ -1,5 +1,6 @@
 """Text classification: the answer is the label's text, chosen among all labels."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,6 +56,9 @@ class Classification(Task):
                 remedy="pass task.labels=[low,medium,high]",
             )
         self.given_labels = None if labels is None else [str(label) for label in labels]
+        if twice := [label for label, count in Counter(self.given_labels or ()).items() if count > 1]:
+            where, expected = "task.labels", "each label once"
+            raise ConfigError("A label is named twice", where=where, got=", ".join(twice), expected=expected)
         self.ordered = ordered
         self.candidates: tuple[str, ...] = ()
         self.labels: tuple[str, ...] = ()

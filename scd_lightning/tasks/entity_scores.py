@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from typing_extensions import override
@@ -38,8 +38,7 @@ def entity_rows(entities: Iterable[Entity]) -> list[list[Any]]:
     return [[each.label, each.text, each.start, each.end] for each in entities]
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
     """Entities hit, answered and expected."""
 
     hits: int
@@ -124,10 +123,9 @@ class EntityScore(Measure):
     width = 3
     of_row = of_sample = ("entities",)
 
-    def sums(self, row: Row, sample: Row) -> tuple[float, float, float]:
+    def sums(self, row: Row, sample: Row) -> Counts:
         """Hits, and entities answered and expected."""
-        counts = count_entities(row["entities"], sample["entities"], self.match)
-        return counts.hits, counts.answered, counts.expected
+        return count_entities(row["entities"], sample["entities"], self.match)
 
     def value(self, sums: Floats) -> Floats:
         """Hits over one of the other sums, or over the mean of both."""

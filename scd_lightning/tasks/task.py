@@ -19,6 +19,9 @@ from scd_lightning.data.sources import DataSource
 from scd_lightning.data.splits import SPLITS
 from scd_lightning.tasks.measures import ByLabel, Measure
 
+# What samples and scores of every task depend on, besides its own settings.
+_OF_ALL_TASKS = ("task", "template", "primary_metric", "max_length", "max_new_tokens", "validation", "evaluation_batch")
+
 
 class Task(ABC):
     """A task and its settings.
@@ -172,16 +175,7 @@ class Task(ABC):
             "unseen_labels": unseen_labels(samples),
             "settings": task.settings(),
         }
-        identity = {
-            "task": self.task,
-            "template": task.template,
-            "primary_metric": task.primary_metric,
-            "max_length": self.max_length,
-            "max_new_tokens": self.max_new_tokens,
-            "validation": self.validation,
-            "evaluation_batch": self.evaluation_batch,
-            **task.settings(),
-        }
+        identity = {name: getattr(task, name) for name in _OF_ALL_TASKS} | task.settings()
         return TaskData(task=task, samples=samples, bad_rows=source.bad_rows, identity=identity, about=description)
 
 

@@ -67,5 +67,5 @@ def training_volume(data: DomainDataModule, epochs: int) -> dict[str, Any]:
     for epoch in range(epochs):
         sampler.set_epoch(epoch)
         padded += sampler.plan.padded_tokens(sampler.world_size, sampler.micro_batches)
-    samples, tokens = epochs * len(sampler.lengths), epochs * sum(sampler.lengths)
+    samples, tokens = epochs * len(sampler.first.lengths), epochs * sum(sampler.first.lengths)
     return {"samples": samples, "tokens": tokens, "padding_share": round(1 - tokens / padded, 4)}

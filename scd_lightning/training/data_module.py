@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from scd_lightning.batch import TokenizedSample
 from scd_lightning.config.batch_size import BatchSize
 from scd_lightning.config.checks import check_numbers
-from scd_lightning.data.batching import PlanSampler
+from scd_lightning.data.batching import BatchPlan, PlanSampler
 from scd_lightning.data.encoding import Encoder
 from scd_lightning.data.loaders import SlotLoader, TrainLoader, fixed_batches, length_statistics, plan_lengths
 from scd_lightning.tasks.task import TaskData
@@ -134,8 +134,8 @@ class DomainDataModule(LightningDataModule):
         """What this process trains on, in every epoch."""
         assert self.batching is not None
         lengths, completions = plan_lengths(self.data.tokenized["train"])
-        size, seed, micro_batches = self.batching.size, self.batching.seed, self.batching.micro_batches
-        return PlanSampler(lengths, completions, size, seed, True, *self._place, micro_batches)
+        first = BatchPlan(lengths, completions, self.batching.size, self.batching.seed)
+        return PlanSampler(first, *self._place, self.batching.micro_batches)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """This process's micro-batches of the training split, in the epoch's order; yields `Batch`."""

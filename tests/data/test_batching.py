@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -79,8 +80,7 @@ def test_seed_and_epoch_change_the_order(size):
 @given(SETTINGS)
 def test_every_epoch_has_as_many_steps(settings):
     counts = {len(make(**settings | {"epoch": epoch, "seed": epoch % 2}).batches) for epoch in range(6)}
-    sampler = PlanSampler(settings["lengths"], settings["lengths"], settings["size"], settings["seed"])
-    assert counts == {sampler.steps}
+    assert counts == {PlanSampler(make(**settings)).steps}
 
 
 @pytest.mark.parametrize("size", [SampleCount(2), TokenBudget(9)])
@@ -107,16 +107,7 @@ def test_padded_tokens_are_those_of_all_batches_that_are_made(settings, world_si
 def test_sampler_yields_the_plans_shards(settings, world_size, micro_batches):
     plan = make(**settings)
     for rank in range(world_size):
-        sampler = PlanSampler(
-            list(plan.lengths),
-            list(plan.completion_lengths),
-            plan.size,
-            plan.seed,
-            plan.shuffle,
-            rank,
-            world_size,
-            micro_batches,
-        )
+        sampler = PlanSampler(replace(plan, epoch=0), rank, world_size, micro_batches)
         before = len(sampler)
         sampler.set_epoch(plan.epoch)
         assert list(sampler) == list(sampler) == plan.shard(rank, world_size, micro_batches)

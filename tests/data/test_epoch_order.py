@@ -38,7 +38,7 @@ class Recorder(LightningModule):
 
 
 def test_each_epoch_of_a_fit_has_its_own_planned_order(tmp_path):
-    sampler = PlanSampler(LENGTHS, LENGTHS, SampleCount(4), seed=7)
+    sampler = PlanSampler(BatchPlan(LENGTHS, LENGTHS, SampleCount(4), seed=7))
     recorder = Recorder()
     trainer = Trainer(
         max_epochs=3,

@@ -69,6 +69,11 @@ def test_given_labels_keep_their_order(write_folder):
         Classification(DataSource(folder), ordered=True)
 
 
+def test_a_label_that_is_given_twice_is_refused(write_folder):
+    with pytest.raises(ConfigError, match=r"named twice.*task\.labels.*Got: 0\. Expected: each label once"):
+        read(write_folder(**KNOWN), labels=["minus", 0, "plus", "0"])
+
+
 def test_own_template_may_list_the_labels(write_folder):
     module = read(write_folder(**KNOWN), template="{text} [{labels}] =>\n")
     assert module.texts()[0] == "good [0, minus, plus] =>\nplus"

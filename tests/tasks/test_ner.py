@@ -4,7 +4,6 @@ from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
 from scd_lightning.tasks.ner import NER
 from scd_lightning.training.data_module import encode
-from scd_lightning.training.task_metric import TaskMetric
 
 TEXT = "Ann met Bob in Rome."
 
@@ -26,15 +25,6 @@ def splits(train, test=None):
 
 def read(folder, **settings):
     return NER(DataSource(folder), **settings).read()
-
-
-def measured(module, split, answers):
-    """The measures of answers to the first samples of a split."""
-    rows = [module.judge(split, index, answer).row() for index, answer in answers]
-    samples = [module.describe(split, index) for index, _ in answers]
-    metric = TaskMetric(module.measures)
-    metric.update(rows, samples)
-    return {name: value.item() for name, value in metric.compute().items()}
 
 
 @pytest.mark.parametrize(
@@ -85,7 +75,7 @@ def test_spans_lose_their_outer_white_space(write_folder):
     assert module.judge("train", 0, "P: met").score == 1
 
 
-def test_judging(write_folder):
+def test_judging(write_folder, measured):
     module = read(write_folder(**splits([GOOD])))
     perfect = module.judge("train", 0, "P: Ann\nP: Bob\nL: Rome")
     assert (perfect.id, perfect.score, perfect.malformed) == ("train-1", 1.0, False)

@@ -4,7 +4,6 @@ from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
 from scd_lightning.tasks.qa import QA
 from scd_lightning.training.data_module import encode
-from scd_lightning.training.task_metric import TaskMetric
 
 CHOICE = {"question": "Which?", "choices": ["red", "green", "blue"], "answer": 1}
 YES_NO = {"question": "Really?", "context": "It is so.", "answer": "Yes"}
@@ -20,15 +19,6 @@ def splits(row, *more, test=None):
 
 def read(folder, **settings):
     return QA(DataSource(folder), **settings).read()
-
-
-def measured(module, split, answers):
-    """The measures of answers to the first samples of a split."""
-    rows = [module.judge(split, index, answer).row() for index, answer in answers]
-    samples = [module.describe(split, index) for index, _ in answers]
-    metric = TaskMetric(module.measures)
-    metric.update(rows, samples)
-    return {name: value.item() for name, value in metric.compute().items()}
 
 
 @pytest.mark.parametrize(
@@ -59,7 +49,7 @@ def test_bad_rows_are_named_with_file_and_line(write_folder, good, bad, said):
     assert "train.jsonl:3 (id train-3)" in str(caught.value)
 
 
-def test_multiple_choice(write_folder):
+def test_multiple_choice(write_folder, measured):
     two = {"question": "Two?", "choices": ["a\nb", "c"], "answer": 0, "context": "Some context."}
     module = read(write_folder(**splits(CHOICE, two)), ordered=True)
     first, second = module.samples["train"]
@@ -90,7 +80,7 @@ def test_yes_no(write_folder):
     assert module.judge("train", 0, 0).score == 1.0
 
 
-def test_extractive(write_folder):
+def test_extractive(write_folder, measured):
     module = read(write_folder(**splits(SPAN)))
     assert (module.task.format, module.task.chooses, module.primary_metric) == ("extractive", False, "token_f1")
     assert module.samples["train"][0].completion == "Rome"

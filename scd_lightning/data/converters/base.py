@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from scd_lightning.data.rows import Row
 
 
@@ -36,13 +38,17 @@ class RowConverter(Converter):
 
     joins_rows = False
 
+    @override
     def __call__(self, rows: Sequence[Row], lost: Counter[str]) -> list[Row]:
-        """Converts each row; see `Converter`."""
         return [self.convert(row) for row in rows]
 
     @abstractmethod
     def convert(self, row: Row) -> Row:
-        """Converts a row; see `Converter`."""
+        """Converts a row.
+
+        Raises:
+            DataError: It can't be converted; names its file and line.
+        """
 
 
 def with_values(row: Row, drop: Sequence[str] = (), **values: Any) -> Row:

@@ -52,8 +52,10 @@ class ClassNames(RowConverter):
 
     def convert(self, row: Row) -> Row:
         """Names the classes; DataError where there is no name for a number."""
-        number = self._number(row.values.get(self.column))
-        values = apply_names({self.column: number}, {self.column: self.names or ()})
+        value = row.values.get(self.column)
+        if self.names is not None and isinstance(value, str) and value not in self.names:
+            value = whole_number(value)  # A CSV file has numbers as text.
+        values = apply_names({self.column: value}, {self.column: self.names or ()})
         found = values[self.column]
         if any(isinstance(value, int) for value in (found if isinstance(found, list) else [found])):
             raise row.error(
@@ -62,12 +64,6 @@ class ClassNames(RowConverter):
                 "use the hub's Parquet files, which hold the names, or write names in place of numbers",
             )  # fmt: skip
         return row if found == row.values.get(self.column) else with_values(row, **values)
-
-    def _number(self, value: Any) -> Any:
-        """The number that a cell of a CSV file has as text."""
-        if self.names is None or not isinstance(value, str) or value in self.names:
-            return value
-        return whole_number(value)
 
 
 class ChoiceColumns(RowConverter):

@@ -4,6 +4,8 @@ import ast
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from typing_extensions import override
+
 from scd_lightning.data.converters.base import Converter, RowConverter, with_values
 from scd_lightning.data.rows import Row
 
@@ -41,8 +43,8 @@ class AskedEntities(Converter):
     def __init__(self, labels: Mapping[str, str], tag: str = "tag") -> None:
         self.labels, self.tag = dict(labels), tag
 
+    @override
     def __call__(self, rows: Sequence[Row], lost: Counter[str]) -> list[Row]:
-        """Converts one split; see `Converter`."""
         documents: dict[str, Row] = {}
         converted = []
         for row in rows:

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from scd_lightning.data.class_names import apply_names
 from scd_lightning.data.converters.base import Converter, with_values
 from scd_lightning.data.rows import Row
@@ -31,8 +33,8 @@ class TaggedTokens(Converter):
     ) -> None:
         self.tokens, self.tags, self.joiner, self.names = tokens, tags, joiner, names
 
+    @override
     def __call__(self, rows: Sequence[Row], lost: Counter[str]) -> list[Row]:
-        """Converts one split; see `Converter`."""
         kept = [row for row in rows if "entities" in row.values or row.values.get(self.tokens) != []]
         lost[WITHOUT_TOKENS] += len(rows) - len(kept)
         return [row if "entities" in row.values else self._convert(row) for row in kept]
@@ -79,8 +81,8 @@ class PlacedStrings(Converter):
 
     joins_rows = False
 
+    @override
     def __call__(self, rows: Sequence[Row], lost: Counter[str]) -> list[Row]:
-        """Converts one split; see `Converter`."""
         return [_placed(row, lost) if _lacks_places(row) else row for row in rows]
 
 

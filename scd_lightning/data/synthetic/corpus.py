@@ -21,7 +21,7 @@ def write_sentences(place: str, size: int, seed: int) -> list[Sentence]:
     """Write sentences without a task: different ones, in turns of the languages.
 
     Args:
-        place: Where they may stand, see `synthetic_homes.home`.
+        place: Where they may stand, see `homes.home`.
         size: How many.
         seed: Draws them; a smaller number of them is the beginning of a larger one.
     """

@@ -11,7 +11,6 @@ from scd_lightning.data.synthetic.world import (
     NAMES,
     PHRASES,
     RARE_TYPES,
-    Phrases,
 )
 
 AMBIGUOUS_SHARE = 0.4
@@ -75,16 +74,14 @@ def _focus(rng: Random, language: str, domain: str, label: str | None) -> tuple[
         label = label or rng.choice(AMBIGUOUS_TYPES)
         name = rng.choice(phrases.ambiguous)
         if rng.random() < DOMAIN_CUE_SHARE:
-            return (name, label), rng.choice(_domain_cues(phrases, domain, label))
+            column = DOMAINS.index(domain)
+            return (name, label), rng.choice(
+                [c for c, labels in phrases.domain_cues.items() if labels[column] == label]
+            )
         return (name, label), rng.choice(phrases.plain_cues[label])
     name, label = _coined(rng, language, label)
     cues = phrases.neutral_cues if rng.random() < NEUTRAL_CUE_SHARE else phrases.plain_cues[label]
     return (name, label), rng.choice(cues)
-
-
-def _domain_cues(phrases: Phrases, domain: str, label: str) -> list[str]:
-    column = DOMAINS.index(domain)
-    return [cue for cue, labels in phrases.domain_cues.items() if labels[column] == label]
 
 
 def _coined(rng: Random, language: str, label: str | None = None) -> tuple[str, str]:
