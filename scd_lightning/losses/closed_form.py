@@ -1,6 +1,6 @@
 """Losses of tokens with their gradients by the student's logits, in as few passes over the vocabulary as possible.
 
-A pass over [k V] numbers costs from a hundredth to a tenth of the LM head's product, and autograd makes a dozen.
+A pass over [k, V] numbers costs from a hundredth to a tenth of the LM head's product, and autograd makes a dozen.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class TokenTerms:
         cross_entropy: [k], detached.
         divergence: [k], detached, without tau^2; None without a teacher.
         loss: [k], each token's (1 - w) CE + w tau^2 D, detached.
-        gradient: [k V], of sum(share * loss) by the student's logits; None where no gradient is wanted.
+        gradient: [k, V], of sum(share * loss) by the student's logits; None where no gradient is wanted.
     """
 
     cross_entropy: Tensor
@@ -34,7 +34,7 @@ class Softmax:
     together, where a logit is 20, they lose the digits of a loss of 0.00001.
 
     Attributes:
-        probabilities: [k V].
+        probabilities: [k, V].
         peak: [k], the largest logit.
         log_peak: [k], the logarithm of its probability; peak - log_peak is the log of the sum of exponentials.
     """
@@ -44,7 +44,7 @@ class Softmax:
     log_peak: Tensor
 
     def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """[k], of targets [k]; the logits [k V] are those that it was made of."""
+        """[k], of targets [k]; the logits [k, V] are those that it was made of."""
         return (self.peak - logits.gather(1, targets[:, None]).squeeze(1)) - self.log_peak
 
     def rows(self, block: slice) -> "Softmax":
@@ -53,7 +53,7 @@ class Softmax:
 
 
 def softmax(logits: Tensor) -> Softmax:
-    """The softmax of logits [k V]."""
+    """The softmax of logits [k, V]."""
     probabilities = torch.softmax(logits, -1)
     return Softmax(probabilities, logits.amax(-1), probabilities.amax(-1).log())
 
@@ -64,7 +64,7 @@ def kl(p: Softmax, q: Softmax, difference: Tensor) -> Tensor:
     Args:
         p: Of k tokens.
         q: Of the same.
-        difference: [k V], logits of p less those of q.
+        difference: [k, V], logits of p less those of q.
     """
     mean = torch.linalg.vecdot(p.probabilities.to(difference.dtype), difference)
     return mean - ((p.peak - q.peak) - (p.log_peak - q.log_peak))
@@ -74,7 +74,7 @@ def cross_entropy_terms(logits: Tensor, targets: Tensor, share: Tensor, *, wante
     """Cross-entropy of gold tokens.
 
     Args:
-        logits: [k V], at least float32; overwritten by the gradient.
+        logits: [k, V], at least float32; overwritten by the gradient.
         targets: [k].
         share: [k], each token's share of the loss.
         wanted: Whether a gradient is.
@@ -101,8 +101,8 @@ def forward_kl_terms(
     """(1 - w) CE + w tau^2 KL(teacher || student); the gradient of the divergence by the logits is (q - p) / tau.
 
     Args:
-        logits: [k V], the student's, at least float32; overwritten by the gradient.
-        teacher_logits: [k V], likewise; overwritten.
+        logits: [k, V], the student's, at least float32; overwritten by the gradient.
+        teacher_logits: [k, V], likewise; overwritten.
         targets: [k].
         share: [k], each token's share of the loss.
         weight: [k], w.

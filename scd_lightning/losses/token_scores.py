@@ -38,7 +38,7 @@ def chunked_scores(outputs: Unprojected, targets: Tensor) -> tuple[Tensor, Tenso
 
 @torch.no_grad()
 def chunked_forward_kl(references: Sequence[Unprojected], models: Sequence[Unprojected]) -> Tensor:
-    """KL(reference || model) [R C K] at temperature 1, in nats, of each pair; each one's logits are made once.
+    """KL(reference || model) [R, C, K] at temperature 1, in nats, of each pair; each one's logits are made once.
 
     Args:
         references: R models' outputs on K tokens.
@@ -54,7 +54,7 @@ def chunked_forward_kl(references: Sequence[Unprojected], models: Sequence[Unpro
 
 
 def _chunk_kl(references: Sequence[ChunkedLogits], models: Sequence[ChunkedLogits], chunk: slice) -> Tensor:
-    """[R C k] of a chunk."""
+    """[R, C, k] of a chunk."""
     known = [at_least_float32(each.project(chunk)) for each in references]
     divergences = known[0].new_empty(len(known), len(models), chunk.stop - chunk.start)
     p = [softmax(logits) for logits in known]

@@ -87,8 +87,7 @@ class LiveSource(TeacherSource):
     @property
     def own_head(self) -> LMHead:
         """The model's own head."""
-        head = self.teacher.head
-        return LMHead(head.weight.detach(), None if head.bias is None else head.bias.detach())
+        return self.teacher.head.detach()
 
     def losses(self, batch: Batch, outputs: Unprojected) -> Tensor:
         """Cross-entropy [B] of the gold completions, from the outputs."""
