@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
@@ -43,10 +44,11 @@ class CachedSource(TeacherSource):
         self._live: LiveSource | None = None
 
     @property
+    @override
     def num_checkpoints(self) -> int:
-        """Length N of the trajectory."""
         return self.store.count
 
+    @override
     def load(self, checkpoint: int) -> None:
         """Opens a checkpoint's signals, after a pass over the samples where there are none."""
         self._current = None
@@ -58,6 +60,7 @@ class CachedSource(TeacherSource):
         folder = self.signals.ensure(checkpoint, self.samples, self._teacher, digest)
         return Signals(folder, self.samples, self.device, self.context, heads)
 
+    @override
     def sweep(self, batches: Sequence[Batch]) -> Iterator[tuple[Sequence[int], int, list[Unprojected]]]:
         """Answers of all checkpoints for one batch at a time: their heads, shared ones once, are in memory for it.
 
@@ -75,8 +78,8 @@ class CachedSource(TeacherSource):
             self._live.counts = self.counts
         return self._live
 
+    @override
     def release(self) -> None:
-        """Lets go of the live teacher, if one was needed."""
         self._live = None
 
     def _signals(self) -> Signals:
@@ -84,19 +87,19 @@ class CachedSource(TeacherSource):
             raise RuntimeError("load a checkpoint before asking for its signals")
         return self._current
 
+    @override
     def hidden(self, batch: Batch) -> Tensor:
-        """Stored hidden states [K, D] of the batch's completion positions."""
         return self._signals().hidden(batch)
 
     @property
+    @override
     def head(self) -> LMHead:
-        """The checkpoint's stored LM head, in the dtype that a step's product runs in."""
         return self._signals().head
 
+    @override
     def losses(self, batch: Batch, outputs: Unprojected) -> Tensor:
-        """Stored per-sample losses [B]; the outputs are not needed."""
         return self._signals().losses(batch)
 
+    @override
     def digest(self, checkpoint: int) -> str:
-        """SHA-256 of the checkpoint."""
         return self.store.digest(checkpoint)

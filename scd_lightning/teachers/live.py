@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
@@ -55,12 +56,12 @@ class LiveSource(TeacherSource):
         self._head: LMHead | None = None
 
     @property
+    @override
     def num_checkpoints(self) -> int:
-        """Length N of the trajectory."""
         return self.store.count
 
+    @override
     def load(self, checkpoint: int) -> None:
-        """Copies a checkpoint's weights into the model."""
         self._head = None
         start = time.perf_counter()
         self.counts.loaded_bytes += self.store.load_into(self.model, checkpoint)
@@ -69,13 +70,14 @@ class LiveSource(TeacherSource):
         distributed.require_equal(self.digest(checkpoint), f"teacher checkpoint {checkpoint}")
 
     @torch.no_grad()
+    @override
     def hidden(self, batch: Batch) -> Tensor:
-        """Hidden states [K, D] of the batch's completion positions, by a forward pass."""
         self.counts.forward_samples += sum(batch.real)
         with self.context():
             return self.teacher.hidden(batch)
 
     @property
+    @override
     def head(self) -> LMHead:
         """The head in the dtype that a step's product runs in, cast once after a `load`; the next `load` changes it."""
         if self._head is None:
@@ -89,10 +91,10 @@ class LiveSource(TeacherSource):
         """The model's own head."""
         return self.teacher.head.detach()
 
+    @override
     def losses(self, batch: Batch, outputs: Unprojected) -> Tensor:
-        """Cross-entropy [B] of the gold completions, from the outputs."""
         return per_sample_mean(chunked_cross_entropy(outputs, batch.targets), batch.rows, batch.size)
 
+    @override
     def digest(self, checkpoint: int) -> str:
-        """SHA-256 of the checkpoint."""
         return self.store.digest(checkpoint)

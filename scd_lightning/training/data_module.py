@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
+from typing_extensions import override
 
 from scd_lightning.batch import TokenizedSample
 from scd_lightning.config.batch_size import BatchSize
@@ -137,12 +138,12 @@ class DomainDataModule(LightningDataModule):
         size, seed, micro_batches = self.batching.size, self.batching.seed, self.batching.micro_batches
         return PlanSampler(lengths, completions, size, seed, True, *self._place, micro_batches)
 
+    @override
     def train_dataloader(self) -> DataLoader[Any]:
-        """This process's micro-batches of the training split, in the epoch's order; yields `Batch`."""
         return TrainLoader(self.data.tokenized["train"], self.train_sampler(), self.data.pad_id)
 
+    @override
     def val_dataloader(self) -> DataLoader[Any]:
-        """This process's batches of the validation split; yields `Batch`."""
         return self.data.evaluation_loader("validation", *self._place)
 
     @property

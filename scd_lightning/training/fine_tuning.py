@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import Metric
 from transformers import PreTrainedTokenizerFast
+from typing_extensions import override
 
 from scd_lightning.batch import Batch
 from scd_lightning.lm_head import Unprojected
@@ -96,11 +97,12 @@ class FineTuning(LightningModule):
         answers = data.task.validation == "task"
         self.validation_metric: Metric = TaskMetric(data.measures) if answers else WeightedMean()
 
+    @override
     def configure_model(self) -> None:
         """Nothing, but Lightning's strategies for sharded models insist on it: the model comes sharded or whole."""
 
+    @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """This micro-batch's share of the optimizer step's loss."""
         return self.loss_share(batch)
 
     def loss_share(self, batch: Batch, teacher: Unprojected | None = None, weight: Tensor | None = None) -> Tensor:
@@ -133,6 +135,7 @@ class FineTuning(LightningModule):
         """The phase that this training is."""
         return f"{self.spec.role}_sft"
 
+    @override
     def configure_gradient_clipping(
         self,
         optimizer: Optimizer,
@@ -182,11 +185,13 @@ class FineTuning(LightningModule):
                 precision=str(self.trainer.precision),
             )
 
+    @override
     def on_validation_start(self) -> None:
         """No validation, and so no choice of the best weights, of numbers that are not finite."""
         self.check_finite()
 
     @property
+    @override
     def strict_loading(self) -> bool:
         """Not all weights are in a state to go on from."""
         return False
@@ -195,6 +200,7 @@ class FineTuning(LightningModule):
     def strict_loading(self, strict_loading: bool) -> None:
         raise AttributeError("a state to go on from never holds frozen weights")
 
+    @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Likewise no state to go on from."""
         self.check_finite()
@@ -202,6 +208,7 @@ class FineTuning(LightningModule):
         checkpoint["progress"] = self.progress()
         checkpoint["micro_batches"] = self.trainer.accumulate_grad_batches
 
+    @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes up what was saved, with the number of micro-batches of now."""
         self.take_up(checkpoint["progress"])
@@ -225,6 +232,7 @@ class FineTuning(LightningModule):
         """The sums over an epoch's training samples."""
         return {"train_loss": self.train_loss}
 
+    @override
     def on_train_epoch_end(self) -> None:
         """Logs `train_loss`, the mean over the epoch's samples of their cross-entropy, and adds to the curve."""
         self.check_finite()
@@ -234,6 +242,7 @@ class FineTuning(LightningModule):
         point = {"epoch": self.current_epoch, "step": self.global_step, "train_loss": float(train_loss)}
         self.curve.append(point | self.last_validation)
 
+    @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Per-sample losses, and either exact match by one pass or the task's own metric."""
         token_losses, right = chunked_scores(self.lm.outputs(batch), batch.targets)
@@ -249,6 +258,7 @@ class FineTuning(LightningModule):
             exact = per_sample_mean(right.to(loss.dtype), batch.rows, batch.size) == 1
             self.validation_metric.update(exact.to(loss.dtype), batch.sample_weight)
 
+    @override
     def on_validation_epoch_end(self) -> None:
         """Logs `validation_loss` and `validation_metric`, exact over uneven ranks."""
         metric = self.validation_metric.compute()
@@ -267,8 +277,8 @@ class FineTuning(LightningModule):
         """Step and epoch, logged with an epoch's values: Lightning would count the step from another point."""
         return {"step": float(self.global_step), "epoch": float(self.current_epoch)}
 
+    @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """The optimizer over what is trained, with the stage-wise warm-up and cosine."""
         optimizer = self.spec.optimizer([p for p in self.lm.parameters() if p.requires_grad])
         let_lightning_unscale(optimizer)
         shape = (self.stage_steps, self.spec.warmup, self.lr_scale)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from lightning import LightningModule
 from transformers import PreTrainedTokenizerFast
+from typing_extensions import override
 
 from scd_lightning.batch import Batch
 from scd_lightning.losses.reduction import per_sample_mean
@@ -55,12 +56,13 @@ class Predictor(LightningModule):
         self.lm, self.data, self.tokenizer, self.split, self.answers = model, data, tokenizer, split, answers
         self.keep = keep
 
+    @override
     def configure_model(self) -> None:
         """Nothing, but Lightning's strategies for sharded models insist on it: the model comes sharded or whole."""
 
     @torch.no_grad()
+    @override
     def predict_step(self, batch: Batch, batch_idx: int) -> None:
-        """Predicts the batch's real samples."""
         token_losses = chunked_cross_entropy(self.lm.outputs(batch), batch.targets)
         losses = per_sample_mean(token_losses, batch.rows, batch.size)
         real = [(i, loss) for i, loss, real in zip(batch.indices, losses.tolist(), batch.real, strict=True) if real]

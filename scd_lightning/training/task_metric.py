@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from scd_lightning.tasks.measures import Measure, Row
 from scd_lightning.training.sums import EXACT, ExactMetric
@@ -22,6 +23,7 @@ class TaskMetric(ExactMetric):
         for name, measure in self.measures.items():
             self.add_state(f"sums_of_{name}", torch.zeros(measure.width, dtype=EXACT), dist_reduce_fx="sum")
 
+    @override
     def update(self, rows: Sequence[Row], samples: Sequence[Row]) -> None:
         """Takes judged answers, as `Judgement.row` has them, and their samples, as `Task.describe` has them."""
         for name, measure in self.measures.items():
@@ -30,6 +32,7 @@ class TaskMetric(ExactMetric):
             state = getattr(self, f"sums_of_{name}")
             state += torch.from_numpy(columns.sum(0)).to(state)
 
+    @override
     def compute(self) -> dict[str, Tensor]:
         """The metrics by name, float32 scalars."""
         sums = {name: getattr(self, f"sums_of_{name}").double().cpu().numpy()[None] for name in self.measures}

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from typing_extensions import override
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
@@ -68,31 +69,32 @@ class TeacherScheduler(Callback):
         self._loaded: int | None = None
 
     @property
+    @override
     def state_key(self) -> str:
-        """Names this callback's state in a checkpoint."""
         return "scd_lightning.TeacherScheduler"
 
+    @override
     def state_dict(self) -> dict[str, Any]:
-        """The choices so far, what they were measured against, and what the sources did."""
         choices = [asdict(choice) for choice in self.choices]
         return {"choices": choices, "best_kl": self._best_kl, "counts": asdict(self.source.counts)}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes them back."""
         self.choices = [
             StageChoice(**{**choice, "epochs": tuple(choice["epochs"])}) for choice in state_dict["choices"]
         ]
         self._best_kl = state_dict["best_kl"]
         self.source.counts.add(TeacherCounts(**state_dict["counts"]))
 
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Loads where a training goes on within a stage."""
         stage = trainer.current_epoch // self.stage_epochs
         if stage < len(self.choices):
             self._load(stage)
 
+    @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Chooses and loads where a stage begins."""
         stage = trainer.current_epoch // self.stage_epochs
         if stage == self._loaded:
             return

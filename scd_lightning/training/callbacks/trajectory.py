@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from typing_extensions import override
 
 from scd_lightning.errors import ConfigError
 from scd_lightning.store.checkpoints import CheckpointStore
@@ -45,10 +46,12 @@ class Trajectory(Callback):
         self.store, self.steps, self.keep_frozen = store, set(steps), keep_frozen
         self._saved = 0
 
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The step that an interrupted training goes on after was saved then, if it was due."""
         self._saved = trainer.global_step
 
+    @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
