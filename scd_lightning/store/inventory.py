@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scd_lightning.errors import StoreError
+from scd_lightning.store.disk import bytes_on_disk
 from scd_lightning.store.layout import (
     ARTIFACT_NAME,
     FILES_MANIFEST,
@@ -49,7 +50,7 @@ class Entry:
     @cached_property
     def bytes(self) -> int:
         """Its size on the disk."""
-        return sum(_sizes(self.path))
+        return bytes_on_disk(self.path)
 
     @cached_property
     def made(self) -> float:
@@ -69,16 +70,6 @@ class Entry:
     def finished(self) -> bool:
         """Whether it is something that runs can use, damaged or not."""
         return self.kind not in ("partial", "removed", "head")
-
-
-def _sizes(path: Path) -> Iterator[int]:
-    """Sizes of all files; what vanishes meanwhile counts nothing."""
-    with suppress(OSError):
-        if path.is_symlink() or not path.is_dir():
-            yield path.lstat().st_size
-            return
-        for each in path.iterdir():
-            yield from _sizes(each)
 
 
 @dataclass(frozen=True)

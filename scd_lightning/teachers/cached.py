@@ -13,7 +13,7 @@ from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signals import SampleSet, Signals, SignalStore
-from scd_lightning.teachers.source import TeacherCounts, TeacherSource
+from scd_lightning.teachers.source import TeacherSource
 
 
 class CachedSource(TeacherSource):
@@ -37,16 +37,10 @@ class CachedSource(TeacherSource):
         device: torch.device,
         context: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self.context = context
-        self.store, self.signals, self.samples, self.live, self.device = store, signals, samples, live, device
-        self.counts = TeacherCounts()
+        super().__init__(store)
+        self.signals, self.samples, self.live, self.device, self.context = signals, samples, live, device, context
         self._current: Signals | None = None
         self._live: LiveSource | None = None
-
-    @property
-    @override
-    def num_checkpoints(self) -> int:
-        return self.store.count
 
     @override
     def load(self, checkpoint: int) -> None:
@@ -99,7 +93,3 @@ class CachedSource(TeacherSource):
     @override
     def losses(self, batch: Batch, outputs: Unprojected) -> Tensor:
         return self._signals().losses(batch)
-
-    @override
-    def digest(self, checkpoint: int) -> str:
-        return self.store.digest(checkpoint)

@@ -16,7 +16,7 @@ from scd_lightning.losses.logits import autocast_dtype
 from scd_lightning.losses.reduction import per_sample_mean
 from scd_lightning.losses.token_scores import chunked_cross_entropy
 from scd_lightning.store.checkpoints import CheckpointStore
-from scd_lightning.teachers.source import TeacherCounts, TeacherSource
+from scd_lightning.teachers.source import TeacherSource
 
 
 class Teacher(Protocol):
@@ -48,17 +48,11 @@ class LiveSource(TeacherSource):
         store: CheckpointStore,
         context: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        super().__init__(store)
         self.model: nn.Module = model.eval().requires_grad_(False)
         self.teacher = cast(Teacher, model)
-        self.store = store
         self.context = context
-        self.counts = TeacherCounts()
         self._head: LMHead | None = None
-
-    @property
-    @override
-    def num_checkpoints(self) -> int:
-        return self.store.count
 
     @override
     def load(self, checkpoint: int) -> None:
@@ -94,7 +88,3 @@ class LiveSource(TeacherSource):
     @override
     def losses(self, batch: Batch, outputs: Unprojected) -> Tensor:
         return per_sample_mean(chunked_cross_entropy(outputs, batch.targets), batch.rows, batch.size)
-
-    @override
-    def digest(self, checkpoint: int) -> str:
-        return self.store.digest(checkpoint)

@@ -1,5 +1,6 @@
 """The files of one checkpoint's signals while they are written, by one process or several."""
 
+import hashlib
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,15 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save
 from torch import Tensor
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.errors import StoreError
-from scd_lightning.store.manifest import fsync
+from scd_lightning.lm_head import LMHead
+from scd_lightning.store.manifest import fsync, known_checksum, known_digest, write_atomically, write_sealed
 from scd_lightning.store.removal import delete
 
-HIDDEN, LOSSES = "hidden.npy", "losses.npy"
+FORMAT = 3
+HIDDEN, LOSSES, MANIFEST = "hidden.npy", "losses.npy", "manifest.json"
 _PART = ".part"
 # bfloat16 is no NumPy type: its bits are stored, and read back under its name.
 _BITS = {torch.bfloat16: torch.int16}
@@ -105,10 +109,9 @@ class SignalFiles:
             for rows in (self._hidden, self._losses):
                 rows.sync()
             distributed.barrier()
-            if distributed.active():
-                for rows in (self._hidden, self._losses):
-                    rows.check()
-                distributed.barrier()
+            for rows in (self._hidden, self._losses):
+                rows.check()
+            distributed.barrier()
             if distributed.rank() == 0:
                 for name in (HIDDEN, LOSSES):
                     os.replace(self._folder / (name + _PART), self._folder / name)
@@ -119,6 +122,38 @@ class SignalFiles:
         """Closes the files, finished or not."""
         self._hidden.close()
         self._losses.close()
+
+
+def seal(folder: Path, head: LMHead, about: dict[str, str]) -> None:
+    """Writes the head, once for all checkpoints that share it, and the manifest last: what has one is whole.
+
+    Args:
+        folder: That of `SignalFiles`, finished.
+        head: The teacher's own.
+        about: What else the manifest says: checkpoint, samples, and dtypes of the hidden states.
+
+    Raises:
+        StoreError: The disk can't be written.
+    """
+    content = save({name: tensor.contiguous().cpu() for name, tensor in vars(head).items() if tensor is not None})
+    name = head_name(hashlib.sha256(content).hexdigest())
+    path = folder.parent / name
+    if not path.is_file() or head_name(known_digest(path)) != name:
+        write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    files = [folder / file for file in (HIDDEN, LOSSES)]
+    manifest = {
+        "format": FORMAT,
+        "head": name,
+        "shapes": {file.name: np.load(file, mmap_mode="r").shape for file in files},
+        "bytes": {file.name: file.stat().st_size for file in files} | {name: len(content)},
+        "crc32": {file.name: known_checksum(file) for file in files},
+    }
+    write_sealed(folder / MANIFEST, manifest | about)
+
+
+def head_name(digest: str) -> str:
+    """Name of the file of a head, by its SHA-256: checkpoints with the same head share it."""
+    return f"head-{digest[:24]}.safetensors"
 
 
 class _Rows:
@@ -174,7 +209,7 @@ def _array(values: Tensor) -> np.ndarray:
 def _lay_out(folder: Path, files: Mapping[str, tuple[np.dtype, tuple[int, ...]]]) -> None:
     """Makes files of the right sizes, with the room for them set aside: a full disk shows before the teacher runs."""
     folder.mkdir(parents=True, exist_ok=True)
-    delete(folder / "manifest.json")
+    delete(folder / MANIFEST)
     for name, (dtype, shape) in files.items():
         delete(folder / name)
         with (folder / (name + _PART)).open("wb") as stream:

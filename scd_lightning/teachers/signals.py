@@ -5,16 +5,15 @@ exact, and far smaller than its logits. Hidden states may be stored rounded to a
 always those of the unrounded ones.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
 from scd_lightning import distributed
@@ -23,20 +22,12 @@ from scd_lightning.errors import StoreError
 from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.losses.logits import autocast_dtype
 from scd_lightning.progress import say, track
-from scd_lightning.store.manifest import (
-    known_checksum,
-    known_digest,
-    read_sealed,
-    sha256_json,
-    write_atomically,
-    write_sealed,
-)
+from scd_lightning.store.disk import bytes_on_disk
+from scd_lightning.store.manifest import known_checksum, known_digest, read_sealed, sha256_json
 from scd_lightning.store.reading import stored_tensors
 from scd_lightning.teachers.live import LiveSource
-from scd_lightning.teachers.signal_files import HIDDEN, LOSSES, Places, SignalFiles
+from scd_lightning.teachers.signal_files import FORMAT, HIDDEN, LOSSES, MANIFEST, Places, SignalFiles, head_name, seal
 
-FORMAT = 3
-MANIFEST = "manifest.json"
 _NPY_HEADER = 128
 
 
@@ -87,8 +78,8 @@ class Signals:
         folder: Path,
         samples: SampleSet,
         device: torch.device,
-        context: Callable[[], AbstractContextManager[None]] = nullcontext,
-        heads: dict[str, LMHead] | None = None,
+        context: Callable[[], AbstractContextManager[None]],
+        heads: dict[str, LMHead],
     ) -> None:
         manifest = read_sealed(folder / MANIFEST)
         self.device = device
@@ -97,7 +88,6 @@ class Signals:
             self.dtype = autocast_dtype(torch.empty(0, dtype=getattr(torch, manifest["dtype"]), device=device))
         self._hidden = np.load(folder / HIDDEN, mmap_mode="r")
         self._losses = torch.from_numpy(np.load(folder / LOSSES))
-        heads = {} if heads is None else heads
         if manifest["head"] not in heads:
             head = load_file(folder.parent / manifest["head"], device=str(device))
             heads[manifest["head"]] = LMHead(head["weight"], head.get("bias")).to(self.dtype)
@@ -164,7 +154,7 @@ class SignalStore:
             stored_tensors(head)
             if head.stat().st_size != manifest["bytes"][head.name]:
                 return f"{head.name} has another size"
-            if whole and _head_name(known_digest(head)) != head.name:
+            if whole and head_name(known_digest(head)) != head.name:
                 return f"{head.name} has another digest"
         except StoreError as error:
             return f"{error.what} ({error.where})"
@@ -188,7 +178,7 @@ class SignalStore:
         loss = torch.promote_types(dtype, torch.float32).itemsize
         needed = 2 * _NPY_HEADER + sum(samples.completion_lengths) * row + len(samples.indices) * loss
         # What a killed run has left is removed first.
-        return max(0, needed - sum(_size(path) for path in folder.glob("*.npy*")))
+        return max(0, needed - sum(bytes_on_disk(path) for path in folder.glob("*.npy*")))
 
     def ensure(self, checkpoint: int, samples: SampleSet, source: Callable[[], LiveSource], digest: str) -> Path:
         """Returns the folder of a checkpoint's signals, made by a pass over the samples where it is not there.
@@ -254,42 +244,9 @@ def _compute(
         if files is not None:
             files.close()
     if distributed.rank() == 0:
-        _finish(folder, source.own_head, about)
+        seal(folder, source.own_head, about)
     distributed.barrier()
 
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _finish(folder: Path, head: LMHead, about: dict[str, str]) -> None:
-    """Writes the head, once for all checkpoints that share it, and the manifest last."""
-    tensors = {"weight": head.weight.contiguous().cpu()}
-    if head.bias is not None:
-        tensors["bias"] = head.bias.contiguous().cpu()
-    content = save(tensors)
-    name = _head_name(hashlib.sha256(content).hexdigest())
-    path = folder.parent / name
-    if not path.is_file() or _head_name(known_digest(path)) != name:
-        write_atomically(path, lambda temporary: temporary.write_bytes(content))
-    files = [folder / file for file in (HIDDEN, LOSSES)]
-    manifest = {
-        "format": FORMAT,
-        "head": name,
-        "shapes": {file.name: np.load(file, mmap_mode="r").shape for file in files},
-        "bytes": {file.name: file.stat().st_size for file in files} | {name: len(content)},
-        "crc32": {file.name: known_checksum(file) for file in files},
-    }
-    write_sealed(folder / MANIFEST, manifest | about)
-
-
-def _head_name(digest: str) -> str:
-    return f"head-{digest[:24]}.safetensors"
-
-
-def _size(path: Path) -> int:
-    """A file's size; of one that is gone by now, none."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

@@ -29,12 +29,7 @@ class Distillation(FineTuning):
     """
 
     def __init__(
-        self,
-        source: TeacherSource,
-        weighting: Weighting,
-        anchor_loss: Tensor | None,
-        best_loss: Tensor,
-        **common: Any,
+        self, source: TeacherSource, weighting: Weighting, anchor_loss: Tensor | None, best_loss: Tensor, **common: Any
     ) -> None:
         super().__init__(**common)
         self.source = source

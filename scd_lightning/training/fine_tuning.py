@@ -78,6 +78,8 @@ class FineTuning(LightningModule):
         lr_scale: float = 1.0,
     ) -> None:
         super().__init__()
+        # A state to go on from never holds frozen weights.
+        self.strict_loading = False
         self.lm = model
         self.spec = spec
         self.data = data
@@ -137,10 +139,7 @@ class FineTuning(LightningModule):
 
     @override
     def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
         """Clips as Lightning does, whose own would keep the norm to itself, and has an eye on it.
 
@@ -154,14 +153,9 @@ class FineTuning(LightningModule):
             norm = whole(get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None]))
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         self.watch.close(self.global_step, None if self._scales_loss else norm)
-        if self.watch.pending >= self._unseen_steps:
-            self.check_finite()
-
-    @property
-    def _unseen_steps(self) -> int:
-        """After how many steps to look at them."""
         on_cpu = self.device.type == "cpu"
-        return 1 if on_cpu else self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if on_cpu or self.watch.pending >= self.trainer.log_every_n_steps:  # type: ignore[attr-defined]
+            self.check_finite()
 
     @property
     def _scales_loss(self) -> bool:
@@ -190,19 +184,9 @@ class FineTuning(LightningModule):
         """No validation, and so no choice of the best weights, of numbers that are not finite."""
         self.check_finite()
 
-    @property
-    @override
-    def strict_loading(self) -> bool:
-        """Not all weights are in a state to go on from."""
-        return False
-
-    @strict_loading.setter
-    def strict_loading(self, strict_loading: bool) -> None:
-        raise AttributeError("a state to go on from never holds frozen weights")
-
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Likewise no state to go on from."""
+        """Saves no numbers that are not finite, and no weights that training leaves alone."""
         self.check_finite()
         checkpoint["state_dict"] = trained_only(self, checkpoint["state_dict"])
         checkpoint["progress"] = self.progress()
@@ -217,11 +201,7 @@ class FineTuning(LightningModule):
 
     def progress(self) -> dict[str, Any]:
         """What this module knows of the training so far, besides its weights; all processes call it together."""
-        return {
-            "curve": self.curve,
-            "last_validation": self.last_validation,
-            "sums": read_sums(self._sums()),
-        }
+        return {"curve": self.curve, "last_validation": self.last_validation, "sums": read_sums(self._sums())}
 
     def take_up(self, progress: dict[str, Any]) -> None:
         """Goes on from `progress`."""

@@ -32,9 +32,7 @@ class StepLog(Callback):
         self._since = trainer.global_step
 
     @override
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
         """Adds up on the device, and looks at the sum only when it is logged."""
         if not trainer.loggers:
             return

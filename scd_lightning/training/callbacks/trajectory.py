@@ -52,9 +52,7 @@ class Trajectory(Callback):
         self._saved = trainer.global_step
 
     @override
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Saves after an optimizer step that is due; micro-batches in between do not move the step."""
         step = trainer.global_step
         if step not in self.steps or step == self._saved:
