@@ -151,40 +151,35 @@ class Objective:
         )
 
 
+@dataclass
 class _Pass:
     """One pass over the K tokens: the losses, and the gradients that are asked for.
 
-    Args:
+    Attributes:
         objective: What to compute.
         student: The student's outputs.
         teacher: The teacher's, or None.
         targets: [K].
         share: [K], each token's share of the step's mean.
         weight: [K], w of each token's sample, or None.
-
-    Attributes:
-        loss: [K], each token's.
-        cross_entropy: [K].
-        divergence: [K], 0 without a teacher.
+        loss, cross_entropy, divergence: [K], what was found; the divergence 0 without a teacher.
         by_hidden: [K, D], by_weight: [V, D], by_bias: [V]: gradients of the sum of share * loss, or None.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        student: Unprojected,
-        teacher: Unprojected | None,
-        targets: Tensor,
-        share: Tensor,
-        weight: Tensor | None,
-    ) -> None:
-        self.objective, self.student, self.teacher = objective, student, teacher
-        self.targets, self.share, self.weight = targets, share, weight
-        self.loss = student.hidden.new_empty(len(share), dtype=torch.promote_types(student.hidden.dtype, torch.float32))
+    objective: Objective
+    student: Unprojected
+    teacher: Unprojected | None
+    targets: Tensor
+    share: Tensor
+    weight: Tensor | None
+    by_hidden: Tensor | None = None
+    by_weight: Tensor | None = None
+    by_bias: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        hidden = self.student.hidden
+        self.loss = hidden.new_empty(len(hidden), dtype=torch.promote_types(hidden.dtype, torch.float32))
         self.cross_entropy, self.divergence = torch.empty_like(self.loss), torch.zeros_like(self.loss)
-        self.by_hidden: Tensor | None = None
-        self.by_weight: Tensor | None = None
-        self.by_bias: Tensor | None = None
 
     def run(self, needs: tuple[bool, bool, bool]) -> None:
         """Goes over all chunks.

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerFast
 from typing_extensions import override
 
 from scd_lightning.batch import TokenizedSample
@@ -15,9 +16,6 @@ from scd_lightning.data.batching import PlanSampler
 from scd_lightning.data.encoding import Encoder
 from scd_lightning.data.loaders import SlotLoader, TrainLoader, fixed_batches, length_statistics, plan_lengths
 from scd_lightning.tasks.task import TaskData
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
 
 
 @dataclass(kw_only=True)
@@ -64,7 +62,7 @@ class EncodedData(TaskData):
         return SlotLoader(samples, batches, self.pad_id)
 
 
-def encode(data: TaskData, tokenizer: "PreTrainedTokenizerFast") -> EncodedData:
+def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
     """Turns samples into token ids.
 
     Args:

@@ -1,10 +1,9 @@
 """Distillation: gold labels and a teacher's distribution, weighted sample by sample."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 from typing_extensions import override
 
 from scd_lightning.batch import Batch
@@ -28,6 +27,8 @@ class Distillation(FineTuning):
         weight_counts: For each epoch, how many of its samples had their weight in each of 20 equal bins of [0, 1].
     """
 
+    course: ClassVar[tuple[str, ...]] = (*FineTuning.course, "weight_counts")
+
     def __init__(
         self, source: TeacherSource, weighting: Weighting, anchor_loss: Tensor | None, best_loss: Tensor, **common: Any
     ) -> None:
@@ -39,6 +40,7 @@ class Distillation(FineTuning):
         self.weight = WeightedMean()
         self.weight_histogram = UnitHistogram()
         self.weight_counts: list[list[int]] = []
+        self.epoch_sums |= {"weight": self.weight, "weight_histogram": self.weight_histogram}
 
     @override
     def on_fit_start(self) -> None:
@@ -60,19 +62,6 @@ class Distillation(FineTuning):
     @override
     def phase(self) -> str:
         return "distill"
-
-    @override
-    def progress(self) -> dict[str, Any]:
-        return super().progress() | {"weight_counts": self.weight_counts}
-
-    @override
-    def take_up(self, progress: dict[str, Any]) -> None:
-        super().take_up(progress)
-        self.weight_counts = progress["weight_counts"]
-
-    @override
-    def _sums(self) -> dict[str, Metric]:
-        return super()._sums() | {"weight": self.weight, "weight_histogram": self.weight_histogram}
 
     @override
     def on_train_epoch_end(self) -> None:

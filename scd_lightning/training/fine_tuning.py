@@ -1,7 +1,6 @@
 """Fine-tuning on gold completions: the teacher's and the anchor's, and what distillation builds on."""
 
-import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning import LightningModule
@@ -25,28 +24,11 @@ from scd_lightning.store.sharded import whole
 from scd_lightning.training.answers import answer
 from scd_lightning.training.data_module import EncodedData
 from scd_lightning.training.finite import FiniteWatch, explain
+from scd_lightning.training.learning_rate import learning_rate_factor
 from scd_lightning.training.private_parts import convert_micro_batches, let_lightning_unscale
 from scd_lightning.training.resume.module_state import read_sums, trained_only, write_sums
 from scd_lightning.training.sums import SampleValues, WeightedMean
 from scd_lightning.training.task_metric import TaskMetric
-
-
-def learning_rate_factor(step: int, stage_steps: int, warmup: float, scale: float = 1.0) -> float:
-    """Factor on the learning rate: linear warm-up, then cosine to 0, afresh at every stage.
-
-    A pure function of the step within the stage, so that the stage's restart needs no new scheduler object.
-
-    Args:
-        step: Optimizer step since the beginning of training.
-        stage_steps: Optimizer steps of a stage.
-        warmup: Share of the stage that climbs; at least one step.
-        scale: The factor at the stage's top, where the climb ends.
-    """
-    within = step % stage_steps
-    climbing = min(max(1, math.ceil(warmup * stage_steps)), stage_steps)
-    if within < climbing:
-        return scale * ((within + 1) / climbing)
-    return scale * 0.5 * (1 + math.cos(math.pi * (within - climbing) / max(1, stage_steps - climbing)))
 
 
 class FineTuning(LightningModule):
@@ -65,7 +47,11 @@ class FineTuning(LightningModule):
         curve: One point an epoch: epoch, step, train_loss, and validation_loss and validation_metric where validated.
         last_validation: The newest of the latter two.
         last_losses: After a validation, each validation sample's mean completion-token loss, in nats; [S].
+        epoch_sums: The sums over an epoch's training samples, by name.
+        course: Names of what a state to go on from holds of the training's course, besides those sums.
     """
+
+    course: ClassVar[tuple[str, ...]] = ("curve", "last_validation")
 
     def __init__(
         self,
@@ -90,6 +76,7 @@ class FineTuning(LightningModule):
         self.curve: list[dict[str, Any]] = []
         self.last_validation: dict[str, float | None] = {"validation_loss": None, "validation_metric": None}
         self.train_loss = WeightedMean()
+        self.epoch_sums: dict[str, Metric] = {"train_loss": self.train_loss}
         self.validation_loss = WeightedMean()
         exact = next(model.parameters()).dtype == torch.float64
         validation = len(data.samples["validation"])
@@ -189,28 +176,19 @@ class FineTuning(LightningModule):
         """Saves no numbers that are not finite, and no weights that training leaves alone."""
         self.check_finite()
         checkpoint["state_dict"] = trained_only(self, checkpoint["state_dict"])
-        checkpoint["progress"] = self.progress()
+        progress = {name: getattr(self, name) for name in self.course}
+        checkpoint["progress"] = progress | {"sums": read_sums(self.epoch_sums)}
         checkpoint["micro_batches"] = self.trainer.accumulate_grad_batches
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes up what was saved, with the number of micro-batches of now."""
-        self.take_up(checkpoint["progress"])
+        progress = checkpoint["progress"]
+        for name in self.course:
+            setattr(self, name, progress[name])
+        write_sums(self.epoch_sums, progress["sums"])
         now, then = self.trainer.accumulate_grad_batches, checkpoint["micro_batches"]
         convert_micro_batches(checkpoint["loops"], now, then)
-
-    def progress(self) -> dict[str, Any]:
-        """What this module knows of the training so far, besides its weights; all processes call it together."""
-        return {"curve": self.curve, "last_validation": self.last_validation, "sums": read_sums(self._sums())}
-
-    def take_up(self, progress: dict[str, Any]) -> None:
-        """Goes on from `progress`."""
-        self.curve, self.last_validation = progress["curve"], progress["last_validation"]
-        write_sums(self._sums(), progress["sums"])
-
-    def _sums(self) -> dict[str, Metric]:
-        """The sums over an epoch's training samples."""
-        return {"train_loss": self.train_loss}
 
     @override
     def on_train_epoch_end(self) -> None:

@@ -29,7 +29,7 @@ from scd_lightning.store.manifest import sha256_file, write_json
 from scd_lightning.tasks.classification import Classification
 from scd_lightning.tasks.ner import NER
 from scd_lightning.tasks.qa import PROMPTS
-from scd_lightning.training.fine_tuning import learning_rate_factor
+from scd_lightning.training.learning_rate import learning_rate_factor
 
 FOLDER = Path(__file__).parents[1] / "models" / "embedded"
 RECORD = FOLDER / "record.json"
@@ -50,11 +50,8 @@ _WORDING_COPIES = 1500
 def make_tokenizer() -> PreTrainedTokenizerFast:
     """Trains the tokenizer, on a part of the corpus and on the fixed wording of prompts and answers."""
     documents = write_documents(write_sentences("corpus", 4000, SEED), 4000, SEED)
-    wording = [
-        *fixed_wording([NER.prompt, Classification.prompt, *PROMPTS.values()]),
-        *answer_wording(),
-    ] * _WORDING_COPIES
-    return train_tokenizer([*documents, *wording], VOCABULARY)
+    wording = [*fixed_wording([NER.prompt, Classification.prompt, *PROMPTS.values()]), *answer_wording()]
+    return train_tokenizer([*documents, *wording * _WORDING_COPIES], VOCABULARY)
 
 
 def pretrain(name: str, tokenizer: PreTrainedTokenizerFast, steps: int = STEPS) -> tuple[LlamaForCausalLM, list[float]]:
