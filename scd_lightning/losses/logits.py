@@ -64,6 +64,7 @@ class ChunkedLogits:
 
 def blocks(logits: Tensor) -> Iterator[slice]:
     """The rows of a chunk [k, V], a block at a time."""
+    # Counted in float32, whatever the logits are in: that is what softmax and divergence are computed in.
     size = CPU_BLOCK_BYTES if logits.device.type == "cpu" else BLOCK_BYTES
     return _slices(len(logits), max(1, size // (4 * logits.shape[1])))
 

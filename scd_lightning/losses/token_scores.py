@@ -45,6 +45,7 @@ def chunked_forward_kl(references: Sequence[Unprojected], models: Sequence[Unpro
         models: C models' on the same tokens.
     """
     of_references = [ChunkedLogits(outputs) for outputs in references]
+    # A chunk's references are all needed at once, its models one after the other: these share a buffer.
     of_models = [ChunkedLogits(models[0])]
     of_models += [ChunkedLogits(outputs, of_models[0].buffer) for outputs in models[1:]]
     # A product within the divergence would be made in half precision.

@@ -18,7 +18,7 @@ from scd_lightning.store.manifest import write_text
 from scd_lightning.training.costs import Meter
 from scd_lightning.training.data_module import EncodedData
 from scd_lightning.training.predictor import Prediction
-from scd_lightning.training.task_metric import TaskMetric
+from scd_lightning.training.sums import TaskMetric
 
 PREDICTIONS = "predictions.jsonl"
 

@@ -50,6 +50,7 @@ def kl_to_checkpoints(
     Returns:
         R lists of N scores in nats, equal on all ranks.
     """
+    # In float64: checkpoints whose scores are nearer than 1e-9 count as equal, and float32 ends at about 1e-7.
     sums = torch.zeros(len(references), source.num_checkpoints, dtype=torch.float64)
     for checkpoints, i, outputs in source.sweep(batches):
         batch = batches[i]
@@ -57,6 +58,7 @@ def kl_to_checkpoints(
         for r, of_reference in enumerate(divergences):
             for checkpoint, divergence in zip(checkpoints, of_reference, strict=True):
                 per_sample = per_sample_mean(divergence, batch.rows, batch.size)
+                # To the CPU first: not every device has float64.
                 sums[r, checkpoint] += (per_sample * batch.sample_weight).sum().cpu().double()
     count = torch.tensor([float(sum((batch.sample_weight > 0).sum() for batch in batches))], dtype=torch.float64)
     total = distributed.sum_over_ranks(torch.cat([sums.flatten(), count]))

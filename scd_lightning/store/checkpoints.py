@@ -155,7 +155,7 @@ class CheckpointStore:
         trainable, frozen = split_tensors(module)
         targets = trainable | frozen
         check_fit(stored, targets, self.root, complete=self._read()[0]["complete"])
-        parts = {name: targets[name] for name in stored if isinstance(targets[name], DTensor)}
+        parts = {name: each for name, each in targets.items() if name in stored and isinstance(each, DTensor)}
         return read_parts(stored, parts) + read_into({n: t for n, t in stored.items() if n not in parts}, targets)
 
     def verify(self) -> None:

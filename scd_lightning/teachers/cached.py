@@ -45,6 +45,7 @@ class CachedSource(TeacherSource):
     @override
     def load(self, checkpoint: int) -> None:
         """Opens a checkpoint's signals, after a pass over the samples where there are none."""
+        # Before the next are opened: two heads would be in memory at once.
         self._current = None
         self._current = self._open(checkpoint, {})
 

@@ -5,8 +5,10 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from math import prod
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from scd_lightning.lm_head import LMHead
 from scd_lightning.store.manifest import fsync, known_checksum, known_digest, write_atomically, write_sealed
 from scd_lightning.store.removal import delete
 
+# Part of the key of signals: raised when the files say something else, so that earlier ones are not taken for these.
 FORMAT = 3
 HIDDEN, LOSSES, MANIFEST = "hidden.npy", "losses.npy", "manifest.json"
 _PART = ".part"
@@ -27,31 +30,27 @@ _PART = ".part"
 _BITS = {torch.bfloat16: torch.int16}
 
 
-class Places:
-    """Where samples stand in the files of a pass, and each one's completion tokens among all.
+class Place(NamedTuple):
+    """Where a sample stands in the files of a pass.
+
+    Attributes:
+        row: Its place among the samples.
+        tokens: The places of its completion tokens among those of all.
+    """
+
+    row: int
+    tokens: slice
+
+
+def places(indices: Sequence[int], completion_lengths: Sequence[int]) -> dict[int, Place]:
+    """The place of each sample.
 
     Args:
         indices: [M], the samples, in the files' order.
         completion_lengths: [M], completion tokens of each.
     """
-
-    def __init__(self, indices: Sequence[int], completion_lengths: Sequence[int]) -> None:
-        self._offsets = np.concatenate([[0], np.cumsum(completion_lengths)])
-        self._place = {index: place for place, index in enumerate(indices)}
-
-    def of(self, index: int) -> int:
-        """A sample's place."""
-        return self._place[index]
-
-    def tokens(self, index: int) -> slice:
-        """The places of a sample's completion tokens."""
-        place = self._place[index]
-        return slice(int(self._offsets[place]), int(self._offsets[place + 1]))
-
-    @property
-    def size(self) -> int:
-        """Completion tokens of all."""
-        return int(self._offsets[-1])
+    each = zip(indices, completion_lengths, accumulate(completion_lengths), strict=True)
+    return {index: Place(row, slice(end - length, end)) for row, (index, length, end) in enumerate(each)}
 
 
 class SignalFiles:
@@ -74,8 +73,8 @@ class SignalFiles:
         self, folder: Path, indices: Sequence[int], completion_lengths: Sequence[int], hidden: Tensor, losses: Tensor
     ) -> None:
         self._folder = folder
-        self._places = Places(indices, completion_lengths)
-        shape = self._places.size, hidden.shape[1]
+        self._places = places(indices, completion_lengths)
+        shape = sum(completion_lengths), hidden.shape[1]
         with _explained(folder, shape[0] * shape[1] * hidden.element_size()):
             if distributed.rank() == 0:
                 _lay_out(
@@ -95,9 +94,9 @@ class SignalFiles:
         with _explained(self._folder):
             for i, (end, index, real) in enumerate(zip(ends, batch.indices, batch.real, strict=True)):
                 if real:
-                    tokens = self._places.tokens(index)
+                    row, tokens = self._places[index]
                     self._hidden.write(tokens.start, bits[end - (tokens.stop - tokens.start) : end])
-                    self._losses.write(self._places.of(index), values[i : i + 1])
+                    self._losses.write(row, values[i : i + 1])
 
     def finish(self) -> None:
         """Gives the files their names, once all processes' rows are on the disk.

@@ -6,7 +6,7 @@ always those of the unrounded ones.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,9 @@ from scd_lightning.store.disk import bytes_on_disk
 from scd_lightning.store.manifest import known_checksum, known_digest, read_sealed, sha256_json
 from scd_lightning.store.reading import stored_tensors
 from scd_lightning.teachers.live import LiveSource
-from scd_lightning.teachers.signal_files import FORMAT, HIDDEN, LOSSES, MANIFEST, Places, SignalFiles, head_name, seal
+from scd_lightning.teachers.signal_files import FORMAT, HIDDEN, LOSSES, MANIFEST, SignalFiles, head_name, places, seal
 
+# Bytes that NumPy writes before the values of an array of so few dimensions.
 _NPY_HEADER = 128
 
 
@@ -90,13 +91,13 @@ class Signals:
         self._losses = torch.from_numpy(np.load(folder / LOSSES))
         if manifest["head"] not in heads:
             head = load_file(folder.parent / manifest["head"], device=str(device))
-            heads[manifest["head"]] = LMHead(head["weight"], head.get("bias")).to(self.dtype)
+            heads[manifest["head"]] = LMHead(**head).to(self.dtype)
         self.head = heads[manifest["head"]]
-        self._places = Places(samples.indices, samples.completion_lengths)
+        self._places = places(samples.indices, samples.completion_lengths)
 
     def hidden(self, batch: Batch) -> Tensor:
         """Hidden states [K, D] of the batch's completion positions."""
-        rows = [self._hidden[self._places.tokens(index)] for index in batch.indices]
+        rows = [self._hidden[self._places[index].tokens] for index in batch.indices]
         hidden = torch.from_numpy(np.concatenate(rows)).view(self._stored)
         if self.device.type == "cuda":  # From pinned memory the copy runs beside what the GPU still works on.
             hidden = hidden.pin_memory().to(self.device, non_blocking=True)
@@ -104,7 +105,7 @@ class Signals:
 
     def losses(self, batch: Batch) -> Tensor:
         """Per-sample losses [B]."""
-        losses = self._losses[[self._places.of(index) for index in batch.indices]]
+        losses = self._losses[[self._places[index].row for index in batch.indices]]
         return losses.to(self.device, non_blocking=self.device.type == "cuda")
 
 
@@ -128,15 +129,17 @@ class SignalStore:
         key |= {"model": self.model, "stored": self.dtype}
         return self.root / f"signals-{sha256_json(key)[:24]}"
 
-    def complete(self, folder: Path) -> bool:
-        """Whether signals are there, with files of the sizes and shapes that their manifest names."""
-        return (folder / MANIFEST).exists() and self._damage(folder, whole=False) is None
+    def complete(self, folder: Path, *, whole: bool = False, tell: bool = False) -> bool:
+        """Whether signals are there, with files of the sizes and shapes that their manifest names.
 
-    def _sound(self, folder: Path, *, tell: bool = False) -> bool:
-        """Whether signals are there and every byte is what it was, which may be said. Reads files once."""
+        Args:
+            folder: Where they belong.
+            whole: Whether every byte must be what it was, too; files are read once.
+            tell: Whether damage is to be said.
+        """
         if not (folder / MANIFEST).exists():
             return False
-        if (damage := self._damage(folder, whole=True)) is not None and tell:
+        if (damage := self._damage(folder, whole=whole)) is not None and tell:
             say(f"  the store's {folder.name} are damaged and count as missing: {damage}")
         return damage is None
 
@@ -211,13 +214,13 @@ class SignalStore:
     def _claim(self, folder: Path, lock: FileLock) -> str:
         if distributed.rank() > 0:
             return ""
-        if self._sound(folder):
+        if self.complete(folder, whole=True):
             return "ready"
         try:
             lock.acquire(timeout=5)
         except Timeout:
             return "wait"
-        return "ready" if self._sound(folder, tell=True) else "compute"
+        return "ready" if self.complete(folder, whole=True, tell=True) else "compute"
 
 
 def _compute(
@@ -226,23 +229,21 @@ def _compute(
     """One pass over the samples, each process writing its own rows of the common files."""
     source.load(checkpoint)
     files: SignalFiles | None = None
-    try:
+    with ExitStack() as opened:
         for batch in track(samples.batches(), f"{samples.name} of checkpoint {checkpoint}", samples.num_batches):
             batch = batch.to(source.head.weight.device)
             hidden = source.hidden(batch)
             # A live teacher's losses are taken inside a training step, which runs in this precision too.
             with torch.no_grad(), source.context():
                 losses = source.losses(batch, Unprojected(hidden, source.head))
+            rounded = hidden.to(stored_dtype(stored, hidden.dtype))
             if files is None:
-                about |= {"dtype": _name(hidden.dtype), "stored": _name(stored_dtype(stored, hidden.dtype))}
-            hidden = hidden.to(stored_dtype(stored, hidden.dtype))
-            files = files or SignalFiles(folder, samples.indices, samples.completion_lengths, hidden, losses)
-            files.write(batch, hidden, losses)
+                about |= {"dtype": _name(hidden.dtype), "stored": _name(rounded.dtype)}
+                files = SignalFiles(folder, samples.indices, samples.completion_lengths, rounded, losses)
+                opened.callback(files.close)
+            files.write(batch, rounded, losses)
         assert files is not None
         files.finish()
-    finally:
-        if files is not None:
-            files.close()
     if distributed.rank() == 0:
         seal(folder, source.own_head, about)
     distributed.barrier()

@@ -21,14 +21,13 @@ from scd_lightning.losses.token_scores import chunked_scores
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.store.sharded import whole
-from scd_lightning.training.answers import answer
 from scd_lightning.training.data_module import EncodedData
 from scd_lightning.training.finite import FiniteWatch, explain
 from scd_lightning.training.learning_rate import learning_rate_factor
+from scd_lightning.training.predictor import answer
 from scd_lightning.training.private_parts import convert_micro_batches, let_lightning_unscale
 from scd_lightning.training.resume.module_state import read_sums, trained_only, write_sums
-from scd_lightning.training.sums import SampleValues, WeightedMean
-from scd_lightning.training.task_metric import TaskMetric
+from scd_lightning.training.sums import SampleValues, TaskMetric, WeightedMean
 
 
 class FineTuning(LightningModule):
@@ -179,10 +178,13 @@ class FineTuning(LightningModule):
         progress = {name: getattr(self, name) for name in self.course}
         checkpoint["progress"] = progress | {"sums": read_sums(self.epoch_sums)}
         checkpoint["micro_batches"] = self.trainer.accumulate_grad_batches
+        # Whether a callback, such as one for early stopping, has ended the training; Lightning forgets it.
+        checkpoint["should_stop"] = self.trainer.should_stop
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes up what was saved, with the number of micro-batches of now."""
+        self.trainer.should_stop = checkpoint["should_stop"]
         progress = checkpoint["progress"]
         for name in self.course:
             setattr(self, name, progress[name])

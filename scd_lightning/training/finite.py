@@ -11,6 +11,7 @@ from scd_lightning.data.samples import Sample
 from scd_lightning.errors import NotFinite
 from scd_lightning.training.data_module import EncodedData
 
+# Samples that a message names, at most.
 _NAMED = 8
 
 

@@ -1,12 +1,14 @@
-"""Sums over a whole pass, exact over uneven ranks: one value for each sample, or counts in bins."""
+"""Sums over a whole pass, exact over uneven ranks: of values, of each sample's, in bins, and of a task's measures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import Module
 from torchmetrics import Metric
 from typing_extensions import override
+
+from scd_lightning.tasks.measures import Measure, Row
 
 # Sums over an epoch need more digits than their terms; Apple's GPUs have no float64.
 EXACT = torch.float32 if torch.backends.mps.is_available() else torch.float64
@@ -98,3 +100,32 @@ class UnitHistogram(ExactMetric):
     def compute(self) -> Tensor:
         """[bins], whole numbers."""
         return self.counts.clone()
+
+
+class TaskMetric(ExactMetric):
+    """Adds up what samples add to the sums of measures; exact over batches and processes.
+
+    Args:
+        measures: The measures by name.
+    """
+
+    def __init__(self, measures: Mapping[str, Measure]) -> None:
+        super().__init__()
+        self.measures = dict(measures)
+        for name, measure in self.measures.items():
+            self.add_state(f"sums_of_{name}", torch.zeros(measure.width, dtype=EXACT), dist_reduce_fx="sum")
+
+    @override
+    def update(self, rows: Sequence[Row], samples: Sequence[Row]) -> None:
+        """Takes judged answers, as `Judgement.row` has them, and their samples, as `Task.describe` has them."""
+        for name, measure in self.measures.items():
+            columns = measure.columns(rows, samples)
+            assert columns is not None, f"{name} lacks something of an answer or a sample"
+            state = getattr(self, f"sums_of_{name}")
+            state += torch.from_numpy(columns.sum(0)).to(state)
+
+    @override
+    def compute(self) -> dict[str, Tensor]:
+        """The metrics by name, float32 scalars."""
+        sums = {name: getattr(self, f"sums_of_{name}").double().cpu().numpy()[None] for name in self.measures}
+        return {name: torch.tensor(each.value(sums[name])[0]).float() for name, each in self.measures.items()}

@@ -4,7 +4,7 @@ from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
 from scd_lightning.tasks.ner import NER
 from scd_lightning.training.data_module import encode
-from scd_lightning.training.task_metric import TaskMetric
+from scd_lightning.training.sums import TaskMetric
 
 TEXT = "Ann met Bob in Rome."
 

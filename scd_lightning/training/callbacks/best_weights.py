@@ -53,6 +53,7 @@ class BestWeights(Callback):
         self.best = (metric, loss, trainer.current_epoch)
         weights = gathered(pl_module.lm, keep_frozen=self.keep_frozen)
         if trainer.is_global_zero:
+            # Written beside the old ones, which go only when the new ones are whole.
             fresh = self.folder.with_name(f"{self.folder.name}.new")
             delete(fresh, ignore_errors=True)
             metrics = {"metric": metric, "loss": loss}

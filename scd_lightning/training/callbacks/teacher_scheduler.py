@@ -108,6 +108,7 @@ class TeacherScheduler(Callback):
         checkpoint = distributed.from_first_rank(self.choices[stage].checkpoint)
         self.source.load(checkpoint)
         self._loaded = stage
+        # What only choosing and loading needed would take up memory for the whole stage.
         self.source.release()
         self.probe_source.release()
         say(f"  stage {stage}: taught by checkpoint {checkpoint} of 0 to {self.source.num_checkpoints - 1}")

@@ -85,15 +85,6 @@ class SaveState(Checkpoint):
         """Takes them back, the generators once the training starts."""
         self._rng, self.saves, self.seconds = (state_dict[name] for name in ("rng", "saves", "seconds"))
 
-    @override
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Adds whether a callback, such as one for early stopping, has ended the training."""
-        checkpoint["should_stop"] = trainer.should_stop
-
-    @override
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        trainer.should_stop = checkpoint["should_stop"]
-
     # When.
 
     @override
@@ -155,6 +146,7 @@ class SaveState(Checkpoint):
         self._stop_deferring()
 
     def _stop_deferring(self) -> None:
+        """From here on a signal ends the run at once."""
         self._ends_at_once.close()
         self._deferring = False
 
@@ -182,6 +174,7 @@ class SaveState(Checkpoint):
             if trainer.is_global_zero:
                 self._commit(trainer, path)
             trainer.strategy.barrier()
+        # A save that failed counts too: the next try comes when the next save is due.
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
         self._cost = self._saved_at - start
         self.saves, self.seconds = self.saves + 1, self.seconds + self._cost
