@@ -139,11 +139,7 @@ class Objective:
         else:
             share = real.to(dtype) / window_tokens
         token_weight = None if weight is None else torch.where(real, weight.to(dtype)[rows], 0)
-        work = _Pass(self, student, teacher, targets, share, token_weight)
-        # Handed over, since within a Function no gradient is enabled.
-        enabled = torch.is_grad_enabled()
-        head = student.head
-        loss, cross_entropy, divergence = _FusedLoss.apply(student.hidden, head.weight, head.bias, work, enabled)
+        loss, cross_entropy, divergence = _Pass(self, student, teacher, targets, share, token_weight).losses()
         return ObjectiveResult(
             loss,
             per_sample_mean(torch.where(real, cross_entropy, 0), rows, num_rows),
@@ -180,6 +176,12 @@ class _Pass:
         hidden = self.student.hidden
         self.loss = hidden.new_empty(len(hidden), dtype=torch.promote_types(hidden.dtype, torch.float32))
         self.cross_entropy, self.divergence = torch.empty_like(self.loss), torch.zeros_like(self.loss)
+
+    def losses(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The loss, differentiable by the student's hidden states and LM head; cross-entropy and divergence [K]."""
+        hidden, head = self.student.hidden, self.student.head
+        # Whether gradients are enabled is handed over: within a Function they never are.
+        return _FusedLoss.apply(hidden, head.weight, head.bias, self, torch.is_grad_enabled())
 
     def run(self, needs: tuple[bool, bool, bool]) -> None:
         """Goes over all chunks.

@@ -25,7 +25,7 @@ from scd_lightning.data.synthetic.corpus import write_documents, write_sentences
 from scd_lightning.data.synthetic.text import Sentence
 from scd_lightning.models.tokenizers import train_tokenizer
 from scd_lightning.progress import say, track
-from scd_lightning.store.manifest import sha256_file, write_json
+from scd_lightning.store.manifest import read_json, sha256_file, write_json
 from scd_lightning.tasks.classification import Classification
 from scd_lightning.tasks.ner import NER
 from scd_lightning.tasks.qa import PROMPTS
@@ -167,8 +167,7 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
 
 def read_record() -> dict[str, Any]:
     """What was recorded of the models in the package: parameters, tokens, first losses, held-out loss, checksums."""
-    record: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
-    return record
+    return read_json(RECORD)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

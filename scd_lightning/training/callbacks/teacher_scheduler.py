@@ -1,19 +1,18 @@
 """At each stage's beginning: asks the policy which checkpoint teaches, and has the teacher source load it."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from lightning import Callback, LightningModule, Trainer
 from typing_extensions import override
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
+from scd_lightning.lm_head import Unprojected
 from scd_lightning.progress import say
 from scd_lightning.schedules.policies import Policy, Scores
-from scd_lightning.schedules.scoring import ProbeReference, kl_to_checkpoints, reference
+from scd_lightning.schedules.scoring import kl_to_checkpoints, reference
 from scd_lightning.teachers.source import TeacherCounts, TeacherSource
 from scd_lightning.training.fine_tuning import FineTuning
 
@@ -80,9 +79,7 @@ class TeacherScheduler(Callback):
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.choices = [
-            StageChoice(**{**choice, "epochs": tuple(choice["epochs"])}) for choice in state_dict["choices"]
-        ]
+        self.choices = [StageChoice(**choice) for choice in state_dict["choices"]]
         self._best_kl = state_dict["best_kl"]
         self.source.counts.add(TeacherCounts(**state_dict["counts"]))
 
@@ -126,7 +123,8 @@ class TeacherScheduler(Callback):
         context = trainer.precision_plugin.forward_context
         if self._batches is None:
             self._batches = [trainer.strategy.batch_to_device(batch) for batch in self.make_probe_batches()]
-        references = [_student_reference(module, self._batches, context)]
+        with context():
+            references = [_student_reference(module, self._batches)]
         if self._best_kl is None:
             self.probe_source.load(self.best)
             references.append(reference(self.probe_source.hidden, self.probe_source.head, self._batches))
@@ -137,14 +135,11 @@ class TeacherScheduler(Callback):
         return scores[0]
 
 
-def _student_reference(
-    module: FineTuning, batches: list[Batch], context: Callable[[], AbstractContextManager[Any]]
-) -> ProbeReference:
+def _student_reference(module: FineTuning, batches: list[Batch]) -> list[Unprojected]:
     """The student as it is now, in eval mode for as long as it is probed."""
     was_training = module.lm.training
     module.lm.eval()
     try:
-        with context(), torch.no_grad():
-            return reference(module.lm.hidden, module.lm.head, batches)
+        return reference(module.lm.hidden, module.lm.head, batches)
     finally:
         module.lm.train(was_training)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from lightning import Callback, LightningModule, Trainer
 from typing_extensions import override
 
@@ -62,6 +61,5 @@ class Trajectory(Callback):
         pl_module.check_finite()
         weights = gathered(pl_module.lm, keep_frozen=self.keep_frozen)
         if trainer.is_global_zero:
-            with torch.no_grad():
-                self.store.save(weights, step, {}, keep_frozen=self.keep_frozen)
+            self.store.save(weights, step, {}, keep_frozen=self.keep_frozen)
         trainer.strategy.barrier()
