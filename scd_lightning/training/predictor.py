@@ -1,6 +1,6 @@
 """Per-sample losses and answers of a finished model, sharded over ranks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,12 +44,11 @@ def answer(
     if not any(batch.real) and not model.sharded:  # Of a sharded model, the other processes count on this one.
         return {}
     samples = [data.tokenized[split][index] for index in batch.indices]
-    answers: list[str | int]
     if data.task.chooses:
         # Any id that every model of the family has will do for padding; the pad token may lie past this one's rows.
-        answers = [*best_candidates(model, samples, tokenizer.eos_token_id)]
+        answers: Sequence[str | int] = best_candidates(model, samples, tokenizer.eos_token_id)
     else:
-        answers = [*greedy_decode(model, tokenizer, samples, data.max_new_tokens)]
+        answers = greedy_decode(model, tokenizer, samples, data.max_new_tokens)
     rows = zip(batch.indices, answers, batch.real, strict=True)
     return {index: each for index, each, real in rows if real}
 
