@@ -16,13 +16,11 @@ class TokenTerms:
     Attributes:
         cross_entropy: [k], detached.
         divergence: [k], detached, without tau^2; None without a teacher.
-        loss: [k], each token's (1 - w) CE + w tau^2 D, detached.
         gradient: [k, V], of sum(share * loss) by the student's logits; None where no gradient is wanted.
     """
 
     cross_entropy: Tensor
     divergence: Tensor | None
-    loss: Tensor
     gradient: Tensor | None
 
 
@@ -82,21 +80,14 @@ def cross_entropy_terms(logits: Tensor, targets: Tensor, share: Tensor, *, wante
     q = softmax(logits)
     cross_entropy = q.cross_entropy(logits, targets)
     if not wanted:
-        return TokenTerms(cross_entropy, None, cross_entropy, None)
+        return TokenTerms(cross_entropy, None, None)
     gradient = torch.mul(q.probabilities, share[:, None], out=logits)
     _subtract_at(gradient, targets, share)
-    return TokenTerms(cross_entropy, None, cross_entropy, gradient)
+    return TokenTerms(cross_entropy, None, gradient)
 
 
 def forward_kl_terms(
-    logits: Tensor,
-    teacher_logits: Tensor,
-    targets: Tensor,
-    share: Tensor,
-    weight: Tensor,
-    temperature: float,
-    *,
-    wanted: bool,
+    logits: Tensor, teacher_logits: Tensor, targets: Tensor, share: Tensor, weight: Tensor, tau: float, *, wanted: bool
 ) -> TokenTerms:
     """(1 - w) CE + w tau^2 KL(teacher || student); the gradient of the divergence by the logits is (q - p) / tau.
 
@@ -106,30 +97,29 @@ def forward_kl_terms(
         targets: [k].
         share: [k], each token's share of the loss.
         weight: [k], w.
-        temperature: tau.
+        tau: The temperature.
         wanted: Whether a gradient is.
     """
     gold = q = softmax(logits)
     cross_entropy = gold.cross_entropy(logits, targets)
-    if temperature != 1:
-        logits /= temperature
-        teacher_logits /= temperature
+    if tau != 1:
+        logits /= tau
+        teacher_logits /= tau
         q = softmax(logits)
     p = softmax(teacher_logits)
     divergence = kl(p, q, teacher_logits.sub_(logits))
-    loss = (1 - weight) * cross_entropy + weight * temperature**2 * divergence
     if not wanted:
-        return TokenTerms(cross_entropy, divergence, loss, None)
+        return TokenTerms(cross_entropy, divergence, None)
     # share * ((1 - w) gold + w tau (q - p)) less what falls on the target; at tau = 1, gold and q are one.
-    pull = (share * weight * temperature)[:, None]
-    if temperature == 1:
+    pull = (share * weight * tau)[:, None]
+    if tau == 1:
         gradient = torch.mul(q.probabilities, share[:, None], out=logits)
     else:
         gradient = torch.mul(gold.probabilities, (share * (1 - weight))[:, None], out=logits)
         gradient.addcmul_(q.probabilities, pull)
     gradient.addcmul_(p.probabilities, pull, value=-1)
     _subtract_at(gradient, targets, share * (1 - weight))
-    return TokenTerms(cross_entropy, divergence, loss, gradient)
+    return TokenTerms(cross_entropy, divergence, gradient)
 
 
 def _subtract_at(gradient: Tensor, targets: Tensor, values: Tensor) -> None:

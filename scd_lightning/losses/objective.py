@@ -158,7 +158,7 @@ class _Pass:
         targets: [K].
         share: [K], each token's share of the step's mean.
         weight: [K], w of each token's sample, or None.
-        loss, cross_entropy, divergence: [K], what was found; the divergence 0 without a teacher.
+        cross_entropy, divergence: [K], what was found; the divergence 0 without a teacher.
         by_hidden: [K, D], by_weight: [V, D], by_bias: [V]: gradients of the sum of share * loss, or None.
     """
 
@@ -174,8 +174,8 @@ class _Pass:
 
     def __post_init__(self) -> None:
         hidden = self.student.hidden
-        self.loss = hidden.new_empty(len(hidden), dtype=torch.promote_types(hidden.dtype, torch.float32))
-        self.cross_entropy, self.divergence = torch.empty_like(self.loss), torch.zeros_like(self.loss)
+        self.cross_entropy = hidden.new_empty(len(hidden), dtype=torch.promote_types(hidden.dtype, torch.float32))
+        self.divergence = torch.zeros_like(self.cross_entropy)
 
     def losses(self) -> tuple[Tensor, Tensor, Tensor]:
         """The loss, differentiable by the student's hidden states and LM head; cross-entropy and divergence [K]."""
@@ -194,7 +194,7 @@ class _Pass:
         if needs[0]:
             self.by_hidden = torch.empty_like(student.hidden)
         if needs[2] and student.head.bias is not None:
-            self.by_bias = torch.zeros_like(student.head.bias, dtype=self.loss.dtype)
+            self.by_bias = torch.zeros_like(student.head.bias, dtype=self.cross_entropy.dtype)
         # The dtype of products has been chosen; autocast would choose again.
         with torch.autocast(student.hidden.device.type, enabled=False):
             for chunk in student.chunks():
@@ -206,13 +206,20 @@ class _Pass:
                 if needs[1]:
                     self._add_by_weight(logits.T, student.hidden[chunk])
 
+    def total(self) -> Tensor:
+        """The loss, once all chunks are gone over."""
+        if self.weight is None:
+            return (self.share * self.cross_entropy).sum()
+        w, tau = self.weight, self.objective.temperature
+        return (self.share * ((1 - w) * self.cross_entropy + w * tau**2 * self.divergence)).sum()
+
     def _add_losses(self, start: int, logits: Tensor, teacher_logits: Tensor | None, wanted: bool) -> None:
         """The losses of a chunk; its logits are overwritten by their gradient, where that is wanted."""
         for block in blocks(logits):
             rows = slice(start + block.start, start + block.stop)
-            teacher = None if teacher_logits is None else teacher_logits[block].to(self.loss.dtype)
+            teacher = None if teacher_logits is None else teacher_logits[block].to(self.cross_entropy.dtype)
             terms = self._terms(rows, at_least_float32(logits[block]), teacher, wanted)
-            self.loss[rows], self.cross_entropy[rows] = terms.loss, terms.cross_entropy
+            self.cross_entropy[rows] = terms.cross_entropy
             if terms.divergence is not None:
                 self.divergence[rows] = terms.divergence
             if terms.gradient is not None:
@@ -227,16 +234,16 @@ class _Pass:
         targets, share = self.targets[tokens], self.share[tokens]
         if teacher_logits is None or self.weight is None:
             return cross_entropy_terms(logits, targets, share, wanted=wanted)
-        weight, divergence, temperature = self.weight[tokens], self.objective.divergence, self.objective.temperature
-        if getattr(divergence, "func", divergence) is forward_kl:
-            return forward_kl_terms(logits, teacher_logits, targets, share, weight, temperature, wanted=wanted)
+        w, tau, divergence_of = self.weight[tokens], self.objective.temperature, self.objective.divergence
+        if getattr(divergence_of, "func", divergence_of) is forward_kl:
+            return forward_kl_terms(logits, teacher_logits, targets, share, w, tau, wanted=wanted)
         with torch.set_grad_enabled(wanted):
             logits = logits.detach().requires_grad_(wanted)
             cross_entropy = completion_cross_entropy(logits, targets)
-            apart = divergence(teacher_logits, logits, temperature)
-            loss = (1 - weight) * cross_entropy + weight * temperature**2 * apart
+            divergence = divergence_of(teacher_logits, logits, tau)
+            loss = (1 - w) * cross_entropy + w * tau**2 * divergence
             gradient = torch.autograd.grad(loss, logits, share)[0] if wanted else None
-        return TokenTerms(cross_entropy.detach(), apart.detach(), loss.detach(), gradient)
+        return TokenTerms(cross_entropy.detach(), divergence.detach(), gradient)
 
     def _add_by_weight(self, left: Tensor, right: Tensor) -> None:
         """Adds a product to the head's gradient, in at least float32: half precision would lose the later chunks'."""
@@ -259,7 +266,7 @@ class _FusedLoss(torch.autograd.Function):
         ctx.save_for_backward(work.by_hidden, work.by_weight, work.by_bias)
         ctx.dtypes = hidden.dtype, weight.dtype, None if bias is None else bias.dtype
         ctx.mark_non_differentiable(work.cross_entropy, work.divergence)
-        return (work.share * work.loss).sum(), work.cross_entropy, work.divergence
+        return work.total(), work.cross_entropy, work.divergence
 
     @staticmethod
     @override

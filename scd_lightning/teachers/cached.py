@@ -1,7 +1,7 @@
 """Teacher outputs from cached signals: no teacher weight but the LM head is in memory while the student trains."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signals import SampleSet, Signals, SignalStore
-from scd_lightning.teachers.source import TeacherSource
+from scd_lightning.teachers.source import Precision, TeacherSource
 
 
 class CachedSource(TeacherSource):
@@ -35,7 +35,7 @@ class CachedSource(TeacherSource):
         samples: SampleSet,
         live: Callable[[], LiveSource],
         device: torch.device,
-        context: Callable[[], AbstractContextManager[None]] = nullcontext,
+        context: Precision = nullcontext,
     ) -> None:
         super().__init__(store)
         self.signals, self.samples, self.live, self.device, self.context = signals, samples, live, device, context

@@ -1,8 +1,7 @@
 """Teacher outputs from live weights, reloaded in place from the trajectory."""
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Protocol, cast
 
 import torch
@@ -16,7 +15,7 @@ from scd_lightning.losses.logits import autocast_dtype
 from scd_lightning.losses.reduction import per_sample_mean
 from scd_lightning.losses.token_scores import chunked_cross_entropy
 from scd_lightning.store.checkpoints import CheckpointStore
-from scd_lightning.teachers.source import TeacherSource
+from scd_lightning.teachers.source import Precision, TeacherSource
 
 
 class Teacher(Protocol):
@@ -42,12 +41,7 @@ class LiveSource(TeacherSource):
         context: Enters the precision that the forward pass runs under.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        store: CheckpointStore,
-        context: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> None:
+    def __init__(self, model: nn.Module, store: CheckpointStore, context: Precision = nullcontext) -> None:
         super().__init__(store)
         self.model: nn.Module = model.eval().requires_grad_(False)
         self.teacher = cast(Teacher, model)

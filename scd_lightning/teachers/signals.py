@@ -6,7 +6,7 @@ always those of the unrounded ones.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from scd_lightning.store.manifest import known_checksum, known_digest, read_seal
 from scd_lightning.store.reading import stored_tensors
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signal_files import FORMAT, HIDDEN, LOSSES, MANIFEST, SignalFiles, head_name, places, seal
+from scd_lightning.teachers.source import Precision
 
 # Bytes that NumPy writes before the values of an array of so few dimensions.
 _NPY_HEADER = 128
@@ -75,12 +76,7 @@ class Signals:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        samples: SampleSet,
-        device: torch.device,
-        context: Callable[[], AbstractContextManager[None]],
-        heads: dict[str, LMHead],
+        self, folder: Path, samples: SampleSet, device: torch.device, context: Precision, heads: dict[str, LMHead]
     ) -> None:
         manifest = read_sealed(folder / MANIFEST)
         self.device = device

@@ -1,7 +1,8 @@
 """Where a stage's teacher outputs come from: one interface, whether the weights are live or the signals cached."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -9,6 +10,9 @@ from torch import Tensor
 from scd_lightning.batch import Batch
 from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.store.checkpoints import CheckpointStore
+
+# Enters the precision that training steps run in.
+Precision = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass

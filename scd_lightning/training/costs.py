@@ -18,7 +18,12 @@ class Meter:
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
         self._earlier: Mapping[str, Any] = {"seconds": 0.0, "cpu_seconds": 0.0, "peak_memory_bytes": 0}
-        _reset_peak()
+        # Not merely available: a job may run on the CPU beside a GPU.
+        if torch.cuda.is_initialized():
+            torch.cuda.reset_peak_memory_stats()
+        # ru_maxrss never falls within a process; Linux forgets VmHWM when 5 is written here.
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
 
     def add(self, earlier: Mapping[str, Any]) -> None:
         """Counts what an interrupted run read before it ended: this one goes on with its work."""
@@ -31,15 +36,6 @@ class Meter:
             "cpu_seconds": round(self._earlier["cpu_seconds"] + time.process_time() - self._cpu, 3),
             "peak_memory_bytes": max(self._earlier["peak_memory_bytes"], _peak()),
         }
-
-
-def _reset_peak() -> None:
-    # Not merely available: a job may run on the CPU beside a GPU.
-    if torch.cuda.is_initialized():
-        torch.cuda.reset_peak_memory_stats()
-    # ru_maxrss never falls within a process; Linux forgets VmHWM when 5 is written here.
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak() -> int:

@@ -114,8 +114,7 @@ class TeacherScheduler(Callback):
         student_kl = self._student_kl(trainer, module) if self.policy.needs_scores else None
         scores = Scores(self.best, self.source.num_checkpoints, self._best_kl, student_kl)
         chosen = self.policy.select(stage, scores, [choice.checkpoint for choice in self.choices])
-        first = stage * self.stage_epochs
-        epochs = (first, first + self.stage_epochs - 1)
+        epochs = (stage * self.stage_epochs, (stage + 1) * self.stage_epochs - 1)
         return StageChoice(stage, epochs, distributed.from_first_rank(chosen), self._best_kl, student_kl)
 
     def _student_kl(self, trainer: Trainer, module: FineTuning) -> list[float]:
