@@ -24,8 +24,12 @@ class LMHead:
 
     def clone(self) -> "LMHead":
         """A copy that survives a reload of the weights it was taken from."""
-        bias = None if self.bias is None else self.bias.detach().clone()
-        return LMHead(self.weight.detach().clone(), bias)
+        own = self.detach()
+        return LMHead(own.weight.clone(), None if own.bias is None else own.bias.clone())
+
+    def detach(self) -> "LMHead":
+        """The same weights, not to be differentiated by."""
+        return LMHead(self.weight.detach(), None if self.bias is None else self.bias.detach())
 
     def to(self, dtype: torch.dtype) -> "LMHead":
         """The same in another dtype."""

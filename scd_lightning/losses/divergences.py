@@ -1,6 +1,6 @@
 """Divergences between the teacher's and the student's next-token distributions, in nats per token.
 
-Each takes teacher_logits [K V] and student_logits [K V] and returns [K]: no reduction, and no tau^2 (the objective
+Each takes teacher_logits [K, V] and student_logits [K, V] and returns [K]: no reduction, and no tau^2 (the objective
 multiplies by it). In the formulas, p is the teacher's distribution and q the student's, both at the temperature.
 All are computed from log-probabilities in at least float32. A token that one side excludes (logit -inf) is exact: it
 adds nothing where its own probability is 0, and makes a plain KL infinite where only the other's is.
@@ -21,15 +21,15 @@ def forward_kl(teacher_logits: Tensor, student_logits: Tensor, temperature: floa
     """KL(p || q), mass-covering.
 
     Args:
-        teacher_logits: [K V].
-        student_logits: [K V].
+        teacher_logits: [K, V].
+        student_logits: [K, V].
         temperature: Divides both logits.
 
     Returns:
         [K], nats per token.
 
     Raises:
-        ValueError: The logits are not both [K V].
+        ValueError: The logits are not both [K, V].
         ConfigError: The temperature is not above 0.
     """
     log_p, log_q = _log_probabilities(teacher_logits, student_logits, temperature)
@@ -48,8 +48,8 @@ def jensen_shannon(
     """Beta KL(p || m) + (1 - beta) KL(q || m) with m = beta p + (1 - beta) q; at most ln 2.
 
     Args:
-        teacher_logits: [K V].
-        student_logits: [K V].
+        teacher_logits: [K, V].
+        student_logits: [K, V].
         temperature: Divides both logits.
         beta: The teacher's share of the mixture, between 0 and 1.
 
@@ -57,7 +57,7 @@ def jensen_shannon(
         [K], nats per token.
 
     Raises:
-        ValueError: The logits are not both [K V].
+        ValueError: The logits are not both [K, V].
         ConfigError: The temperature is not above 0, or beta not between 0 and 1.
     """
     _check_share("beta", beta)
@@ -69,8 +69,8 @@ def skew_kl(teacher_logits: Tensor, student_logits: Tensor, temperature: float =
     """KL(p || alpha p + (1 - alpha) q); at most -ln alpha.
 
     Args:
-        teacher_logits: [K V].
-        student_logits: [K V].
+        teacher_logits: [K, V].
+        student_logits: [K, V].
         temperature: Divides both logits.
         alpha: The teacher's share of the mixture, between 0 and 1.
 
@@ -78,7 +78,7 @@ def skew_kl(teacher_logits: Tensor, student_logits: Tensor, temperature: float =
         [K], nats per token.
 
     Raises:
-        ValueError: The logits are not both [K V].
+        ValueError: The logits are not both [K, V].
         ConfigError: The temperature is not above 0, or alpha not between 0 and 1.
     """
     _check_share("alpha", alpha)
@@ -121,13 +121,13 @@ def _log_probabilities(teacher_logits: Tensor, student_logits: Tensor, temperatu
 
 
 def _kl(log_a: Tensor, log_b: Tensor) -> Tensor:
-    """KL(a || b): [K V], [K V] -> [K]."""
+    """KL(a || b): [K, V], [K, V] -> [K]."""
     a = log_a.exp()
     return (a * _log_ratio(a, log_a, log_b)).sum(-1)
 
 
 def _kl_to_mixture(log_a: Tensor, log_b: Tensor, share: float) -> Tensor:
-    """KL(a || share a + (1 - share) b): [K V], [K V] -> [K]."""
+    """KL(a || share a + (1 - share) b): [K, V], [K, V] -> [K]."""
     a = log_a.exp()
     ratio = -_log_ratio(a, log_a, log_b)
     # log(mixture / a) = log(share + (1 - share) b / a). The first form is exact where a and b are equal and keeps its

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from scd_lightning.lm_head import LMHead, Unprojected
+from scd_lightning.lm_head import Unprojected
 
 # A chunk is what the LM head projects at once, in one buffer for all chunks: so many tokens that the product runs at
 # full speed, and no smaller than so many bytes of float32.
@@ -36,17 +36,17 @@ class ChunkedLogits:
         buffer: Another one's, of the same vocabulary and dtype, where the two are never needed at once.
 
     Attributes:
-        hidden: [K D], in the dtype that products run in here.
+        hidden: [K, D], in the dtype that products run in here.
         head: The LM head, likewise.
-        buffer: [k V], the last chunk's logits.
+        buffer: [k, V], the last chunk's logits.
     """
 
     def __init__(self, outputs: Unprojected, buffer: Tensor | None = None) -> None:
         low = outputs.to(autocast_dtype(outputs.hidden))
         self.hidden: Tensor = low.hidden.detach()
-        bias = low.head.bias
-        self.head = LMHead(low.head.weight.detach(), None if bias is None else bias.detach())
-        size, vocab_size = min(len(self.hidden), chunk_tokens(len(self.head.weight))), len(self.head.weight)
+        self.head = low.head.detach()
+        vocab_size = len(self.head.weight)
+        size = min(len(self.hidden), max(CHUNK_TOKENS, CHUNK_BYTES // (4 * vocab_size)))
         self.buffer = self.hidden.new_empty(size, vocab_size) if buffer is None else buffer
 
     def chunks(self) -> Iterator[slice]:
@@ -54,7 +54,7 @@ class ChunkedLogits:
         return _slices(len(self.hidden), max(1, len(self.buffer)))
 
     def project(self, chunk: slice) -> Tensor:
-        """Logits [k V] of a chunk, to be overwritten at will."""
+        """Logits [k, V] of a chunk, to be overwritten at will."""
         hidden = self.hidden[chunk]
         out, weight = self.buffer[: len(hidden)], self.head.weight.T
         if self.head.bias is None:
@@ -63,7 +63,8 @@ class ChunkedLogits:
 
 
 def blocks(logits: Tensor) -> Iterator[slice]:
-    """The rows of a chunk [k V], a block at a time."""
+    """The rows of a chunk [k, V], a block at a time."""
+    # Counted in float32, whatever the logits are in: that is what softmax and divergence are computed in.
     size = CPU_BLOCK_BYTES if logits.device.type == "cpu" else BLOCK_BYTES
     return _slices(len(logits), max(1, size // (4 * logits.shape[1])))
 
@@ -73,7 +74,7 @@ def logit_blocks(outputs: Unprojected) -> Iterator[tuple[slice, Tensor]]:
     """Goes over a model's K tokens.
 
     Yields:
-        Which tokens, and the logits [k V] on them in at least float32, to be overwritten at will.
+        Which tokens, and the logits [k, V] on them in at least float32, to be overwritten at will.
     """
     projected = ChunkedLogits(outputs)
     for chunk in projected.chunks():
@@ -85,11 +86,6 @@ def logit_blocks(outputs: Unprojected) -> Iterator[tuple[slice, Tensor]]:
 def at_least_float32(tensor: Tensor) -> Tensor:
     """The tensor itself where it is float32 or float64, else in float32."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
-
-
-def chunk_tokens(vocab_size: int) -> int:
-    """Tokens of a chunk."""
-    return max(CHUNK_TOKENS, CHUNK_BYTES // (4 * vocab_size))
 
 
 def _slices(count: int, size: int) -> Iterator[slice]:

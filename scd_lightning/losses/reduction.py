@@ -9,7 +9,7 @@ def completion_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy of each completion token, in at least float32.
 
     Args:
-        logits: [K V].
+        logits: [K, V].
         targets: [K].
 
     Returns:
@@ -19,8 +19,8 @@ def completion_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return functional.cross_entropy(logits.to(dtype), targets, reduction="none")
 
 
-def per_sample_sum(values: Tensor, rows: Tensor, num_rows: int) -> Tensor:
-    """Sum over each row's completion tokens, 0 for a row without any.
+def per_sample_mean(values: Tensor, rows: Tensor, num_rows: int) -> Tensor:
+    """Mean over each row's completion tokens, 0 for a row without any.
 
     Args:
         values: [K].
@@ -30,12 +30,7 @@ def per_sample_sum(values: Tensor, rows: Tensor, num_rows: int) -> Tensor:
     Returns:
         [B].
     """
-    return values.new_zeros(num_rows).index_add(0, rows, values)
-
-
-def per_sample_mean(values: Tensor, rows: Tensor, num_rows: int) -> Tensor:
-    """Mean over each row's completion tokens, 0 for a row without any; arguments as in `per_sample_sum`."""
-    return per_sample_sum(values, rows, num_rows) / tokens_per_sample(rows, num_rows)
+    return values.new_zeros(num_rows).index_add(0, rows, values) / tokens_per_sample(rows, num_rows)
 
 
 def tokens_per_sample(rows: Tensor, num_rows: int) -> Tensor:

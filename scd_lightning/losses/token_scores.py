@@ -38,13 +38,14 @@ def chunked_scores(outputs: Unprojected, targets: Tensor) -> tuple[Tensor, Tenso
 
 @torch.no_grad()
 def chunked_forward_kl(references: Sequence[Unprojected], models: Sequence[Unprojected]) -> Tensor:
-    """KL(reference || model) [R C K] at temperature 1, in nats, of each pair; each one's logits are made once.
+    """KL(reference || model) [R, C, K] at temperature 1, in nats, of each pair; each one's logits are made once.
 
     Args:
         references: R models' outputs on K tokens.
         models: C models' on the same tokens.
     """
     of_references = [ChunkedLogits(outputs) for outputs in references]
+    # A chunk's references are all needed at once, its models one after the other: these share a buffer.
     of_models = [ChunkedLogits(models[0])]
     of_models += [ChunkedLogits(outputs, of_models[0].buffer) for outputs in models[1:]]
     # A product within the divergence would be made in half precision.
@@ -54,7 +55,7 @@ def chunked_forward_kl(references: Sequence[Unprojected], models: Sequence[Unpro
 
 
 def _chunk_kl(references: Sequence[ChunkedLogits], models: Sequence[ChunkedLogits], chunk: slice) -> Tensor:
-    """[R C k] of a chunk."""
+    """[R, C, k] of a chunk."""
     known = [at_least_float32(each.project(chunk)) for each in references]
     divergences = known[0].new_empty(len(known), len(models), chunk.stop - chunk.start)
     p = [softmax(logits) for logits in known]

@@ -16,7 +16,7 @@ from scd_lightning.store.artifacts import Artifact, Outcome
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import write_text
 from scd_lightning.training.costs import Meter
-from scd_lightning.training.task_metric import TaskMetric
+from scd_lightning.training.sums import TaskMetric
 
 PREDICTIONS = "predictions.jsonl"
 

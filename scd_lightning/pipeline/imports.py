@@ -22,7 +22,8 @@ from scd_lightning.pipeline.student_training import WEIGHTS
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, trajectory_result, validate_trajectory
 from scd_lightning.progress import say, track
 from scd_lightning.store.artifacts import Artifact, Outcome
-from scd_lightning.store.checkpoints import CheckpointStore, check_free_space, required_bytes
+from scd_lightning.store.checkpoints import CheckpointStore, required_bytes
+from scd_lightning.store.disk import check_free_space
 from scd_lightning.training.costs import Meter
 from scd_lightning.training.fine_tuning import FineTuning
 

@@ -10,7 +10,8 @@ from scd_lightning.models.tokenizers import vocabulary_size
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.progress import say
 from scd_lightning.schedules.policies import candidates
-from scd_lightning.store.checkpoints import CheckpointStore, check_free_space
+from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.store.disk import check_free_space
 from scd_lightning.teachers.signals import SampleSet, SignalStore
 
 _REMEDY = (

@@ -15,7 +15,8 @@ from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.results import Records, TeacherResult
 from scd_lightning.progress import track
 from scd_lightning.store.artifacts import Artifact, Outcome
-from scd_lightning.store.checkpoints import CheckpointEntry, CheckpointStore, check_free_space, required_bytes
+from scd_lightning.store.checkpoints import CheckpointEntry, CheckpointStore, required_bytes
+from scd_lightning.store.disk import check_free_space
 from scd_lightning.store.manifest import read_sealed, write_npy, write_sealed
 from scd_lightning.store.saved_state import RESUME
 from scd_lightning.training.callbacks.phase_progress import PhaseProgress

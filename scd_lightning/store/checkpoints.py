@@ -1,7 +1,6 @@
 """The kept checkpoints of one training, as safetensors with a manifest."""
 
 import math
-import shutil
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from torch.distributed.tensor import DTensor
 from scd_lightning.errors import StoreError
 from scd_lightning.store.manifest import (
     check_digest,
+    damaged,
     known_digest,
     open_as_its_folder,
     read_sealed,
@@ -155,7 +155,7 @@ class CheckpointStore:
         trainable, frozen = split_tensors(module)
         targets = trainable | frozen
         check_fit(stored, targets, self.root, complete=self._read()[0]["complete"])
-        parts = {name: targets[name] for name in stored if isinstance(targets[name], DTensor)}
+        parts = {name: each for name, each in targets.items() if name in stored and isinstance(each, DTensor)}
         return read_parts(stored, parts) + read_into({n: t for n, t in stored.items() if n not in parts}, targets)
 
     def verify(self) -> None:
@@ -200,9 +200,9 @@ class CheckpointStore:
             entries = [CheckpointEntry(**entry) for entry in manifest.pop("entries")]
             whole = [entry.index for entry in entries] == list(range(len(entries)))
         except (KeyError, TypeError) as error:
-            raise _damaged_manifest(path, repr(error)) from error
+            raise _other_format(path, repr(error)) from error
         if not whole or manifest.keys() != {"trainable", "complete", "frozen"}:
-            raise _damaged_manifest(path, f"keys {sorted(manifest)} and {len(entries)} entries")
+            raise _other_format(path, f"keys {sorted(manifest)} and {len(entries)} entries")
         return manifest, entries
 
     def _write(self, file: str, tensors: Mapping[str, Tensor]) -> str:
@@ -240,37 +240,6 @@ def required_bytes(module: nn.Module, count: int, *, keep_frozen: bool = True) -
     return count * trainable + (frozen if keep_frozen else 0)
 
 
-def check_free_space(
-    root: str | Path,
-    needed: int,
-    content: str = "the checkpoints",
-    remedy: str = "keep fewer with teacher.checkpoints, or choose another folder with paths.store",
-) -> None:
-    """Makes sure that a folder, which need not exist yet, has room.
-
-    Args:
-        root: The folder.
-        needed: Bytes.
-        content: What for, as the message says it.
-        remedy: What else could be done than to free some space.
-
-    Raises:
-        StoreError: Its disk has less free.
-    """
-    folder = Path(root).absolute()
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise StoreError(
-            f"The disk has no room for {content}",
-            where=root,
-            got=f"{free / 1e9:.1f} GB free",
-            expected=f"{needed / 1e9:.1f} GB",
-            remedy=f"free some space, {remedy}",
-        )
-
-
 def _pick(entries: list[CheckpointEntry], index: int) -> CheckpointEntry:
     if not 0 <= index < len(entries):
         raise IndexError(f"checkpoint {index} does not exist, the store has {len(entries)}")
@@ -288,10 +257,5 @@ def _check_finite(metrics: Mapping[str, float], step: int) -> None:
             )
 
 
-def _damaged_manifest(path: Path, got: str) -> StoreError:
-    return StoreError(
-        "A checkpoint manifest has another format than expected",
-        where=path,
-        got=got,
-        remedy="delete its folder, so that it is made anew",
-    )
+def _other_format(path: Path, got: str) -> StoreError:
+    return damaged("A checkpoint manifest has another format than expected", path, got)

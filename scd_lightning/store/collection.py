@@ -174,10 +174,10 @@ def _set_aside(root: Path, entries: Sequence[Entry]) -> list[Path]:
                 if entry.kind == "removed":
                     moved.append(entry.path)
                     continue
-                lock = try_lock(lock_path(root, entry.name)) if entry.kind != "head" else None
-                if lock is None and entry.kind != "head":
-                    continue  # Somebody began to make it a moment ago.
-                if lock is not None:
+                if entry.kind != "head":
+                    lock = try_lock(lock_path(root, entry.name))
+                    if lock is None:
+                        continue  # Somebody began to make it a moment ago.
                     locks.callback(lock.release)
                 target = root / REMOVED / f"{entry.name}-{uuid.uuid4().hex[:8]}"
                 entry.path.rename(target)

@@ -1,8 +1,9 @@
-"""What a disk's errors mean for a run, in words: once they are mended, the same command goes on."""
+"""Room on a disk, and what its errors mean for a run, in words: once they are mended, the same command goes on."""
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EACCES, EDQUOT, EFBIG, EIO, ENOENT, ENOSPC, EPERM, EROFS, ESTALE
 from pathlib import Path
 
@@ -48,6 +49,46 @@ def explained(folders: Mapping[str, Path]) -> Iterator[None]:
         if (told := _explain(error, folders)) is not None:
             raise told from error
         raise
+
+
+def check_free_space(
+    root: str | Path,
+    needed: int,
+    content: str = "the checkpoints",
+    remedy: str = "keep fewer with teacher.checkpoints, or choose another folder with paths.store",
+) -> None:
+    """Makes sure that a folder, which need not exist yet, has room.
+
+    Args:
+        root: The folder.
+        needed: Bytes.
+        content: What for, as the message says it.
+        remedy: What else could be done than to free some space.
+
+    Raises:
+        StoreError: Its disk has less free.
+    """
+    folder = Path(root).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StoreError(
+            f"The disk has no room for {content}",
+            where=root,
+            got=f"{free / 1e9:.1f} GB free",
+            expected=f"{needed / 1e9:.1f} GB",
+            remedy=f"free some space, {remedy}",
+        )
+
+
+def bytes_on_disk(path: Path) -> int:
+    """Size of a file, or of all files in a folder; what vanishes meanwhile counts nothing."""
+    with suppress(OSError):
+        if path.is_symlink() or not path.is_dir():
+            return path.lstat().st_size
+        return sum(bytes_on_disk(each) for each in path.iterdir())
+    return 0
 
 
 def _explain(error: BaseException, folders: Mapping[str, Path]) -> StoreError | None:

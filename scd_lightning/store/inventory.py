@@ -9,19 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from scd_lightning.errors import StoreError
-from scd_lightning.store.layout import (
-    ARTIFACT_NAME,
-    FILES_MANIFEST,
-    LOCKS,
-    MANIFEST,
-    PARTIAL,
-    PINNED,
-    REMOVED,
-    RUNS,
-    SIGNALS,
-    SIGNALS_NAME,
-    TRAJECTORY,
-)
+from scd_lightning.store import layout
+from scd_lightning.store.disk import bytes_on_disk
 from scd_lightning.store.manifest import read_json, sha256_json
 from scd_lightning.store.registry import RunRecord, read_records
 
@@ -49,12 +38,12 @@ class Entry:
     @cached_property
     def bytes(self) -> int:
         """Its size on the disk."""
-        return sum(_sizes(self.path))
+        return bytes_on_disk(self.path)
 
     @cached_property
     def made(self) -> float:
         """When it was finished, as seconds since 1970."""
-        manifest = self.path / (FILES_MANIFEST if self.kind == "signals" else MANIFEST)
+        manifest = self.path / (layout.FILES_MANIFEST if self.kind == "signals" else layout.MANIFEST)
         for path in (manifest, self.path):
             with suppress(OSError):
                 return path.stat().st_mtime
@@ -63,22 +52,12 @@ class Entry:
     @property
     def pinned(self) -> bool:
         """Whether the user wants it kept."""
-        return (self.path / PINNED).exists()
+        return (self.path / layout.PINNED).exists()
 
     @property
     def finished(self) -> bool:
         """Whether it is something that runs can use, damaged or not."""
         return self.kind not in ("partial", "removed", "head")
-
-
-def _sizes(path: Path) -> Iterator[int]:
-    """Sizes of all files; what vanishes meanwhile counts nothing."""
-    with suppress(OSError):
-        if path.is_symlink() or not path.is_dir():
-            yield path.lstat().st_size
-            return
-        for each in path.iterdir():
-            yield from _sizes(each)
 
 
 @dataclass(frozen=True)
@@ -133,7 +112,7 @@ def open_store(root: Path) -> Inventory:
     if not root.is_dir():
         raise StoreError("There is no store here", where=root.absolute(), remedy=remedy)
     inventory = scan(root)
-    if not inventory.entries and not (root / LOCKS).is_dir() and not (root / RUNS).is_dir():
+    if not inventory.entries and not (root / layout.LOCKS).is_dir() and not (root / layout.RUNS).is_dir():
         raise StoreError("This folder holds no store", where=root.absolute(), remedy=remedy)
     return inventory
 
@@ -141,12 +120,16 @@ def open_store(root: Path) -> Inventory:
 def scan(root: Path) -> Inventory:
     """Reads a store; nothing in it is changed."""
     records = tuple(read_records(root))
-    artifacts = [_artifact(path, records) for path in _folders(root) if ARTIFACT_NAME.fullmatch(path.name)]
+    artifacts = [_artifact(path, records) for path in _folders(root) if layout.ARTIFACT_NAME.fullmatch(path.name)]
     checkpoints: dict[str, list[Entry]] = {}
     for entry in artifacts:
-        for digest in checkpoint_digests(entry.path / TRAJECTORY) if entry.kind == "teacher" else ():
+        for digest in checkpoint_digests(entry.path / layout.TRAJECTORY) if entry.kind == "teacher" else ():
             checkpoints.setdefault(digest, []).append(entry)
-    signals = [_signals(path, checkpoints) for path in _folders(root / SIGNALS) if SIGNALS_NAME.fullmatch(path.name)]
+    signals = [
+        _signals(path, checkpoints)
+        for path in _folders(root / layout.SIGNALS)
+        if layout.SIGNALS_NAME.fullmatch(path.name)
+    ]
     finished = sorted([*artifacts, *signals], key=lambda entry: (entry.kind, entry.made))
     return Inventory(root, (*finished, *_rest(root, records)), records)
 
@@ -157,7 +140,7 @@ def _folders(folder: Path) -> list[Path]:
 
 def _artifact(path: Path, records: tuple[RunRecord, ...]) -> Entry:
     kind = path.name.partition("-")[0]
-    return Entry(path.name, kind, path, _manifest(path / MANIFEST), _users(path.name, records))
+    return Entry(path.name, kind, path, _manifest(path / layout.MANIFEST), _users(path.name, records))
 
 
 def _users(name: str, records: tuple[RunRecord, ...]) -> tuple[RunRecord, ...]:
@@ -165,9 +148,9 @@ def _users(name: str, records: tuple[RunRecord, ...]) -> tuple[RunRecord, ...]:
 
 
 def _signals(path: Path, checkpoints: Mapping[str, list[Entry]]) -> Entry:
-    if not (path / FILES_MANIFEST).is_file():
+    if not (path / layout.FILES_MANIFEST).is_file():
         return Entry(path.name, "partial", path)
-    manifest = _manifest(path / FILES_MANIFEST)
+    manifest = _manifest(path / layout.FILES_MANIFEST)
     teachers = checkpoints.get(str((manifest or {}).get("checkpoint")), [])
     runs = {record.path: record for teacher in teachers for record in teacher.runs}
     names = tuple(teacher.name for teacher in teachers)
@@ -176,12 +159,12 @@ def _signals(path: Path, checkpoints: Mapping[str, list[Entry]]) -> Entry:
 
 def _rest(root: Path, records: tuple[RunRecord, ...]) -> Iterator[Entry]:
     for path in _folders(root):
-        name = path.name.removesuffix(PARTIAL)
-        if path.name != name and ARTIFACT_NAME.fullmatch(name):
+        name = path.name.removesuffix(layout.PARTIAL)
+        if path.name != name and layout.ARTIFACT_NAME.fullmatch(name):
             yield Entry(name, "partial", path, runs=_users(name, records))
-    for path in sorted((root / SIGNALS).glob("head-*.safetensors")):
+    for path in sorted((root / layout.SIGNALS).glob("head-*.safetensors")):
         yield Entry(path.name, "head", path)
-    for path in _folders(root / REMOVED):
+    for path in _folders(root / layout.REMOVED):
         yield Entry(path.name, "removed", path)
 
 
@@ -194,7 +177,7 @@ def _manifest(path: Path) -> dict[str, Any] | None:
 def checkpoint_digests(trajectory: Path) -> list[str]:
     """Digests of a trajectory's checkpoints, as `CheckpointStore.digest` has them; none where they can't be read."""
     with suppress(StoreError, KeyError, TypeError):
-        manifest = read_json(trajectory / FILES_MANIFEST)
+        manifest = read_json(trajectory / layout.FILES_MANIFEST)
         frozen = [] if manifest["frozen"] is None else [manifest["frozen"]]
         return [sha256_json([*frozen, entry["sha256"]]) for entry in manifest["entries"]]
     return []

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 # Field of a JSON file that holds the digest of all others.
 _SEAL = "seal"
-_MADE_ANEW = "delete its folder, so that it is made anew"
 
 # Digests of files by their identity, size and time of change, so that a file is hashed once in a process however often
 # a schedule comes back to it, under whatever name.
@@ -89,9 +88,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, RecursionError, ValueError) as error:
-        raise _damaged(path, error) from error
+        raise damaged("A manifest can't be read", path, error, "a JSON object") from error
     if not isinstance(content, dict):
-        raise _damaged(path, type(content).__name__)
+        raise damaged("A manifest can't be read", path, type(content).__name__, "a JSON object")
     return content
 
 
@@ -142,19 +141,14 @@ def read_sealed(path: Path) -> dict[str, Any]:
     except ValueError:  # Python's reader takes more than JSON: a number too large, half a character.
         whole = False
     if not whole:
-        raise StoreError(
-            "A manifest is damaged: it is not what it was when it was written", where=path, remedy=_MADE_ANEW
-        )
+        raise damaged("A manifest is damaged: it is not what it was when it was written", path)
     return content
 
 
 def sha256_file(path: Path) -> str:
     """Hex digest of a file's bytes."""
-    digest = hashlib.sha256()
     with Path(path).open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def crc32_file(path: Path) -> str:
@@ -197,17 +191,11 @@ def check_digest(path: Path, expected: str) -> None:
     try:
         digest = known_digest(path)
     except FileNotFoundError as error:
-        raise StoreError("A file of the store is missing", where=path, remedy=_MADE_ANEW) from error
+        raise damaged("A file of the store is missing", path) from error
     except OSError as error:
-        raise StoreError("A file of the store can't be read", where=path, got=error, remedy=_MADE_ANEW) from error
+        raise damaged("A file of the store can't be read", path, error) from error
     if digest != expected:
-        raise StoreError(
-            "A file's digest does not match: it is damaged or was changed",
-            where=path,
-            got=digest,
-            expected=expected,
-            remedy=_MADE_ANEW,
-        )
+        raise damaged("A file's digest does not match: it is damaged or was changed", path, digest, expected)
 
 
 def sha256_json(content: Any) -> str:
@@ -221,14 +209,16 @@ def sha256_json(content: Any) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def _damaged(path: Path, got: object) -> StoreError:
-    return StoreError(
-        "A manifest can't be read",
-        where=path,
-        got=got,
-        expected="a JSON object",
-        remedy=_MADE_ANEW,
-    )
+def damaged(what: str, path: Path, got: object = None, expected: object = None) -> StoreError:
+    """The error of a file of the store that can't be used: no file of its folder can be trusted then.
+
+    Args:
+        what: What is wrong with it.
+        path: The file.
+        got: What was found.
+        expected: What should have been.
+    """
+    return StoreError(what, where=path, got=got, expected=expected, remedy="delete its folder, so that it is made anew")
 
 
 def fsync(path: Path) -> None:

@@ -19,6 +19,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from scd_lightning.errors import StoreError
+from scd_lightning.store.manifest import damaged
 
 # More than these wait for the memory, not for a core.
 _THREADS = 4
@@ -144,10 +145,4 @@ def _read(stream: FileIO, tensor: StoredTensor, target: Tensor) -> None:
 
 
 def _damaged(path: Path, got: str, expected: str) -> StoreError:
-    return StoreError(
-        "A file of a checkpoint is damaged",
-        where=path,
-        got=got,
-        expected=expected,
-        remedy="delete its folder, so that it is made anew",
-    )
+    return damaged("A file of a checkpoint is damaged", path, got, expected)

@@ -92,6 +92,7 @@ class Registration:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # What ended the run is not to be hidden by a store that can't be written any more.
         with suppress(StoreError), store_lock(self.root):
             if not self.artifacts:
                 delete(self._path)

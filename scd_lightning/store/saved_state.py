@@ -104,6 +104,7 @@ class ResumeState:
             if (self.folder / name).is_dir():
                 _link(self.folder / name, path.parent / name)
                 fsync(path.parent / name)
+        # All that state.json names is on the disk before it: after a crash of the machine it names nothing half there.
         fsync(path)
         fsync(path.parent)
         content = {**about, "saved": time.strftime("%Y-%m-%d %H:%M:%S"), "versions": self.versions}

@@ -1,8 +1,6 @@
 """Weights that are cut over the processes of a job (DTensor), as files know them: whole, whoever wrote them."""
 
-from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from safetensors import safe_open
@@ -44,24 +42,22 @@ def _collect(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def read_parts(stored: Mapping[str, StoredTensor], targets: Mapping[str, Tensor]) -> int:
+def read_parts(stored: Mapping[str, StoredTensor], targets: Mapping[str, DTensor]) -> int:
     """Overwrites this process's parts of tensors, reading no more of the files than that.
 
     Args:
         stored: What to read.
-        targets: Where to, each a DTensor cut along its first dimension.
+        targets: Where to, each cut along its first dimension.
 
     Returns:
         Bytes read.
     """
-    by_file: dict[Path, list[tuple[str, DTensor]]] = defaultdict(list)
-    for name, target in targets.items():
-        assert isinstance(target, DTensor)
-        by_file[stored[name].path].append((name, target))
     count = 0
-    for path, named in by_file.items():
+    for path in {stored[name].path for name in targets}:
         with safe_open(path, "pt") as mapped:
-            for name, target in named:
+            for name, target in targets.items():
+                if stored[name].path != path:
+                    continue
                 part, start = target.to_local(), first_row(target)
                 if len(part):
                     part.copy_(mapped.get_slice(name)[start : start + len(part)])

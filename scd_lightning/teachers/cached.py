@@ -1,10 +1,11 @@
 """Teacher outputs from cached signals: no teacher weight but the LM head is in memory while the student trains."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
@@ -12,7 +13,7 @@ from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signals import SampleSet, Signals, SignalStore
-from scd_lightning.teachers.source import TeacherCounts, TeacherSource
+from scd_lightning.teachers.source import Precision, TeacherSource
 
 
 class CachedSource(TeacherSource):
@@ -34,21 +35,17 @@ class CachedSource(TeacherSource):
         samples: SampleSet,
         live: Callable[[], LiveSource],
         device: torch.device,
-        context: Callable[[], AbstractContextManager[None]] = nullcontext,
+        context: Precision = nullcontext,
     ) -> None:
-        self.context = context
-        self.store, self.signals, self.samples, self.live, self.device = store, signals, samples, live, device
-        self.counts = TeacherCounts()
+        super().__init__(store)
+        self.signals, self.samples, self.live, self.device, self.context = signals, samples, live, device, context
         self._current: Signals | None = None
         self._live: LiveSource | None = None
 
-    @property
-    def num_checkpoints(self) -> int:
-        """Length N of the trajectory."""
-        return self.store.count
-
+    @override
     def load(self, checkpoint: int) -> None:
         """Opens a checkpoint's signals, after a pass over the samples where there are none."""
+        # Before the next are opened: two heads would be in memory at once.
         self._current = None
         self._current = self._open(checkpoint, {})
 
@@ -58,6 +55,7 @@ class CachedSource(TeacherSource):
         folder = self.signals.ensure(checkpoint, self.samples, self._teacher, digest)
         return Signals(folder, self.samples, self.device, self.context, heads)
 
+    @override
     def sweep(self, batches: Sequence[Batch]) -> Iterator[tuple[Sequence[int], int, list[Unprojected]]]:
         """Answers of all checkpoints for one batch at a time: their heads, shared ones once, are in memory for it.
 
@@ -75,8 +73,8 @@ class CachedSource(TeacherSource):
             self._live.counts = self.counts
         return self._live
 
+    @override
     def release(self) -> None:
-        """Lets go of the live teacher, if one was needed."""
         self._live = None
 
     def _signals(self) -> Signals:
@@ -84,19 +82,15 @@ class CachedSource(TeacherSource):
             raise RuntimeError("load a checkpoint before asking for its signals")
         return self._current
 
+    @override
     def hidden(self, batch: Batch) -> Tensor:
-        """Stored hidden states [K, D] of the batch's completion positions."""
         return self._signals().hidden(batch)
 
     @property
+    @override
     def head(self) -> LMHead:
-        """The checkpoint's stored LM head, in the dtype that a step's product runs in."""
         return self._signals().head
 
+    @override
     def losses(self, batch: Batch, outputs: Unprojected) -> Tensor:
-        """Stored per-sample losses [B]; the outputs are not needed."""
         return self._signals().losses(batch)
-
-    def digest(self, checkpoint: int) -> str:
-        """SHA-256 of the checkpoint."""
-        return self.store.digest(checkpoint)

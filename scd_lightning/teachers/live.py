@@ -1,12 +1,12 @@
 """Teacher outputs from live weights, reloaded in place from the trajectory."""
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
@@ -15,7 +15,7 @@ from scd_lightning.losses.logits import autocast_dtype
 from scd_lightning.losses.reduction import per_sample_mean
 from scd_lightning.losses.token_scores import chunked_cross_entropy
 from scd_lightning.store.checkpoints import CheckpointStore
-from scd_lightning.teachers.source import TeacherCounts, TeacherSource
+from scd_lightning.teachers.source import Precision, TeacherSource
 
 
 class Teacher(Protocol):
@@ -41,26 +41,15 @@ class LiveSource(TeacherSource):
         context: Enters the precision that the forward pass runs under.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        store: CheckpointStore,
-        context: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> None:
+    def __init__(self, model: nn.Module, store: CheckpointStore, context: Precision = nullcontext) -> None:
+        super().__init__(store)
         self.model: nn.Module = model.eval().requires_grad_(False)
         self.teacher = cast(Teacher, model)
-        self.store = store
         self.context = context
-        self.counts = TeacherCounts()
         self._head: LMHead | None = None
 
-    @property
-    def num_checkpoints(self) -> int:
-        """Length N of the trajectory."""
-        return self.store.count
-
+    @override
     def load(self, checkpoint: int) -> None:
-        """Copies a checkpoint's weights into the model."""
         self._head = None
         start = time.perf_counter()
         self.counts.loaded_bytes += self.store.load_into(self.model, checkpoint)
@@ -69,13 +58,14 @@ class LiveSource(TeacherSource):
         distributed.require_equal(self.digest(checkpoint), f"teacher checkpoint {checkpoint}")
 
     @torch.no_grad()
+    @override
     def hidden(self, batch: Batch) -> Tensor:
-        """Hidden states [K, D] of the batch's completion positions, by a forward pass."""
         self.counts.forward_samples += sum(batch.real)
         with self.context():
             return self.teacher.hidden(batch)
 
     @property
+    @override
     def head(self) -> LMHead:
         """The head in the dtype that a step's product runs in, cast once after a `load`; the next `load` changes it."""
         if self._head is None:
@@ -87,13 +77,8 @@ class LiveSource(TeacherSource):
     @property
     def own_head(self) -> LMHead:
         """The model's own head."""
-        head = self.teacher.head
-        return LMHead(head.weight.detach(), None if head.bias is None else head.bias.detach())
+        return self.teacher.head.detach()
 
+    @override
     def losses(self, batch: Batch, outputs: Unprojected) -> Tensor:
-        """Cross-entropy [B] of the gold completions, from the outputs."""
         return per_sample_mean(chunked_cross_entropy(outputs, batch.targets), batch.rows, batch.size)
-
-    def digest(self, checkpoint: int) -> str:
-        """SHA-256 of the checkpoint."""
-        return self.store.digest(checkpoint)

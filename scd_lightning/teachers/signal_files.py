@@ -1,53 +1,56 @@
 """The files of one checkpoint's signals while they are written, by one process or several."""
 
+import hashlib
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from math import prod
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from safetensors.torch import save
 from torch import Tensor
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.errors import StoreError
-from scd_lightning.store.manifest import fsync
+from scd_lightning.lm_head import LMHead
+from scd_lightning.store.manifest import fsync, known_checksum, known_digest, write_atomically, write_sealed
 from scd_lightning.store.removal import delete
 
-HIDDEN, LOSSES = "hidden.npy", "losses.npy"
+# Part of the key of signals: raised when the files say something else, so that earlier ones are not taken for these.
+FORMAT = 3
+HIDDEN, LOSSES, MANIFEST = "hidden.npy", "losses.npy", "manifest.json"
 _PART = ".part"
 # bfloat16 is no NumPy type: its bits are stored, and read back under its name.
 _BITS = {torch.bfloat16: torch.int16}
 
 
-class Places:
-    """Where samples stand in the files of a pass, and each one's completion tokens among all.
+class Place(NamedTuple):
+    """Where a sample stands in the files of a pass.
+
+    Attributes:
+        row: Its place among the samples.
+        tokens: The places of its completion tokens among those of all.
+    """
+
+    row: int
+    tokens: slice
+
+
+def places(indices: Sequence[int], completion_lengths: Sequence[int]) -> dict[int, Place]:
+    """The place of each sample.
 
     Args:
         indices: [M], the samples, in the files' order.
         completion_lengths: [M], completion tokens of each.
     """
-
-    def __init__(self, indices: Sequence[int], completion_lengths: Sequence[int]) -> None:
-        self._offsets = np.concatenate([[0], np.cumsum(completion_lengths)])
-        self._place = {index: place for place, index in enumerate(indices)}
-
-    def of(self, index: int) -> int:
-        """A sample's place."""
-        return self._place[index]
-
-    def tokens(self, index: int) -> slice:
-        """The places of a sample's completion tokens."""
-        place = self._place[index]
-        return slice(int(self._offsets[place]), int(self._offsets[place + 1]))
-
-    @property
-    def size(self) -> int:
-        """Completion tokens of all."""
-        return int(self._offsets[-1])
+    each = zip(indices, completion_lengths, accumulate(completion_lengths), strict=True)
+    return {index: Place(row, slice(end - length, end)) for row, (index, length, end) in enumerate(each)}
 
 
 class SignalFiles:
@@ -70,8 +73,8 @@ class SignalFiles:
         self, folder: Path, indices: Sequence[int], completion_lengths: Sequence[int], hidden: Tensor, losses: Tensor
     ) -> None:
         self._folder = folder
-        self._places = Places(indices, completion_lengths)
-        shape = self._places.size, hidden.shape[1]
+        self._places = places(indices, completion_lengths)
+        shape = sum(completion_lengths), hidden.shape[1]
         with _explained(folder, shape[0] * shape[1] * hidden.element_size()):
             if distributed.rank() == 0:
                 _lay_out(
@@ -91,9 +94,9 @@ class SignalFiles:
         with _explained(self._folder):
             for i, (end, index, real) in enumerate(zip(ends, batch.indices, batch.real, strict=True)):
                 if real:
-                    tokens = self._places.tokens(index)
+                    row, tokens = self._places[index]
                     self._hidden.write(tokens.start, bits[end - (tokens.stop - tokens.start) : end])
-                    self._losses.write(self._places.of(index), values[i : i + 1])
+                    self._losses.write(row, values[i : i + 1])
 
     def finish(self) -> None:
         """Gives the files their names, once all processes' rows are on the disk.
@@ -105,10 +108,9 @@ class SignalFiles:
             for rows in (self._hidden, self._losses):
                 rows.sync()
             distributed.barrier()
-            if distributed.active():
-                for rows in (self._hidden, self._losses):
-                    rows.check()
-                distributed.barrier()
+            for rows in (self._hidden, self._losses):
+                rows.check()
+            distributed.barrier()
             if distributed.rank() == 0:
                 for name in (HIDDEN, LOSSES):
                     os.replace(self._folder / (name + _PART), self._folder / name)
@@ -119,6 +121,38 @@ class SignalFiles:
         """Closes the files, finished or not."""
         self._hidden.close()
         self._losses.close()
+
+
+def seal(folder: Path, head: LMHead, about: dict[str, str]) -> None:
+    """Writes the head, once for all checkpoints that share it, and the manifest last: what has one is whole.
+
+    Args:
+        folder: That of `SignalFiles`, finished.
+        head: The teacher's own.
+        about: What else the manifest says: checkpoint, samples, and dtypes of the hidden states.
+
+    Raises:
+        StoreError: The disk can't be written.
+    """
+    content = save({name: tensor.contiguous().cpu() for name, tensor in vars(head).items() if tensor is not None})
+    name = head_name(hashlib.sha256(content).hexdigest())
+    path = folder.parent / name
+    if not path.is_file() or head_name(known_digest(path)) != name:
+        write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    files = [folder / file for file in (HIDDEN, LOSSES)]
+    manifest = {
+        "format": FORMAT,
+        "head": name,
+        "shapes": {file.name: np.load(file, mmap_mode="r").shape for file in files},
+        "bytes": {file.name: file.stat().st_size for file in files} | {name: len(content)},
+        "crc32": {file.name: known_checksum(file) for file in files},
+    }
+    write_sealed(folder / MANIFEST, manifest | about)
+
+
+def head_name(digest: str) -> str:
+    """Name of the file of a head, by its SHA-256: checkpoints with the same head share it."""
+    return f"head-{digest[:24]}.safetensors"
 
 
 class _Rows:
@@ -174,7 +208,7 @@ def _array(values: Tensor) -> np.ndarray:
 def _lay_out(folder: Path, files: Mapping[str, tuple[np.dtype, tuple[int, ...]]]) -> None:
     """Makes files of the right sizes, with the room for them set aside: a full disk shows before the teacher runs."""
     folder.mkdir(parents=True, exist_ok=True)
-    delete(folder / "manifest.json")
+    delete(folder / MANIFEST)
     for name, (dtype, shape) in files.items():
         delete(folder / name)
         with (folder / (name + _PART)).open("wb") as stream:

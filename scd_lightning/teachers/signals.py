@@ -5,16 +5,15 @@ exact, and far smaller than its logits. Hidden states may be stored rounded to a
 always those of the unrounded ones.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
 from scd_lightning import distributed
@@ -23,20 +22,14 @@ from scd_lightning.errors import StoreError
 from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.losses.logits import autocast_dtype
 from scd_lightning.progress import say, track
-from scd_lightning.store.manifest import (
-    known_checksum,
-    known_digest,
-    read_sealed,
-    sha256_json,
-    write_atomically,
-    write_sealed,
-)
+from scd_lightning.store.disk import bytes_on_disk
+from scd_lightning.store.manifest import known_checksum, known_digest, read_sealed, sha256_json
 from scd_lightning.store.reading import stored_tensors
 from scd_lightning.teachers.live import LiveSource
-from scd_lightning.teachers.signal_files import HIDDEN, LOSSES, Places, SignalFiles
+from scd_lightning.teachers.signal_files import FORMAT, HIDDEN, LOSSES, MANIFEST, SignalFiles, head_name, places, seal
+from scd_lightning.teachers.source import Precision
 
-FORMAT = 3
-MANIFEST = "manifest.json"
+# Bytes that NumPy writes before the values of an array of so few dimensions.
 _NPY_HEADER = 128
 
 
@@ -83,12 +76,7 @@ class Signals:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        samples: SampleSet,
-        device: torch.device,
-        context: Callable[[], AbstractContextManager[None]] = nullcontext,
-        heads: dict[str, LMHead] | None = None,
+        self, folder: Path, samples: SampleSet, device: torch.device, context: Precision, heads: dict[str, LMHead]
     ) -> None:
         manifest = read_sealed(folder / MANIFEST)
         self.device = device
@@ -97,16 +85,15 @@ class Signals:
             self.dtype = autocast_dtype(torch.empty(0, dtype=getattr(torch, manifest["dtype"]), device=device))
         self._hidden = np.load(folder / HIDDEN, mmap_mode="r")
         self._losses = torch.from_numpy(np.load(folder / LOSSES))
-        heads = {} if heads is None else heads
         if manifest["head"] not in heads:
             head = load_file(folder.parent / manifest["head"], device=str(device))
-            heads[manifest["head"]] = LMHead(head["weight"], head.get("bias")).to(self.dtype)
+            heads[manifest["head"]] = LMHead(**head).to(self.dtype)
         self.head = heads[manifest["head"]]
-        self._places = Places(samples.indices, samples.completion_lengths)
+        self._places = places(samples.indices, samples.completion_lengths)
 
     def hidden(self, batch: Batch) -> Tensor:
         """Hidden states [K, D] of the batch's completion positions."""
-        rows = [self._hidden[self._places.tokens(index)] for index in batch.indices]
+        rows = [self._hidden[self._places[index].tokens] for index in batch.indices]
         hidden = torch.from_numpy(np.concatenate(rows)).view(self._stored)
         if self.device.type == "cuda":  # From pinned memory the copy runs beside what the GPU still works on.
             hidden = hidden.pin_memory().to(self.device, non_blocking=True)
@@ -114,7 +101,7 @@ class Signals:
 
     def losses(self, batch: Batch) -> Tensor:
         """Per-sample losses [B]."""
-        losses = self._losses[[self._places.of(index) for index in batch.indices]]
+        losses = self._losses[[self._places[index].row for index in batch.indices]]
         return losses.to(self.device, non_blocking=self.device.type == "cuda")
 
 
@@ -138,15 +125,17 @@ class SignalStore:
         key |= {"model": self.model, "stored": self.dtype}
         return self.root / f"signals-{sha256_json(key)[:24]}"
 
-    def complete(self, folder: Path) -> bool:
-        """Whether signals are there, with files of the sizes and shapes that their manifest names."""
-        return (folder / MANIFEST).exists() and self._damage(folder, whole=False) is None
+    def complete(self, folder: Path, *, whole: bool = False, tell: bool = False) -> bool:
+        """Whether signals are there, with files of the sizes and shapes that their manifest names.
 
-    def _sound(self, folder: Path, *, tell: bool = False) -> bool:
-        """Whether signals are there and every byte is what it was, which may be said. Reads files once."""
+        Args:
+            folder: Where they belong.
+            whole: Whether every byte must be what it was, too; files are read once.
+            tell: Whether damage is to be said.
+        """
         if not (folder / MANIFEST).exists():
             return False
-        if (damage := self._damage(folder, whole=True)) is not None and tell:
+        if (damage := self._damage(folder, whole=whole)) is not None and tell:
             say(f"  the store's {folder.name} are damaged and count as missing: {damage}")
         return damage is None
 
@@ -164,7 +153,7 @@ class SignalStore:
             stored_tensors(head)
             if head.stat().st_size != manifest["bytes"][head.name]:
                 return f"{head.name} has another size"
-            if whole and _head_name(known_digest(head)) != head.name:
+            if whole and head_name(known_digest(head)) != head.name:
                 return f"{head.name} has another digest"
         except StoreError as error:
             return f"{error.what} ({error.where})"
@@ -188,7 +177,7 @@ class SignalStore:
         loss = torch.promote_types(dtype, torch.float32).itemsize
         needed = 2 * _NPY_HEADER + sum(samples.completion_lengths) * row + len(samples.indices) * loss
         # What a killed run has left is removed first.
-        return max(0, needed - sum(_size(path) for path in folder.glob("*.npy*")))
+        return max(0, needed - sum(bytes_on_disk(path) for path in folder.glob("*.npy*")))
 
     def ensure(self, checkpoint: int, samples: SampleSet, source: Callable[[], LiveSource], digest: str) -> Path:
         """Returns the folder of a checkpoint's signals, made by a pass over the samples where it is not there.
@@ -221,13 +210,13 @@ class SignalStore:
     def _claim(self, folder: Path, lock: FileLock) -> str:
         if distributed.rank() > 0:
             return ""
-        if self._sound(folder):
+        if self.complete(folder, whole=True):
             return "ready"
         try:
             lock.acquire(timeout=5)
         except Timeout:
             return "wait"
-        return "ready" if self._sound(folder, tell=True) else "compute"
+        return "ready" if self.complete(folder, whole=True, tell=True) else "compute"
 
 
 def _compute(
@@ -236,60 +225,25 @@ def _compute(
     """One pass over the samples, each process writing its own rows of the common files."""
     source.load(checkpoint)
     files: SignalFiles | None = None
-    try:
+    with ExitStack() as opened:
         for batch in track(samples.batches(), f"{samples.name} of checkpoint {checkpoint}", samples.num_batches):
             batch = batch.to(source.head.weight.device)
             hidden = source.hidden(batch)
             # A live teacher's losses are taken inside a training step, which runs in this precision too.
             with torch.no_grad(), source.context():
                 losses = source.losses(batch, Unprojected(hidden, source.head))
+            rounded = hidden.to(stored_dtype(stored, hidden.dtype))
             if files is None:
-                about |= {"dtype": _name(hidden.dtype), "stored": _name(stored_dtype(stored, hidden.dtype))}
-            hidden = hidden.to(stored_dtype(stored, hidden.dtype))
-            files = files or SignalFiles(folder, samples.indices, samples.completion_lengths, hidden, losses)
-            files.write(batch, hidden, losses)
+                about |= {"dtype": _name(hidden.dtype), "stored": _name(rounded.dtype)}
+                files = SignalFiles(folder, samples.indices, samples.completion_lengths, rounded, losses)
+                opened.callback(files.close)
+            files.write(batch, rounded, losses)
         assert files is not None
         files.finish()
-    finally:
-        if files is not None:
-            files.close()
     if distributed.rank() == 0:
-        _finish(folder, source.own_head, about)
+        seal(folder, source.own_head, about)
     distributed.barrier()
 
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _finish(folder: Path, head: LMHead, about: dict[str, str]) -> None:
-    """Writes the head, once for all checkpoints that share it, and the manifest last."""
-    tensors = {"weight": head.weight.contiguous().cpu()}
-    if head.bias is not None:
-        tensors["bias"] = head.bias.contiguous().cpu()
-    content = save(tensors)
-    name = _head_name(hashlib.sha256(content).hexdigest())
-    path = folder.parent / name
-    if not path.is_file() or _head_name(known_digest(path)) != name:
-        write_atomically(path, lambda temporary: temporary.write_bytes(content))
-    files = [folder / file for file in (HIDDEN, LOSSES)]
-    manifest = {
-        "format": FORMAT,
-        "head": name,
-        "shapes": {file.name: np.load(file, mmap_mode="r").shape for file in files},
-        "bytes": {file.name: file.stat().st_size for file in files} | {name: len(content)},
-        "crc32": {file.name: known_checksum(file) for file in files},
-    }
-    write_sealed(folder / MANIFEST, manifest | about)
-
-
-def _head_name(digest: str) -> str:
-    return f"head-{digest[:24]}.safetensors"
-
-
-def _size(path: Path) -> int:
-    """A file's size; of one that is gone by now, none."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

@@ -1,13 +1,18 @@
 """Where a stage's teacher outputs come from: one interface, whether the weights are live or the signals cached."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from scd_lightning.batch import Batch
 from scd_lightning.lm_head import LMHead, Unprojected
+from scd_lightning.store.checkpoints import CheckpointStore
+
+# Enters the precision that training steps run in.
+Precision = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass
@@ -35,16 +40,20 @@ class TeacherCounts:
 class TeacherSource(ABC):
     """Answers for one checkpoint of the trajectory at a time: the one that `load` named last.
 
+    Args:
+        store: The trajectory.
+
     Attributes:
         counts: What it cost so far.
     """
 
-    counts: TeacherCounts
+    def __init__(self, store: CheckpointStore) -> None:
+        self.store, self.counts = store, TeacherCounts()
 
     @property
-    @abstractmethod
     def num_checkpoints(self) -> int:
         """Length N of the trajectory."""
+        return self.store.count
 
     @abstractmethod
     def load(self, checkpoint: int) -> None:
@@ -71,9 +80,9 @@ class TeacherSource(ABC):
             outputs: This source's own `outputs(batch)`, so that no pass is made twice.
         """
 
-    @abstractmethod
     def digest(self, checkpoint: int) -> str:
         """SHA-256 of a checkpoint's stored weights, equal on all ranks or the run must stop."""
+        return self.store.digest(checkpoint)
 
     def sweep(self, batches: Sequence[Batch]) -> Iterator[tuple[Sequence[int], int, list[Unprojected]]]:
         """Answers of all checkpoints for some batches. All ranks call it together.

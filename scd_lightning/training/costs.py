@@ -3,6 +3,7 @@
 import resource
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,14 @@ class Meter:
     """Measures from its making to `read`."""
 
     def __init__(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), _cpu_seconds()
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
         self._earlier: Mapping[str, Any] = {"seconds": 0.0, "cpu_seconds": 0.0, "peak_memory_bytes": 0}
-        _reset_peak()
+        # Not merely available: a job may run on the CPU beside a GPU.
+        if torch.cuda.is_initialized():
+            torch.cuda.reset_peak_memory_stats()
+        # ru_maxrss never falls within a process; Linux forgets VmHWM when 5 is written here.
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
 
     def add(self, earlier: Mapping[str, Any]) -> None:
         """Counts what an interrupted run read before it ended: this one goes on with its work."""
@@ -27,27 +33,9 @@ class Meter:
         """Seconds, CPU-seconds of all threads, and peak memory in bytes of the GPU or else of the process."""
         return {
             "seconds": round(self._earlier["seconds"] + time.perf_counter() - self._wall, 3),
-            "cpu_seconds": round(self._earlier["cpu_seconds"] + _cpu_seconds() - self._cpu, 3),
+            "cpu_seconds": round(self._earlier["cpu_seconds"] + time.process_time() - self._cpu, 3),
             "peak_memory_bytes": max(self._earlier["peak_memory_bytes"], _peak()),
         }
-
-
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def _reset_peak() -> None:
-    # Not merely available: a job may run on the CPU beside a GPU.
-    if torch.cuda.is_initialized():
-        torch.cuda.reset_peak_memory_stats()
-    # ru_maxrss never falls within a process; Linux forgets VmHWM when 5 is written here.
-    clear = Path("/proc/self/clear_refs")
-    if clear.exists():
-        try:
-            clear.write_text("5")
-        except OSError:
-            return
 
 
 def _peak() -> int:

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerFast
+from typing_extensions import override
 
 from scd_lightning.batch import TokenizedSample
 from scd_lightning.config.batch_size import BatchSize
@@ -14,9 +16,6 @@ from scd_lightning.data.batching import BatchPlan, PlanSampler
 from scd_lightning.data.encoding import Encoder
 from scd_lightning.data.loaders import SlotLoader, TrainLoader, fixed_batches, length_statistics, plan_lengths
 from scd_lightning.tasks.task import TaskData
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
 
 
 @dataclass(kw_only=True)
@@ -63,7 +62,7 @@ class EncodedData(TaskData):
         return SlotLoader(samples, batches, self.pad_id)
 
 
-def encode(data: TaskData, tokenizer: "PreTrainedTokenizerFast") -> EncodedData:
+def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
     """Turns samples into token ids.
 
     Args:
@@ -137,12 +136,12 @@ class DomainDataModule(LightningDataModule):
         first = BatchPlan(lengths, completions, self.batching.size, self.batching.seed)
         return PlanSampler(first, *self._place, self.batching.micro_batches)
 
+    @override
     def train_dataloader(self) -> DataLoader[Any]:
-        """This process's micro-batches of the training split, in the epoch's order; yields `Batch`."""
         return TrainLoader(self.data.tokenized["train"], self.train_sampler(), self.data.pad_id)
 
+    @override
     def val_dataloader(self) -> DataLoader[Any]:
-        """This process's batches of the validation split; yields `Batch`."""
         return self.data.evaluation_loader("validation", *self._place)
 
     @property

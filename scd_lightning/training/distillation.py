@@ -1,10 +1,10 @@
 """Distillation: gold labels and a teacher's distribution, weighted sample by sample."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
+from typing_extensions import override
 
 from scd_lightning.batch import Batch
 from scd_lightning.losses.weighting import Weighting
@@ -27,13 +27,10 @@ class Distillation(FineTuning):
         weight_counts: For each epoch, how many of its samples had their weight in each of 20 equal bins of [0, 1].
     """
 
+    course: ClassVar[tuple[str, ...]] = (*FineTuning.course, "weight_counts")
+
     def __init__(
-        self,
-        source: TeacherSource,
-        weighting: Weighting,
-        anchor_loss: Tensor | None,
-        best_loss: Tensor,
-        **common: Any,
+        self, source: TeacherSource, weighting: Weighting, anchor_loss: Tensor | None, best_loss: Tensor, **common: Any
     ) -> None:
         super().__init__(**common)
         self.source = source
@@ -43,14 +40,15 @@ class Distillation(FineTuning):
         self.weight = WeightedMean()
         self.weight_histogram = UnitHistogram()
         self.weight_counts: list[list[int]] = []
+        self.epoch_sums |= {"weight": self.weight, "weight_histogram": self.weight_histogram}
 
+    @override
     def on_fit_start(self) -> None:
-        """Moves the anchor's losses to where the steps are made."""
         if self.anchor_loss is not None:
             self.anchor_loss = self.anchor_loss.to(self.device)
 
+    @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """This micro-batch's share of the optimizer step's loss."""
         with torch.no_grad():
             teacher = self.source.outputs(batch)
             teacher_loss = self.source.losses(batch, teacher)
@@ -61,24 +59,12 @@ class Distillation(FineTuning):
         return self.loss_share(batch, teacher, weight)
 
     @property
+    @override
     def phase(self) -> str:
-        """The phase that this training is."""
         return "distill"
 
-    def progress(self) -> dict[str, Any]:
-        """Adds the weights' histograms."""
-        return super().progress() | {"weight_counts": self.weight_counts}
-
-    def take_up(self, progress: dict[str, Any]) -> None:
-        """Likewise."""
-        super().take_up(progress)
-        self.weight_counts = progress["weight_counts"]
-
-    def _sums(self) -> dict[str, Metric]:
-        return super()._sums() | {"weight": self.weight, "weight_histogram": self.weight_histogram}
-
+    @override
     def on_train_epoch_end(self) -> None:
-        """Adds the epoch's `mean_weight` to what is logged."""
         super().on_train_epoch_end()
         mean_weight = self.weight.compute()
         self.log("mean_weight", mean_weight)
@@ -87,6 +73,7 @@ class Distillation(FineTuning):
         self.weight_counts.append(self.weight_histogram.compute().tolist())
         self.weight_histogram.reset()
 
+    @override
     def on_validation_epoch_end(self) -> None:
         """Adds `advantage` and `deficit`, in nats, of the student as it is now against the best checkpoint."""
         super().on_validation_epoch_end()

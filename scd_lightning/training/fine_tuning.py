@@ -1,7 +1,6 @@
 """Fine-tuning on gold completions: the teacher's and the anchor's, and what distillation builds on."""
 
-import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning import LightningModule
@@ -12,6 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import Metric
 from transformers import PreTrainedTokenizerFast
+from typing_extensions import override
 
 from scd_lightning.batch import Batch
 from scd_lightning.lm_head import Unprojected
@@ -21,31 +21,13 @@ from scd_lightning.losses.token_scores import chunked_scores
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.store.sharded import whole
-from scd_lightning.training.answers import answer
 from scd_lightning.training.data_module import EncodedData
 from scd_lightning.training.finite import FiniteWatch, explain
+from scd_lightning.training.learning_rate import learning_rate_factor
+from scd_lightning.training.predictor import answer
 from scd_lightning.training.private_parts import convert_micro_batches, let_lightning_unscale
 from scd_lightning.training.resume.module_state import read_sums, trained_only, write_sums
-from scd_lightning.training.sums import SampleValues, WeightedMean
-from scd_lightning.training.task_metric import TaskMetric
-
-
-def learning_rate_factor(step: int, stage_steps: int, warmup: float, scale: float = 1.0) -> float:
-    """Factor on the learning rate: linear warm-up, then cosine to 0, afresh at every stage.
-
-    A pure function of the step within the stage, so that the stage's restart needs no new scheduler object.
-
-    Args:
-        step: Optimizer step since the beginning of training.
-        stage_steps: Optimizer steps of a stage.
-        warmup: Share of the stage that climbs; at least one step.
-        scale: The factor at the stage's top, where the climb ends.
-    """
-    within = step % stage_steps
-    climbing = min(max(1, math.ceil(warmup * stage_steps)), stage_steps)
-    if within < climbing:
-        return scale * ((within + 1) / climbing)
-    return scale * 0.5 * (1 + math.cos(math.pi * (within - climbing) / max(1, stage_steps - climbing)))
+from scd_lightning.training.sums import SampleValues, TaskMetric, WeightedMean
 
 
 class FineTuning(LightningModule):
@@ -64,7 +46,11 @@ class FineTuning(LightningModule):
         curve: One point an epoch: epoch, step, train_loss, and validation_loss and validation_metric where validated.
         last_validation: The newest of the latter two.
         last_losses: After a validation, each validation sample's mean completion-token loss, in nats; [S].
+        epoch_sums: The sums over an epoch's training samples, by name.
+        course: Names of what a state to go on from holds of the training's course, besides those sums.
     """
+
+    course: ClassVar[tuple[str, ...]] = ("curve", "last_validation")
 
     def __init__(
         self,
@@ -77,6 +63,8 @@ class FineTuning(LightningModule):
         lr_scale: float = 1.0,
     ) -> None:
         super().__init__()
+        # A state to go on from never holds frozen weights.
+        self.strict_loading = False
         self.lm = model
         self.spec = spec
         self.data = data
@@ -87,6 +75,7 @@ class FineTuning(LightningModule):
         self.curve: list[dict[str, Any]] = []
         self.last_validation: dict[str, float | None] = {"validation_loss": None, "validation_metric": None}
         self.train_loss = WeightedMean()
+        self.epoch_sums: dict[str, Metric] = {"train_loss": self.train_loss}
         self.validation_loss = WeightedMean()
         exact = next(model.parameters()).dtype == torch.float64
         validation = len(data.samples["validation"])
@@ -96,11 +85,12 @@ class FineTuning(LightningModule):
         answers = data.task.validation == "task"
         self.validation_metric: Metric = TaskMetric(data.measures) if answers else WeightedMean()
 
+    @override
     def configure_model(self) -> None:
         """Nothing, but Lightning's strategies for sharded models insist on it: the model comes sharded or whole."""
 
+    @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """This micro-batch's share of the optimizer step's loss."""
         return self.loss_share(batch)
 
     def loss_share(self, batch: Batch, teacher: Unprojected | None = None, weight: Tensor | None = None) -> Tensor:
@@ -133,11 +123,9 @@ class FineTuning(LightningModule):
         """The phase that this training is."""
         return f"{self.spec.role}_sft"
 
+    @override
     def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
         """Clips as Lightning does, whose own would keep the norm to itself, and has an eye on it.
 
@@ -151,14 +139,9 @@ class FineTuning(LightningModule):
             norm = whole(get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None]))
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         self.watch.close(self.global_step, None if self._scales_loss else norm)
-        if self.watch.pending >= self._unseen_steps:
-            self.check_finite()
-
-    @property
-    def _unseen_steps(self) -> int:
-        """After how many steps to look at them."""
         on_cpu = self.device.type == "cpu"
-        return 1 if on_cpu else self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if on_cpu or self.watch.pending >= self.trainer.log_every_n_steps:  # type: ignore[attr-defined]
+            self.check_finite()
 
     @property
     def _scales_loss(self) -> bool:
@@ -182,49 +165,34 @@ class FineTuning(LightningModule):
                 precision=str(self.trainer.precision),
             )
 
+    @override
     def on_validation_start(self) -> None:
         """No validation, and so no choice of the best weights, of numbers that are not finite."""
         self.check_finite()
 
-    @property
-    def strict_loading(self) -> bool:
-        """Not all weights are in a state to go on from."""
-        return False
-
-    @strict_loading.setter
-    def strict_loading(self, strict_loading: bool) -> None:
-        raise AttributeError("a state to go on from never holds frozen weights")
-
+    @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Likewise no state to go on from."""
+        """Saves no numbers that are not finite, and no weights that training leaves alone."""
         self.check_finite()
         checkpoint["state_dict"] = trained_only(self, checkpoint["state_dict"])
-        checkpoint["progress"] = self.progress()
+        progress = {name: getattr(self, name) for name in self.course}
+        checkpoint["progress"] = progress | {"sums": read_sums(self.epoch_sums)}
         checkpoint["micro_batches"] = self.trainer.accumulate_grad_batches
+        # Whether a callback, such as one for early stopping, has ended the training; Lightning forgets it.
+        checkpoint["should_stop"] = self.trainer.should_stop
 
+    @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes up what was saved, with the number of micro-batches of now."""
-        self.take_up(checkpoint["progress"])
+        self.trainer.should_stop = checkpoint["should_stop"]
+        progress = checkpoint["progress"]
+        for name in self.course:
+            setattr(self, name, progress[name])
+        write_sums(self.epoch_sums, progress["sums"])
         now, then = self.trainer.accumulate_grad_batches, checkpoint["micro_batches"]
         convert_micro_batches(checkpoint["loops"], now, then)
 
-    def progress(self) -> dict[str, Any]:
-        """What this module knows of the training so far, besides its weights; all processes call it together."""
-        return {
-            "curve": self.curve,
-            "last_validation": self.last_validation,
-            "sums": read_sums(self._sums()),
-        }
-
-    def take_up(self, progress: dict[str, Any]) -> None:
-        """Goes on from `progress`."""
-        self.curve, self.last_validation = progress["curve"], progress["last_validation"]
-        write_sums(self._sums(), progress["sums"])
-
-    def _sums(self) -> dict[str, Metric]:
-        """The sums over an epoch's training samples."""
-        return {"train_loss": self.train_loss}
-
+    @override
     def on_train_epoch_end(self) -> None:
         """Logs `train_loss`, the mean over the epoch's samples of their cross-entropy, and adds to the curve."""
         self.check_finite()
@@ -234,6 +202,7 @@ class FineTuning(LightningModule):
         point = {"epoch": self.current_epoch, "step": self.global_step, "train_loss": float(train_loss)}
         self.curve.append(point | self.last_validation)
 
+    @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Per-sample losses, and either exact match by one pass or the task's own metric."""
         token_losses, right = chunked_scores(self.lm.outputs(batch), batch.targets)
@@ -249,6 +218,7 @@ class FineTuning(LightningModule):
             exact = per_sample_mean(right.to(loss.dtype), batch.rows, batch.size) == 1
             self.validation_metric.update(exact.to(loss.dtype), batch.sample_weight)
 
+    @override
     def on_validation_epoch_end(self) -> None:
         """Logs `validation_loss` and `validation_metric`, exact over uneven ranks."""
         metric = self.validation_metric.compute()
@@ -267,8 +237,8 @@ class FineTuning(LightningModule):
         """Step and epoch, logged with an epoch's values: Lightning would count the step from another point."""
         return {"step": float(self.global_step), "epoch": float(self.current_epoch)}
 
+    @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """The optimizer over what is trained, with the stage-wise warm-up and cosine."""
         optimizer = self.spec.optimizer([p for p in self.lm.parameters() if p.requires_grad])
         let_lightning_unscale(optimizer)
         shape = (self.stage_steps, self.spec.warmup, self.lr_scale)

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
-from scd_lightning.data.samples import Sample
 from scd_lightning.errors import NotFinite
 from scd_lightning.training.data_module import EncodedData
 
+# Samples that a message names, at most.
 _NAMED = 8
 
 
@@ -113,7 +113,8 @@ def explain(trouble: Trouble, data: EncodedData, *, where: str, role: str, rate:
         precision: The trainer's.
     """
     named = trouble.culprits or trouble.samples
-    places = [_place(data.samples["train"][i]) for i in named[:_NAMED]]
+    samples = [data.samples["train"][i] for i in named[:_NAMED]]
+    places = [each.id if each.row is None else f"{each.id} ({each.row.where})" for each in samples]
     more = [f"and {len(named) - _NAMED} more"] if len(named) > _NAMED else []
     if trouble.culprits:
         what = "loss is no finite number"
@@ -127,10 +128,6 @@ def explain(trouble: Trouble, data: EncodedData, *, where: str, role: str, rate:
         expected="finite numbers",
         remedy=_remedy(trouble, role, rate, precision),
     )
-
-
-def _place(sample: Sample) -> str:
-    return sample.id if sample.row is None else f"{sample.id} ({sample.row.where})"
 
 
 def _remedy(trouble: Trouble, role: str, rate: float, precision: str) -> str:

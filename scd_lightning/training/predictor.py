@@ -1,17 +1,18 @@
 """Per-sample losses and answers of a finished model, sharded over ranks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from lightning import LightningModule
 from transformers import PreTrainedTokenizerFast
+from typing_extensions import override
 
 from scd_lightning.batch import Batch
 from scd_lightning.losses.reduction import per_sample_mean
 from scd_lightning.losses.token_scores import chunked_cross_entropy
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.training.answers import answer
+from scd_lightning.models.decoding import best_candidates, greedy_decode
 from scd_lightning.training.data_module import EncodedData
 
 
@@ -28,6 +29,28 @@ class Prediction:
     index: int
     loss: float
     answer: str | int | None
+
+
+def answer(
+    model: CausalLM, data: EncodedData, tokenizer: PreTrainedTokenizerFast, split: str, batch: Batch
+) -> dict[int, str | int]:
+    """Has the model answer a batch's samples, by the best candidate's index or by greedy decoding.
+
+    Validation and evaluation ask alike.
+
+    Returns:
+        The answer to each real sample, by its position in the split, for `data.judge`.
+    """
+    if not any(batch.real) and not model.sharded:  # Of a sharded model, the other processes count on this one.
+        return {}
+    samples = [data.tokenized[split][index] for index in batch.indices]
+    if data.task.chooses:
+        # Any id that every model of the family has will do for padding; the pad token may lie past this one's rows.
+        answers: Sequence[str | int] = best_candidates(model, samples, tokenizer.eos_token_id)
+    else:
+        answers = greedy_decode(model, tokenizer, samples, data.max_new_tokens)
+    rows = zip(batch.indices, answers, batch.real, strict=True)
+    return {index: each for index, each, real in rows if real}
 
 
 class Predictor(LightningModule):
@@ -55,12 +78,13 @@ class Predictor(LightningModule):
         self.lm, self.data, self.tokenizer, self.split, self.answers = model, data, tokenizer, split, answers
         self.keep = keep
 
+    @override
     def configure_model(self) -> None:
         """Nothing, but Lightning's strategies for sharded models insist on it: the model comes sharded or whole."""
 
     @torch.no_grad()
+    @override
     def predict_step(self, batch: Batch, batch_idx: int) -> None:
-        """Predicts the batch's real samples."""
         token_losses = chunked_cross_entropy(self.lm.outputs(batch), batch.targets)
         losses = per_sample_mean(token_losses, batch.rows, batch.size)
         real = [(i, loss) for i, loss, real in zip(batch.indices, losses.tolist(), batch.real, strict=True) if real]

@@ -25,11 +25,11 @@ from scd_lightning.data.synthetic.corpus import write_documents, write_sentences
 from scd_lightning.data.synthetic.text import Sentence
 from scd_lightning.models.tokenizers import train_tokenizer
 from scd_lightning.progress import say, track
-from scd_lightning.store.manifest import sha256_file, write_json
+from scd_lightning.store.manifest import read_json, sha256_file, write_json
 from scd_lightning.tasks.classification import Classification
 from scd_lightning.tasks.ner import NER
 from scd_lightning.tasks.qa import PROMPTS
-from scd_lightning.training.fine_tuning import learning_rate_factor
+from scd_lightning.training.learning_rate import learning_rate_factor
 
 FOLDER = Path(__file__).parents[1] / "models" / "embedded"
 RECORD = FOLDER / "record.json"
@@ -50,11 +50,8 @@ _WORDING_COPIES = 1500
 def make_tokenizer() -> PreTrainedTokenizerFast:
     """Trains the tokenizer, on a part of the corpus and on the fixed wording of prompts and answers."""
     documents = write_documents(write_sentences("corpus", 4000, SEED), 4000, SEED)
-    wording = [
-        *fixed_wording([NER.prompt, Classification.prompt, *PROMPTS.values()]),
-        *answer_wording(),
-    ] * _WORDING_COPIES
-    return train_tokenizer([*documents, *wording], VOCABULARY)
+    wording = [*fixed_wording([NER.prompt, Classification.prompt, *PROMPTS.values()]), *answer_wording()]
+    return train_tokenizer([*documents, *wording * _WORDING_COPIES], VOCABULARY)
 
 
 def pretrain(name: str, tokenizer: PreTrainedTokenizerFast, steps: int = STEPS) -> tuple[LlamaForCausalLM, list[float]]:
@@ -170,8 +167,7 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
 
 def read_record() -> dict[str, Any]:
     """What was recorded of the models in the package: parameters, tokens, first losses, held-out loss, checksums."""
-    record: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
-    return record
+    return read_json(RECORD)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -31,6 +31,7 @@ def next_is_a_batch(trainer: Trainer) -> bool:
     """Whether an epoch goes on with its next batch, and is neither validated first nor over."""
     loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
     assert fetcher is not None
+    # What Lightning itself asks right after the hooks of a batch's end, before it validates or ends the epoch.
     over = loop.batch_progress.is_last_batch or trainer.should_stop or trainer.global_step == trainer.max_steps
     return not over and not loop._should_check_val_fx(fetcher)
 
@@ -50,6 +51,7 @@ def convert_micro_batches(loops: dict[str, Any], now: int, then: int) -> None:
     """
     for counts in loops["fit_loop"]["epoch_loop.batch_progress"].values():
         if isinstance(counts, dict):
+            # States are saved from a batch's last hook, after which Lightning counts it as completed.
             unfinished = counts["processed"] - counts["completed"]
             for name in ("ready", "started", "processed"):
                 counts[name] = counts[name] // then * now

@@ -3,6 +3,7 @@
 from lightning import Trainer
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch.distributed.fsdp import FSDPModule
+from typing_extensions import override
 
 from scd_lightning.models.sharding import process_mesh
 
@@ -19,11 +20,13 @@ class ShardedStrategy(ModelParallelStrategy):
     def __init__(self, process_group_backend: str | None = None) -> None:
         super().__init__(save_distributed_checkpoint=False, process_group_backend=process_group_backend)
 
+    @override
     def setup_environment(self) -> None:
         """Joins the processes, as Lightning's own does, but keeps to the mesh that the models are cut by."""
         self._setup_distributed()
         self._device_mesh = process_mesh(self.root_device.type)
 
+    @override
     def setup(self, trainer: Trainer) -> None:
         """Has the optimizer see the parts, which are its parameters, whatever ran before."""
         assert self.model is not None

@@ -1,11 +1,14 @@
-"""Sums over a whole pass, exact over uneven ranks: one value for each sample, or counts in bins."""
+"""Sums over a whole pass, exact over uneven ranks: of values, of each sample's, in bins, and of a task's measures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import Module
 from torchmetrics import Metric
+from typing_extensions import override
+
+from scd_lightning.tasks.measures import Measure, Row
 
 # Sums over an epoch need more digits than their terms; Apple's GPUs have no float64.
 EXACT = torch.float32 if torch.backends.mps.is_available() else torch.float64
@@ -16,6 +19,7 @@ class ExactMetric(Metric):
 
     full_state_update = False
 
+    @override
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Module:
         return super()._apply(lambda tensor: fn(tensor).to(tensor.dtype), exclude_state)
 
@@ -36,11 +40,13 @@ class SampleValues(ExactMetric):
         self.add_state("values", torch.zeros(samples, dtype=dtype), dist_reduce_fx="sum")
         self.add_state("seen", torch.zeros(samples, dtype=torch.long), dist_reduce_fx="sum")
 
+    @override
     def update(self, values: Tensor, index: Tensor, weight: Tensor) -> None:
         """Takes values [B] of the samples at index [B]; those of weight [B] 0 only pad the batch and are left out."""
         self.values.index_add_(0, index, torch.where(weight > 0, values.to(self.values.dtype), 0))
         self.seen.index_add_(0, index, (weight > 0).long())
 
+    @override
     def compute(self) -> Tensor:
         """[S]; NaN for a sample that no process has seen, as where a trainer is told to validate on a part only."""
         return self.values.masked_fill(self.seen == 0, torch.nan)
@@ -57,12 +63,14 @@ class WeightedMean(ExactMetric):
         for name in ("total", "weight"):
             self.add_state(name, torch.zeros((), dtype=EXACT), dist_reduce_fx="sum")
 
+    @override
     def update(self, values: Tensor, weight: Tensor) -> None:
         """Takes values [B]; those of weight [B] 0 only pad the batch and are left out, whatever they are."""
         weight = weight.to(self.total.dtype)
         self.total += torch.where(weight > 0, values.to(weight.dtype) * weight, 0).sum()
         self.weight += weight.sum()
 
+    @override
     def compute(self) -> Tensor:
         """A scalar; NaN where nothing was seen."""
         return self.total / self.weight
@@ -81,12 +89,43 @@ class UnitHistogram(ExactMetric):
         super().__init__()
         self.add_state("counts", torch.zeros(bins, dtype=torch.long), dist_reduce_fx="sum")
 
+    @override
     def update(self, values: Tensor, weight: Tensor) -> None:
         """Counts values [B]; those of weight [B] 0 only pad the batch and are left out."""
         bins = len(self.counts)
         places = (values * bins).long().clamp(0, bins - 1)
         self.counts.index_add_(0, places, (weight > 0).long())
 
+    @override
     def compute(self) -> Tensor:
         """[bins], whole numbers."""
         return self.counts.clone()
+
+
+class TaskMetric(ExactMetric):
+    """Adds up what samples add to the sums of measures; exact over batches and processes.
+
+    Args:
+        measures: The measures by name.
+    """
+
+    def __init__(self, measures: Mapping[str, Measure]) -> None:
+        super().__init__()
+        self.measures = dict(measures)
+        for name, measure in self.measures.items():
+            self.add_state(f"sums_of_{name}", torch.zeros(measure.width, dtype=EXACT), dist_reduce_fx="sum")
+
+    @override
+    def update(self, rows: Sequence[Row], samples: Sequence[Row]) -> None:
+        """Takes judged answers, as `Judgement.row` has them, and their samples, as `Task.describe` has them."""
+        for name, measure in self.measures.items():
+            columns = measure.columns(rows, samples)
+            assert columns is not None, f"{name} lacks something of an answer or a sample"
+            state = getattr(self, f"sums_of_{name}")
+            state += torch.from_numpy(columns.sum(0)).to(state)
+
+    @override
+    def compute(self) -> dict[str, Tensor]:
+        """The metrics by name, float32 scalars."""
+        sums = {name: getattr(self, f"sums_of_{name}").double().cpu().numpy()[None] for name in self.measures}
+        return {name: torch.tensor(each.value(sums[name])[0]).float() for name, each in self.measures.items()}

@@ -133,12 +133,7 @@ class TrainerFactory:
             )
 
     def __call__(
-        self,
-        *,
-        max_epochs: int = 1,
-        callbacks: Sequence[Callback] = (),
-        loggers: Sequence[Logger] = (),
-        **fixed: Any,
+        self, *, max_epochs: int = 1, callbacks: Sequence[Callback] = (), loggers: Sequence[Logger] = (), **fixed: Any
     ) -> Trainer:
         """A trainer whose sampler, checkpoints and display are this package's own matter.
 

@@ -10,7 +10,7 @@ from scipy.special import log_softmax, softmax
 from scd_lightning.errors import ConfigError
 from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.losses.divergences import forward_kl, jensen_shannon, reverse_kl
-from scd_lightning.losses.objective import Objective
+from scd_lightning.losses.objective import Objective, dense_loss
 
 TOKENS_OF_ROW = [3, 1, 4, 2]
 ROWS = torch.tensor([0, 0, 0, 1, 2, 2, 2, 2, 3, 3])
@@ -65,6 +65,18 @@ def test_loss_and_gradient_are_the_definitions(reduction, temperature):
     assert result.loss.item() == pytest.approx(expected, rel=1e-12)
     gradient = (share * (1 - w))[:, None] * ce_gradient + (share * w * temperature**2)[:, None] * kl_gradient
     np.testing.assert_allclose(student.grad, gradient, rtol=1e-10, atol=1e-15)
+    dense = dense_loss(
+        Objective(forward_kl, temperature, reduction),
+        student,
+        targets,
+        ROWS,
+        window_samples=4,
+        window_tokens=10,
+        teacher_logits=teacher,
+        weight=WEIGHT,
+    )
+    assert dense.item() == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(torch.autograd.grad(dense, student)[0], gradient, rtol=1e-10, atol=1e-15)
 
 
 @TEMPERATURES

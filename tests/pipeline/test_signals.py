@@ -16,7 +16,6 @@ from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.pipeline import signal_space
 from scd_lightning.pipeline.distill import draw_probe, sample_set, signal_store
 from scd_lightning.pipeline.job import Method
-from scd_lightning.store import checkpoints
 from scd_lightning.store.checkpoints import CheckpointStore
 
 # Of the small jobs.
@@ -183,7 +182,7 @@ def test_a_frozen_head_counts_once(make_job, run_job, asked):
 def test_a_full_disk_is_told_before_a_teacher_is_built(make_job, run_job, monkeypatch):
     run_job(make_job("method=scd", "phases=[teacher_sft,student_sft]"))
     job = make_job("method=scd", "phases=[distill]")
-    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
     monkeypatch.setattr(job, "build", lambda spec: pytest.fail("a model was built"))
     with pytest.raises(StoreError) as error:
         run_job(job)

@@ -4,7 +4,6 @@ import hashlib
 import math
 import resource
 import shutil
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +12,7 @@ from torch import nn
 
 from scd_lightning.errors import StoreError
 from scd_lightning.store import checkpoints, manifest
-from scd_lightning.store.checkpoints import CheckpointStore, check_free_space, required_bytes
+from scd_lightning.store.checkpoints import CheckpointStore, required_bytes
 
 
 class Model(nn.Module):
@@ -324,16 +323,3 @@ def test_required_bytes_is_what_the_files_take(filled, root):
     tensors = sum(tensor.nbytes for path in root.glob("*.safetensors") for tensor in load_file(path).values())
     assert required_bytes(Model(), 3) == tensors
     assert required_bytes(Model(), 3, keep_frozen=False) == 3 * 5 * 3 * 4
-
-
-def test_free_space_is_asked_of_the_nearest_folder(tmp_path, monkeypatch):
-    free = {tmp_path: SimpleNamespace(free=2_000_000_000)}
-    monkeypatch.setattr(checkpoints.shutil, "disk_usage", free.__getitem__)
-    check_free_space(tmp_path / "not" / "yet", 2_000_000_000)
-    with pytest.raises(StoreError) as error:
-        check_free_space(tmp_path / "not" / "yet", 5_400_000_000)
-    assert str(error.value) == (
-        f"The disk has no room for the checkpoints. Where: {tmp_path / 'not' / 'yet'}. Got: 2.0 GB free. Expected: "
-        "5.4 GB. Remedy: free some space, keep fewer with teacher.checkpoints, "
-        "or choose another folder with paths.store."
-    )

@@ -1,12 +1,13 @@
-"""Errors of a disk, whoever reports them, and those that are something else."""
+"""Room on a disk; its errors, whoever reports them, and those that are something else."""
 
 import errno
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from scd_lightning.errors import DataError, StoreError
-from scd_lightning.store.disk import explained
+from scd_lightning.store.disk import check_free_space, explained
 
 RUN, STORE = Path("/runs/one"), Path("/the/store")
 FOLDERS = {"the run's folder": RUN, "the store": STORE}
@@ -63,3 +64,16 @@ def test_other_errors_stay_what_they_are(error):
     with pytest.raises(type(error)) as raised, explained(FOLDERS):
         raise error
     assert raised.value is error
+
+
+def test_free_space_is_asked_of_the_nearest_folder(tmp_path, monkeypatch):
+    free = {tmp_path: SimpleNamespace(free=2_000_000_000)}
+    monkeypatch.setattr("shutil.disk_usage", free.__getitem__)
+    check_free_space(tmp_path / "not" / "yet", 2_000_000_000)
+    with pytest.raises(StoreError) as error:
+        check_free_space(tmp_path / "not" / "yet", 5_400_000_000)
+    assert str(error.value) == (
+        f"The disk has no room for the checkpoints. Where: {tmp_path / 'not' / 'yet'}. Got: 2.0 GB free. Expected: "
+        "5.4 GB. Remedy: free some space, keep fewer with teacher.checkpoints, "
+        "or choose another folder with paths.store."
+    )

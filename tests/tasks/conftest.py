@@ -2,7 +2,7 @@
 
 import pytest
 
-from scd_lightning.training.task_metric import TaskMetric
+from scd_lightning.training.sums import TaskMetric
 from tests.data.conftest import byte_tokenizer, write_folder  # noqa: F401
 
 

@@ -3,7 +3,7 @@ import pytest
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
 from scd_lightning.tasks.classification import Classification
-from scd_lightning.training.task_metric import TaskMetric
+from scd_lightning.training.sums import TaskMetric
 
 TRAIN: list[dict] = [
     {"text": "good", "label": "plus"},

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
+from typing_extensions import override
 
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.removal import delete
@@ -27,18 +28,20 @@ class BestWeights(Callback):
         self.best: tuple[float, float, int] | None = None
 
     @property
+    @override
     def state_key(self) -> str:
-        """Names this callback's state in a checkpoint."""
         return "scd_lightning.BestWeights"
 
+    @override
     def state_dict(self) -> dict[str, Any]:
         """Which weights are the best so far; they themselves are in the folder."""
         return {"best": self.best}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes that back."""
         self.best = state_dict["best"]
 
+    @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compares what was just logged with the best so far; the epoch-end hook would come before the logging."""
         if trainer.sanity_checking:
@@ -50,6 +53,7 @@ class BestWeights(Callback):
         self.best = (metric, loss, trainer.current_epoch)
         weights = gathered(pl_module.lm, keep_frozen=self.keep_frozen)
         if trainer.is_global_zero:
+            # Written beside the old ones, which go only when the new ones are whole.
             fresh = self.folder.with_name(f"{self.folder.name}.new")
             delete(fresh, ignore_errors=True)
             metrics = {"metric": metric, "loss": loss}

@@ -7,6 +7,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from torch import Tensor
+from typing_extensions import override
 
 from scd_lightning.loggers.job_loggers import PhaseLogger
 from scd_lightning.training.callbacks.teacher_scheduler import TeacherScheduler
@@ -25,13 +26,13 @@ class StepLog(Callback):
         self._loss: Tensor | None = None
         self._since = 0
 
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Counts from here, which may be where an interrupted training goes on."""
         self._since = trainer.global_step
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    @override
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
         """Adds up on the device, and looks at the sum only when it is logged."""
         if not trainer.loggers:
             return
@@ -60,15 +61,15 @@ class StageLog(Callback):
     def __init__(self, scheduler: TeacherScheduler) -> None:
         self.scheduler = scheduler
 
+    @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs where a stage begins, and the weights of the one before."""
         choice = self.scheduler.choices[-1]
         if trainer.current_epoch == choice.epochs[0]:
             self._log_weights(trainer, pl_module)
             log_choice(trainer.loggers, asdict(choice), trainer.global_step)
 
+    @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs the last stage's weights."""
         self._log_weights(trainer, pl_module)
 
     def _log_weights(self, trainer: Trainer, module: LightningModule) -> None:

@@ -1,6 +1,7 @@
 """The restart at each stage's beginning, for every student and the anchor alike."""
 
 from lightning import Callback, LightningModule, Trainer
+from typing_extensions import override
 
 
 class StageReset(Callback):
@@ -16,8 +17,8 @@ class StageReset(Callback):
     def __init__(self, stage_epochs: int) -> None:
         self.stage_epochs = stage_epochs
 
+    @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Clears the state where a stage begins."""
         if trainer.current_epoch % self.stage_epochs == 0:
             for optimizer in trainer.optimizers:
                 optimizer.state.clear()

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from typing_extensions import override
 
 from scd_lightning.store.removal import delete
 from scd_lightning.training.fine_tuning import FineTuning
@@ -27,10 +28,11 @@ class StepTimer(Callback):
         self.seconds: list[float] = []
         self._since, self._step, self._sum = 0.0, 0, 0.0
 
+    @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Starts the clock."""
         self._since = time.perf_counter()
 
+    @override
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Adds a batch to its step; a step may have several."""
         if torch.cuda.is_available():
@@ -40,8 +42,8 @@ class StepTimer(Callback):
             self.seconds.append(self._sum)
             self._step, self._sum = trainer.global_step, 0.0
 
+    @override
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the file, from process 0."""
         if trainer.is_global_zero and self.seconds:
             assert isinstance(pl_module, FineTuning)
             path = self.folder / f"step-seconds-{pl_module.phase}.json"

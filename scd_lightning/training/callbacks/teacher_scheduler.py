@@ -1,18 +1,18 @@
 """At each stage's beginning: asks the policy which checkpoint teaches, and has the teacher source load it."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from lightning import Callback, LightningModule, Trainer
+from typing_extensions import override
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
+from scd_lightning.lm_head import Unprojected
 from scd_lightning.progress import say
 from scd_lightning.schedules.policies import Policy, Scores
-from scd_lightning.schedules.scoring import ProbeReference, kl_to_checkpoints, reference
+from scd_lightning.schedules.scoring import kl_to_checkpoints, reference
 from scd_lightning.teachers.source import TeacherCounts, TeacherSource
 from scd_lightning.training.fine_tuning import FineTuning
 
@@ -68,31 +68,30 @@ class TeacherScheduler(Callback):
         self._loaded: int | None = None
 
     @property
+    @override
     def state_key(self) -> str:
-        """Names this callback's state in a checkpoint."""
         return "scd_lightning.TeacherScheduler"
 
+    @override
     def state_dict(self) -> dict[str, Any]:
-        """The choices so far, what they were measured against, and what the sources did."""
         choices = [asdict(choice) for choice in self.choices]
         return {"choices": choices, "best_kl": self._best_kl, "counts": asdict(self.source.counts)}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes them back."""
-        self.choices = [
-            StageChoice(**{**choice, "epochs": tuple(choice["epochs"])}) for choice in state_dict["choices"]
-        ]
+        self.choices = [StageChoice(**choice) for choice in state_dict["choices"]]
         self._best_kl = state_dict["best_kl"]
         self.source.counts.add(TeacherCounts(**state_dict["counts"]))
 
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Loads where a training goes on within a stage."""
         stage = trainer.current_epoch // self.stage_epochs
         if stage < len(self.choices):
             self._load(stage)
 
+    @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Chooses and loads where a stage begins."""
         stage = trainer.current_epoch // self.stage_epochs
         if stage == self._loaded:
             return
@@ -106,6 +105,7 @@ class TeacherScheduler(Callback):
         checkpoint = distributed.from_first_rank(self.choices[stage].checkpoint)
         self.source.load(checkpoint)
         self._loaded = stage
+        # What only choosing and loading needed would take up memory for the whole stage.
         self.source.release()
         self.probe_source.release()
         say(f"  stage {stage}: taught by checkpoint {checkpoint} of 0 to {self.source.num_checkpoints - 1}")
@@ -114,8 +114,7 @@ class TeacherScheduler(Callback):
         student_kl = self._student_kl(trainer, module) if self.policy.needs_scores else None
         scores = Scores(self.best, self.source.num_checkpoints, self._best_kl, student_kl)
         chosen = self.policy.select(stage, scores, [choice.checkpoint for choice in self.choices])
-        first = stage * self.stage_epochs
-        epochs = (first, first + self.stage_epochs - 1)
+        epochs = (stage * self.stage_epochs, (stage + 1) * self.stage_epochs - 1)
         return StageChoice(stage, epochs, distributed.from_first_rank(chosen), self._best_kl, student_kl)
 
     def _student_kl(self, trainer: Trainer, module: FineTuning) -> list[float]:
@@ -123,7 +122,8 @@ class TeacherScheduler(Callback):
         context = trainer.precision_plugin.forward_context
         if self._batches is None:
             self._batches = [trainer.strategy.batch_to_device(batch) for batch in self.make_probe_batches()]
-        references = [_student_reference(module, self._batches, context)]
+        with context():
+            references = [_student_reference(module, self._batches)]
         if self._best_kl is None:
             self.probe_source.load(self.best)
             references.append(reference(self.probe_source.hidden, self.probe_source.head, self._batches))
@@ -134,14 +134,11 @@ class TeacherScheduler(Callback):
         return scores[0]
 
 
-def _student_reference(
-    module: FineTuning, batches: list[Batch], context: Callable[[], AbstractContextManager[Any]]
-) -> ProbeReference:
+def _student_reference(module: FineTuning, batches: list[Batch]) -> list[Unprojected]:
     """The student as it is now, in eval mode for as long as it is probed."""
     was_training = module.lm.training
     module.lm.eval()
     try:
-        with context(), torch.no_grad():
-            return reference(module.lm.hidden, module.lm.head, batches)
+        return reference(module.lm.hidden, module.lm.head, batches)
     finally:
         module.lm.train(was_training)

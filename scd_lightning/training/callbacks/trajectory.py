@@ -2,8 +2,8 @@
 
 from typing import Any
 
-import torch
 from lightning import Callback, LightningModule, Trainer
+from typing_extensions import override
 
 from scd_lightning.errors import ConfigError
 from scd_lightning.store.checkpoints import CheckpointStore
@@ -45,13 +45,13 @@ class Trajectory(Callback):
         self.store, self.steps, self.keep_frozen = store, set(steps), keep_frozen
         self._saved = 0
 
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The step that an interrupted training goes on after was saved then, if it was due."""
         self._saved = trainer.global_step
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    @override
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Saves after an optimizer step that is due; micro-batches in between do not move the step."""
         step = trainer.global_step
         if step not in self.steps or step == self._saved:
@@ -61,6 +61,5 @@ class Trajectory(Callback):
         pl_module.check_finite()
         weights = gathered(pl_module.lm, keep_frozen=self.keep_frozen)
         if trainer.is_global_zero:
-            with torch.no_grad():
-                self.store.save(weights, step, {}, keep_frozen=self.keep_frozen)
+            self.store.save(weights, step, {}, keep_frozen=self.keep_frozen)
         trainer.strategy.barrier()

@@ -43,8 +43,7 @@ class Resumption:
     ) -> None:
         own = {name: versions[name] for name in _VERSIONS}
         self._state, self._meter = ResumeState(folder, replaced, own), meter
-        saved = self._find() if distributed.rank() == 0 else None
-        self.path: Path | None = distributed.from_first_rank(None if saved is None else saved.path)
+        self.path = distributed.from_first_rank(self._find() if distributed.rank() == 0 else None)
         minutes = settings.every_minutes
         self.callback = SaveState(
             self._state,
@@ -59,7 +58,7 @@ class Resumption:
         """What saving has cost."""
         return {"saves": self.callback.saves, "save_seconds": round(self.callback.seconds, 3)}
 
-    def _find(self) -> SavedState | None:
+    def _find(self) -> Path | None:
         try:
             saved = self._state.find()
             if saved is not None:
@@ -68,14 +67,14 @@ class Resumption:
             say(f"  The state that an interrupted run has saved can't be used, so this phase starts over: {error}")
             self._state.give_up()
             return None
-        if saved is not None:
-            about = saved.about
-            kind = self._state.folder.name.partition("-")[0]
-            place = f"{about['step']} of {about['total_steps']}, saved {about['saved']}"
-            say(f"  the {kind} goes on after optimizer step {place}")
-            self._state.put_back(saved)
-            self._meter.add(about["costs"])
-        return saved
+        if saved is None:
+            return None
+        about, kind = saved.about, self._state.folder.name.partition("-")[0]
+        place = f"{about['step']} of {about['total_steps']}, saved {about['saved']}"
+        say(f"  the {kind} goes on after optimizer step {place}")
+        self._state.put_back(saved)
+        self._meter.add(about["costs"])
+        return saved.path
 
     def _kept(self) -> dict[str, list[int]]:
         """Steps of the checkpoints that the training has left so far, by their folder's name."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from typing_extensions import override
 
 from scd_lightning import distributed
 from scd_lightning.errors import StoreError
@@ -70,33 +71,28 @@ class SaveState(Checkpoint):
     # What is saved.
 
     @property
+    @override
     def state_key(self) -> str:
-        """Names this callback's state in a checkpoint."""
         return "scd_lightning.SaveState"
 
+    @override
     def state_dict(self) -> dict[str, Any]:
         """The random number generators of all processes, and what saving has cost; all call it together."""
         return {"rng": distributed.gather_lists([_generators()]), "saves": self.saves, "seconds": self.seconds}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes them back, the generators once the training starts."""
         self._rng, self.saves, self.seconds = (state_dict[name] for name in ("rng", "saves", "seconds"))
 
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Adds whether a callback, such as one for early stopping, has ended the training."""
-        checkpoint["should_stop"] = trainer.should_stop
-
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Likewise."""
-        trainer.should_stop = checkpoint["should_stop"]
-
     # When.
 
+    @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Has states written and read in this package's way."""
         self._io.others = trainer.strategy.checkpoint_io
         trainer.strategy.checkpoint_io = self._io
 
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Goes on with the random numbers where they were; with another number of processes, with the first one's."""
         self._vote = distributed.Vote()
@@ -109,12 +105,14 @@ class SaveState(Checkpoint):
             _set_generators(self._rng[rank if len(self._rng) == distributed.world_size() else 0])
             self._rng = []
 
+    @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """From here on a signal waits for the step's end."""
         if not self._deferring:
             self._ends_at_once.enter_context(preemption.deferred())
             self._deferring = True
 
+    @override
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Looks whether to save, after each optimizer step but those before a validation or an epoch's end.
 
@@ -130,6 +128,7 @@ class SaveState(Checkpoint):
         if next_is_a_batch(trainer):
             self._follow(trainer, *wanted)
 
+    @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves where that costs little; the epoch is validated by now."""
         cheap = time.monotonic() - self._saved_at >= _RATIO * self._cost
@@ -138,15 +137,16 @@ class SaveState(Checkpoint):
         self._follow(trainer, signal, due)
         self._stop_deferring()
 
+    @override
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Signals end the run at once again."""
         self._stop_deferring()
 
+    @override
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Likewise."""
         self._stop_deferring()
 
     def _stop_deferring(self) -> None:
+        """From here on a signal ends the run at once."""
         self._ends_at_once.close()
         self._deferring = False
 
@@ -174,6 +174,7 @@ class SaveState(Checkpoint):
             if trainer.is_global_zero:
                 self._commit(trainer, path)
             trainer.strategy.barrier()
+        # A save that failed counts too: the next try comes when the next save is due.
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
         self._cost = self._saved_at - start
         self.saves, self.seconds = self.saves + 1, self.seconds + self._cost

@@ -9,6 +9,7 @@ import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch.serialization import get_unsafe_globals_in_checkpoint
+from typing_extensions import override
 
 from scd_lightning.progress import say
 
@@ -32,8 +33,8 @@ class StateIO(CheckpointIO):
         self.error: OSError | None = None
         self._left_out: set[str] = set()
 
+    @override
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Writes a state, or what others save."""
         if self.root not in Path(path).parents:
             self.others.save_checkpoint(checkpoint, path, storage_options)
             return
@@ -57,11 +58,13 @@ class StateIO(CheckpointIO):
             name: state for name, state in checkpoint.get("callbacks", {}).items() if name not in self._left_out
         }
 
+    @override
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Reads a state; no pickled code is run."""
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         return state
 
+    @override
     def remove_checkpoint(self, path: Any) -> None:
         """Removes what is not a state: nothing of Lightning's removes those."""
         self.others.remove_checkpoint(path)

@@ -13,7 +13,6 @@ from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.predict import PredictionLog
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.runner import Artifacts, execute, plan
-from scd_lightning.store import checkpoints
 
 # Twelve steps of the teacher, 24 of the anchor, six an epoch.
 RUN = (
@@ -135,7 +134,7 @@ def test_checkpoints_that_are_there_need_no_room(make_job, monkeypatch):
     again = make_job(*RUN, run="again", prepared=False)
     # Room for one more checkpoint, and not for three.
     free = shutil.disk_usage(again.store.root)._replace(free=2 * kept[0])
-    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda _: free)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: free)
     work(again)
 
 

@@ -1,4 +1,4 @@
-"""The chunked loss against the dense one by autograd: values and gradients, whatever the chunks."""
+"""The objective against its definition on whole logits: values and gradients, whatever the chunks."""
 
 from functools import partial
 
@@ -8,8 +8,8 @@ import torch
 from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.losses import logits
 from scd_lightning.losses.divergences import forward_kl, reverse_kl, skew_kl, total_variation
-from scd_lightning.losses.objective import Objective
-from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
+from scd_lightning.losses.objective import Objective, dense_loss
+from scd_lightning.losses.reduction import completion_cross_entropy
 
 TOKENS, WIDTH, TEACHER_WIDTH, VOCAB, SAMPLES = 37, 8, 12, 50, 6
 REAL = torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0, 0.0])
@@ -54,19 +54,19 @@ def by_chunks(case, objective, *, teacher=True):
 
 
 def dense(case, objective, *, teacher=True):
-    """The definition, on whole logits."""
+    """The definition, without the padding rows."""
     hidden, weight, bias = case["student"]
     kept = (REAL > 0)[case["rows"]].nonzero().squeeze(1)
-    rows, targets = case["rows"][kept], case["targets"][kept]
-    logits = (hidden @ weight.T + bias)[kept]
-    tokens = completion_cross_entropy(logits, targets)
-    if teacher:
-        w, tau = case["weight"][rows], objective.temperature
-        divergence = objective.divergence(case["teacher"].logits()[kept], logits, tau)
-        tokens = (1 - w) * tokens + w * tau**2 * divergence
-    if objective.reduction == "sample":
-        return per_sample_mean(tokens, rows, SAMPLES).sum() / 4
-    return tokens.sum() / 30
+    more = {"teacher_logits": case["teacher"].logits()[kept], "weight": case["weight"]} if teacher else {}
+    return dense_loss(
+        objective,
+        (hidden @ weight.T + bias)[kept],
+        case["targets"][kept],
+        case["rows"][kept],
+        window_samples=4,
+        window_tokens=30,
+        **more,
+    )
 
 
 @pytest.mark.parametrize("teacher", [True, False])
