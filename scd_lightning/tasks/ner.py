@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from scd_lightning.config.checks import check_choice
+from scd_lightning.config.checks import require_one_of
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.prompts import Prompt
 from scd_lightning.data.rows import Row, shorten
@@ -43,7 +43,7 @@ class NER(Task):
         **settings: Any,
     ) -> None:
         super().__init__(data, primary_metric, **settings)
-        check_choice("match", match, ("spans", "strings"))
+        require_one_of(("spans", "strings"), **{"task.match": match})
         self.match = match
         self.labels: list[str] = []
         self.known_labels: list[str] = []

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from scd_lightning.config.checks import check_choice
+from scd_lightning.config.checks import require_one_of
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.prompts import Prompt
 from scd_lightning.data.rows import Row
@@ -88,7 +88,7 @@ class QA(Task):
         **settings: Any,
     ) -> None:
         super().__init__(data, primary_metric, **settings)
-        check_choice("format", format, ("auto", *PROMPTS))
+        require_one_of(("auto", *PROMPTS), **{"task.format": format})
         self.format = format
         self.ordered = ordered
         self.labels: tuple[str, ...] = ()
