@@ -71,6 +71,8 @@ def build_parts(settings: Mapping[str, Any], names: Sequence[str] = (*GROUPS, *P
 def check_light_parts(settings: Mapping[str, Any]) -> None:
     """Makes, and throws away, the parts whose settings can be checked before any framework is there.
 
+    They are not kept: a model's lacks its optimizer, and `build_parts` makes all of a job or nothing.
+
     Args:
         settings: As `read_settings` gives them.
 
