@@ -34,6 +34,12 @@ def interrupted(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
 
 
+def recorded_as(name: str) -> "type[ScdError] | None":
+    """The class of an error that a process or a job has recorded by its name; None of a defect."""
+    kind = globals().get(name)
+    return kind if isinstance(kind, type) and issubclass(kind, ScdError) else None
+
+
 def exit_code(error: BaseException | type[BaseException] | None) -> int:
     """What a process ends with: 0 without an error, 2 for what the user can mend, 1 for a defect.
 
