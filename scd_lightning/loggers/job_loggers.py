@@ -86,11 +86,11 @@ class JobLoggers:
                 logger.finish(failed=failed)
 
     def results(self, values: Mapping[str, float], verdict: str) -> None:
-        """See `JobLogger`."""
+        """Logs the job's final values, and what they mean in a sentence, with each of them."""
         for logger in self._loggers:
             logger.results(values, verdict)
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """See `JobLogger`."""
+        """Logs a table with each of them."""
         for logger in self._loggers:
             logger.table(name, columns, rows)
