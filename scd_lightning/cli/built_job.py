@@ -32,20 +32,13 @@ def build_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
         ScdError: A value is refused by the object that it is for.
     """
     parts = build_parts(settings)
+    evaluation, loggers, callbacks = (parts.pop(name) for name in ("evaluate", "logger", "callbacks"))
     store = Path(settings["paths"]["store"]).absolute()
     return Job(
-        task=parts["task"],
-        teacher=parts["teacher"],
-        student=parts["student"],
-        anchor=parts["anchor"],
-        method=parts["method"],
-        objective=parts["objective"],
-        budget=parts["budget"],
-        evaluation=parts["evaluate"],
-        trainer=parts["trainer"],
-        loggers=list(parts["logger"].values()),
-        callbacks=list(parts["callbacks"].values()),
-        resume=parts["resume"],
+        **parts,
+        evaluation=evaluation,
+        loggers=list(loggers.values()),
+        callbacks=list(callbacks.values()),
         seed=settings["seed"],
         phases=settings["phases"],
         store=ArtifactStore(store, run=str(run_dir), locking=not ranks.has_parent()),

@@ -32,7 +32,8 @@ def ended(run_dir: Path) -> Iterator[None]:
     except BaseException as error:
         if ranks.is_rank():
             _end_as_rank(run_dir, error)
-        if side_by_side() and (isinstance(error, Preempted) or interrupted(error)):
+        side_by_side = in_sweep() and "joblib" in HydraConfig.get().launcher._target_
+        if side_by_side and (isinstance(error, Preempted) or interrupted(error)):
             # Joblib would kill the other jobs, which are saving; the sweep's own process knows of the signal.
             session.stopped = True
             return
@@ -48,11 +49,6 @@ def ended(run_dir: Path) -> Iterator[None]:
 def in_sweep() -> bool:
     """Whether the running job is one of a sweep."""
     return HydraConfig.get().mode == RunMode.MULTIRUN
-
-
-def side_by_side() -> bool:
-    """Whether it runs beside others of its sweep on this machine."""
-    return in_sweep() and "joblib" in HydraConfig.get().launcher._target_
 
 
 def tell(error: Exception) -> None:

@@ -41,16 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, or 2 where the input can't be used, which is then printed.
     """
     options = _parser().parse_args(arguments)
+    first, *others = options.folders
     try:
-        if len(options.folders) == 1 and ended_early(options.folders[0]):
-            _show_partial(options.folders[0])
-            return 0
-        if len(options.folders) == 1 and (options.folders[0] / "search.json").is_file():
-            show_trials(options.folders[0])
-            return 0
-        comparison = _rebuild(options.folders, options.output, options.allow)
-        if options.csv is not None:
-            for path in write_csv(comparison, options.csv):
+        if not others and ended_early(first):
+            _show_partial(first)
+        elif not others and (first / "search.json").is_file():
+            show_trials(first)
+        else:
+            comparison = _rebuild(options.folders, options.output, options.allow)
+            for path in [] if options.csv is None else write_csv(comparison, options.csv):
                 say(f"table: {path}")
     except ScdError as error:
         complain(f"{type(error).__name__}: {error}")

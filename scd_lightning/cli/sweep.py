@@ -34,9 +34,8 @@ class SweepEnd(Callback, ABC):
     Hydra calls it in the process that starts the sweep, and a copy of it in the process of each job.
     """
 
-    def __init__(self) -> None:
-        self._argv: list[str] = []
-        self._allowed: list[str] = []
+    _argv: Sequence[str] = ()
+    _allowed: Sequence[str] = ()
 
     @override
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -100,9 +99,7 @@ class SweepComparison(SweepEnd):
     On one machine, what was found so far is shown meanwhile, too.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._draws: Draws | None = None
+    _draws: Draws | None = None
 
     @override
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:

@@ -50,10 +50,10 @@ class RankFailure:
         return _is_loss(self.type, self.message)
 
     @property
-    def error(self) -> ScdError | None:
-        """The error again, where it is one that the user can mend."""
+    def error(self) -> "ScdError | RankFailed":
+        """The error again, where it is one that the user can mend; else a defect."""
         kind = recorded_as(self.type)
-        return None if kind is None else kind(self.message.rstrip("."))
+        return RankFailed(self) if kind is None else kind(self.message.rstrip("."))
 
 
 def lost_another(error: Exception) -> bool:

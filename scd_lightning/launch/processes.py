@@ -107,12 +107,11 @@ class Processes:
             process.wait()
 
     def _end(self, now: float) -> None:
-        first = self._ending_at == float("inf")
-        self._ending_at = min(now, self._ending_at)
-        if now > self._ending_at + _LAST:
-            self.kill()
-        elif first:
+        if self._ending_at == float("inf"):
+            self._ending_at = now
             self._send_to_groups(signal.SIGTERM)
+        elif now > self._ending_at + _LAST:
+            self.kill()
 
     def _send_to_groups(self, number: int) -> None:
         for process in self._all:

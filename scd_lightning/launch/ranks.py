@@ -68,7 +68,7 @@ def raise_error(run_dir: Path, exit_codes: Sequence[int | None], preempted: int)
     causes = [failure for failure in failures if not failure.lost_another]
     silent = [rank for rank, code in enumerate(exit_codes) if code not in (0, preempted) and rank not in told]
     if causes:
-        raise causes[0].error or RankFailed(causes[0])
+        raise causes[0].error
     # Before the code of one that a signal has ended: where another died, that signal was its parent's.
     if silent and preemption.requested() is None:
         raise _died(silent[0], exit_codes)

@@ -18,8 +18,6 @@ from scd_lightning.config.checks import require_one_of
 from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, PhaseLogger, Row
 from scd_lightning.progress import say
 
-MODES = ("auto", "online", "offline")
-
 
 class WandbLogger(JobLogger):
     """Starts the job's run with the first thing logged. Whatever goes wrong with W&B never ends a job.
@@ -46,7 +44,8 @@ class WandbLogger(JobLogger):
         start_timeout: float = 20,
         finish_timeout: float = 60,
     ) -> None:
-        require_one_of(MODES, what="There is no such mode of W&B", **{"logger.wandb.mode": mode})
+        what = "There is no such mode of W&B"
+        require_one_of(("auto", "online", "offline"), what=what, **{"logger.wandb.mode": mode})
         self.save_dir, self.project, self.entity = Path(save_dir), project, entity
         self.group, self.tags, self.mode = group, list(tags), mode
         self.start_timeout, self.finish_timeout = start_timeout, finish_timeout
@@ -114,9 +113,9 @@ class WandbLogger(JobLogger):
                 run.finish(exit_code=int(failed))
             except Exception as error:
                 say(f"W&B may not have everything: {_first_line(error)}")
-                say(f"to upload it later: wandb sync {_quoted(Path(run.settings.sync_dir))}")
+                say(f"to upload it later: {_sync([run.settings.sync_dir])}")
         if leads and (folders := self._segments("offline-run-*-")):
-            say(f"to upload the offline run to W&B: wandb sync {' '.join(map(_quoted, folders))}")
+            say(f"to upload the offline run to W&B: {_sync(folders)}")
 
     def _segments(self, prefix: str) -> list[Path]:
         """Folders of this run, one for each process that logged; two of the same second differ by a number."""
@@ -250,5 +249,5 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _quoted(folder: Path) -> str:
-    return shlex.quote(str(folder))
+def _sync(folders: Sequence[Path | str]) -> str:
+    return shlex.join(["wandb", "sync", *map(str, folders)])
