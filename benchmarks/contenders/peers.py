@@ -1,7 +1,6 @@
 """What the peers built on transformers' Trainer have in common: arguments, a gate after each step, whole runs."""
 
 import argparse
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback
 
 from benchmarks import workload
 from benchmarks.contenders.gate import Gate, peak, reset_peak
+from benchmarks.floor import timed
 
 # (student, teacher, case, token ids, arguments of its training, what every trainer is given) -> the peer's trainer.
 MakeTrainer = Callable[[PreTrainedModel, PreTrainedModel, workload.Case, Any, dict[str, Any], dict[str, Any]], Trainer]
@@ -91,14 +91,5 @@ def _record_losses(trainer: Trainer) -> list[torch.Tensor]:
 
 def _whole_run(trainer: Trainer, losses: list[torch.Tensor], device: str) -> dict[str, Any]:
     reset_peak(device)
-    start, cpu_start = time.perf_counter(), time.process_time()
-    trainer.train()
-    loss = float(losses[-1])
-    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
-    return {
-        "seconds": seconds,
-        "cpu_seconds": cpu_seconds,
-        "peak_bytes": peak(device),
-        "steps": trainer.state.global_step,
-        "loss": loss,
-    }
+    taken = timed(trainer.train, device)
+    return taken | {"peak_bytes": peak(device), "steps": trainer.state.global_step, "loss": float(losses[-1])}
