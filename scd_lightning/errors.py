@@ -78,11 +78,9 @@ class ScdError(Exception):
         remedy: str | None = None,
     ) -> None:
         self.what, self.where, self.got, self.expected, self.remedy = what, where, got, expected, remedy
-        parts = [f"{what}."]
-        for label, value in (("Where", where), ("Got", got), ("Expected", expected), ("Remedy", remedy)):
-            if value is not None:
-                parts.append(f"{label}: {value}.")
-        super().__init__(" ".join(parts))
+        told = {"Where": where, "Got": got, "Expected": expected, "Remedy": remedy}
+        parts = (f"{label}: {value}." for label, value in told.items() if value is not None)
+        super().__init__(" ".join([f"{what}.", *parts]))
 
 
 class ConfigError(ScdError):

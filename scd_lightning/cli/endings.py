@@ -64,10 +64,9 @@ def tell(error: Exception) -> None:
 
 def _note(run_dir: Path, error: Exception) -> None:
     """Records what ended a job in its folder."""
-    about = error.failure if isinstance(error, RankFailed) else None
-    kind, message = (about.type, about.message) if about else (type(error).__name__, str(error))
+    kind = error.failure.type if isinstance(error, RankFailed) else type(error).__name__
     with suppress(StoreError):  # A full disk is what is told already.
-        write_json(run_dir / FAILURE, {"type": kind, "message": message})
+        write_json(run_dir / FAILURE, {"type": kind, "message": str(error)})
 
 
 def _end_as_rank(run_dir: Path, error: BaseException) -> NoReturn:

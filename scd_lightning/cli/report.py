@@ -90,18 +90,14 @@ def _rebuild(folders: Sequence[Path], output: Path | None, allowed: Sequence[str
         if runs[first] == [first]:
             _show_run(first, allowed)
             return comparison
-        if _is_sweep(first):
+        # Runs that merely lie side by side, such as a day's, are compared and left as they are.
+        if (first / "multirun.yaml").exists() or (first / "comparison.json").exists():
             for setting in comparison.settings:
                 for run in setting.runs:
                     write_run_pages(run.folder, allowed)
             output = first
     _show(comparison, output or Path("comparison"))
     return comparison
-
-
-def _is_sweep(folder: Path) -> bool:
-    # Runs that merely lie side by side, such as a day's, are compared and left as they are.
-    return (folder / "multirun.yaml").exists() or (folder / "comparison.json").exists()
 
 
 def _show_partial(folder: Path) -> None:

@@ -53,13 +53,11 @@ class JobLogger(ABC):
     def results(self, values: Mapping[str, float], verdict: str) -> None:
         """Logs the job's final values, and what they mean in a sentence."""
 
-    @abstractmethod
-    def table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Logs a table."""
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:  # noqa: B027 - most do nothing
+        """Logs a table, where the logger has a place for tables."""
 
-    @abstractmethod
-    def finish(self, *, failed: bool) -> None:
-        """Closes everything, with the job's outcome."""
+    def finish(self, *, failed: bool) -> None:  # noqa: B027 - likewise
+        """Closes what the phases have left open, with the job's outcome."""
 
 
 class JobLoggers:

@@ -7,7 +7,7 @@ from lightning.pytorch.loggers import TensorBoardLogger as LightningTensorBoard
 from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
-from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, PhaseLogger, Row
+from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, PhaseLogger
 from scd_lightning.loggers.shown_settings import flat
 
 RESULTS = "results"
@@ -63,11 +63,3 @@ class TensorBoardLogger(JobLogger):
         logger.log_hyperparams({"method": self._info.method if self._info else "", **settings}, dict(values))
         logger.experiment.add_text("verdict", verdict)
         logger.finalize("success")
-
-    @override
-    def table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        pass  # TensorBoard has no place for tables.
-
-    @override
-    def finish(self, *, failed: bool) -> None:
-        pass  # Each phase has closed its own file.
