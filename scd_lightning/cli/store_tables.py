@@ -76,12 +76,8 @@ def users(entry: Entry) -> str:
 
 def listing(entries: Iterable[Entry]) -> Table:
     """One line for each artifact."""
-    fixed = (
-        Column("artifact", no_wrap=True),
-        Column("size", justify="right", no_wrap=True),
-        Column("made", no_wrap=True),
-    )
-    table = Table(*fixed, "what", "used by", **_PLAIN)
+    size = Column("size", justify="right", no_wrap=True)
+    table = Table(Column("artifact", no_wrap=True), size, Column("made", no_wrap=True), "what", "used by", **_PLAIN)
     for entry in entries:
         pin = " (pinned)" if entry.pinned else ""
         table.add_row(_short(entry.name) + pin, disk_size(entry.bytes), _time(entry.made), what(entry), users(entry))

@@ -53,10 +53,10 @@ class JobLogger(ABC):
     def results(self, values: Mapping[str, float], verdict: str) -> None:
         """Logs the job's final values, and what they mean in a sentence."""
 
-    def table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:  # noqa: B027 - most do nothing
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:  # noqa: B027 - not all have one
         """Logs a table, where the logger has a place for tables."""
 
-    def finish(self, *, failed: bool) -> None:  # noqa: B027 - likewise
+    def finish(self, *, failed: bool) -> None:  # noqa: B027 - not all have to
         """Closes what the phases have left open, with the job's outcome."""
 
 
