@@ -54,6 +54,7 @@ def barrier() -> None:
 
 
 def _device() -> torch.device:
+    # NCCL takes tensors of a GPU alone, and gloo those of the CPU.
     on_gpu = dist.get_backend() == "nccl"
     return torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
 

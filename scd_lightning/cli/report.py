@@ -112,7 +112,7 @@ def show_sweep(folder: Path, allowed: Sequence[str]) -> Comparison:
 
     Args:
         folder: The sweep's.
-        allowed: See `task_of`.
+        allowed: Packages of the user's whose tasks may be imported for their metrics.
     """
     comparison = compare(find_runs(folder), allowed)
     _show(comparison, folder)

@@ -22,6 +22,7 @@ from scd_lightning.launch import ranks
 
 # Seconds between two signals to the jobs: one of them may be just starting.
 _REPEAT = 1.0
+# Seconds between two looks at the signals that wait; a second Ctrl-C takes as long at most.
 _POLL = 0.1
 
 
@@ -119,8 +120,8 @@ def wrap(launcher: type[Any], names: Sequence[str], exit_code: int) -> None:
 
     Args:
         launcher: Its class.
-        names: As in `saving`.
-        exit_code: Likewise.
+        names: The signals, besides Ctrl-C.
+        exit_code: What the process is to end with at one of them.
     """
     plain: Callable[..., Any] = getattr(launcher.launch, "__wrapped__", launcher.launch)
 

@@ -173,6 +173,7 @@ class WandbLogger(JobLogger):
             entity=self.entity,
             dir=self.save_dir,
             id=self.id,
+            # An offline run is on no server yet, so there is nothing to resume: each process writes a segment of it.
             resume="allow" if mode == "online" else None,
             name=info.name,
             group=(self.group or info.group)[:128],
