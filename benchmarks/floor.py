@@ -43,7 +43,6 @@ def parts(case: Case, device: str) -> dict[str, Callable[[], object]]:
     }
 
 
-@torch.no_grad()
 def timed(part: Callable[[], object], device: str) -> dict[str, float]:
     """Seconds and CPU-seconds of a call: {"seconds", "cpu_seconds"}."""
     synchronize(device)

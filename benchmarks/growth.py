@@ -1,7 +1,7 @@
 """How a run's cost grows with the trajectory's length N, a stage's epochs T, the samples S and the vocabulary V."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from benchmarks import workload
 from benchmarks.jobs import Plan, prepare
@@ -38,14 +38,13 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
     """One row a point and teacher source: the point's letters, "teacher", "case", and what `run_once.run` says."""
     base, series = (QUICK_BASE, QUICK_SERIES) if settings.quick else (Point(), SERIES)
     points = list(dict.fromkeys(replace(base, **{name: value}) for name in series for value in series[name]))
-    plans = [plan for point in points for plan in _plans(settings, point)]
+    places = [(point, plan) for point in points for plan in _plans(settings, point)]
+    plans = [asdict(plan) for _, plan in places]
     # The first run of a process makes what all later ones use again.
-    order = {"plans": [asdict(plan) for plan in (plans[0], *plans)], "parts": False}
-    runs = fresh(settings, "benchmarks.run_once", order)[1:]
-    places = [(point, teacher) for point in points for teacher in ("cached", "live")]
+    runs = fresh(settings, "benchmarks.run_once", {"plans": [plans[0], *plans], "parts": False})[1:]
     return [
-        asdict(point) | {"teacher": teacher, "case": asdict(CASE)} | run
-        for (point, teacher), run in zip(places, runs, strict=True)
+        asdict(point) | {"teacher": plan.teacher, "case": asdict(CASE)} | run
+        for (point, plan), run in zip(places, runs, strict=True)
     ]
 
 
@@ -54,18 +53,6 @@ def _plans(settings: Settings, point: Point) -> list[Plan]:
     if not folder.exists():
         workload.make(replace(CASE, vocab_size=point.V, samples=point.S), folder)
     stages = 2 if settings.quick else 4
-    teachers: tuple[Literal["cached", "live"], ...] = ("cached", "live")
-    plans = [
-        Plan(
-            str(folder),
-            "scd_aw",
-            teacher,
-            stages=stages,
-            stage_epochs=point.T,
-            checkpoints=point.N,
-            device=settings.device,
-        )
-        for teacher in teachers
-    ]
-    prepare(plans[0])
-    return plans
+    plan = Plan(str(folder), "scd_aw", "cached", stages, point.T, checkpoints=point.N, device=settings.device)
+    prepare(plan)
+    return [plan, replace(plan, teacher="live")]

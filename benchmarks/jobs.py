@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -53,6 +53,22 @@ class Plan:
     device: str = "cpu"
 
 
+def trainer_factory(case: workload.Case, device: str, **more: Any) -> TrainerFactory:
+    """Makes trainers with the precision of a workload.
+
+    Args:
+        case: The workload.
+        device: "cpu" or "cuda".
+        **more: Other arguments of Lightning's trainer.
+    """
+    return TrainerFactory(
+        accelerator="gpu" if device == "cuda" else "cpu",
+        precision="bf16-mixed" if case.dtype == "bfloat16" else "32-true",
+        gradient_clip_val=workload.CLIP,
+        **more,
+    )
+
+
 def make_job(plan: Plan, store: Path) -> PreparedJob:
     """The job, prepared.
 
@@ -63,11 +79,6 @@ def make_job(plan: Plan, store: Path) -> PreparedJob:
     case, ids = workload.read(Path(plan.folder))
     specs = {role: str(Path(plan.folder) / role) for role in ("teacher", "student")}
     optimizer = partial(torch.optim.AdamW, **workload.OPTIMIZER)
-    trainer = TrainerFactory(
-        accelerator="gpu" if plan.device == "cuda" else "cpu",
-        precision="bf16-mixed" if case.dtype == "bfloat16" else "32-true",
-        gradient_clip_val=workload.CLIP,
-    )
     data = token_data(ids.tolist(), case.prompt, VALIDATION_SAMPLES, EVALUATION_BATCH)
     return PreparedJob(
         task=data.task,
@@ -79,7 +90,7 @@ def make_job(plan: Plan, store: Path) -> PreparedJob:
         objective=Objective(forward_kl),
         budget=Budget(plan.stages, plan.stage_epochs, global_batch=case.batch, probe_samples=plan.probe),
         evaluation=Evaluation(),
-        trainer=trainer,
+        trainer=trainer_factory(case, plan.device),
         loggers=(),
         callbacks=(),
         resume=ResumeSettings(),

@@ -1,13 +1,12 @@
 """A measurement in a process of its own: no peak memory, no warm cache and no thread is another one's."""
 
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.settings import ROOT, Settings
+from benchmarks.commands import run_python
+from benchmarks.settings import Settings
 
 
 def fresh(settings: Settings, module: str, order: dict[str, Any]) -> Any:
@@ -26,8 +25,5 @@ def fresh(settings: Settings, module: str, order: dict[str, Any]) -> Any:
     """
     with tempfile.TemporaryDirectory(dir=settings.folder) as folder:
         answer = Path(folder) / "answer.json"
-        command = [sys.executable, "-m", module, json.dumps(order), str(answer)]
-        done = subprocess.run(command, cwd=ROOT, env=settings.environment, capture_output=True, text=True, check=False)
-        if done.returncode or not answer.exists():
-            raise RuntimeError(f"{module} failed on {order}:\n{(done.stdout + done.stderr)[-4000:]}")
+        run_python(["-m", module, json.dumps(order), str(answer)], settings.environment)
         return json.loads(answer.read_text())

@@ -5,7 +5,8 @@ import os
 import statistics
 from typing import Any
 
-from benchmarks.commands import run_py
+from benchmarks.commands import fine_tune_teacher
+from benchmarks.rows import spread
 from benchmarks.settings import Settings
 
 # Fine-tuning of the teacher on the embedded data; the second is as wide as it takes for products of matrices to rule.
@@ -35,12 +36,7 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
             for way in _WAYS:
                 taken.setdefault((model, way), []).append(_seconds(settings, model, way, turn))
     return [
-        {
-            "model": model,
-            "way": way,
-            "rounds": rounds,
-            "seconds": {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds)},
-        }
+        {"model": model, "way": way, "rounds": rounds, "seconds": spread(seconds)}
         for (model, way), seconds in taken.items()
     ]
 
@@ -52,20 +48,13 @@ def _seconds(settings: Settings, model: str, way: str, turn: int) -> float:
     timer = "{_target_: benchmarks.throughput.Throughput, _partial_: true, file: '" + str(answer) + "'}"
     steps = 12 if settings.quick else _STEPS[model]
     overrides = [
-        "teacher=scratch",
-        "student=scratch",
         trainer,
-        "phases=[teacher_sft]",
-        "logger=none",
         f"task.data.synthetic={{train: {16 * steps}, validation: 8, test: 8}}",
         "teacher.epochs=1",
-        "teacher.checkpoints=1",
         "teacher.global_batch=16",
         "allowed_targets=[benchmarks]",
         f"+callbacks.throughput={timer}",
-        f"paths.store={settings.folder / name}",
-        f"hydra.run.dir={settings.folder / name}-run",
         *_MODELS[model],
     ]
-    run_py(settings, overrides, threads)
+    fine_tune_teacher(settings, settings.folder / name, overrides, threads)
     return statistics.median(json.loads(answer.read_text()))

@@ -2,7 +2,6 @@
 
 import ctypes
 import json
-import statistics
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.process import fresh
+from benchmarks.rows import spread
 from benchmarks.settings import Settings
 from scd_lightning.store.checkpoints import CheckpointStore
 
@@ -67,11 +67,8 @@ def _row(name: str, rounds: int, folder: Path) -> dict[str, Any]:
             seconds = _seconds(run)
             if turn:  # The first turn touches memory for the first time.
                 taken[way].append(seconds)
-    return {"model": name, "bytes": size, "rounds": rounds, "first_seconds": first, "seconds": _spread(taken)}
-
-
-def _spread(taken: dict[str, list[float]]) -> dict[str, dict[str, float]]:
-    return {way: {"median": statistics.median(s), "min": min(s), "max": max(s)} for way, s in taken.items()}
+    spreads = {way: spread(seconds) for way, seconds in taken.items()}
+    return {"model": name, "bytes": size, "rounds": rounds, "first_seconds": first, "seconds": spreads}
 
 
 def _seconds(run: Callable[[], object]) -> float:

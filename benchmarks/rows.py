@@ -1,5 +1,6 @@
 """Reading the rows of the sections: which belong together, and what is divided by what."""
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,11 @@ class StepCase:
         """The largest difference between the losses of contenders that should have equal ones."""
         known = [each for each in self.row["largest_loss_difference"].values() if each is not None]
         return max(known) if known else None
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """What rows have of a quantity that was measured several times: {"median", "min", "max"}."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def _ratio(numerator: float | None, denominator: float | None) -> float | None:

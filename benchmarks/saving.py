@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from benchmarks.commands import run_py
+from benchmarks.commands import fine_tune_teacher
 from benchmarks.settings import Settings
 
 _135M = (
@@ -28,19 +28,12 @@ def _row(settings: Settings, model: str) -> dict[str, Any]:
     changes, samples, epochs = _CASES[model]
     store = settings.folder / f"saving-{model}"
     overrides = [
-        "teacher=scratch",
-        "student=scratch",
         "trainer=cpu",
-        "phases=[teacher_sft]",
-        "logger=none",
         f"task.data.synthetic={{train: {64 if settings.quick else samples}, validation: 16, test: 16}}",
         f"teacher.epochs={1 if settings.quick else epochs}",
-        "teacher.checkpoints=1",
-        f"paths.store={store}",
-        f"hydra.run.dir={store}-run",
         *changes,
     ]
-    run_py(settings, overrides)
+    fine_tune_teacher(settings, store, overrides)
     (manifest,) = store.glob("teacher-*/artifact.json")
     costs = json.loads(manifest.read_text())["costs"]
     return {"model": model} | {name: costs[name] for name in ("seconds", "saves", "save_seconds")}

@@ -1,12 +1,11 @@
 """How long run.py takes where there is nothing to do."""
 
-import statistics
-import subprocess
-import sys
 import time
 from typing import Any
 
-from benchmarks.settings import ROOT, Settings
+from benchmarks.commands import run_python
+from benchmarks.rows import spread
+from benchmarks.settings import Settings
 
 # The default data, all of which a run reads and tokenizes even where nothing is to be done; what is measured is the
 # second time, so training is as short as it can be.
@@ -28,18 +27,10 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
     for _ in range(rounds):
         for name, arguments in commands.items():
             taken[name].append(_seconds(settings, arguments))
-    return [
-        {"command": name, "rounds": rounds, "seconds": {"median": statistics.median(s), "min": min(s), "max": max(s)}}
-        for name, s in taken.items()
-    ]
+    return [{"command": name, "rounds": rounds, "seconds": spread(seconds)} for name, seconds in taken.items()]
 
 
 def _seconds(settings: Settings, arguments: list[str]) -> float:
     start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=settings.environment, capture_output=True, text=True, check=False
-    )
-    seconds = time.perf_counter() - start
-    if done.returncode:
-        raise RuntimeError(f"{arguments} failed:\n{(done.stdout + done.stderr)[-4000:]}")
-    return seconds
+    run_python(arguments, settings.environment)
+    return time.perf_counter() - start

@@ -2,7 +2,6 @@
 
 import itertools
 import shutil
-import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import Any
 from benchmarks import workload
 from benchmarks.floor import gemm_operations
 from benchmarks.referee import Report, interleaved
-from benchmarks.rows import StepCase
+from benchmarks.rows import StepCase, spread
 from benchmarks.settings import Settings
 from benchmarks.workload import Case, Shape
 from scd_lightning.models.causal_lm import CausalLM
@@ -131,7 +130,7 @@ def row(case: Case, reports: dict[str, list[Report]]) -> dict[str, Any]:
         largest_loss_difference: fine_tuning and distillation -> of any two contenders' first ten losses, or None.
     """
     parts = {
-        name: {unit: _spread([r["parts"][name][unit] for r in reports["floor"][WARM_UP:]]) for unit in UNITS}
+        name: {unit: spread([r["parts"][name][unit] for r in reports["floor"][WARM_UP:]]) for unit in UNITS}
         for name in reports["floor"][0]["parts"]
     }
     speed = gemm_operations(reports["floor"][0]["gemm_size"]) / parts["gemm"]["seconds"]["median"]
@@ -155,7 +154,7 @@ def row(case: Case, reports: dict[str, list[Report]]) -> dict[str, Any]:
 
 
 def _contender(case: Case, name: str, reports: Sequence[Report], speed: float) -> dict[str, Any]:
-    times = {unit: _spread([report[unit] for report in reports[WARM_UP:]]) for unit in UNITS}
+    times = {unit: spread([report[unit] for report in reports[WARM_UP:]]) for unit in UNITS}
     median = times["seconds"]["median"]
     work = operations(case, name)
     return {
@@ -190,10 +189,6 @@ def _largest_difference(contenders: Sequence[dict[str, Any]]) -> float | None:
     if len(contenders) < 2:
         return None
     return max(max(step) - min(step) for step in zip(*(each["losses"] for each in contenders), strict=True))
-
-
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def _in_short(case: StepCase) -> str:

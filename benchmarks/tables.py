@@ -155,17 +155,12 @@ def _repeats(ours: Sequence[Row]) -> str:
 
 
 def _of_phases(ours: Sequence[Row]) -> str:
-    head = ["run", *(_PHASE_TITLES[phase] for phase in PHASES), "the rest"]
-    head += ["floor: steps", "signals", "probes"]
+    head = ["run", *map(_phase_title, PHASES), "the rest", "floor: steps", "signals", "probes"]
     return table(head, [(row["name"], *_phases(row), *_floor_parts(row)) for row in ours])
 
 
-_PHASE_TITLES = {
-    "start": "start",
-    "teacher": "schedule, probes, signals",
-    "steps": "steps",
-    "validation": "validation",
-}
+def _phase_title(phase: str) -> str:
+    return "schedule, probes, signals" if phase == "teacher" else phase
 
 
 def _phases(row: Row) -> list[float]:
@@ -193,7 +188,7 @@ def _of_letter(rows: Sequence[Row], letter: str) -> str:
     here = [row for row in rows if all(row[name] == base[name] for name in others)]
     cached = sorted((row for row in here if row["teacher"] == "cached"), key=lambda row: int(row[letter]))
     live = {row[letter]: row["cpu_seconds"] for row in here if row["teacher"] == "live"}
-    head = (letter, "cached", *(f"of it {_PHASE_TITLES[phase]}" for phase in PHASES[1:]), "live", "live / cached")
+    head = (letter, "cached", *(f"of it {_phase_title(phase)}" for phase in PHASES[1:]), "live", "live / cached")
     lines = [
         (
             f"{row[letter]:,}",

@@ -1,6 +1,6 @@
 """The numbers that the framework sets out to reach, and whether it does; told from the rows alone."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,29 +62,22 @@ def at_most(what: str, values: Mapping[str, float | None], limit: float, form: s
         limit: The most that it may be.
         form: How a number is written.
     """
-    return _target(what, values, f"at most {form.format(limit)}", form, max, lambda value: value <= limit)
+    return _target(what, values, limit, form, most=True)
 
 
 def at_least(what: str, values: Mapping[str, float | None], limit: float, form: str = "{:.2f} x") -> Target:
     """A target on the smallest of some values; see `at_most`."""
-    return _target(what, values, f"at least {form.format(limit)}", form, min, lambda value: value >= limit)
+    return _target(what, values, limit, form, most=False)
 
 
-def _target(
-    what: str,
-    values: Mapping[str, float | None],
-    limit: str,
-    form: str,
-    worst: Callable[[Iterable[float]], float],
-    passes: Callable[[float], bool],
-) -> Target:
+def _target(what: str, values: Mapping[str, float | None], limit: float, form: str, *, most: bool) -> Target:
+    bound = f"at {'most' if most else 'least'} {form.format(limit)}"
     known = {where: value for where, value in values.items() if value is not None}
     if not known:
-        return Target(what, limit, "not measured", None)
-    value = worst(known.values())
-    where = next(name for name, each in known.items() if each == value)
-    told = form.format(value) + (f" ({where})" if len(known) > 1 else "")
-    return Target(what, limit, told, passes(value))
+        return Target(what, bound, "not measured", None)
+    where, worst = (max if most else min)(known.items(), key=lambda item: item[1])
+    told = form.format(worst) + (f" ({where})" if len(known) > 1 else "")
+    return Target(what, bound, told, worst <= limit if most else worst >= limit)
 
 
 def _of_steps(cases: Sequence[StepCase]) -> list[Target]:

@@ -1,5 +1,7 @@
 """The few collective operations that run outside a DDP-wrapped step; every one is free on a single process."""
 
+import os
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -9,6 +11,25 @@ from torch import Tensor
 from scd_lightning.errors import StoreError
 
 T = TypeVar("T")
+
+# Processes wait this long for one another: one may save, hash or download for all.
+_PATIENCE = timedelta(minutes=30)
+
+
+def join(*, on_gpu: bool) -> None:
+    """Joins the process group at once, so that the store's decisions are common ones before any trainer exists.
+
+    Args:
+        on_gpu: Whether each process has a GPU of its own.
+    """
+    if on_gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
+
+
+def leave() -> None:
+    """Ends the process group's threads: one that still wants the interpreter's lock at exit aborts the process."""
+    dist.destroy_process_group()
 
 
 def active() -> bool:
@@ -33,6 +54,7 @@ def barrier() -> None:
 
 
 def _device() -> torch.device:
+    # NCCL takes tensors of a GPU alone, and gloo those of the CPU.
     on_gpu = dist.get_backend() == "nccl"
     return torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
 

@@ -34,6 +34,12 @@ def interrupted(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
 
 
+def recorded_as(name: str) -> "type[ScdError] | None":
+    """The class of an error that a process or a job has recorded by its name; None of a defect."""
+    kind = globals().get(name)
+    return kind if isinstance(kind, type) and issubclass(kind, ScdError) else None
+
+
 def exit_code(error: BaseException | type[BaseException] | None) -> int:
     """What a process ends with: 0 without an error, 2 for what the user can mend, 1 for a defect.
 
@@ -72,11 +78,9 @@ class ScdError(Exception):
         remedy: str | None = None,
     ) -> None:
         self.what, self.where, self.got, self.expected, self.remedy = what, where, got, expected, remedy
-        parts = [f"{what}."]
-        for label, value in (("Where", where), ("Got", got), ("Expected", expected), ("Remedy", remedy)):
-            if value is not None:
-                parts.append(f"{label}: {value}.")
-        super().__init__(" ".join(parts))
+        told = {"Where": where, "Got": got, "Expected": expected, "Remedy": remedy}
+        parts = (f"{label}: {value}." for label, value in told.items() if value is not None)
+        super().__init__(" ".join([f"{what}.", *parts]))
 
 
 class ConfigError(ScdError):

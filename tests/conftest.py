@@ -22,9 +22,10 @@ from lightning import Callback, Trainer
 from safetensors.torch import load_file
 
 from scd_lightning.batch import Batch
-from scd_lightning.cli.job import build_job
+from scd_lightning.cli.built_job import build_job
 from scd_lightning.cli.quiet import quiet
 from scd_lightning.cli.session import session
+from scd_lightning.config.build import read_settings
 from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.prepare import prepare
@@ -185,7 +186,8 @@ def make_job_in() -> Callable[[Path], MakeJob]:
             run_dir.mkdir(parents=True, exist_ok=True)
             paths = (f"paths.store='{folder / store}'", f"paths.run='{run_dir}'")
             with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-                job = build_job(compose("config", [*small(overrides), *paths, *overrides]), run_dir)
+                cfg = compose("config", [*small(overrides), *paths, *overrides])
+                job = build_job(read_settings(cfg), run_dir)
             return prepare(job) if prepared else job
 
         return make

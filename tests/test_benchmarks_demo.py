@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks.demo import page
-from benchmarks.demo.__main__ import CANDIDATES
+from benchmarks.demo.__main__ import CANDIDATES, main
 from benchmarks.demo.rule import Candidate, Measured, Missing, Search, choose, choose_so_far, read_search
 
 CANDIDATE = Candidate("a", "student", 600, 0.02, 10, 5, (1.0, 2.0, 3.0), (10.0, 20.0, 30.0))
@@ -146,3 +146,13 @@ def test_the_candidates_are_at_most_six_and_three_more_on_the_tuning_draws():
     assert len(search.first) <= 6
     assert len(search.extension) <= 3
     assert all(len(each.teacher_rates) == len(each.student_rates) == 3 for each in search.candidates)
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "empty"])
+def test_what_is_no_sweep_is_not_kept(tmp_path, capsys, folder):
+    (tmp_path / "empty").mkdir()
+    assert main(["keep", str(tmp_path / folder)]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(
+        f"ConfigError: There are no runs. Where: sweep. Got: {tmp_path / folder}. Expected: the folder"
+    )

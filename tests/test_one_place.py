@@ -21,7 +21,7 @@ PLACES = {
     # The last three hand `main`'s code over; Hydra lets a callback end a sweep that can't begin by an exception alone.
     "ends the process": (
         {"_exit", "exit", "abort", "SystemExit"},
-        {"launch/ranks.py", "report.py", "store/__main__.py", "cli/sweep.py"},
+        {"launch/ranks.py", "report.py", "store/__main__.py", "cli/search_end.py"},
     ),
     "prints": (
         {"print", "Console", "input"},

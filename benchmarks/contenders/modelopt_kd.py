@@ -11,21 +11,19 @@ from benchmarks.contenders import peers
 from benchmarks.contenders.arguments import parse
 from benchmarks.workload import Case, label_rows
 
-ARGUMENTS = parse()
-
-
-def main() -> None:
-    """Runs the contender."""
-    peers.main(ARGUMENTS, make_trainer)
-
 
 def make_trainer(
-    student: PreTrainedModel, teacher: PreTrainedModel, case: Case, ids: np.ndarray, common: dict[str, Any]
+    student: PreTrainedModel,
+    teacher: PreTrainedModel,
+    case: Case,
+    ids: np.ndarray,
+    training: dict[str, Any],
+    common: dict[str, Any],
 ) -> KDTrainer:
     """The trainer, at temperature 1: a sum over completion tokens divided by their number."""
     return KDTrainer(
         model=student,
-        args=TrainingArguments(**peers.training_arguments(case, ARGUMENTS)),
+        args=TrainingArguments(**training),
         train_dataset=Dataset.from_list(label_rows(case, ids)),
         distill_args={"teacher_model": teacher, "temperature": 1.0},
         **common,
@@ -33,4 +31,4 @@ def make_trainer(
 
 
 if __name__ == "__main__":
-    main()
+    peers.main(parse(), make_trainer)

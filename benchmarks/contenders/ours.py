@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from benchmarks import workload
 from benchmarks.contenders.arguments import parse
 from benchmarks.contenders.gate import Gate
+from benchmarks.jobs import trainer_factory
 from benchmarks.tokens import token_data
 from scd_lightning.batch import Slot
 from scd_lightning.data.loaders import SlotLoader
@@ -28,7 +29,6 @@ from scd_lightning.teachers.source import TeacherSource
 from scd_lightning.training.data_module import DomainDataModule, EncodedData
 from scd_lightning.training.distillation import Distillation
 from scd_lightning.training.fine_tuning import FineTuning
-from scd_lightning.training.trainer import TrainerFactory
 
 
 class InOrder(DomainDataModule):
@@ -74,12 +74,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Trains step by step at the referee's orders."""
     case, ids = workload.read(arguments.folder)
     data = token_data(ids.tolist(), case.prompt, evaluation_batch=case.batch)
-    make_trainer = TrainerFactory(
-        accelerator="gpu" if arguments.device == "cuda" else "cpu",
-        precision="bf16-mixed" if case.dtype == "bfloat16" else "32-true",
-        gradient_clip_val=workload.CLIP,
-        limit_val_batches=0,
-    )
+    make_trainer = trainer_factory(case, arguments.device, limit_val_batches=0)
     trainer = make_trainer(callbacks=[AtTheGate(arguments.device)])
     optimizer = partial(torch.optim.AdamW, **workload.OPTIMIZER)
     common = {

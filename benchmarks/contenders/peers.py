@@ -1,7 +1,6 @@
 """What the peers built on transformers' Trainer have in common: arguments, a gate after each step, whole runs."""
 
 import argparse
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,13 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback
 
 from benchmarks import workload
 from benchmarks.contenders.gate import Gate, peak, reset_peak
+from benchmarks.floor import timed
 
-# (student, teacher, case, token ids, what every trainer is given) -> the peer's trainer.
-MakeTrainer = Callable[[PreTrainedModel, PreTrainedModel, workload.Case, Any, dict[str, Any]], Trainer]
+# (student, teacher, case, token ids, arguments of its training, what every trainer is given) -> the peer's trainer.
+MakeTrainer = Callable[[PreTrainedModel, PreTrainedModel, workload.Case, Any, dict[str, Any], dict[str, Any]], Trainer]
 
 
-def training_arguments(case: workload.Case, arguments: argparse.Namespace) -> dict[str, Any]:
+def _training_arguments(case: workload.Case, arguments: argparse.Namespace) -> dict[str, Any]:
     """Arguments of transformers' TrainingArguments that leave nothing but training."""
     bf16 = case.dtype == "bfloat16"
     length = {"num_train_epochs": arguments.epochs} if arguments.epochs else {"max_steps": case.steps}
@@ -66,7 +66,7 @@ def main(arguments: argparse.Namespace, make_trainer: MakeTrainer) -> None:
     student, teacher = (workload.load(arguments.folder, role, arguments.device) for role in ("student", "teacher"))
     optimizer = workload.optimizer(student)
     common = {"optimizers": (optimizer, LambdaLR(optimizer, lambda step: 1.0))}
-    trainer = make_trainer(student, teacher, case, ids, common)
+    trainer = make_trainer(student, teacher, case, ids, _training_arguments(case, arguments), common)
     losses = _record_losses(trainer)
     gate = Gate(arguments.device)
     if arguments.epochs:
@@ -91,14 +91,5 @@ def _record_losses(trainer: Trainer) -> list[torch.Tensor]:
 
 def _whole_run(trainer: Trainer, losses: list[torch.Tensor], device: str) -> dict[str, Any]:
     reset_peak(device)
-    start, cpu_start = time.perf_counter(), time.process_time()
-    trainer.train()
-    loss = float(losses[-1])
-    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
-    return {
-        "seconds": seconds,
-        "cpu_seconds": cpu_seconds,
-        "peak_bytes": peak(device),
-        "steps": trainer.state.global_step,
-        "loss": loss,
-    }
+    taken = timed(trainer.train, device)
+    return taken | {"peak_bytes": peak(device), "steps": trainer.state.global_step, "loss": float(losses[-1])}

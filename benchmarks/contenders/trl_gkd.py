@@ -11,20 +11,18 @@ from benchmarks.contenders import peers
 from benchmarks.contenders.arguments import parse
 from benchmarks.workload import Case, tokenizer
 
-ARGUMENTS = parse()
-
-
-def main() -> None:
-    """Runs the contender."""
-    peers.main(ARGUMENTS, make_trainer)
-
 
 def make_trainer(
-    student: PreTrainedModel, teacher: PreTrainedModel, case: Case, ids: np.ndarray, common: dict[str, Any]
+    student: PreTrainedModel,
+    teacher: PreTrainedModel,
+    case: Case,
+    ids: np.ndarray,
+    training: dict[str, Any],
+    common: dict[str, Any],
 ) -> GKDTrainer:
     """The trainer; lmbda 0 generates nothing, beta 0 is forward KL: a sum over completion tokens by their number."""
     config = GKDConfig(
-        **peers.training_arguments(case, ARGUMENTS),
+        **training,
         lmbda=0.0,
         beta=0.0,
         seq_kd=False,
@@ -43,4 +41,4 @@ def rows(case: Case, ids: np.ndarray) -> Dataset:
 
 
 if __name__ == "__main__":
-    main()
+    peers.main(parse(), make_trainer)

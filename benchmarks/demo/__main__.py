@@ -22,6 +22,8 @@ from benchmarks.demo.rule import (
     read_search,
 )
 from benchmarks.demo.trials import measure
+from scd_lightning.errors import ScdError, exit_code
+from scd_lightning.progress import complain
 
 HERE = Path(__file__).parent
 CANDIDATES, TUNING = HERE / "candidates.yaml", HERE / "tuning.json"
@@ -29,7 +31,24 @@ T = TypeVar("T")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command."""
+    """Runs the command.
+
+    Args:
+        arguments: Those of the command line, or None for the process's own.
+
+    Returns:
+        The exit code: 0, or 2 where the input can't be used, which is then printed.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        _run(options)
+    except ScdError as error:
+        complain(f"{type(error).__name__}: {error}")
+        return exit_code(error)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
     parser.add_argument("--store", type=Path, default=Path("build/demo-store"), help="where trained models are kept")
     parts = parser.add_subparsers(dest="part", required=True)
@@ -39,7 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep = parts.add_parser("keep", help="keeps what a sweep of the demo has shown, alone and with further draws")
     keep.add_argument("sweep", type=Path, nargs="+")
     parts.add_parser("page", help="writes docs/demo.md and the README's table")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
     search = read_search(CANDIDATES)
     if options.part == "keep":
         print(shown.keep(options.sweep))
@@ -55,7 +77,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.part == "rates":
             found = settle(lambda measured: rates_for(candidate, search, measured, options.task), options.store)
             print(f"{options.task}: {found.rates}")
-    return 0
 
 
 def _known(choice: Choice, search: Search, measured: Measured) -> dict[str, Outcome]:

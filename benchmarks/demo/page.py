@@ -114,7 +114,7 @@ def _rule(search: Search, choice: Choice) -> str:
         outcome=_outcome(search, choice),
         candidates=_candidates(search, choice),
         spread=_spread(choice),
-        grids="\n".join(_grid(each) for each in choice.outcomes),
+        grids="\n".join(f"- {each.candidate.name}, by learning rate: {_by_rate(each)}" for each in choice.outcomes),
         **points,
     )
 
@@ -144,14 +144,8 @@ def _candidates(search: Search, choice: Choice) -> str:
     found = {each.candidate.name: each for each in choice.outcomes}
     for candidate in search.candidates:
         epochs = f"{candidate.teacher_epochs}, {candidate.stages} x {candidate.stage_epochs}"
-        cells = [
-            candidate.name,
-            candidate.student,
-            str(candidate.rows),
-            f"{candidate.noise:.0%}",
-            epochs,
-            str(candidate.batch),
-        ]
+        cells = [candidate.name, candidate.student, str(candidate.rows), f"{candidate.noise:.0%}", epochs]
+        cells += [str(candidate.batch)]
         if candidate.name not in found:
             empty = [""] * (len(head) - len(cells) - 1)
             lines.append(_line([*cells, *empty, candidate.left_out or "not reached"]))
@@ -193,12 +187,8 @@ def _spread(choice: Choice) -> str:
     )
 
 
-def _grid(outcome: Outcome) -> str:
-    """The rates that a candidate's models were tried with."""
-    return f"- {outcome.candidate.name}, by learning rate: {_by_rate(outcome)}"
-
-
 def _by_rate(outcome: Outcome) -> str:
+    """The rates that a candidate's models were tried with."""
     parts = []
     for model, by_rate in outcome.by_rate.items():
         values = (f"{rate:g} {fmean(values):.3f}" for rate, values in by_rate.items())

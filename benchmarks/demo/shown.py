@@ -11,6 +11,7 @@ from scd_lightning.analysis.comparison.compare import Comparison, compare
 from scd_lightning.analysis.comparison.comparison_markdown import markdown_table
 from scd_lightning.analysis.comparison.sweep_runs import find_runs
 from scd_lightning.analysis.records import read_results
+from scd_lightning.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "shown"
 
@@ -22,7 +23,7 @@ def keep(sweeps: Sequence[Path]) -> Path:
         sweeps: Its folder, and those of further draws with the same settings.
 
     Raises:
-        ValueError: Not all jobs finished, or they are not one table of test results.
+        ScdError: A folder is that of no sweep, not all jobs finished, or they are not one table of test results.
     """
     comparison = _compare(sweeps[:1])
     (setting,) = comparison.settings
@@ -46,16 +47,23 @@ def keep(sweeps: Sequence[Path]) -> Path:
 
 
 def _compare(sweeps: Sequence[Path]) -> Comparison:
-    comparison = compare([run for sweep in sweeps for run in find_runs(sweep)])
+    runs = {sweep: find_runs(sweep) if sweep.is_dir() else [] for sweep in sweeps}
+    for sweep, found in runs.items():
+        if not found:
+            raise _refused("There are no runs", sweep)
+    comparison = compare([run for found in runs.values() for run in found])
     if comparison.failures or len(comparison.settings) != 1:
-        raise ValueError(
-            f"{sweeps[-1]} is no finished sweep of the demo: {len(comparison.failures)} jobs did not finish, "
-            f"{len(comparison.settings)} tables"
-        )
+        unfinished, tables = len(comparison.failures), len(comparison.settings)
+        raise _refused(f"{unfinished} jobs did not finish, and the others make {tables} tables", sweeps[-1])
     split = comparison.settings[0].split
     if split != "test":
-        raise ValueError(f"{sweeps[-1]} was evaluated on {split}, and the demo shows test results")
+        raise _refused(f"The models were evaluated on the {split} split", sweeps[-1])
     return comparison
+
+
+def _refused(what: str, sweep: Path) -> ConfigError:
+    expected = "the folder of a sweep of the demo with all its jobs finished, which make one table of test results"
+    return ConfigError(what, where="sweep", got=sweep, expected=expected)
 
 
 def _further(sweeps: Sequence[Path]) -> dict[str, Any]:

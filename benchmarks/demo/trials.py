@@ -10,7 +10,15 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+from hydra import compose, initialize_config_dir
+
 from benchmarks.settings import ROOT
+from scd_lightning.cli.built_job import build_job
+from scd_lightning.cli.quiet import quiet
+from scd_lightning.config.build import read_settings
+from scd_lightning.pipeline.prepare import prepare
+from scd_lightning.pipeline.runner import execute, plan
 
 JOBS_AT_ONCE = 2
 # Pipeline steps that a trial makes, or finds in the store.
@@ -53,20 +61,13 @@ def measure(trials: Iterable[Trial], store: Path) -> Iterator[dict[str, Any]]:
 
 
 def _measure(trial: Trial, store: str) -> dict[str, Any]:
-    import torch
-    from hydra import compose, initialize_config_dir
-
-    from scd_lightning.cli.job import build_job
-    from scd_lightning.cli.quiet import quiet
-    from scd_lightning.pipeline.prepare import prepare
-    from scd_lightning.pipeline.runner import execute, plan
-
     quiet()
     torch.set_num_threads(1)
     folder = Path(store)
     fixed = (f"seed={trial.draw}", "evaluate.split=validation", f"paths.store='{store}'", "trainer=cpu", "logger=none")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        job = build_job(compose("config", [*fixed, f"paths.run='{folder}'", *trial.overrides]), folder)
+        cfg = compose("config", [*fixed, f"paths.run='{folder}'", *trial.overrides])
+        job = build_job(read_settings(cfg), folder)
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         prepared = prepare(job)
         made = execute(prepared, [step for step in plan(prepared) if step.name in _STEPS[trial.model]])

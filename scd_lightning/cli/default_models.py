@@ -27,16 +27,13 @@ def settle_models(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """
     data = cfg.task.data
     named = {each.lstrip("+").partition("=")[0] for each in overrides}
+    choices = HydraConfig.get().runtime.choices
+    # By an experiment or the like, too.
+    chosen = any(choices.get(role) != _EMBEDDED for role in _ROLES)
     generated = data.path is None and data.hub is None
-    if generated or _chosen() or named & {f"{role}{part}" for role in _ROLES for part in _NAMING}:
+    if generated or chosen or named & {f"{role}{part}" for role in _ROLES for part in _NAMING}:
         return cfg
     return compose_job([*overrides, *(f"{role}=scratch" for role in _ROLES)])
-
-
-def _chosen() -> bool:
-    """Whether an experiment or the like has chosen a model."""
-    choices = HydraConfig.get().runtime.choices
-    return any(choices.get(role) != _EMBEDDED for role in _ROLES)
 
 
 def compose_job(overrides: Sequence[str]) -> DictConfig:

@@ -32,7 +32,8 @@ def ended(run_dir: Path) -> Iterator[None]:
     except BaseException as error:
         if ranks.is_rank():
             _end_as_rank(run_dir, error)
-        if side_by_side() and (isinstance(error, Preempted) or interrupted(error)):
+        side_by_side = in_sweep() and "joblib" in HydraConfig.get().launcher._target_
+        if side_by_side and (isinstance(error, Preempted) or interrupted(error)):
             # Joblib would kill the other jobs, which are saving; the sweep's own process knows of the signal.
             session.stopped = True
             return
@@ -50,11 +51,6 @@ def in_sweep() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def side_by_side() -> bool:
-    """Whether it runs beside others of its sweep on this machine."""
-    return in_sweep() and "joblib" in HydraConfig.get().launcher._target_
-
-
 def tell(error: Exception) -> None:
     """Prints an error: a paragraph for what the user can mend, a traceback for a defect."""
     if isinstance(error, ScdError):
@@ -68,10 +64,9 @@ def tell(error: Exception) -> None:
 
 def _note(run_dir: Path, error: Exception) -> None:
     """Records what ended a job in its folder."""
-    about = error.failure if isinstance(error, RankFailed) else None
-    kind, message = (about.type, about.message) if about else (type(error).__name__, str(error))
+    kind = error.failure.type if isinstance(error, RankFailed) else type(error).__name__
     with suppress(StoreError):  # A full disk is what is told already.
-        write_json(run_dir / FAILURE, {"type": kind, "message": message})
+        write_json(run_dir / FAILURE, {"type": kind, "message": str(error)})
 
 
 def _end_as_rank(run_dir: Path, error: BaseException) -> NoReturn:

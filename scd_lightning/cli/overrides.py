@@ -16,8 +16,6 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from scd_lightning.errors import interrupted as interrupted
-
 _SWEEP = ("-m", "--multirun")
 # A quotation, whose line breaks belong to it, or else a line break.
 _BREAK = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|\s*\n\s*""")

@@ -41,16 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, or 2 where the input can't be used, which is then printed.
     """
     options = _parser().parse_args(arguments)
+    first, *others = options.folders
     try:
-        if len(options.folders) == 1 and ended_early(options.folders[0]):
-            _show_partial(options.folders[0])
-            return 0
-        if len(options.folders) == 1 and (options.folders[0] / "search.json").is_file():
-            show_trials(options.folders[0])
-            return 0
-        comparison = _rebuild(options.folders, options.output, options.allow)
-        if options.csv is not None:
-            for path in write_csv(comparison, options.csv):
+        if not others and ended_early(first):
+            _show_partial(first)
+        elif not others and (first / "search.json").is_file():
+            show_trials(first)
+        else:
+            comparison = _rebuild(options.folders, options.output, options.allow)
+            for path in [] if options.csv is None else write_csv(comparison, options.csv):
                 say(f"table: {path}")
     except ScdError as error:
         complain(f"{type(error).__name__}: {error}")
@@ -91,18 +90,14 @@ def _rebuild(folders: Sequence[Path], output: Path | None, allowed: Sequence[str
         if runs[first] == [first]:
             _show_run(first, allowed)
             return comparison
-        if _is_sweep(first):
+        # Runs that merely lie side by side, such as a day's, are compared and left as they are.
+        if (first / "multirun.yaml").exists() or (first / "comparison.json").exists():
             for setting in comparison.settings:
                 for run in setting.runs:
                     write_run_pages(run.folder, allowed)
             output = first
     _show(comparison, output or Path("comparison"))
     return comparison
-
-
-def _is_sweep(folder: Path) -> bool:
-    # Runs that merely lie side by side, such as a day's, are compared and left as they are.
-    return (folder / "multirun.yaml").exists() or (folder / "comparison.json").exists()
 
 
 def _show_partial(folder: Path) -> None:
@@ -117,7 +112,7 @@ def show_sweep(folder: Path, allowed: Sequence[str]) -> Comparison:
 
     Args:
         folder: The sweep's.
-        allowed: See `task_of`.
+        allowed: Packages of the user's whose tasks may be imported for their metrics.
     """
     comparison = compare(find_runs(folder), allowed)
     _show(comparison, folder)

@@ -42,27 +42,27 @@ def _parser() -> argparse.ArgumentParser:
     for each, unset in ((parser, default), (common, argparse.SUPPRESS)):
         help_ = "its folder; else SCD_STORE, else ./store"
         each.add_argument("--store", type=Path, default=unset, metavar="DIR", help=help_)
-    for_scripts = argparse.ArgumentParser(add_help=False)
-    for_scripts.add_argument("--json", action="store_true", help="print JSON")
-    sure = argparse.ArgumentParser(add_help=False)
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    def add(name: str, run: Any, help_: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=help_, description=help_, parents=[common, *parents])
+    def add(name: str, run: Any, help_: str, *, for_scripts: bool = False) -> argparse.ArgumentParser:
+        """Adds a command, which `run` answers to; one that is for scripts too takes --json."""
+        command = commands.add_parser(name, help=help_, description=help_, parents=[common])
         command.set_defaults(run=run)
+        if for_scripts:
+            command.add_argument("--json", action="store_true", help="print JSON")
         return command
 
-    ls = add("ls", _ls, "list what is there, how big it is and which runs used it", for_scripts)
+    ls = add("ls", _ls, "list what is there, how big it is and which runs used it", for_scripts=True)
     ls.add_argument("--all", action="store_true", help="evaluations, signals and tokenizers too")
-    add("du", _du, "add up sizes by kind", for_scripts)
-    show = add("show", _show, "tell everything about one artifact", for_scripts)
+    add("du", _du, "add up sizes by kind", for_scripts=True)
+    show = add("show", _show, "tell everything about one artifact", for_scripts=True)
     show.add_argument("artifact", help="its name or the beginning of it")
-    for name, help_ in (("pin", "keep artifacts whatever happens"), ("unpin", "take a pin back")):
-        add(name, _pin if name == "pin" else _unpin, help_).add_argument("artifact", nargs="+")
-    rm = add("rm", _rm, "remove artifacts that no run is using", sure)
+    add("pin", _pin, "keep artifacts whatever happens").add_argument("artifact", nargs="+")
+    add("unpin", _unpin, "take a pin back").add_argument("artifact", nargs="+")
+    rm = add("rm", _rm, "remove artifacts that no run is using")
     rm.add_argument("artifact", nargs="+", help="its name or the beginning of it")
     rm.add_argument("--yes", action="store_true", help="don't ask")
-    gc = add("gc", _gc, "list what can go, and remove it with --yes", sure)
+    gc = add("gc", _gc, "list what can go, and remove it with --yes")
     gc.add_argument("--yes", action="store_true", help="remove it")
     gc.add_argument("--older-than", type=_days, default=0.0, metavar="30d", help="not made or used for so long (d, h)")
     gc.add_argument("--keep-last", type=int, default=0, metavar="N", help="keep what the last N runs used")

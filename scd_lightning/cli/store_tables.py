@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from scd_lightning.analysis.formatting import disk_size
 from scd_lightning.store.collection import Candidate
@@ -14,6 +14,7 @@ from scd_lightning.store.inventory import Entry, Inventory
 # What models are made from or lead to: most of a list, and seldom what somebody looks for.
 SMALL_PRINT = ("evaluation", "signals", "tokenizer")
 _NAMES = {"head": "heads of signals", "partial": "unfinished", "removed": "left over by a removal"}
+_PLAIN: dict[str, Any] = {"box": None, "header_style": "bold", "pad_edge": False}
 # Of many metrics, those that are looked at first.
 _METRICS = ("accuracy", "f1", "macro_f1", "kappa", "string_f1", "token_f1")
 
@@ -75,12 +76,8 @@ def users(entry: Entry) -> str:
 
 def listing(entries: Iterable[Entry]) -> Table:
     """One line for each artifact."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("artifact", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("made", no_wrap=True)
-    table.add_column("what")
-    table.add_column("used by")
+    size = Column("size", justify="right", no_wrap=True)
+    table = Table(Column("artifact", no_wrap=True), size, Column("made", no_wrap=True), "what", "used by", **_PLAIN)
     for entry in entries:
         pin = " (pinned)" if entry.pinned else ""
         table.add_row(_short(entry.name) + pin, disk_size(entry.bytes), _time(entry.made), what(entry), users(entry))
@@ -116,9 +113,7 @@ def usage(inventory: Inventory) -> dict[str, Any]:
 
 def usage_table(values: Mapping[str, Any]) -> Table:
     """`usage` for people."""
-    table = Table("what", box=None, header_style="bold", pad_edge=False)
-    table.add_column("number", justify="right")
-    table.add_column("size", justify="right")
+    table = Table("what", Column("number", justify="right"), Column("size", justify="right"), **_PLAIN)
     for kind, counts in values["kinds"].items():
         table.add_row(_NAMES.get(kind, kind), str(counts["count"]), disk_size(counts["bytes"]))
     table.add_row("all", "", disk_size(values["bytes"]), style="bold")
@@ -128,9 +123,7 @@ def usage_table(values: Mapping[str, Any]) -> Table:
 
 def candidates_table(candidates: Sequence[Candidate]) -> Table:
     """What can go, and why."""
-    table = Table("what", box=None, header_style="bold", pad_edge=False)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("why it can go")
+    table = Table("what", Column("size", justify="right", no_wrap=True), "why it can go", **_PLAIN)
     for each in candidates:
         name = f"{_short(each.entry.name)}{' (unfinished)' if each.entry.kind == 'partial' else ''}"
         table.add_row(name, disk_size(each.entry.bytes), each.reason)

@@ -47,25 +47,19 @@ def fits(value: object, hint: Any) -> bool:
     if hint is Any or isinstance(hint, TypeVar):
         return True
     arguments = get_args(hint)
-    origin = get_origin(hint) or hint
+    origin = type(None) if hint is None else get_origin(hint) or hint
     if origin in (Union, types.UnionType):
         return any(fits(value, each) for each in arguments)
     if origin is Literal:
         return any(value == each and type(value) is type(each) for each in arguments)
-    if origin in _SCALARS or hint is None:
-        return _fits_scalar(value, origin)
+    if origin in _SCALARS:
+        # An int may stand for a float, but True is no number.
+        kinds = int | float if origin is float else origin
+        return isinstance(value, kinds) and (origin is bool or not isinstance(value, bool))
     # An object of any other class is made by a call or read from a list; a scalar can't stand for it.
     if isinstance(value, list):
         return _fits_list(value, origin, arguments)
     return isinstance(value, dict) or not isinstance(value, _SCALARS)
-
-
-def _fits_scalar(value: object, kind: Any) -> bool:
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is None:
-        return value is None
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
 def _fits_list(value: list[Any], kind: Any, arguments: tuple[Any, ...]) -> bool:

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 # With a fixed number of samples, these are grouped by length inside windows of this many batches: wide enough to save
 # nearly all padding, narrow enough that what a batch holds still changes from epoch to epoch.
 BUCKET_BATCHES = 50
@@ -29,6 +31,9 @@ class BatchSize(ABC):
 
         Returns:
             Each batch's positions, from its longest sample to its shortest.
+
+        Raises:
+            ValueError: A sample does not fit into any batch.
         """
 
     @abstractmethod
@@ -60,8 +65,8 @@ class SampleCount(BatchSize):
     def __str__(self) -> str:
         return f"{self.samples} samples"
 
+    @override
     def batches(self, lengths: Sequence[int], generator: random.Random | None = None) -> list[list[int]]:
-        """As for every size."""
         order = list(range(len(lengths)))
         if generator is None:
             return _cut(_by_length(order, lengths), self.samples)
@@ -76,12 +81,12 @@ class SampleCount(BatchSize):
         generator.shuffle(batches)
         return batches
 
+    @override
     def fits(self, length: int) -> bool:
-        """Always."""
         return True
 
+    @override
     def expected_batches(self, samples: int, mean_length: float) -> int:
-        """Exactly."""
         return -(-samples // self.samples)
 
 
@@ -110,12 +115,8 @@ class TokenBudget(BatchSize):
     def __str__(self) -> str:
         return f"{self.tokens} tokens"
 
+    @override
     def batches(self, lengths: Sequence[int], generator: random.Random | None = None) -> list[list[int]]:
-        """As for every size.
-
-        Raises:
-            ValueError: A sample does not fit.
-        """
         order = _by_length(range(len(lengths)), lengths)
         batches = []
         for start, end, most in self._blocks([lengths[index] for index in order]):
@@ -149,12 +150,13 @@ class TokenBudget(BatchSize):
             yield start, end, most
             start = end
 
+    @override
     def fits(self, length: int) -> bool:
-        """Whether it is within the budget alone."""
         return length <= self.tokens
 
+    @override
     def expected_batches(self, samples: int, mean_length: float) -> int:
-        """As if no token were padding."""
+        # As if no token were padding.
         return max(1, round(samples * mean_length / self.tokens))
 
 

@@ -71,6 +71,8 @@ def build_parts(settings: Mapping[str, Any], names: Sequence[str] = (*GROUPS, *P
 def check_light_parts(settings: Mapping[str, Any]) -> None:
     """Makes, and throws away, the parts whose settings can be checked before any framework is there.
 
+    They are not kept: a model's lacks its optimizer, and `build_parts` makes all of a job or nothing.
+
     Args:
         settings: As `read_settings` gives them.
 
@@ -82,13 +84,20 @@ def check_light_parts(settings: Mapping[str, Any]) -> None:
         values = settings[name]
         if str(values.get("_target_", "")).startswith("scd_lightning."):
             if "optimizer" in values:
-                values = {**values, "optimizer": {"_target_": f"{__name__}.unused", "_partial_": True}}
+                values = {**values, "optimizer": _light_optimizer(values["optimizer"])}
             check_calls(values, name, [__name__])
             _build(values, name)
 
 
-def unused() -> None:
-    """Stands for an optimizer, which takes a framework."""
+def _light_optimizer(given: Any) -> dict[str, Any]:
+    """What stands for an optimizer, which takes a framework: its numbers alone, where they are known to be such."""
+    of_torch = isinstance(given, dict) and str(given.get("_target_")).startswith("torch.optim.")
+    numbers = {name: value for name, value in given.items() if name in ("lr", "weight_decay")} if of_torch else {}
+    return {"_target_": f"{__name__}.optimizer_of_torch", "_partial_": True, **numbers}
+
+
+def optimizer_of_torch(*, lr: float = 0.0, weight_decay: float = 0.0) -> None:
+    """Has the annotations of what all optimizers of torch take, and is never called."""
 
 
 def _build(values: dict[str, Any], where: str) -> Any:

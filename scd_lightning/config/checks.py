@@ -7,24 +7,26 @@ from collections.abc import Sequence
 from scd_lightning.errors import ConfigError
 
 
-def check_numbers(**values: int | None) -> None:
-    """Raises ConfigError where a setting is neither None nor a whole number from 1."""
-    for name, value in values.items():
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise ConfigError(f"{name} can't be used", where=f"task.{name}", got=value, expected="a number from 1")
+def require_one_of(allowed: Sequence[str], *, what: str | None = None, **arguments: str) -> None:
+    """Raises a ConfigError for the first argument that is none of the names allowed.
 
-
-def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
-    """Raises ConfigError where a setting is not one of those allowed."""
-    if value not in allowed:
-        expected = f"one of {', '.join(allowed)}"
-        raise ConfigError(f"{name} is unknown", where=f"task.{name}", got=value, expected=expected)
+    Args:
+        allowed: The names.
+        what: What is wrong, for the message; None: that the setting is unknown.
+        **arguments: Place in the configuration -> value.
+    """
+    *others, last = allowed
+    for place, value in arguments.items():
+        if value not in allowed:
+            unknown = f"{place.partition('.')[2]} is unknown"
+            expected = f"{', '.join(others)} or {last}" if others else last
+            raise ConfigError(what or unknown, where=place, got=value, expected=expected)
 
 
 def require_at_least(minimum: float, **arguments: float | None) -> None:
-    """Raises a ConfigError for the first argument that is a number below the minimum; None passes."""
+    """Raises a ConfigError for the first argument that is no number from the minimum; None passes."""
     for name, value in arguments.items():
-        if value is not None and value < minimum:
+        if value is not None and not (isinstance(value, int | float) and value >= minimum):
             raise ConfigError("A number is too small", where=name, got=value, expected=f"{minimum} or more")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scd_lightning.config.batch_size import BatchSize, batch_size
-from scd_lightning.config.checks import require_at_least, require_positive, signal_number
+from scd_lightning.config.checks import require_at_least, require_one_of, require_positive, signal_number
 from scd_lightning.errors import PREEMPTED, ConfigError
 
 PHASES = ("teacher_sft", "student_sft", "distill", "evaluate", "report")
@@ -15,10 +15,7 @@ def check_run(seed: object, phases: object) -> None:
     """Raises a ConfigError where a run can't have such a seed, or phases."""
     if isinstance(phases, str) or not isinstance(phases, Sequence) or not phases or not set(phases) <= set(PHASES):
         raise ConfigError(
-            "The list of phases is empty or has unknown ones",
-            where="phases",
-            got=phases,
-            expected=", ".join(PHASES),
+            "The list of phases is empty or has unknown ones", where="phases", got=phases, expected=", ".join(PHASES)
         )
     if type(seed) is not int or not 0 <= seed < 2**32:
         raise ConfigError("The seed can't be used", where="seed", got=seed, expected="0 to 4294967295")
@@ -77,13 +74,8 @@ class Evaluation:
     base: bool = False
 
     def __post_init__(self) -> None:
-        if self.split not in ("test", "validation"):
-            raise ConfigError(
-                "Models can't be evaluated on this split",
-                where="evaluate.split",
-                got=self.split,
-                expected="test, or validation to choose settings by",
-            )
+        what = "Models can't be evaluated on this split"
+        require_one_of(("test", "validation"), what=what, **{"evaluate.split": self.split})
 
 
 @dataclass(frozen=True)
@@ -103,8 +95,7 @@ class ResumeSettings:
     exit_code: int = PREEMPTED
 
     def __post_init__(self) -> None:
-        if self.every_steps is not None:
-            require_at_least(1, **{"resume.every_steps": self.every_steps})
+        require_at_least(1, **{"resume.every_steps": self.every_steps})
         if self.every_minutes is not None and not 0 <= self.every_minutes < float("inf"):
             raise ConfigError(
                 "Saves need some time between them",

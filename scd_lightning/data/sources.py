@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from scd_lightning.config.checks import check_choice
+from scd_lightning.config.checks import require_one_of
 from scd_lightning.data.bad_rows import BadRows
 from scd_lightning.data.converters import Converter, RenameColumns
 from scd_lightning.data.files import parse_cells, read_folder
@@ -89,7 +89,7 @@ class DataSource:
     synthetic: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        check_choice("data.on_bad_row", self.on_bad_row, ("error", "skip"))
+        require_one_of(("error", "skip"), **{"task.data.on_bad_row": self.on_bad_row})
         if isinstance(self.hub, str):
             self.hub = HubSet(self.hub)
         self._renaming = RenameColumns(self.columns or {})

@@ -11,8 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from scd_lightning import errors
-from scd_lightning.errors import ScdError, StoreError
+from scd_lightning.errors import ScdError, StoreError, recorded_as
 from scd_lightning.store.manifest import read_json, write_json
 from scd_lightning.store.removal import delete
 
@@ -48,31 +47,23 @@ class RankFailure:
     @property
     def lost_another(self) -> bool:
         """Whether it tells of the end of another process only."""
-        return _kind(self.type) is None and _tells_of_loss(self.type, self.message)
+        return _is_loss(self.type, self.message)
 
     @property
-    def error(self) -> ScdError | None:
-        """The error again, where it is one that the user can mend."""
-        kind = _kind(self.type)
-        return None if kind is None else kind(self.message.rstrip("."))
-
-    def same_as(self, other: "RankFailure") -> bool:
-        """Whether both say the same."""
-        return (self.type, self.message) == (other.type, other.message)
-
-
-def _kind(name: str) -> type[ScdError] | None:
-    kind = getattr(errors, name, None)
-    return kind if isinstance(kind, type) and issubclass(kind, ScdError) else None
+    def error(self) -> "ScdError | RankFailed":
+        """The error again, where it is one that the user can mend; else a defect."""
+        kind = recorded_as(self.type)
+        return RankFailed(self) if kind is None else kind(self.message.rstrip("."))
 
 
 def lost_another(error: Exception) -> bool:
     """Whether an error tells of the end of another process only."""
-    return not isinstance(error, ScdError) and _tells_of_loss(type(error).__name__, str(error))
+    return _is_loss(type(error).__name__, str(error))
 
 
-def _tells_of_loss(kind: str, message: str) -> bool:
-    return _LOST.search(f"{kind} {message}") is not None
+def _is_loss(kind: str, message: str) -> bool:
+    # What the user can mend may speak of data with such words in them.
+    return recorded_as(kind) is None and _LOST.search(f"{kind} {message}") is not None
 
 
 class RankFailed(RuntimeError):
@@ -82,7 +73,7 @@ class RankFailed(RuntimeError):
         failure: What the process has recorded.
 
     Attributes:
-        failure: Likewise.
+        failure: The same.
     """
 
     def __init__(self, failure: RankFailure) -> None:
@@ -136,6 +127,7 @@ def first_to_tell(run_dir: Path, own: RankFailure) -> bool:
 
 
 def _goes_before(other: RankFailure, own: RankFailure) -> bool:
-    if other.same_as(own) or (other.lost_another and own.lost_another):
+    same = (other.type, other.message) == (own.type, own.message)
+    if same or (other.lost_another and own.lost_another):
         return other.rank < own.rank
     return own.lost_another

@@ -43,26 +43,19 @@ class _Watch:
         self.ended: float | None = None
 
     def install(self) -> None:
+        """Makes `take` the handler of each signal, and lets through those that were held back."""
         for number in self.previous:
-            signal.signal(number, self._handle)
+            signal.signal(number, self.take)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self.blocked)
 
     def put_back(self) -> None:
+        """Makes the previous handlers those of the signals again."""
         for number, handler in self.previous.items():
             # None: a handler from outside Python, which can't be put back.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
-    def hold_back(self) -> None:
-        """Blocks again what was blocked before."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, self.blocked)
-
-    def forget(self) -> None:
-        """In a forked process, such as a data loader's: what a signal means is its parent's matter."""
-        self.put_back()
-        for number in set(self.previous) - {signal.SIGINT, signal.SIGTERM}:
-            signal.signal(number, signal.SIG_IGN)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def take(self, number: int, frame: FrameType | None) -> None:
+        """Notes a signal, and ends the run where nothing defers that; a second Ctrl-C ends it at once."""
         again = number == signal.SIGINT and self.requested is signal.SIGINT
         self.requested = self.requested or signal.Signals(number)
         if again:
@@ -71,6 +64,7 @@ class _Watch:
             self.end()
 
     def end(self) -> NoReturn:
+        """Ends the run by the signal that was noted first, see `end` below."""
         assert self.requested is not None
         self.ended = time.monotonic()
         previous = self.previous[self.requested]
@@ -106,7 +100,8 @@ def watch(signals: Sequence[str], exit_code: int = PREEMPTED) -> Iterator[None]:
         _watch.install()
         yield
     finally:
-        _watch.hold_back()
+        # First: a signal that was held back before must not reach the previous handlers.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _watch.blocked)
         _watch.put_back()
         _watch = None
 
@@ -155,11 +150,15 @@ def end() -> NoReturn:
     _watch.end()
 
 
-def _forget() -> None:
+def _forget_in_fork() -> None:
+    """In a forked process, such as a data loader's: what a signal means is its parent's matter."""
     global _watch
     if _watch is not None:
-        _watch.forget()
+        _watch.put_back()
+        # Unlike these two, the others end a process by default, and a cluster may send them to all of a job.
+        for number in set(_watch.previous) - {signal.SIGINT, signal.SIGTERM}:
+            signal.signal(number, signal.SIG_IGN)
         _watch = None
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_forget_in_fork)

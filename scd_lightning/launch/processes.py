@@ -70,14 +70,8 @@ class Processes:
         try:
             for rank in map(str, range(count)):
                 # A session of its own: Ctrl-C goes to the parent alone, which hands it on.
-                self._all.append(
-                    subprocess.Popen(
-                        command,
-                        env=common | {"RANK": rank, "LOCAL_RANK": rank},
-                        preexec_fn=prepare,
-                        start_new_session=True,
-                    )
-                )
+                own = common | {"RANK": rank, "LOCAL_RANK": rank}
+                self._all.append(subprocess.Popen(command, env=own, preexec_fn=prepare, start_new_session=True))
         except BaseException:
             self.kill()
             raise
@@ -108,24 +102,22 @@ class Processes:
 
     def kill(self) -> None:
         """Ends them and what they have started, without delay."""
+        self._send_to_groups(signal.SIGKILL)
         for process in self._all:
-            self._send_to_group(process, signal.SIGKILL)
             process.wait()
 
     def _end(self, now: float) -> None:
-        first = self._ending_at == float("inf")
-        self._ending_at = min(now, self._ending_at)
-        if now > self._ending_at + _LAST:
+        if self._ending_at == float("inf"):
+            self._ending_at = now
+            self._send_to_groups(signal.SIGTERM)
+        elif now > self._ending_at + _LAST:
             self.kill()
-        elif first:
-            for process in self._all:
-                self._send_to_group(process, signal.SIGTERM)
 
-    @staticmethod
-    def _send_to_group(process: "subprocess.Popen[bytes]", number: int) -> None:
-        if process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
+    def _send_to_groups(self, number: int) -> None:
+        for process in self._all:
+            if process.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
 
 
 def _end_with_parent() -> None:

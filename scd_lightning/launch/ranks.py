@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,8 +15,6 @@ from scd_lightning.launch.failures import RankFailed, find_failures
 WORKER = "SCD_WORKER"
 # Tells them which artifacts another job makes meanwhile.
 LEFT_OUT = "SCD_LEFT_OUT"
-# Processes wait this long for one another: one may save, hash or download for all.
-_PATIENCE = timedelta(minutes=30)
 
 
 def leads() -> bool:
@@ -33,22 +30,6 @@ def is_rank() -> bool:
 def has_parent() -> bool:
     """Whether a process of ours has started this one, to work for it in silence."""
     return WORKER in os.environ
-
-
-def join(*, on_gpu: bool) -> None:
-    """Joins the process group at once, so that the store's decisions are common ones before any trainer exists."""
-    import torch
-
-    if on_gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    torch.distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
-
-
-def leave() -> None:
-    """Ends the process group's threads: one that still wants the interpreter's lock at exit aborts the process."""
-    import torch
-
-    torch.distributed.destroy_process_group()
 
 
 def end(exit_code: int) -> NoReturn:
@@ -87,7 +68,7 @@ def raise_error(run_dir: Path, exit_codes: Sequence[int | None], preempted: int)
     causes = [failure for failure in failures if not failure.lost_another]
     silent = [rank for rank, code in enumerate(exit_codes) if code not in (0, preempted) and rank not in told]
     if causes:
-        raise causes[0].error or RankFailed(causes[0])
+        raise causes[0].error
     # Before the code of one that a signal has ended: where another died, that signal was its parent's.
     if silent and preemption.requested() is None:
         raise _died(silent[0], exit_codes)

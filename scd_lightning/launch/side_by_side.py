@@ -14,34 +14,38 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+from typing_extensions import override
+
 from scd_lightning.config.checks import signal_number
 from scd_lightning.errors import Preempted, exit_code
 from scd_lightning.launch import ranks
 
 # Seconds between two signals to the jobs: one of them may be just starting.
 _REPEAT = 1.0
+# Seconds between two looks at the signals that wait; a second Ctrl-C takes as long at most.
 _POLL = 0.1
 
 
-class _Signals:
-    """What has arrived while a sweep is running, handed on to the processes of its jobs.
+class _Signals(threading.Thread):
+    """Takes the signals that arrive while a sweep is running, and hands the first on to the processes of its jobs.
 
     Args:
-        numbers: The signals besides Ctrl-C.
+        others: The signals besides Ctrl-C.
+
+    Attributes:
+        first: The one that arrived first.
     """
 
-    def __init__(self, numbers: Sequence[signal.Signals]) -> None:
-        self._others = numbers
+    def __init__(self, others: Sequence[signal.Signals]) -> None:
+        super().__init__(daemon=True)
+        self._others = others
         self.first: signal.Signals | None = None
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._wait, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
 
     def stop(self) -> None:
+        """Ends the thread: the jobs are over."""
         self._over.set()
-        self._thread.join()
+        self.join()
 
     def take(self, number: int, frame: FrameType | None = None) -> None:
         """Notes a signal; a second Ctrl-C ends everything at once."""
@@ -51,7 +55,8 @@ class _Signals:
             ranks.end(exit_code(KeyboardInterrupt()))
         self.first = self.first or signal.Signals(number)
 
-    def _wait(self) -> None:
+    @override
+    def run(self) -> None:
         told: float | None = None
         while not self._over.wait(_POLL):
             for number in signal.sigpending() & {signal.SIGINT, *self._others}:
@@ -115,8 +120,8 @@ def wrap(launcher: type[Any], names: Sequence[str], exit_code: int) -> None:
 
     Args:
         launcher: Its class.
-        names: As in `saving`.
-        exit_code: Likewise.
+        names: The signals, besides Ctrl-C.
+        exit_code: What the process is to end with at one of them.
     """
     plain: Callable[..., Any] = getattr(launcher.launch, "__wrapped__", launcher.launch)
 

@@ -53,13 +53,11 @@ class JobLogger(ABC):
     def results(self, values: Mapping[str, float], verdict: str) -> None:
         """Logs the job's final values, and what they mean in a sentence."""
 
-    @abstractmethod
-    def table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Logs a table."""
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:  # noqa: B027 - not all have one
+        """Logs a table, where the logger has a place for tables."""
 
-    @abstractmethod
-    def finish(self, *, failed: bool) -> None:
-        """Closes everything, with the job's outcome."""
+    def finish(self, *, failed: bool) -> None:  # noqa: B027 - not all have to
+        """Closes what the phases have left open, with the job's outcome."""
 
 
 class JobLoggers:
@@ -86,11 +84,11 @@ class JobLoggers:
                 logger.finish(failed=failed)
 
     def results(self, values: Mapping[str, float], verdict: str) -> None:
-        """See `JobLogger`."""
+        """Logs the job's final values, and what they mean in a sentence, with each of them."""
         for logger in self._loggers:
             logger.results(values, verdict)
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """See `JobLogger`."""
+        """Logs a table with each of them."""
         for logger in self._loggers:
             logger.table(name, columns, rows)

@@ -17,6 +17,7 @@ def public_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         settings: The resolved configuration as plain values, its groups at the top.
     """
+    # Shorter values stand in ordinary words too, which would be torn.
     secrets = [value for name, value in os.environ.items() if looks_secret(name) and len(value) >= 8]
     kept = {name: value for name, value in settings.items() if name not in _LEFT_OUT}
     cleaned: dict[str, Any] = _clean(kept, secrets)

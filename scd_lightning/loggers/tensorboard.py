@@ -5,9 +5,9 @@ from pathlib import Path
 
 from lightning.pytorch.loggers import TensorBoardLogger as LightningTensorBoard
 from lightning.pytorch.utilities import rank_zero_only
+from typing_extensions import override
 
-from scd_lightning import distributed
-from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, PhaseLogger, Row
+from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, PhaseLogger
 from scd_lightning.loggers.shown_settings import flat
 
 RESULTS = "results"
@@ -16,10 +16,11 @@ RESULTS = "results"
 class TensorBoardPhase(LightningTensorBoard, PhaseLogger):
     """Lightning's logger, for histograms too."""
 
+    @override
     @rank_zero_only
     def log_histogram(self, name: str, counts: Sequence[int], step: int) -> None:
-        """Logs counts in equal bins of [0, 1]; sums are taken from the middles of the bins."""
         bins = len(counts)
+        # The samples' own values are not known any more: their sums are taken from the middles of the bins.
         middles = [(i + 0.5) / bins for i in range(bins)]
         self.experiment.add_histogram_raw(
             name,
@@ -45,26 +46,20 @@ class TensorBoardLogger(JobLogger):
         self.save_dir = Path(save_dir)
         self._info: JobInfo | None = None
 
+    @override
     def __call__(self, name: str) -> TensorBoardPhase:
-        """The logger of a phase."""
         return TensorBoardPhase(self.save_dir, name=name, version="")
 
+    @override
     def begin(self, info: JobInfo) -> None:
-        """Keeps the settings, which are logged with the results."""
         self._info = info
 
+    @override
+    @rank_zero_only
     def results(self, values: Mapping[str, float], verdict: str) -> None:
-        """Logs the settings with the results, so that TensorBoard compares jobs, and the verdict as text."""
-        if distributed.rank() != 0:
-            return
+        # Settings are logged with the results: TensorBoard then compares jobs by them.
         logger = self(RESULTS)
         settings = {} if self._info is None else flat(self._info.settings)
         logger.log_hyperparams({"method": self._info.method if self._info else "", **settings}, dict(values))
         logger.experiment.add_text("verdict", verdict)
         logger.finalize("success")
-
-    def table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Leaves tables out: TensorBoard has no place for them."""
-
-    def finish(self, *, failed: bool) -> None:
-        """Does nothing: each phase has closed its own file."""

@@ -2,22 +2,21 @@
 
 import os
 import secrets
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import wandb
 from lightning.pytorch.utilities import rank_zero_only
+from typing_extensions import override
 
 from scd_lightning import distributed
-from scd_lightning.errors import ConfigError
+from scd_lightning.config.checks import require_one_of
 from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, PhaseLogger, Row
 from scd_lightning.progress import say
-
-if TYPE_CHECKING:
-    from wandb import Run
-
-MODES = ("auto", "online", "offline")
 
 
 class WandbLogger(JobLogger):
@@ -45,26 +44,26 @@ class WandbLogger(JobLogger):
         start_timeout: float = 20,
         finish_timeout: float = 60,
     ) -> None:
-        if mode not in MODES:
-            expected = ", ".join(MODES)
-            raise ConfigError("There is no such mode of W&B", where="logger.wandb.mode", got=mode, expected=expected)
+        what = "There is no such mode of W&B"
+        require_one_of(("auto", "online", "offline"), what=what, **{"logger.wandb.mode": mode})
         self.save_dir, self.project, self.entity = Path(save_dir), project, entity
         self.group, self.tags, self.mode = group, list(tags), mode
         self.start_timeout, self.finish_timeout = start_timeout, finish_timeout
         self.id: str | None = None
         self._info: JobInfo | None = None
-        self._run: Run | None = None
+        self._run: wandb.Run | None = None
         self._given_up = False
         self._axes: set[str] = set()
 
+    @override
     def __call__(self, name: str) -> "WandbPhase":
-        """The logger of a phase: `<phase>/<metric>` over `<phase>/step`."""
         return WandbPhase(self, name)
 
+    @override
     def begin(self, info: JobInfo) -> None:
-        """Settles the run's id, which the job's further processes read: they log to the same run."""
         self._info, self._run, self._given_up = info, None, False
         self._axes.clear()
+        # The job's further processes read the id: they log to the same run.
         file = self.save_dir / "wandb" / "run-id.txt"
         if not info.leads and file.is_file():
             self.id = file.read_text(encoding="utf-8")
@@ -83,29 +82,27 @@ class WandbLogger(JobLogger):
         row = {f"{phase}/{name}": value for name, value in values.items()}
         row[f"{phase}/step"] = step
 
-        def write(run: "Run") -> None:
+        def write(run: wandb.Run) -> None:
             self._define_axes(run, phase, row, f"{phase}/{over}")
             run.log(row)
 
         self._guarded(write)
 
+    @override
     def results(self, values: Mapping[str, float], verdict: str) -> None:
-        """Puts the values into the run's summary, where tables and sweeps look for them."""
+        # The summary is where W&B's tables and sweeps look for values.
         self._guarded(lambda run: run.summary.update({**values, "verdict": verdict}))
 
+    @override
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Logs a W&B table."""
-
-        def write(run: "Run") -> None:
-            import wandb
-
+        def write(run: wandb.Run) -> None:
             with _staged_in(self.save_dir / "wandb"):
                 run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
 
         self._guarded(write)
 
+    @override
     def finish(self, *, failed: bool) -> None:
-        """Ends the run, and says how an offline one gets to the server."""
         leads = self._info is not None and self._info.leads
         if failed and leads and self._segments("*run-*-"):
             # A process that was killed could not say so: its run is opened again, to be marked.
@@ -116,15 +113,15 @@ class WandbLogger(JobLogger):
                 run.finish(exit_code=int(failed))
             except Exception as error:
                 say(f"W&B may not have everything: {_first_line(error)}")
-                say(f"to upload it later: wandb sync {_quoted(Path(run.settings.sync_dir))}")
+                say(f"to upload it later: {_sync([run.settings.sync_dir])}")
         if leads and (folders := self._segments("offline-run-*-")):
-            say(f"to upload the offline run to W&B: wandb sync {' '.join(map(_quoted, folders))}")
+            say(f"to upload the offline run to W&B: {_sync(folders)}")
 
     def _segments(self, prefix: str) -> list[Path]:
         """Folders of this run, one for each process that logged; two of the same second differ by a number."""
         return sorted((self.save_dir / "wandb").glob(f"{prefix}{self.id}*"))
 
-    def _guarded(self, write: Callable[["Run"], None]) -> None:
+    def _guarded(self, write: Callable[[wandb.Run], None]) -> None:
         if self._given_up or distributed.rank() != 0:
             return
         try:
@@ -135,12 +132,9 @@ class WandbLogger(JobLogger):
             self._given_up = True
             say(f"W&B fails, so this job goes on without it: {_first_line(error)}")
 
-    def _start(self) -> "Run":
-        import wandb
-
+    def _start(self) -> wandb.Run:
         try:
-            online = self._wants_online()
-            if online:
+            if self._wants_online():
                 run = self._init("online")
                 say(f"W&B: {run.url}")
                 return run
@@ -151,8 +145,6 @@ class WandbLogger(JobLogger):
         return self._init("offline")
 
     def _wants_online(self) -> bool:
-        import wandb
-
         mode = os.environ.get("WANDB_MODE") or self.mode
         if mode == "auto":
             # Without prompt=False it would stop a job to ask for a key.
@@ -161,9 +153,7 @@ class WandbLogger(JobLogger):
             raise RuntimeError("there is no key (WANDB_API_KEY, or `wandb login`)")
         return mode == "online"
 
-    def _init(self, mode: str) -> "Run":
-        import wandb
-
+    def _init(self, mode: str) -> wandb.Run:
         info = self._info
         assert info is not None
         settings = wandb.Settings(
@@ -183,6 +173,7 @@ class WandbLogger(JobLogger):
             entity=self.entity,
             dir=self.save_dir,
             id=self.id,
+            # An offline run is on no server yet, so there is nothing to resume: each process writes a segment of it.
             resume="allow" if mode == "online" else None,
             name=info.name,
             group=(self.group or info.group)[:128],
@@ -193,7 +184,7 @@ class WandbLogger(JobLogger):
             settings=settings,
         )
 
-    def _define_axes(self, run: "Run", phase: str, names: Mapping[str, Any], axis: str) -> None:
+    def _define_axes(self, run: wandb.Run, phase: str, names: Mapping[str, Any], axis: str) -> None:
         if phase not in self._axes:
             run.define_metric(f"{phase}/step")
             run.define_metric(f"{phase}/*", step_metric=f"{phase}/step")
@@ -217,30 +208,28 @@ class WandbPhase(PhaseLogger):
         self._job, self._phase = job, phase
 
     @property
+    @override
     def name(self) -> str:
-        """The phase."""
         return self._phase
 
     @property
+    @override
     def version(self) -> str | None:
-        """The run's id."""
         return self._job.id
 
+    @override
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Logs scalars at a step of this phase."""
         self._job.log(self._phase, metrics, step)
 
+    @override
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Does nothing: the run has the whole job's settings."""
+        pass  # The run has the whole job's settings.
 
+    @override
     @rank_zero_only
     def log_histogram(self, name: str, counts: Sequence[int], step: int) -> None:
-        """Logs counts in equal bins of [0, 1]."""
-        import numpy as np
-        import wandb
-
         edges = np.linspace(0, 1, len(counts) + 1)
         self._job.log(self._phase, {name: wandb.Histogram(np_histogram=(np.asarray(counts), edges))}, step)
 
@@ -261,7 +250,5 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _quoted(folder: Path) -> str:
-    import shlex
-
-    return shlex.quote(str(folder))
+def _sync(folders: Sequence[Path | str]) -> str:
+    return shlex.join(["wandb", "sync", *map(str, folders)])

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import Logger
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.config.batch_size import BatchSize
-from scd_lightning.config.checks import require_positive
+from scd_lightning.config.checks import require_one_of, require_positive
 from scd_lightning.config.settings import Budget, Evaluation, ResumeSettings
 from scd_lightning.errors import ConfigError
 from scd_lightning.existing.saved import SavedModel
@@ -59,17 +59,10 @@ class Method:
 
     def __post_init__(self) -> None:
         require_positive(**{"method.lr_scale": self.lr_scale})
-        if self.teacher not in ("cached", "live"):
-            raise ConfigError(
-                "There is no such teacher source", where="method.teacher", got=self.teacher, expected="cached or live"
-            )
-        if self.signals_dtype not in ("auto", "float32", "bfloat16"):
-            raise ConfigError(
-                "Signals can't be stored in this dtype",
-                where="method.signals_dtype",
-                got=self.signals_dtype,
-                expected="auto, float32 or bfloat16",
-            )
+        what = "There is no such teacher source"
+        require_one_of(("cached", "live"), what=what, **{"method.teacher": self.teacher})
+        what = "Signals can't be stored in this dtype"
+        require_one_of(("auto", "float32", "bfloat16"), what=what, **{"method.signals_dtype": self.signals_dtype})
         if (self.policy is None) != (self.weighting is None):
             raise ConfigError(
                 "A method needs a policy and a weighting, or neither",

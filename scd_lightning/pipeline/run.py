@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from scd_lightning import distributed
 from scd_lightning.errors import ConfigError, Preempted, StoreError, interrupted
 from scd_lightning.launch import ranks
 from scd_lightning.loggers.job_loggers import JobLoggers
@@ -54,7 +55,7 @@ def run(job: Job) -> Finished | None:
     leads, rank = ranks.leads(), ranks.is_rank()
     job.trainer.check_devices(launched=rank)
     if rank:
-        ranks.join(on_gpu=job.trainer.on_gpu)
+        distributed.join(on_gpu=job.trainer.on_gpu)
     parent = job.trainer.devices > 1 and not rank
     with _on_record(job) if leads else nullcontext():
         prepared = prepare(job)
@@ -68,7 +69,7 @@ def run(job: Job) -> Finished | None:
                     make_in_ranks(prepared, steps)
                 made = execute(prepared, steps, parent=parent)
                 if rank:
-                    ranks.leave()
+                    distributed.leave()
                 if not leads:
                     return None
                 settings = yaml.safe_dump(dict(prepared.settings), sort_keys=False, allow_unicode=True)

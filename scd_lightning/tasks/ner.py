@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from typing_extensions import override
 
-from scd_lightning.config.checks import check_choice
+from scd_lightning.config.checks import require_one_of
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.prompts import Prompt
 from scd_lightning.data.rows import Row, shorten
@@ -45,7 +45,7 @@ class NER(Task):
         **settings: Any,
     ) -> None:
         super().__init__(data, primary_metric, **settings)
-        check_choice("match", match, ("spans", "strings"))
+        require_one_of(("spans", "strings"), **{"task.match": match})
         self.match = match
         self.labels: list[str] = []
         self.known_labels: list[str] = []

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from typing_extensions import override
 
-from scd_lightning.config.checks import check_choice
+from scd_lightning.config.checks import require_one_of
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.prompts import Prompt
 from scd_lightning.data.rows import Row
@@ -92,7 +92,7 @@ class QA(Task):
         **settings: Any,
     ) -> None:
         super().__init__(data, primary_metric, **settings)
-        check_choice("format", format, ("auto", *PROMPTS))
+        require_one_of(("auto", *PROMPTS), **{"task.format": format})
         self.format = format
         self.ordered = ordered
         self.labels: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from scd_lightning.config.checks import check_choice, check_numbers
+from scd_lightning.config.checks import require_at_least, require_one_of
 from scd_lightning.data.bad_rows import BadRows
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.prompts import LANGUAGES, Prompt, choose_template, detect_language, render
@@ -56,9 +56,10 @@ class Task(ABC):
         evaluation_batch: int = 32,
         name: str | None = None,
     ) -> None:
-        check_numbers(max_length=max_length, max_new_tokens=max_new_tokens, evaluation_batch=evaluation_batch)
-        check_choice("language", language, ("auto", *LANGUAGES))
-        check_choice("validation", validation, ("teacher_forced", "task"))
+        counts = {"max_length": max_length, "max_new_tokens": max_new_tokens, "evaluation_batch": evaluation_batch}
+        require_at_least(1, **{f"task.{setting}": count for setting, count in counts.items()})
+        require_one_of(("auto", *LANGUAGES), **{"task.language": language})
+        require_one_of(("teacher_forced", "task"), **{"task.validation": validation})
         self.source = data
         self.primary_metric = primary_metric
         self.language: str = language
@@ -165,7 +166,7 @@ class Task(ABC):
             task.language = detect_language(free_texts(source.rows["train"]))
         task.template = choose_template(task.prompt, task.language, self.template)
         task.primary_metric = self.primary_metric or task.metric_names[0]
-        check_choice("primary_metric", task.primary_metric, task.metric_names)
+        require_one_of(task.metric_names, **{"task.primary_metric": task.primary_metric})
         samples = {split: [replace(task.sample(row), row=row) for row in source.rows[split]] for split in SPLITS}
         description = {
             "name": self.name,

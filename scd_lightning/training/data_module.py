@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from scd_lightning.batch import TokenizedSample
 from scd_lightning.config.batch_size import BatchSize
-from scd_lightning.config.checks import check_numbers
+from scd_lightning.config.checks import require_at_least
 from scd_lightning.data.batching import BatchPlan, PlanSampler
 from scd_lightning.data.encoding import Encoder
 from scd_lightning.data.loaders import SlotLoader, TrainLoader, fixed_batches, length_statistics, plan_lengths
@@ -114,7 +114,7 @@ class Batching:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_numbers(micro_batches=self.micro_batches)
+        require_at_least(1, **{"trainer.micro_batches": self.micro_batches})
 
 
 class DomainDataModule(LightningDataModule):

@@ -36,6 +36,8 @@ def test_eight_frames_from_run_py_to_the_training(run_py, monkeypatch):
     [["--help"], ["task=nre"], ["budget.stagse=3"], ["seed=-1"], ["phases=[train]"], ["budget.probe_samples=0"]]
     + [
         ["teacher.epochs=0"],
+        ["student.optimizer.lr=x"],
+        ["teacher.optimizer.weight_decay=null"],
         ["student.warmup=2"],
         ["task.max_length=0"],
         ["resume.exit_code=0"],

@@ -169,7 +169,7 @@ def test_trouble_with_wandb_ends_no_job(tmp_path, monkeypatch, capsys):
 
 
 def test_an_unknown_mode_is_refused():
-    with pytest.raises(ConfigError, match="auto, online, offline"):
+    with pytest.raises(ConfigError, match="auto, online or offline"):
         WandbLogger("x", "p", mode="sometimes")
 
 

@@ -1,0 +1,82 @@
+"""A job as objects, and what it says at its end.
+
+Torch, Lightning and transformers come with this module, so the way in imports it late, and in one place.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from scd_lightning.analysis.run.run_table import run_line, run_table
+from scd_lightning.cli import search
+from scd_lightning.cli.overrides import chosen, job_command, rank_command
+from scd_lightning.cli.quiet import quiet
+from scd_lightning.cli.smoke import tell_full_costs, timed
+from scd_lightning.config.build import build_parts
+from scd_lightning.launch import ranks
+from scd_lightning.pipeline.job import Job
+from scd_lightning.pipeline.run import Finished
+from scd_lightning.progress import prefix, say, show
+from scd_lightning.store.artifacts import ArtifactStore
+
+
+def build_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
+    """Calls the constructors that the configuration names.
+
+    Args:
+        settings: As `read_settings` gives them.
+        run_dir: The run's folder.
+
+    Raises:
+        ScdError: A value is refused by the object that it is for.
+    """
+    parts = build_parts(settings)
+    evaluation, loggers, callbacks = (parts.pop(name) for name in ("evaluate", "logger", "callbacks"))
+    store = Path(settings["paths"]["store"]).absolute()
+    return Job(
+        **parts,
+        evaluation=evaluation,
+        loggers=list(loggers.values()),
+        callbacks=list(callbacks.values()),
+        seed=settings["seed"],
+        phases=settings["phases"],
+        store=ArtifactStore(store, run=str(run_dir), locking=not ranks.has_parent()),
+        run_dir=run_dir,
+        settings=settings,
+    )
+
+
+def build_running_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
+    """The job that Hydra has handed over, with its command line; from here on the libraries keep quiet.
+
+    Args:
+        settings: As `read_settings` gives them.
+        run_dir: The run's folder.
+
+    Raises:
+        ScdError: As `build_job`.
+    """
+    job = replace(build_job(settings, run_dir), command=job_command(), rank_command=rank_command(run_dir))
+    quiet()
+    return timed(job) if chosen("debug") == "smoke" else job
+
+
+def tell(finished: Finished) -> None:
+    """Says what a job has found and where it lies; of one of a search, notes what it reached."""
+    job, results = finished.job, finished.results
+    if search.is_search():
+        student = finished.made.get("student") or finished.made["anchor"]
+        search.record(job.run_dir, job.data.validation_metric, student.result)
+    if results is None:
+        return
+    page = job.run_dir / "report.html"
+    if prefix():
+        # Tables of jobs side by side would be torn apart by one another's lines.
+        say(f"finished: {run_line(results)}; report: {page}")
+    else:
+        show(run_table(results, finished.verdict))
+        say(f"report: {page}")
+        say(f"student: {job.run_dir / 'student'}")
+    if chosen("debug") == "smoke":
+        tell_full_costs(job)
