@@ -16,7 +16,8 @@ from scd_lightning.errors import ScdError, StoreError, exit_code
 from scd_lightning.progress import complain, say, show
 from scd_lightning.store.collection import collect, collectable, obstacle, remove, with_signals
 from scd_lightning.store.inventory import Entry, Inventory, open_store
-from scd_lightning.store.layout import PINNED, store_lock, unwritable
+from scd_lightning.store.layout import PINNED, unwritable
+from scd_lightning.store.locks import store_lock
 from scd_lightning.store.registry import check_records
 from scd_lightning.store.removal import delete
 

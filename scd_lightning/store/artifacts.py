@@ -223,7 +223,7 @@ class ArtifactStore:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unwritable(self.root, error) from error
-        lock = try_lock(path, 0)
+        lock = try_lock(path)
         if lock is None and seconds:
             self._tell(f"Waiting for {holder(path)}, which makes the same {key.kind} ({key.folder})")
             lock = try_lock(path, seconds)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from scd_lightning.errors import StoreError
 from scd_lightning.store.inventory import Entry, Inventory, scan
-from scd_lightning.store.layout import REMOVED, is_held, lock_path, store_lock, try_lock, unwritable
+from scd_lightning.store.layout import REMOVED, lock_path, unwritable
+from scd_lightning.store.locks import is_held, store_lock, try_lock
 from scd_lightning.store.registry import TIME, RunRecord, check_records, forget
 from scd_lightning.store.removal import delete
 from scd_lightning.store.saved_state import RESUME
@@ -175,7 +176,9 @@ def _set_aside(root: Path, entries: Sequence[Entry]) -> list[Path]:
                     moved.append(entry.path)
                     continue
                 if entry.kind != "head":
-                    lock = try_lock(lock_path(root, entry.name))
+                    lock = None
+                    with suppress(OSError):  # It may be another user's.
+                        lock = try_lock(lock_path(root, entry.name))
                     if lock is None:
                         continue  # Somebody began to make it a moment ago.
                     locks.callback(lock.release)

@@ -1,21 +1,46 @@
-"""Locks between runs, which the system frees when a process dies, and who holds them, for the people who wait."""
+"""Locks between processes, which the system frees when one dies: of what is made, and of a store as a whole."""
 
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from scd_lightning.store.layout import LOCKS, unwritable
 from scd_lightning.store.manifest import read_json, write_json
 
 
-def try_lock(path: Path, seconds: float) -> FileLock | None:
+@contextmanager
+def store_lock(root: Path) -> Iterator[None]:
+    """Held, briefly, by a run that says what it uses and by whoever checks that and takes something away.
+
+    Raises:
+        StoreError: The store can't be written.
+    """
+    try:
+        (root / LOCKS).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / LOCKS / "store.lock")
+        lock.acquire()
+    except OSError as error:
+        raise unwritable(root, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def try_lock(path: Path, seconds: float = 0) -> FileLock | None:
     """The lock, for the caller to release; None where it is not free in time.
 
     Args:
         path: The lock's file, in a folder that is there.
         seconds: How long to wait; -1 for as long as it takes.
+
+    Raises:
+        OSError: It can't be told whether somebody holds it.
     """
     lock = FileLock(path)
     try:
@@ -23,6 +48,19 @@ def try_lock(path: Path, seconds: float) -> FileLock | None:
     except Timeout:
         return None
     return lock
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds a lock, or might."""
+    if not path.exists():
+        return False
+    try:
+        lock = try_lock(path)
+    except OSError:
+        return True
+    if lock is not None:
+        lock.release()
+    return lock is None
 
 
 def note_holder(path: Path, run: str) -> None:

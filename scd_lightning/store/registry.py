@@ -14,7 +14,8 @@ from typing import Any
 from filelock import FileLock
 
 from scd_lightning.errors import StoreError
-from scd_lightning.store.layout import RUNS, is_held, store_lock, unwritable
+from scd_lightning.store.layout import RUNS, unwritable
+from scd_lightning.store.locks import is_held, store_lock
 from scd_lightning.store.manifest import read_sealed, write_sealed
 from scd_lightning.store.removal import delete
 

@@ -16,7 +16,8 @@ from scd_lightning.store.artifacts import ArtifactKey, ArtifactStore, Outcome
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.collection import collect, collectable, remove
 from scd_lightning.store.inventory import checkpoint_digests, open_store, scan
-from scd_lightning.store.layout import PINNED, lock_path, try_lock
+from scd_lightning.store.layout import PINNED, lock_path
+from scd_lightning.store.locks import try_lock
 from scd_lightning.store.registry import Registration, read_records
 
 fork = multiprocessing.get_context("fork")
