@@ -104,7 +104,7 @@ def total_variation(teacher_logits: Tensor, student_logits: Tensor, temperature:
 def _log_probabilities(teacher_logits: Tensor, student_logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     if teacher_logits.ndim != 2 or teacher_logits.shape != student_logits.shape:
         raise ValueError(
-            f"teacher_logits and student_logits must both be [K V], got {list(teacher_logits.shape)} and "
+            f"teacher_logits and student_logits must both be [K, V], got {list(teacher_logits.shape)} and "
             f"{list(student_logits.shape)}"
         )
     if not (temperature > 0 and math.isfinite(temperature)):

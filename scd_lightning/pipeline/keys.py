@@ -32,7 +32,7 @@ _TRAINER_HOW = {"accelerator", "precision", "log_every_n_steps", "profiler", "de
 _TRAINING = {"optimizer", "warmup", "checkpoints", "epochs", "lora"}
 
 
-def _common(job: PreparedJob) -> dict[str, Any]:
+def _of_every_key(job: PreparedJob) -> dict[str, Any]:
     return {
         "format": NUMERIC_FORMAT,
         "versions": {name: job.versions[name] for name in ("torch", "transformers")},
@@ -60,7 +60,7 @@ def teacher_key(job: PreparedJob) -> ArtifactKey:
         return ArtifactKey("teacher", _imported(job, job.trajectory, job.teacher), TeacherResult)
     fields: dict[str, Any] = {"model": _model(job, job.teacher, training=True)}
     fields |= {"batch": str(job.teacher.batch), "seed": job.seed, "reduction": job.objective.reduction}
-    return ArtifactKey("teacher", fields | _trainer(job) | _common(job), TeacherResult)
+    return ArtifactKey("teacher", fields | _trainer(job) | _of_every_key(job), TeacherResult)
 
 
 def _imported(job: PreparedJob, models: Sequence[SavedModel], spec: ModelSpec) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _imported(job: PreparedJob, models: Sequence[SavedModel], spec: ModelSpec) -
     # Adapters' scale is in their configuration, and those of an anchor may be merged into a student without any.
     adapters = asdict(read_adapter(models[0].path).lora) if models[0].kind == "peft" else None
     model = _model(job, spec, training=False) | {"lora": asdict(spec.lora), "adapters": adapters}
-    return {"imported": imported, "model": model} | _trainer(job) | _common(job)
+    return {"imported": imported, "model": model} | _trainer(job) | _of_every_key(job)
 
 
 def signals_identity(job: PreparedJob) -> str:
@@ -79,7 +79,7 @@ def signals_identity(job: PreparedJob) -> str:
     imported into different models.
     """
     model = _model(job, job.teacher, training=False) | {"lora": asdict(job.teacher.lora)}
-    common = _common(job)
+    common = _of_every_key(job)
     return sha256_json({"model": model, "format": common["format"], "versions": common["versions"]})
 
 
@@ -88,7 +88,7 @@ def _student_fields(job: PreparedJob) -> dict[str, Any]:
     budget = {name: value for name, value in asdict(job.budget).items() if name not in dropped}
     budget["batch"] = str(job.budget.batch)
     fields = {"model": _model(job, job.student, training=True), "budget": budget}
-    return fields | {"seed": job.seed, "reduction": job.objective.reduction} | _trainer(job) | _common(job)
+    return fields | {"seed": job.seed, "reduction": job.objective.reduction} | _trainer(job) | _of_every_key(job)
 
 
 def anchor_key(job: PreparedJob) -> ArtifactKey:
@@ -126,7 +126,7 @@ def evaluation_key(job: PreparedJob, spec: ModelSpec, model: str) -> ArtifactKey
         spec: The model's kind.
         model: Digest of the artifact that holds its weights, or "base" for a pretrained model untuned.
     """
-    fields = _common(job) | {"weights": model, "split": job.evaluation.split}
+    fields = _of_every_key(job) | {"weights": model, "split": job.evaluation.split}
     if model == "base":
         fields |= {"model": _model(job, spec, training=False)}
     return ArtifactKey("evaluation", fields, EvaluationResult)

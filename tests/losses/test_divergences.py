@@ -218,7 +218,7 @@ def test_other_shapes_are_refused(name, left, right):
     with pytest.raises(ValueError, match="must both be") as error:
         CASES[name][0](torch.zeros(left), torch.zeros(right))
     assert str(error.value) == (
-        f"teacher_logits and student_logits must both be [K V], got {list(left)} and {list(right)}"
+        f"teacher_logits and student_logits must both be [K, V], got {list(left)} and {list(right)}"
     )
 
 
