@@ -16,9 +16,9 @@ from scd_lightning.errors import ConfigError, ScdError
 
 GROUPS = ("task", "teacher", "student", "method", "objective", "budget", "trainer", "logger", "callbacks")
 # Parts that are no groups of options.
-PARTS = ("anchor", "evaluate", "resume")
+PARTS = ("anchor", "unlabelled", "evaluate", "resume")
 # Those of them that are values and nothing else, but for an optimizer.
-LIGHT = ("budget", "anchor", "evaluate", "resume", "teacher", "student", "task")
+LIGHT = ("budget", "anchor", "unlabelled", "evaluate", "resume", "teacher", "student", "task")
 KEYS = {*GROUPS, *PARTS, "paths", "seed", "phases", "allowed_targets"}
 
 

@@ -8,7 +8,10 @@ from scd_lightning.config.batch_size import BatchSize, batch_size
 from scd_lightning.config.checks import require_at_least, require_one_of, require_positive, signal_number
 from scd_lightning.errors import PREEMPTED, ConfigError
 
-PHASES = ("teacher_sft", "student_sft", "distill", "evaluate", "report")
+PHASES = ("teacher_sft", "student_sft", "answer", "distill", "evaluate", "report")
+
+
+KEPT = ("all", "confident", "agreed")
 
 
 def check_run(seed: object, phases: object) -> None:
@@ -76,6 +79,38 @@ class Evaluation:
     def __post_init__(self) -> None:
         what = "Models can't be evaluated on this split"
         require_one_of(("test", "validation"), what=what, **{"evaluate.split": self.split})
+
+
+class Unlabelled:
+    """What becomes of texts without labels, once the teacher has answered them.
+
+    Args:
+        keep: Which of them the student learns from: "all" whose answers can be read; "confident", those with answers as
+            probable as such that are right on validation in 90 of 100; "agreed", those that the last three checkpoints
+            answer alike.
+        weight: u: the loss of a text is (1 - u) CE(answer) + u D; adaptive weights are for rows with labels alone.
+        **more: "from", a word of Python's own: whose distribution D is from, "stage" the stage's checkpoint's or "best"
+            the best one's.
+
+    Attributes:
+        source: That.
+    """
+
+    def __init__(self, keep: str = "all", weight: float = 0.9, **more: str) -> None:
+        self.keep, self.weight, self.source = keep, weight, more.pop("from", "stage")
+        if more:
+            raise ConfigError(
+                "There is no such setting", where="unlabelled", got=", ".join(more), expected="keep, from, weight"
+            )
+        require_one_of(KEPT, **{"unlabelled.keep": keep})
+        require_one_of(("stage", "best"), **{"unlabelled.from": self.source})
+        if not isinstance(weight, int | float) or not 0 <= weight <= 1:
+            raise ConfigError(
+                "The weight of the distillation loss is out of range",
+                where="unlabelled.weight",
+                got=weight,
+                expected="0 to 1",
+            )
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class BadRows:
         """
         if not self.skip:
             return [convert(item) for item in items]
-        kept, count, errors = [], 0, self._errors[split]
+        kept, count, errors = [], 0, self._errors.setdefault(split, [])
         for item in items:
             count += 1
             try:
@@ -64,8 +64,11 @@ class BadRows:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Split -> rows left out, for all three; of splits that were cut, most were counted where they came from."""
-        return {split: len(errors) for split, errors in self._errors.items()}
+        """Split -> rows left out, for all three and for texts without labels where some of them were.
+
+        Of splits that were cut, most were counted where they came from.
+        """
+        return {split: len(errors) for split, errors in self._errors.items() if errors or split in SPLITS}
 
     @property
     def records(self) -> list[dict[str, Any]]:

@@ -63,6 +63,33 @@ def read_folder(folder: Path, bad_rows: BadRows = STRICT) -> dict[str, list[Row]
     return {split: _read_file(file, split, bad_rows) for split, file in files.items() if file is not None}
 
 
+def read_only_file(path: Path, split: str, where: str, bad_rows: BadRows = STRICT) -> list[Row]:
+    """The rows of a file, or of the one in a folder that is called as the split, as train or by any name.
+
+    Args:
+        path: The file or the folder.
+        split: What the rows are called.
+        where: The argument that named the path, for messages.
+        bad_rows: What becomes of lines that can't be read.
+
+    Raises:
+        DataError: There is no such file, or not one alone, or it or a line can't be read.
+    """
+    files = [path]
+    if path.is_dir():
+        every = sorted(each for each in path.iterdir() if each.suffix in _FORMATS)
+        called = ([each for each in every if each.stem == name] for name in (split, "train"))
+        files = next(filter(None, called), every)
+    if len(files) != 1 or not files[0].is_file() or files[0].suffix not in _FORMATS:
+        raise DataError(
+            "There is no data file at the path" if len(files) < 2 else "There are several data files at the path",
+            where=where,
+            got=f"{path}: {', '.join(each.name for each in files)}" if len(files) > 1 else path,
+            expected=f"a .jsonl, .csv or .parquet file, or a folder with one, or with one called {split}",
+        )
+    return _read_file(files[0], split, bad_rows)
+
+
 def _find(folder: Path, split: str) -> Path | None:
     names = [f"{name}{suffix}" for name in SPLIT_NAMES[split] for suffix in _FORMATS]
     found = [folder / name for name in names if (folder / name).exists()]

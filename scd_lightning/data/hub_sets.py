@@ -85,6 +85,22 @@ class HubSet:
         chosen = self._choose(list(loaded))
         return {split: self._rows(loaded[theirs], split, bad_rows) for split, theirs in chosen.items()}
 
+    def read_one(self, name: str, bad_rows: BadRows = STRICT) -> list[Row]:
+        """The rows of one split: of the one that `splits` calls train, else of that name, else of train.
+
+        Args:
+            name: What the rows are called.
+            bad_rows: What becomes of rows that can't be used.
+
+        Raises:
+            DataError: As `read`.
+        """
+        from scd_lightning.data.hub_loading import load_splits
+
+        loaded = load_splits(self)
+        chosen = name if name in loaded and not self.splits else self._choose(list(loaded))["train"]
+        return self._rows(loaded[chosen], name, bad_rows)
+
     def _choose(self, found: Sequence[str]) -> dict[str, str]:
         names = {split: (self.splits[split],) for split in self.splits} if self.splits else SPLIT_NAMES
         chosen = {split: [each for each in names[split] if each in found] for split in names}

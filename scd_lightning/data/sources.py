@@ -14,10 +14,11 @@ from scd_lightning.data.files import parse_cells, read_folder
 from scd_lightning.data.hub_sets import HubSet
 from scd_lightning.data.rows import Row, make_row
 from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
-from scd_lightning.data.synthetic import DEFAULTS, generate
+from scd_lightning.data.synthetic import DEFAULTS, generate, generate_texts
+from scd_lightning.data.unlabelled import UNLABELLED, WHERE, Texts, find_texts, hold_against, without_labels
 from scd_lightning.errors import ConfigError, DataError
 
-_GENERATOR_ARGUMENTS = (*SPLITS, "seed", "label_noise")
+_GENERATOR_ARGUMENTS = (*SPLITS, UNLABELLED, "seed", "label_noise")
 # Given all rows, none of them checked: what raises a DataError for a row of a split that can't be a sample.
 Checker = Callable[[Mapping[str, Sequence[Row]]], Callable[[Row, str], object]]
 
@@ -68,9 +69,11 @@ class DataSource:
         split_seed: Seed of those cuts and of `max_samples`.
         split_note: What the recorded rule has to say of a test split that is cut.
         group_column: Rows with the same value there stay in one split when splits are cut.
-        max_samples: At most so many rows of each split, or of the splits it names; drawn by the seed.
-        synthetic: train, validation, test (numbers of rows), seed and label_noise of the embedded data set; what is
-            left out or None is the generator's default.
+        max_samples: At most so many rows of each split, or of those it names ("unlabelled" too); drawn by the seed.
+        synthetic: train, validation, test (numbers of rows), seed and label_noise of the embedded data set, and its
+            number of unlabelled texts; what is left out or None is the generator's default.
+        unlabelled: Texts without labels: a file, a folder, a hub id, or all about a hub set; None for those of the
+            embedded data set.
     """
 
     path: str | None = None
@@ -87,6 +90,7 @@ class DataSource:
     group_column: str | None = None
     max_samples: int | Mapping[str, int] | None = None
     synthetic: Mapping[str, Any] | None = None
+    unlabelled: HubSet | str | None = None
 
     def __post_init__(self) -> None:
         require_one_of(("error", "skip"), **{"task.data.on_bad_row": self.on_bad_row})
@@ -96,6 +100,14 @@ class DataSource:
         self._ratios = _ratios(self.validation_ratio, self.test_ratio)
         self._limits = _limits(self.max_samples)
         self._generator_arguments = _generator_arguments(self.synthetic or {})
+        self._generated_texts: int = self._generator_arguments.pop(UNLABELLED, 0)
+        if self._generated_texts and (self.unlabelled is not None or self.path is not None or self.hub is not None):
+            raise ConfigError(
+                "Unlabelled texts are generated for the embedded data set alone, and come from one source",
+                where="task.data.synthetic.unlabelled",
+                got=self._generated_texts,
+                expected="null beside task.data.path, task.data.hub and task.data.unlabelled",
+            )
 
     def read(self, task: str, checker: Checker | None = None) -> SourceData:
         """Reads all rows, converts and checks them, and cuts the splits that are missing.
@@ -119,6 +131,50 @@ class DataSource:
         overlap = check_overlap(splits, allowed=self.allow_overlap)
         counted = {what: n for what, n in sorted(lost.items()) if n}
         return SourceData(splits, rule, overlap, counted, origin, self._generator(task), bad_rows)
+
+    def read_texts(
+        self,
+        task: str,
+        labelled: SourceData,
+        placeholders: Mapping[str, Any] | None,
+        check: Callable[[Row, str], object],
+    ) -> Texts | None:
+        """Reads the texts without labels as rows are read; None where there are none.
+
+        Args:
+            task: As in `read`.
+            labelled: What `read` gave.
+            placeholders: Column of a label -> what stands there; None of a task that can't have such rows.
+            check: Raises a DataError for a row that can't be a sample.
+
+        Raises:
+            DataError: They can't be read or used, stand in validation or test, or none is left.
+            ConfigError: The task can't have such rows.
+        """
+        if self.unlabelled is None and not self._generated_texts:
+            return None
+        if placeholders is None:
+            raise ConfigError("The task has no use for texts without labels", where=WHERE, got=task, expected="null")
+        bad_rows = labelled.bad_rows
+        if self.unlabelled is None:
+            drawn = generate_texts(task, self._generated_texts, self._generator_arguments.get("seed", 0))
+            rows, origin = self._as_rows(drawn, task, UNLABELLED), "embedded data set"
+        else:
+            rows, origin = find_texts(self.unlabelled, bad_rows)
+        converted = self._convert_texts(rows, bad_rows)
+        blank, with_labels = without_labels(converted, placeholders)
+        checked = self._check({UNLABELLED: blank}, lambda _: check, bad_rows)[UNLABELLED]
+        texts, facts = hold_against(checked, labelled.rows, overlap_allowed=self.allow_overlap)
+        texts = subsample(texts, self._limits.get(UNLABELLED), self.split_seed)
+        return Texts(texts, {"source": origin, "rows": len(rows), "labelled": with_labels, **facts})
+
+    def _convert_texts(self, rows: list[Row], bad_rows: BadRows) -> list[Row]:
+        """Rows that a converter refuses stay as they are: it may be for columns that labelled rows alone have."""
+        rows = bad_rows.keep(UNLABELLED, lambda row: parse_cells(self._renaming.convert(row)), rows)
+        for converter in self.converters:
+            parts = [rows] if converter.joins_rows else [[row] for row in rows]
+            rows = [row for part in parts for row in _converted_or_as_is(converter, part)]
+        return rows
 
     def _find(self, task: str, bad_rows: BadRows) -> tuple[dict[str, list[Row]], str]:
         if self.path is not None:
@@ -158,8 +214,8 @@ class DataSource:
         if self.path is not None or self.hub is not None:
             return None
         settings = DEFAULTS | {name: value for name, value in self._generator_arguments.items() if name != "seed"}
-        if self._limits:
-            settings["max_samples"] = self._limits
+        if limits := {split: limit for split, limit in self._limits.items() if split in SPLITS}:
+            settings["max_samples"] = limits
         return {"name": f"embedded {task}", "settings": settings, "seed": self._generator_arguments.get("seed", 0)}
 
     def _embedded(self, task: str) -> dict[str, list[Row]]:
@@ -167,11 +223,12 @@ class DataSource:
             splits = generate(task, **self._generator_arguments)
         except ValueError as error:
             raise ConfigError(f"The embedded data set can't be made ({error})", where="task.data.synthetic") from error
-        found = {}
-        for split, rows in splits.items():
-            file = f"embedded {task} {split}"
-            found[split] = [make_row(values, split, number, file) for number, values in enumerate(rows, 1)]
-        return found
+        return {split: self._as_rows(rows, task, split) for split, rows in splits.items()}
+
+    @staticmethod
+    def _as_rows(generated: Sequence[dict[str, Any]], task: str, split: str) -> list[Row]:
+        file = f"embedded {task} {split}"
+        return [make_row(values, split, number, file) for number, values in enumerate(generated, 1)]
 
 
 def _converted(converter: Converter, split: str, rows: list[Row], lost: Counter[str], bad_rows: BadRows) -> list[Row]:
@@ -180,6 +237,13 @@ def _converted(converter: Converter, split: str, rows: list[Row], lost: Counter[
         return converter(rows, lost)
     parts = bad_rows.keep(split, lambda row: converter([row], lost), rows)
     return [row for part in parts for row in part]
+
+
+def _converted_or_as_is(converter: Converter, rows: list[Row]) -> list[Row]:
+    try:
+        return converter(rows, Counter())
+    except DataError:
+        return rows
 
 
 def _ratios(validation: float, test: float) -> dict[str, float]:
@@ -200,7 +264,7 @@ def _ratios(validation: float, test: float) -> dict[str, float]:
 
 def _generator_arguments(synthetic: Mapping[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(synthetic) - set(_GENERATOR_ARGUMENTS))
-    sizes = {name: synthetic.get(name) for name in SPLITS}
+    sizes = {name: synthetic.get(name) for name in (*SPLITS, UNLABELLED)}
     bad = {name: n for name, n in sizes.items() if n is not None and (not isinstance(n, int) or n < 1)}
     if unknown or bad:
         raise ConfigError(
@@ -217,11 +281,11 @@ def _limits(max_samples: int | Mapping[str, int] | None) -> dict[str, int]:
         return {}
     limits = dict(max_samples) if isinstance(max_samples, Mapping) else dict.fromkeys(SPLITS, max_samples)
     for split, limit in limits.items():
-        if split not in SPLITS or not isinstance(limit, int) or limit < 1:
+        if split not in (*SPLITS, UNLABELLED) or not isinstance(limit, int) or limit < 1:
             raise ConfigError(
                 "max_samples can't be used",
                 where="task.data.max_samples",
                 got=f"{split}: {limit}",
-                expected=f"a number from 1, or one for each of {', '.join(SPLITS)}",
+                expected=f"a number from 1, or one for each of {', '.join(SPLITS)}, and {UNLABELLED}",
             )
     return limits

@@ -1,6 +1,8 @@
 """A model's answers: the best of given candidates, or greedily decoded text."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,6 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, PreTrainedTokenizerFast
 
 from scd_lightning.batch import TokenizedSample
+from scd_lightning.losses.logits import at_least_float32
 from scd_lightning.models.causal_lm import CausalLM
 
 # Bounds on the (sample, candidate) pairs that are scored at once: pairs, few enough that their lengths are alike, and
@@ -17,6 +20,20 @@ CANDIDATE_ROWS = 256
 CANDIDATE_BYTES = 1 << 30
 
 Pair = tuple[int, list[int]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answers.
+
+    Attributes:
+        value: Index of the best candidate, or generated text.
+        probability: The model's own of it: of a candidate among all of the sample's, of a text among all texts, the end
+            token included where it was reached.
+    """
+
+    value: str | int
+    probability: float
 
 
 def pad_left(sequences: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -31,7 +48,7 @@ def pad_left(sequences: Sequence[Sequence[int]], pad_id: int, device: torch.devi
 @torch.no_grad()
 def greedy_decode(
     model: CausalLM, tokenizer: PreTrainedTokenizerFast, samples: Sequence[TokenizedSample], max_new_tokens: int
-) -> list[str]:
+) -> list[Answer]:
     """Decodes an answer for each sample by argmax over the tokenizer's tokens, batched, with a key-value cache.
 
     transformers' `generate` would fill in whatever the model's own generation settings name (a repetition penalty,
@@ -45,24 +62,31 @@ def greedy_decode(
     """
     end = tokenizer.eos_token_id
     ids, mask = pad_left([sample.prompt_ids for sample in samples], end, model.device)
-    cache, steps = DynamicCache(), []
+    cache, steps, surprisals = DynamicCache(), [], []
     done = torch.zeros_like(ids[:, :1], dtype=torch.bool)
     for _ in range(max_new_tokens):
         hidden = model.extend(ids, mask, cache)
-        ids = model.head(hidden[:, -1:]).argmax(-1).masked_fill(done, end)
+        logits = at_least_float32(model.head(hidden[:, -1:]))
+        ids = logits.argmax(-1)
+        highest = logits.gather(-1, ids[..., None]).squeeze(-1)
+        surprisals.append((logits.logsumexp(-1) - highest).masked_fill(done, 0))
+        ids = ids.masked_fill(done, end)
         steps.append(ids)
         done |= ids == end
         if not model.joint_passes(int(not done.all())):
             break
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
-    answers = torch.cat(steps, dim=1).tolist()
     # Cleaning up spaces would change text that must be found in the input again.
-    return tokenizer.batch_decode(answers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    texts = tokenizer.batch_decode(
+        torch.cat(steps, dim=1).tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
+    probabilities = torch.cat(surprisals, dim=1).sum(1).neg().exp().tolist()
+    return [Answer(*each) for each in zip(texts, probabilities, strict=True)]
 
 
 @torch.no_grad()
-def best_candidates(model: CausalLM, samples: Sequence[TokenizedSample], pad_id: int) -> list[int]:
-    """Index of each sample's most probable candidate, the lowest on a tie.
+def best_candidates(model: CausalLM, samples: Sequence[TokenizedSample], pad_id: int) -> list[Answer]:
+    """Each sample's most probable candidate, the one of the lowest index on a tie.
 
     A candidate's score is the sum of the log-probabilities of its tokens, EOS included. The prompt runs through
     the model once; its key-value cache is repeated for the candidates, which run on top of it in chunks.
@@ -92,8 +116,14 @@ def best_candidates(model: CausalLM, samples: Sequence[TokenizedSample], pad_id:
         scores |= zip(keys, _score_chunk(model, chunk, cache, mask, pad_id), strict=True)
     for _ in range(for_others):
         model.join_forward_passes()
-    by_sample = [[scores[row, ids] for ids in each] for row, each in enumerate(candidates)]
-    return [each.index(max(each)) for each in by_sample]
+    return [_best([scores[row, ids] for ids in each], each) for row, each in enumerate(candidates)]
+
+
+def _best(scores: Sequence[float], candidates: Sequence[tuple[int, ...]]) -> Answer:
+    highest = max(scores)
+    # Equal candidates are one answer.
+    total = sum(math.exp(score - highest) for score in dict(zip(candidates, scores, strict=True)).values())
+    return Answer(scores.index(highest), 1 / total)
 
 
 def _chunk_size(model: CausalLM, cache: DynamicCache, width: int) -> int:
@@ -117,7 +147,6 @@ def _score_chunk(model: CausalLM, pairs: Sequence[Pair], cache: DynamicCache, ma
         chunk.update(layer.keys[rows], layer.values[rows], i)
     hidden = model.extend(tokens[:, :-1], torch.cat([mask[rows], real.long()], dim=1), chunk)
     logits = model.head(hidden[real])
-    at_least_float32 = torch.promote_types(logits.dtype, torch.float32)
-    log_probs = logits.log_softmax(-1, dtype=at_least_float32).gather(1, tokens[:, 1:][real][:, None]).squeeze(1)
+    log_probs = at_least_float32(logits).log_softmax(-1).gather(1, tokens[:, 1:][real][:, None]).squeeze(1)
     sums = torch.zeros(len(pairs), device=mask.device, dtype=log_probs.dtype)
     return sums.index_add_(0, real.nonzero()[:, 0], log_probs).tolist()

@@ -18,6 +18,7 @@ from scd_lightning.pipeline.keys import signals_identity
 from scd_lightning.pipeline.signal_space import check_signal_space
 from scd_lightning.pipeline.student_training import TRAIN_LOSSES, WEIGHTS, train_student
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
+from scd_lightning.pipeline.texts import with_texts
 from scd_lightning.store.artifacts import Artifact, Outcome
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import sha256_json
@@ -28,7 +29,7 @@ from scd_lightning.teachers.source import TeacherCounts, TeacherSource
 from scd_lightning.training.callbacks.stage_log import StageLog
 from scd_lightning.training.callbacks.teacher_scheduler import StageChoice, TeacherScheduler
 from scd_lightning.training.costs import Meter
-from scd_lightning.training.distillation import Distillation
+from scd_lightning.training.distillation import Distillation, TextLoss
 
 
 def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Outcome:
@@ -47,9 +48,10 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
     meter, trajectory, anchor = Meter(), made["teacher"], made.get("anchor")
     store = CheckpointStore(trajectory.folder / TRAJECTORY)
     store.verify()
-    counts = TeacherCounts()
-    probe = draw_probe(len(job.data.samples["train"]), job.budget.probe_samples, job.seed)
-    sources = _sources(job, store, probe, trajectory.result.best, counts)
+    counts, labelled = TeacherCounts(), len(job.data.samples["train"])
+    probe = draw_probe(labelled, job.budget.probe_samples, job.seed)
+    whole = with_texts(job, made)
+    sources = _sources(job, whole, store, probe, trajectory.result.best, counts)
     scheduler = TeacherScheduler(
         job.method.policy,
         sources[0],
@@ -62,11 +64,16 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
     if job.method.needs_anchor:
         assert anchor is not None
         anchor_loss = torch.from_numpy(np.load(anchor.folder / TRAIN_LOSSES))
+        # Of texts without labels there are none, and none are looked at.
+        anchor_loss = torch.cat([anchor_loss, anchor_loss.new_ones(len(whole.data.samples["train"]) - labelled)])
     best_loss = torch.from_numpy(np.load(trajectory.folder / VALIDATION_LOSSES)[trajectory.result.best])
-    make = partial(Distillation, sources[0], job.method.weighting, anchor_loss, best_loss)
+    texts = None
+    if whole is not job:
+        texts = TextLoss(labelled, job.unlabelled.weight, trajectory.result.best, sources[2])
+    make = partial(Distillation, sources[0], job.method.weighting, anchor_loss, best_loss, texts)
     start = anchor.folder / WEIGHTS if anchor is not None and job.student.init == "anchor" else None
     callbacks, lr_scale = [scheduler, StageLog(scheduler)], job.method.lr_scale
-    module, result, volume = train_student(job, folder, "distill", meter, make, callbacks, start, lr_scale)
+    module, result, volume = train_student(whole, folder, "distill", meter, make, callbacks, start, lr_scale)
     assert isinstance(module, Distillation)
     schedule = [_record(choice, module) for choice in scheduler.choices]
     costs = meter.read() | volume
@@ -84,9 +91,21 @@ def draw_probe(samples: int, size: int, seed: int) -> list[int]:
 
 
 def _sources(
-    job: PreparedJob, store: CheckpointStore, probe: Sequence[int], best: int, counts: TeacherCounts
-) -> tuple[TeacherSource, TeacherSource]:
-    """The sources for the training samples and for the probe set; both add to the same counts."""
+    job: PreparedJob, whole: PreparedJob, store: CheckpointStore, probe: Sequence[int], best: int, counts: TeacherCounts
+) -> tuple[TeacherSource, TeacherSource, TeacherSource | None]:
+    """Those for the training samples, for the probe set, and for texts where the best checkpoint answers for them.
+
+    All add to the same counts.
+
+    Args:
+        job: The run.
+        whole: The run with the texts among its training samples.
+        store: The teacher's checkpoints.
+        probe: The probe set's positions.
+        best: Index of the best checkpoint.
+        counts: What they cost.
+    """
+    apart = whole is not job and job.unlabelled.source == "best"
     trainer = job.trainer()
     device, precision = trainer.strategy.root_device, trainer.precision_plugin
 
@@ -95,17 +114,18 @@ def _sources(
 
     sources: list[TeacherSource]
     if job.method.teacher == "live":
-        sources = [live()] * 2
+        sources = [*[live()] * 2, *([live()] if apart else [])]
     else:
         signals = signal_store(job, str(precision.precision))
-        everything = range(len(job.data.samples["train"]))
-        sets = (sample_set(job, "training signals", everything), sample_set(job, "probe signals", probe))
+        everything = range(len(whole.data.samples["train"]))
+        sets = [sample_set(whole, "training signals", everything), sample_set(job, "probe signals", probe)]
         check_signal_space(job, store, best, signals, *sets)
         shared = _shared(live)
+        sets += [sets[0]] if apart else []
         sources = [CachedSource(store, signals, each, shared, device, precision.forward_context) for each in sets]
     for each in sources:
         each.counts = counts
-    return sources[0], sources[1]
+    return sources[0], sources[1], sources[2] if apart else None
 
 
 def _shared(make: Callable[[], LiveSource]) -> Callable[[], LiveSource]:

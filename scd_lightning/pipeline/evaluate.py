@@ -66,10 +66,11 @@ def evaluate(name: str, job: PreparedJob, folder: Path, made: Mapping[str, Artif
         store.load_into(model, weights.index)
         digest = store.digest(weights.index)
     split = job.evaluation.split
-    predictions = predict(job, model, split, folder, digest, meter, answers=True)
+    predictions = predict(job, model, split, folder, digest, meter)
     rows = []
     for each in predictions:
         assert each.answer is not None
+        assert each.loss is not None
         rows.append(job.data.judge(split, each.index, each.answer).row(each.loss))
     metric = TaskMetric(job.data.measures)
     metric.update(rows, [job.data.describe(split, prediction.index) for prediction in predictions])

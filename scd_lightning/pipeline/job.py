@@ -1,7 +1,7 @@
 """Everything a run is made of, as typed objects; the phases take it from here, never from a configuration."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.config.batch_size import BatchSize
 from scd_lightning.config.checks import require_one_of, require_positive
-from scd_lightning.config.settings import Budget, Evaluation, ResumeSettings
+from scd_lightning.config.settings import Budget, Evaluation, ResumeSettings, Unlabelled
 from scd_lightning.errors import ConfigError
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.losses.objective import Objective
@@ -46,6 +46,8 @@ class Method:
         teacher: "cached" reads the teacher's signals from the store, "live" runs its weights.
         signals_dtype: What the signals' hidden states are stored in: "auto", the dtype that the teacher has them in,
             which is exact, "float32" or "bfloat16".
+        pseudo_labels: Whether, with neither policy nor weighting, the student is fine-tuned on rows with labels and on
+            texts without, for which the teacher's answers stand as labels.
         lr_scale: Factor on the distilled student's learning rate, beside the budget's; not on the anchor's, since a
             method's best rate need not be that of fine-tuning.
     """
@@ -55,6 +57,7 @@ class Method:
     weighting: Weighting | None
     teacher: Literal["cached", "live"] = "cached"
     signals_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    pseudo_labels: bool = False
     lr_scale: float = 1.0
 
     def __post_init__(self) -> None:
@@ -63,12 +66,17 @@ class Method:
         require_one_of(("cached", "live"), what=what, **{"method.teacher": self.teacher})
         what = "Signals can't be stored in this dtype"
         require_one_of(("auto", "float32", "bfloat16"), what=what, **{"method.signals_dtype": self.signals_dtype})
-        if (self.policy is None) != (self.weighting is None):
+        if (self.policy is None) != (self.weighting is None) or (self.pseudo_labels and self.policy is not None):
             raise ConfigError(
-                "A method needs a policy and a weighting, or neither",
+                "A method needs a policy and a weighting, or neither, as with pseudo_labels",
                 where=f"method {self.name}",
-                got=f"policy {self.policy}, weighting {self.weighting}",
+                got=f"policy {self.policy}, weighting {self.weighting}, pseudo_labels {self.pseudo_labels}",
             )
+
+    @property
+    def trains_student(self) -> bool:
+        """Whether the student is another than the anchor."""
+        return self.policy is not None or self.pseudo_labels
 
     @property
     def needs_anchor(self) -> bool:
@@ -88,6 +96,7 @@ class Job:
         method: How it is distilled.
         objective: The distillation loss; its reduction holds for fine-tuning too.
         budget: How long students train.
+        unlabelled: What becomes of texts without labels.
         evaluation: What the reported models answer.
         trainer: Makes Lightning trainers.
         loggers: Makes loggers; each takes a `name`.
@@ -109,6 +118,7 @@ class Job:
     method: Method
     objective: Objective
     budget: Budget
+    unlabelled: Unlabelled = field(default_factory=Unlabelled)
     evaluation: Evaluation
     trainer: TrainerFactory
     loggers: Sequence[Callable[..., Logger]]
@@ -154,6 +164,11 @@ class PreparedJob(Job):
     tokenizer_identity: str
     trajectory: Sequence[SavedModel] = ()
     existing_anchor: SavedModel | None = None
+
+    @property
+    def uses_texts(self) -> bool:
+        """Whether there are texts without labels, and a student to learn from them."""
+        return self.data.unlabelled is not None and self.method.trains_student
 
     def data_module(self, size: BatchSize | None = None) -> DomainDataModule:
         """What a trainer goes through.

@@ -14,7 +14,7 @@ from scd_lightning.models.loading import resolve_dtype, weights_identity
 from scd_lightning.models.quantization import quantization_identity
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.job import NUMERIC_FORMAT, PreparedJob
-from scd_lightning.pipeline.results import EvaluationResult, StudentResult, TeacherResult
+from scd_lightning.pipeline.results import AnswersResult, EvaluationResult, StudentResult, TeacherResult
 from scd_lightning.store.artifacts import ArtifactKey
 from scd_lightning.store.manifest import sha256_json
 
@@ -100,9 +100,16 @@ def anchor_key(job: PreparedJob) -> ArtifactKey:
     return ArtifactKey("anchor", fields, StudentResult)
 
 
+def answers_key(job: PreparedJob) -> ArtifactKey:
+    """The teacher's answers to the texts without labels."""
+    fields = {"teacher": teacher_key(job).digest, "texts": job.data.texts_digest}
+    fields |= {"agreed": job.unlabelled.keep == "agreed"} | _of_every_key(job)
+    return ArtifactKey("answers", fields, AnswersResult)
+
+
 def student_key(job: PreparedJob) -> ArtifactKey:
     """The distilled student; the anchor itself where the method does not distil."""
-    if job.method.policy is None:
+    if not job.method.trains_student:
         return anchor_key(job)
     method = {name: value for name, value in job.settings["method"].items() if name != "name"}
     fields = _student_fields(job) | {
@@ -113,7 +120,9 @@ def student_key(job: PreparedJob) -> ArtifactKey:
     }
     if job.student.init == "anchor":
         fields["init"] = anchor_key(job).digest
-    if job.method.policy.needs_scores:
+    if job.uses_texts:
+        fields["unlabelled"] = vars(job.unlabelled) | {"answers": answers_key(job).digest}
+    if job.method.policy is not None and job.method.policy.needs_scores:
         fields["probe_samples"] = job.budget.probe_samples
     return ArtifactKey("student", fields, StudentResult)
 

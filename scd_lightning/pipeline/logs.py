@@ -9,7 +9,7 @@ from scd_lightning.analysis.run.differences import COLUMNS, differing_samples
 from scd_lightning.loggers.job_loggers import JobInfo, JobLoggers, PhaseLogger
 from scd_lightning.loggers.shown_settings import flat, public_settings
 from scd_lightning.pipeline.job import PreparedJob
-from scd_lightning.pipeline.results import EvaluationResult
+from scd_lightning.pipeline.results import AnswersResult, EvaluationResult
 from scd_lightning.store.artifacts import Artifact
 from scd_lightning.training.callbacks.stage_log import log_choice, log_weights
 
@@ -46,7 +46,7 @@ def log_artifact(job: PreparedJob, phase: str, artifact: Artifact) -> None:
         artifact: The teacher, the anchor or the student; others have no curves.
     """
     result = artifact.result
-    if isinstance(result, EvaluationResult) or distributed.rank() != 0:
+    if isinstance(result, EvaluationResult | AnswersResult) or distributed.rank() != 0:
         return
     # A second CSV logger of a phase would delete what the first has written; the trajectory has its own file.
     loggers = [each for each in job.new_loggers(phase) if artifact.reused or isinstance(each, PhaseLogger)]

@@ -1,7 +1,7 @@
 """One line at the end of each step: what it was, what it reached, what it cost."""
 
 from scd_lightning.pipeline.job import PreparedJob
-from scd_lightning.pipeline.results import EvaluationResult, TeacherResult
+from scd_lightning.pipeline.results import AnswersResult, EvaluationResult, TeacherResult
 from scd_lightning.store.artifacts import Artifact
 
 
@@ -26,6 +26,8 @@ def reached(artifact: Artifact, job: PreparedJob) -> str:
         count = f"{count} kept" if result.imported is None else f"imported {count}"
         value = result.trajectory[result.best]["metrics"]["metric"]
         return f"{count}, best {result.best} with validation {metric} {value:.3f}"
+    if isinstance(result, AnswersResult):
+        return f"{result.answered} texts without labels answered, {result.malformed} malformed"
     if isinstance(result, EvaluationResult):
         return f"{job.evaluation.split} {job.data.primary_metric} {result.metrics[job.data.primary_metric]:.3f}"
     reached = "imported," if result.best_epoch is None else f"best epoch {result.best_epoch} with"

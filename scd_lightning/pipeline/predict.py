@@ -68,18 +68,27 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def predict(
-    job: PreparedJob, model: CausalLM, split: str, folder: Path, digest: str, meter: Meter, *, answers: bool
+    job: PreparedJob,
+    model: CausalLM,
+    split: str,
+    folder: Path,
+    digest: str,
+    meter: Meter,
+    *,
+    losses: bool = True,
+    answers: bool = True,
 ) -> list[Prediction]:
     """A model's predictions on a split, in order, on every process.
 
     Args:
         job: The run.
         model: The model.
-        split: "train", "validation" or "test".
+        split: "train", "validation", "test" or "unlabelled".
         folder: The artifact that is being made of them.
         digest: That of the model's weights.
         meter: Measures the phase; what it cost before an interruption is added.
-        answers: Whether it answers too, or only scores the gold answers.
+        losses: Whether it scores the gold answers.
+        answers: Whether it answers.
     """
     log = PredictionLog(folder, split, digest)
     made: Mapping[int, Prediction] = distributed.from_first_rank(log.read() if distributed.rank() == 0 else {})
@@ -95,7 +104,7 @@ def predict(
 
     loader = job.data.evaluation_loader(split, distributed.rank(), distributed.world_size(), done=made)
     if len(loader):
-        predictor = Predictor(model, job.data, job.tokenizer, split, answers, keep)
+        predictor = Predictor(model, job.data, job.tokenizer, split, losses, answers, keep)
         # Not the loader itself: Lightning would rebuild it around a batch sampler of its own.
         job.trainer().predict(predictor, track(loader, f"{split} split", len(loader)), return_predictions=False)
     everything = dict(made) | {each.index: each for each in distributed.gather_lists(new)}

@@ -48,6 +48,19 @@ class StudentResult:
 
 
 @dataclass(frozen=True)
+class AnswersResult:
+    """What the teacher made of the texts without labels.
+
+    Attributes:
+        answered: How many there are.
+        malformed: How many of its answers can't be read.
+    """
+
+    answered: int
+    malformed: int
+
+
+@dataclass(frozen=True)
 class EvaluationResult:
     """What a model's answers are worth.
 

@@ -8,14 +8,16 @@ from pathlib import Path
 from scd_lightning import distributed
 from scd_lightning.errors import ConfigError
 from scd_lightning.launch import ranks
+from scd_lightning.pipeline.answer import answer_texts
 from scd_lightning.pipeline.distill import distill
 from scd_lightning.pipeline.evaluate import evaluate
 from scd_lightning.pipeline.imports import import_anchor, import_trajectory
 from scd_lightning.pipeline.job import PreparedJob
-from scd_lightning.pipeline.keys import anchor_key, evaluation_key, student_key, teacher_key
+from scd_lightning.pipeline.keys import anchor_key, answers_key, evaluation_key, student_key, teacher_key
 from scd_lightning.pipeline.logs import log_artifact
 from scd_lightning.pipeline.memory import explained
 from scd_lightning.pipeline.phase_lines import summarize
+from scd_lightning.pipeline.pseudo_labels import pseudo_label
 from scd_lightning.pipeline.student_sft import student_sft
 from scd_lightning.pipeline.teacher_sft import teacher_sft
 from scd_lightning.progress import say
@@ -44,6 +46,11 @@ class Step:
     build: Callable[[PreparedJob, Path, Artifacts], Outcome]
     needs: tuple[str, ...] = ()
 
+    @property
+    def runs_teacher(self) -> bool:
+        """Whether it is the teacher's memory that may not suffice; else it is the student's."""
+        return self.phase in ("teacher_sft", "answer") or self.name.endswith("teacher")
+
 
 def plan(job: PreparedJob) -> list[Step]:
     """The steps of a prepared job, in order; those of phases that were not asked for are left out."""
@@ -51,9 +58,13 @@ def plan(job: PreparedJob) -> list[Step]:
         Step("teacher", "teacher_sft", teacher_key(job), import_trajectory if job.trajectory else teacher_sft),
         Step("anchor", "student_sft", anchor_key(job), student_sft if job.existing_anchor is None else import_anchor),
     ]
-    if job.method.policy is not None:
-        needs = ("teacher", "anchor") if job.method.needs_anchor or job.student.init == "anchor" else ("teacher",)
-        steps.append(Step("student", "distill", student_key(job), distill, needs))
+    if job.uses_texts:
+        steps.append(Step("answers", "answer", answers_key(job), answer_texts, ("teacher",)))
+    if job.method.trains_student:
+        anchor = ("anchor",) if job.method.needs_anchor or job.student.init == "anchor" else ()
+        answers = ("answers",) if job.uses_texts else ()
+        build = pseudo_label if job.method.pseudo_labels else distill
+        steps.append(Step("student", "distill", student_key(job), build, ("teacher", *anchor, *answers)))
     return [*steps, *_evaluations(job)]
 
 
@@ -67,7 +78,7 @@ def _evaluations(job: PreparedJob) -> list[Step]:
             steps.append(Step(f"evaluation of base_{name}", "evaluate", key, partial(evaluate, name, tuned=False)))
     for name, weights in keys.items():
         key = evaluation_key(job, job.teacher if name == "teacher" else job.student, weights.digest)
-        holder = "anchor" if name == "student" and job.method.policy is None else name
+        holder = "anchor" if name == "student" and not job.method.trains_student else name
         steps.append(Step(f"evaluation of {name}", "evaluate", key, partial(evaluate, name), (holder,)))
     return steps
 
@@ -95,7 +106,7 @@ def check_inputs(job: PreparedJob, steps: Sequence[Step]) -> None:
     """
     read: set[str] = set()
     if "report" in job.phases:  # It reads all answers, and the weights that become the run's student/.
-        reported = "anchor" if job.method.policy is None else "student"
+        reported = "student" if job.method.trains_student else "anchor"
         read = {reported, *(step.name for step in steps if step.phase == "evaluate")}
     for step in reversed(wanted(steps, job.phases)):
         if step.name in read:
@@ -134,7 +145,7 @@ def execute(job: PreparedJob, steps: Sequence[Step], *, parent: bool = False) ->
         else:
             with job.store.claim(step.key, seconds=seconds) as claimed:
                 if isinstance(claimed, Claim):
-                    with explained(job, step.phase, job.teacher if step.name.endswith("teacher") else job.student):
+                    with explained(job, step.phase, job.teacher if step.runs_teacher else job.student):
                         outcome = step.build(job, claimed.folder, made)
                     claimed = claimed.finish(outcome)
             if claimed is None:  # Another run makes it.

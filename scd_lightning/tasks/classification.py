@@ -106,6 +106,11 @@ class Classification(Task):
             candidates=self.candidates,
         )
 
+    @property
+    @override
+    def placeholders(self) -> Mapping[str, Any]:
+        return {"label": self.candidates[0]}
+
     def judge(self, sample: Sample, answer: str | int) -> Judgement:
         """Holds the chosen label against the gold one."""
         return judge_choice(sample, answer)

@@ -102,6 +102,11 @@ class NER(Task):
             labels=tuple(entity.label for entity in entities),
         )
 
+    @property
+    @override
+    def placeholders(self) -> Mapping[str, Any]:
+        return {"entities": []}
+
     def retarget(self, sample: Sample, cut: Cut) -> tuple[str, int]:
         """Entities that are cut away leave the completion."""
         length = len(sample.fields[cut.field])

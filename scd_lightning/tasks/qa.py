@@ -181,6 +181,11 @@ class QA(Task):
         gold = letters[read_index(row, len(choices))]
         return Sample(row.id, fields, _TEXTS, gold, gold, (gold,), letters)
 
+    @property
+    @override
+    def placeholders(self) -> Mapping[str, Any]:
+        return {"answer": {"choice": 0, "yes_no": YES_NO[0]}.get(self.format, "?")}
+
     def judge(self, sample: Sample, answer: str | int) -> Judgement:
         """Holds a choice against the right one, and a text against each that will do."""
         if sample.candidates is not None:

@@ -17,6 +17,7 @@ from scd_lightning.data.rows import Row, free_texts
 from scd_lightning.data.samples import Cut, Sample, content_digest, unseen_labels
 from scd_lightning.data.sources import DataSource
 from scd_lightning.data.splits import SPLITS
+from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.tasks.measures import ByLabel, Measure
 
 # What samples and scores of every task depend on, besides its own settings.
@@ -91,6 +92,11 @@ class Task(ABC):
     @abstractmethod
     def sample(self, row: Row) -> Sample:
         """Turns a row that was checked into a sample."""
+
+    @property
+    def placeholders(self) -> Mapping[str, Any] | None:
+        """Column of a label -> what stands there in rows without, never learnt or scored; None: it has no such rows."""
+        return None
 
     def retarget(self, sample: Sample, cut: Cut) -> tuple[str, int]:
         """The completion that a cut text supports, and how many parts of the gold answer it lost."""
@@ -167,7 +173,9 @@ class Task(ABC):
         task.template = choose_template(task.prompt, task.language, self.template)
         task.primary_metric = self.primary_metric or task.metric_names[0]
         require_one_of(task.metric_names, **{"task.primary_metric": task.primary_metric})
-        samples = {split: [replace(task.sample(row), row=row) for row in source.rows[split]] for split in SPLITS}
+        texts = self.source.read_texts(self.task, source, task.placeholders, task.check)
+        rows = source.rows if texts is None else source.rows | {UNLABELLED: texts.rows}
+        samples = {split: [replace(task.sample(row), row=row) for row in rows[split]] for split in rows}
         description = {
             "name": self.name,
             **source.description,
@@ -177,7 +185,14 @@ class Task(ABC):
             "settings": task.settings(),
         }
         identity = {name: getattr(task, name) for name in _OF_ALL_TASKS} | task.settings()
-        return TaskData(task=task, samples=samples, bad_rows=source.bad_rows, identity=identity, about=description)
+        return TaskData(
+            task=task,
+            samples=samples,
+            bad_rows=source.bad_rows,
+            identity=identity,
+            about=description,
+            unlabelled=None if texts is None else texts.facts,
+        )
 
 
 @dataclass(kw_only=True)
@@ -186,11 +201,13 @@ class TaskData:
 
     Attributes:
         task: The task, with what these rows have taught it, and nothing left open.
-        samples: Split -> samples.
+        samples: Split -> samples; texts without labels, where there are some, are a split "unlabelled" of their own,
+            whose gold answers are placeholders.
         bad_rows: What became of rows that are no samples.
         identity: The settings that the samples and their scores depend on.
         about: What is said of the data besides their sizes.
-        digest: Hash of the samples' content and of `identity`; no paths.
+        digest: Hash of the content of the labelled samples and of `identity`; no paths.
+        unlabelled: What is said of the texts without labels; None where there are none.
     """
 
     task: Task
@@ -199,12 +216,18 @@ class TaskData:
     identity: Mapping[str, Any]
     about: Mapping[str, Any]
     digest: str = ""
+    unlabelled: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         self.digest = self.digest or content_digest(self.identity, self.samples)
-        sizes = {split: len(samples) for split, samples in self.samples.items()}
+        sizes = {split: len(self.samples[split]) for split in SPLITS}
         # What results.json says of the data.
         self.description = {**self.about, "digest": self.digest, "sizes": sizes, "rejected": self.bad_rows.counts}
+
+    @property
+    def texts_digest(self) -> str:
+        """Hash of the content of the texts without labels; how they are asked is in `digest`."""
+        return content_digest({}, self.samples, [UNLABELLED])
 
     @property
     def primary_metric(self) -> str:

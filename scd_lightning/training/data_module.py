@@ -1,7 +1,7 @@
 """A task's samples as token ids, and Lightning's data module of them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from lightning import LightningDataModule
@@ -15,6 +15,8 @@ from scd_lightning.config.checks import require_at_least
 from scd_lightning.data.batching import BatchPlan, PlanSampler
 from scd_lightning.data.encoding import Encoder
 from scd_lightning.data.loaders import SlotLoader, TrainLoader, fixed_batches, length_statistics, plan_lengths
+from scd_lightning.data.samples import content_digest
+from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.tasks.task import TaskData
 
 
@@ -79,7 +81,7 @@ def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
     longest = max(len(sample.completion_ids) for sample in parts["train"].samples)
     max_new_tokens = longest if task.max_new_tokens is None else task.max_new_tokens
     # What a model sees of an evaluated sample must not tell how long its gold answer is.
-    for split in ("validation", "test"):
+    for split in [each for each in data.samples if each != "train"]:
         parts[split] = encoder.encode(data.samples[split], split, answer_room=max_new_tokens)
     values = {each.name: getattr(data, each.name) for each in fields(data)}
     if any(len(part.kept) < len(data.samples[split]) for split, part in parts.items()):
@@ -96,6 +98,28 @@ def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
             "dropped": {split: part.dropped for split, part in parts.items()},
             "lengths": {split: length_statistics(part.samples) for split, part in parts.items()},
         },
+    )
+
+
+def with_answers(data: EncodedData, tokenizer: PreTrainedTokenizerFast, answers: Mapping[int, str]) -> EncodedData:
+    """Adds texts without labels to the training samples, behind those with labels.
+
+    Args:
+        data: The data, with texts.
+        tokenizer: The tokenizer that encoded them.
+        answers: Position of a text among the texts -> the answer that stands for its label.
+    """
+    texts = [replace(data.samples[UNLABELLED][index], completion=answer) for index, answer in answers.items()]
+    # Cut as when they were answered: the answer is one to what was left of the text.
+    encoder = Encoder(tokenizer, data.template, data.task.max_length, lambda sample, cut: (sample.completion, 0))
+    encoded = encoder.encode(texts, UNLABELLED, answer_room=data.max_new_tokens).samples
+    labelled = data.tokenized["train"]
+    moved = [replace(each, index=len(labelled) + each.index) for each in encoded]
+    return replace(
+        data,
+        samples=data.samples | {"train": [*data.samples["train"], *texts]},
+        tokenized=data.tokenized | {"train": [*labelled, *moved]},
+        digest=content_digest({"data": data.digest}, {UNLABELLED: texts}, [UNLABELLED]),
     )
 
 

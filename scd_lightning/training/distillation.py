@@ -1,5 +1,6 @@
 """Distillation: gold labels and a teacher's distribution, weighted sample by sample."""
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -7,10 +8,37 @@ from torch import Tensor
 from typing_extensions import override
 
 from scd_lightning.batch import Batch
+from scd_lightning.lm_head import Unprojected
 from scd_lightning.losses.weighting import Weighting
 from scd_lightning.teachers.source import TeacherSource
-from scd_lightning.training.fine_tuning import FineTuning
+from scd_lightning.training.fine_tuning import FineTuning, LossPart
 from scd_lightning.training.sums import UnitHistogram, WeightedMean
+
+
+@dataclass(frozen=True)
+class TextLoss:
+    """How texts without labels are learnt from: (1 - u) CE(answer) + u D, whatever the weighting.
+
+    Attributes:
+        first: Position of the first of them among the training samples; all behind it are such.
+        weight: u.
+        best: Index of the teacher's best checkpoint.
+        source: Answers for that one; None where D is from the stage's checkpoint, as it is on rows with labels.
+    """
+
+    first: int
+    weight: float
+    best: int
+    source: TeacherSource | None = None
+
+
+class PseudoLabelling(FineTuning):
+    """Fine-tuning a student on labels and on a teacher's answers, which stand as labels."""
+
+    @property
+    @override
+    def phase(self) -> str:
+        return "distill"
 
 
 class Distillation(FineTuning):
@@ -21,6 +49,7 @@ class Distillation(FineTuning):
         weighting: (anchor_loss [B] or None, teacher_loss [B]) -> w [B].
         anchor_loss: [S], the anchor's per-sample losses on the training split, or None.
         best_loss: [S'], those of the teacher's best checkpoint on the validation split, for advantage and deficit.
+        texts: How texts without labels are learnt from; None where there are none.
         **common: Arguments of `FineTuning`.
 
     Attributes:
@@ -30,10 +59,16 @@ class Distillation(FineTuning):
     course: ClassVar[tuple[str, ...]] = (*FineTuning.course, "weight_counts")
 
     def __init__(
-        self, source: TeacherSource, weighting: Weighting, anchor_loss: Tensor | None, best_loss: Tensor, **common: Any
+        self,
+        source: TeacherSource,
+        weighting: Weighting,
+        anchor_loss: Tensor | None,
+        best_loss: Tensor,
+        texts: TextLoss | None = None,
+        **common: Any,
     ) -> None:
         super().__init__(**common)
-        self.source = source
+        self.source, self.texts = source, texts
         self.weighting = weighting
         # No buffers: they would follow the model into a lower precision.
         self.anchor_loss, self.best_loss = anchor_loss, best_loss
@@ -46,6 +81,9 @@ class Distillation(FineTuning):
     def on_fit_start(self) -> None:
         if self.anchor_loss is not None:
             self.anchor_loss = self.anchor_loss.to(self.device)
+        if self.texts is not None and self.texts.source is not None:
+            self.texts.source.load(self.texts.best)
+            self.texts.source.release()
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -54,9 +92,26 @@ class Distillation(FineTuning):
             teacher_loss = self.source.losses(batch, teacher)
             anchor_loss = None if self.anchor_loss is None else self.anchor_loss[batch.index]
             weight = self.weighting(anchor_loss, teacher_loss)
-        self.weight.update(weight, batch.sample_weight)
-        self.weight_histogram.update(weight, batch.sample_weight)
-        return self.loss_share(batch, teacher, weight)
+        labelled = batch.sample_weight
+        if self.texts is not None:
+            without = batch.index >= self.texts.first
+            labelled, weight = labelled * ~without, torch.where(without, self.texts.weight, weight)
+        self.weight.update(weight, labelled)
+        self.weight_histogram.update(weight, labelled)
+        return self.loss_share(batch, *self._parts(batch, teacher, weight))
+
+    def _parts(self, batch: Batch, teacher: Unprojected, weight: Tensor) -> list[LossPart]:
+        """One for all tokens; one for those of texts apart, where another checkpoint answers for them."""
+        if self.texts is None or self.texts.source is None:
+            return [LossPart(teacher, weight)]
+        with torch.no_grad():
+            of_texts = self.texts.source.outputs(batch)
+        # Told apart by what is on the CPU already: a part without tokens is none.
+        without = [index >= self.texts.first for index in batch.indices]
+        if len(set(without)) == 1:
+            return [LossPart(of_texts if without[0] else teacher, weight)]
+        tokens = (batch.index >= self.texts.first)[batch.rows]
+        return [LossPart(teacher, weight, ~tokens), LossPart(of_texts, weight, tokens)]
 
     @property
     @override

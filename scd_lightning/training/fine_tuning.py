@@ -1,5 +1,6 @@
 """Fine-tuning on gold completions: the teacher's and the anchor's, and what distillation builds on."""
 
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -15,7 +16,7 @@ from typing_extensions import override
 
 from scd_lightning.batch import Batch
 from scd_lightning.lm_head import Unprojected
-from scd_lightning.losses.objective import Objective
+from scd_lightning.losses.objective import Objective, ObjectiveResult
 from scd_lightning.losses.reduction import per_sample_mean
 from scd_lightning.losses.token_scores import chunked_scores
 from scd_lightning.models.causal_lm import CausalLM
@@ -28,6 +29,21 @@ from scd_lightning.training.predictor import answer
 from scd_lightning.training.private_parts import convert_micro_batches, let_lightning_unscale
 from scd_lightning.training.resume.module_state import read_sums, trained_only, write_sums
 from scd_lightning.training.sums import SampleValues, TaskMetric, WeightedMean
+
+
+@dataclass(frozen=True)
+class LossPart:
+    """What some of a micro-batch's tokens are trained on.
+
+    Attributes:
+        teacher: The teacher's outputs on all of its K tokens, or None for the cross-entropy alone.
+        weight: [B], the distillation term's weight; given exactly where the teacher is.
+        tokens: [K], which of the tokens; None for all.
+    """
+
+    teacher: Unprojected | None = None
+    weight: Tensor | None = None
+    tokens: Tensor | None = None
 
 
 class FineTuning(LightningModule):
@@ -93,30 +109,40 @@ class FineTuning(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self.loss_share(batch)
 
-    def loss_share(self, batch: Batch, teacher: Unprojected | None = None, weight: Tensor | None = None) -> Tensor:
+    def loss_share(self, batch: Batch, *parts: LossPart) -> Tensor:
         """A micro-batch's share of the loss, with the averages of DDP and of gradient accumulation undone.
 
         The objective has divided by the optimizer step's own count already, whatever the number of ranks.
 
         Args:
             batch: The micro-batch.
-            teacher: The teacher's outputs, or None for the cross-entropy alone.
-            weight: [B], the distillation term's weight; given exactly where the teacher is.
+            *parts: What its tokens are trained on, each in one part; none for all on the cross-entropy alone.
         """
-        result = self.objective(
-            self.lm.outputs(batch),
-            batch.targets,
-            batch.rows,
+        student = self.lm.outputs(batch)
+        results = [self._part_of_loss(batch, student, part) for part in parts or (LossPart(),)]
+        losses = torch.stack([result.sample_cross_entropy for result in results]).sum(0)
+        self.train_loss.update(losses, batch.sample_weight)
+        watched = [losses, *(each.sample_divergence for each in results if each.sample_divergence is not None)]
+        self.watch.add(batch, torch.stack(watched).sum(0))
+        share = torch.stack([result.loss for result in results]).sum()
+        return share * self.trainer.world_size * self.trainer.accumulate_grad_batches
+
+    def _part_of_loss(self, batch: Batch, student: Unprojected, part: LossPart) -> ObjectiveResult:
+        teacher, targets, rows = part.teacher, batch.targets, batch.rows
+        if part.tokens is not None:
+            student = replace(student, hidden=student.hidden[part.tokens])
+            teacher = teacher and replace(teacher, hidden=teacher.hidden[part.tokens])
+            targets, rows = targets[part.tokens], rows[part.tokens]
+        return self.objective(
+            student,
+            targets,
+            rows,
             batch.sample_weight,
             window_samples=batch.window_samples,
             window_tokens=batch.window_tokens,
             teacher=teacher,
-            weight=weight,
+            weight=part.weight,
         )
-        losses, divergence = result.sample_cross_entropy, result.sample_divergence
-        self.train_loss.update(losses, batch.sample_weight)
-        self.watch.add(batch, losses if divergence is None else losses + divergence)
-        return result.loss * self.trainer.world_size * self.trainer.accumulate_grad_batches
 
     @property
     def phase(self) -> str:
@@ -211,7 +237,7 @@ class FineTuning(LightningModule):
         self.sample_losses.update(loss, batch.index, batch.sample_weight)
         if self.data.task.validation == "task":
             answers = answer(self.lm, self.data, self.tokenizer, "validation", batch)
-            rows = [self.data.judge("validation", *each).row() for each in answers.items()]
+            rows = [self.data.judge("validation", index, each.value).row() for index, each in answers.items()]
             self.validation_metric.update(rows, [self.data.describe("validation", index) for index in answers])
         else:
             # Greedy decoding reproduces the gold completion exactly when the argmax is right at each position.

@@ -67,6 +67,23 @@ def generate(
     return splits
 
 
+def generate_texts(task: str, size: int, seed: int) -> list[Row]:
+    """Generate texts without labels, of which none stands in a split of any seed; equal seeds begin alike.
+
+    Args:
+        task: "ner", "qa" or "classification".
+        size: Number of texts, of questions about texts in QA.
+        seed: Draws them, apart from what it draws of labelled rows.
+
+    Returns:
+        Rows as in `generate`, without the columns of labels.
+    """
+    write, _ = _TASKS[task]
+    rows = draw("pool", size, partial(write, Random(f"{task} pool {seed}")), _input)
+    inputs = ("question", "context", "text")
+    return [{name: row[name] for name in inputs if name in row} for row in rows]
+
+
 def answer_wording() -> list[str]:
     """The names of labels, classes and questions, which no text about the world holds."""
     classes = [f"{domain}: {kind.lower()}" for domain in DOMAINS for kind in COMMON_TYPES]

@@ -1,0 +1,111 @@
+"""Texts without labels: where they are read from, and what they may have in common with labelled rows."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from scd_lightning.data.bad_rows import BadRows
+from scd_lightning.data.files import read_only_file
+from scd_lightning.data.hub_sets import HubSet
+from scd_lightning.data.rows import Row
+from scd_lightning.errors import DataError
+
+# What they are called beside the splits of labelled rows.
+UNLABELLED = "unlabelled"
+WHERE = "task.data.unlabelled"
+# How a path begins that is no hub id, whether or not it exists.
+_PATHS = (".", "/", "~")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Rows without labels.
+
+    Attributes:
+        rows: What is used of them; labels are placeholders.
+        facts: What results.json says: "source", "rows" as read, "labelled" ones among them, whose labels are not used,
+            those left out as they stand "in_train" or "twice", and "overlap" with other splits where that is allowed.
+    """
+
+    rows: list[Row]
+    facts: Mapping[str, Any]
+
+
+def find_texts(source: str | HubSet, bad_rows: BadRows) -> tuple[list[Row], str]:
+    """The rows of a folder, a file or a hub set, and where they come from, without local paths.
+
+    Args:
+        source: A path, a hub id, or all about a hub set.
+        bad_rows: What becomes of rows that can't be read.
+
+    Raises:
+        DataError: They can't be had.
+    """
+    if isinstance(source, str):
+        path = Path(source).expanduser()
+        if path.exists() or source.startswith(_PATHS):
+            return read_only_file(path, UNLABELLED, WHERE, bad_rows), "local folder" if path.is_dir() else "local file"
+        source = HubSet(source)
+    return source.read_one(UNLABELLED, bad_rows), source.origin
+
+
+def without_labels(rows: Sequence[Row], placeholders: Mapping[str, Any]) -> tuple[list[Row], int]:
+    """Rows with placeholders in place of labels, and how many had labels.
+
+    Args:
+        rows: As they were read and converted.
+        placeholders: Column of a label -> what stands there.
+    """
+    labelled = sum(any(row.values.get(column) is not None for column in placeholders) for row in rows)
+    return [replace(row, values={**row.values, **placeholders}) for row in rows], labelled
+
+
+def hold_against(
+    texts: Sequence[Row], labelled: Mapping[str, Sequence[Row]], *, overlap_allowed: bool
+) -> tuple[list[Row], dict[str, Any]]:
+    """Leaves texts out that stand in train or twice; none may stand in what models are chosen and judged by.
+
+    Args:
+        texts: The texts.
+        labelled: Split -> its rows.
+        overlap_allowed: Whether such that stand in validation or test are used and counted.
+
+    Returns:
+        The texts that are used, and "in_train", "twice" and "overlap" as in `Texts`.
+
+    Raises:
+        DataError: Texts stand in validation or test, or none is left.
+    """
+    keys = {split: {row.input_key: row for row in reversed(rows)} for split, rows in labelled.items()}
+    found = {split: [row for row in texts if row.input_key in keys[split]] for split in ("validation", "test")}
+    overlap = {split: len(rows) for split, rows in found.items() if rows}
+    if overlap and not overlap_allowed:
+        examples = [
+            f"{row.where} = {keys[split][row.input_key].where}" for split, rows in found.items() for row in rows[:2]
+        ]
+        raise DataError(
+            "Texts without labels stand in the splits that models are chosen and judged by",
+            where="; ".join(examples[:2]),
+            got=", ".join(f"{split}: {count}" for split, count in overlap.items()),
+            expected="texts that are none of the validation and test inputs",
+            remedy="remove them, or pass task.data.allow_overlap=true to let them pass, counted",
+        )
+    left: dict[str, Row] = {}
+    out = Counter({"in_train": 0, "twice": 0})
+    for row in texts:
+        if row.input_key in keys["train"]:
+            out["in_train"] += 1
+        elif row.input_key in left:
+            out["twice"] += 1
+        else:
+            left[row.input_key] = row
+    if not left:
+        raise DataError(
+            "No text without labels is left",
+            where=WHERE,
+            got=f"{len(texts)} rows, {out['in_train']} of them in train",
+            expected="texts that train does not have",
+        )
+    return list(left.values()), {**out, "overlap": overlap}
