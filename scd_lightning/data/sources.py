@@ -265,7 +265,9 @@ def _ratios(validation: float, test: float) -> dict[str, float]:
 def _generator_arguments(synthetic: Mapping[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(synthetic) - set(_GENERATOR_ARGUMENTS))
     sizes = {name: synthetic.get(name) for name in (*SPLITS, UNLABELLED)}
-    bad = {name: n for name, n in sizes.items() if n is not None and (not isinstance(n, int) or n < 1)}
+    # None or no texts without labels are the same; each split needs a row.
+    least = {UNLABELLED: 0}
+    bad = {name: n for name, n in sizes.items() if n is not None and (not isinstance(n, int) or n < least.get(name, 1))}
     if unknown or bad:
         raise ConfigError(
             "The embedded data set can't be made",

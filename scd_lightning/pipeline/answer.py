@@ -7,7 +7,6 @@ from typing import Any
 
 from scd_lightning import distributed
 from scd_lightning.data.unlabelled import UNLABELLED
-from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.predict import predict
 from scd_lightning.pipeline.results import AnswersResult
@@ -28,9 +27,9 @@ def answer_texts(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -
 
     Args:
         job: The run, with texts without labels.
-        folder: Where answers.jsonl goes, a row a text with its answer, the answer's probability, whether it can't be
-            read and, where that is asked for, whether the last checkpoints agree; and validation.jsonl, with the
-            probability of each validation answer and whether it is right.
+        folder: Where answers.jsonl and validation.jsonl go: a row a sample with the answer, its probability, whether it
+            can't be read, whether the last checkpoints agree, where that is asked for, and on validation whether it is
+            right.
         made: The teacher.
 
     Returns:
@@ -38,44 +37,52 @@ def answer_texts(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -
     """
     meter, model = Meter(), job.build(job.teacher)
     store, best = CheckpointStore(made["teacher"].folder / TRAJECTORY), made["teacher"].result.best
-    found = _answers(job, model, store, best, UNLABELLED, folder, meter)
-    validation = _answers(job, model, store, best, "validation", folder, meter)
-    agreed: Sequence[bool | None] = [None] * len(found)
+    asked = [best]
     if job.unlabelled.keep == "agreed":
-        others = [index for index in range(store.count)[-AGREEING:] if index != best]
-        passes = [_answers(job, model, store, index, UNLABELLED, folder, meter) for index in others]
-        agreed = [len({each.answer for each in of_text}) == 1 for of_text in zip(found, *passes, strict=True)]
-    rows = [_row(job, each) | {"agreed": alike} for each, alike in zip(found, agreed, strict=True)]
+        asked += [index for index in range(store.count)[-AGREEING:] if index != best]
+    # Checkpoint by checkpoint: each is loaded once.
+    found: dict[str, list[list[Prediction]]] = {UNLABELLED: [], "validation": []}
+    for index in asked:
+        store.load_into(model, index)
+        for split, passes in found.items():
+            passes.append(predict(job, model, split, folder, store.digest(index), meter, losses=False))
+    rows, checked = (_rows(job, split, passes) for split, passes in found.items())
     if distributed.rank() == 0:
-        _write(folder / ANSWERS, rows)
-        _write(folder / VALIDATION, [_checked(job, each) for each in validation])
+        write_rows(folder / ANSWERS, rows)
+        write_rows(folder / VALIDATION, checked)
     result = AnswersResult(len(rows), sum(row["malformed"] for row in rows))
     return Outcome(result, meter.read() | {"samples": len(rows)})
 
 
-def _answers(
-    job: PreparedJob, model: CausalLM, store: CheckpointStore, index: int, split: str, folder: Path, meter: Meter
-) -> list[Prediction]:
-    store.load_into(model, index)
-    return predict(job, model, split, folder, store.digest(index), meter, losses=False)
+def _rows(job: PreparedJob, split: str, passes: Sequence[Sequence[Prediction]]) -> list[dict[str, Any]]:
+    """Of each sample, what the first pass has answered, and whether the others have answered the same."""
+    rows = []
+    for of_sample in zip(*passes, strict=True):
+        first = of_sample[0]
+        assert first.answer is not None
+        judged = job.data.judge(split, first.index, first.answer)
+        row = {
+            "id": judged.id,
+            "answer": judged.answer,
+            "probability": first.probability,
+            "malformed": judged.malformed,
+        }
+        row["agreed"] = len({each.answer for each in of_sample}) == 1 if len(passes) > 1 else None
+        if split != UNLABELLED:
+            row["right"] = judged.score == 1 and not judged.malformed
+        rows.append(row)
+    return rows
 
 
-def _row(job: PreparedJob, prediction: Prediction) -> dict[str, Any]:
-    assert prediction.answer is not None
-    judged = job.data.judge(UNLABELLED, prediction.index, prediction.answer)
-    return {
-        "id": judged.id,
-        "answer": judged.answer,
-        "probability": prediction.probability,
-        "malformed": judged.malformed,
-    }
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes JSON objects, one a line.
 
-
-def _checked(job: PreparedJob, prediction: Prediction) -> dict[str, Any]:
-    assert prediction.answer is not None
-    judged = job.data.judge("validation", prediction.index, prediction.answer)
-    return {"probability": prediction.probability, "right": judged.score == 1 and not judged.malformed}
-
-
-def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    Raises:
+        StoreError: The disk can't be written.
+    """
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The JSON objects that `write_rows` has written."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -2,15 +2,17 @@
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch.nn import Parameter
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning import distributed
+from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.errors import ConfigError
 from scd_lightning.models.gguf import convert_gguf, find_gguf
 from scd_lightning.models.loading import build_empty, check_kernel, check_reachable, resolve_dtype
@@ -47,6 +49,14 @@ def prepare(job: Job) -> PreparedJob:
         check_reachable(spec, f"{spec.role}.path")
     imports = find_imports(job)
     data = job.task.read()
+    if job.method.pseudo_labels and data.unlabelled is None:
+        raise ConfigError(
+            "A method of pseudo-labels needs texts without labels",
+            where=f"method={job.method.name}",
+            got="none",
+            expected="task.data.unlabelled: a file, a folder or a hub id; task.data.synthetic.unlabelled=3000 for the "
+            "embedded data set",
+        )
     job = replace(job, teacher=_as_folder(job, imports.teacher), student=_as_folder(job, job.student))
     tokenizer = shared_tokenizer(job, data)
     build_empty(job.teacher, tokenizer)
@@ -69,6 +79,22 @@ def _check_optimizer(spec: ModelSpec) -> None:
         spec.optimizer([Parameter(torch.zeros(1))])
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"The optimizer can't be made ({error})", where=f"{spec.role}.optimizer") from error
+
+
+def tell_of_texts(job: PreparedJob) -> None:
+    """Says what becomes of texts without labels; for the process that speaks for the job, once prepared."""
+    facts = job.data.unlabelled
+    if facts is None:
+        return
+    say(f"  {len(job.data.samples[UNLABELLED])} texts without labels, {_left_out(facts)}")
+    if facts["labelled"]:
+        say(f"  {facts['labelled']} of them came with labels, which are not used")
+    if not job.method.trains_student:
+        say(f"  with method={job.method.name} no student learns from texts without labels: they play no part")
+
+
+def _left_out(facts: Mapping[str, Any]) -> str:
+    return f"beside {facts['in_train']} left out that stand in train and {facts['twice']} that stand there twice"
 
 
 def record_rejected(job: PreparedJob) -> None:

@@ -10,13 +10,16 @@ from scd_lightning.analysis.records import PARTIAL, RESULTS, read_predictions
 from scd_lightning.analysis.run.convergence import doubts
 from scd_lightning.analysis.run.run_pages import write_run_pages
 from scd_lightning.analysis.subdomains import decompose
+from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.models.loading import weights_identity
 from scd_lightning.models.spec import ModelSpec
+from scd_lightning.pipeline.answer import write_rows
 from scd_lightning.pipeline.evaluate import PREDICTIONS
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.results import EvaluationResult, TeacherResult
 from scd_lightning.pipeline.runner import Artifacts, Step
 from scd_lightning.pipeline.student_folder import write_student
+from scd_lightning.pipeline.texts import describe_texts
 from scd_lightning.store.manifest import sha256_json, write_json, write_text
 from scd_lightning.store.removal import delete
 
@@ -72,9 +75,10 @@ def write_tables(
 def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
     """What results.json says of a run that need not be finished: nothing that takes all models' predictions."""
     trained = {name: made[name].result for name in MODELS if name in made}
+    texts = describe_texts(job, made["answers"])[0] if "answers" in made else None
     return {
         "task": job.task.task,
-        "data": job.data.description,
+        "data": job.data.description | ({"unlabelled": texts} if texts else {}),
         "method": job.method.name,
         "seed": job.seed,
         "evaluated_split": job.evaluation.split,
@@ -106,6 +110,8 @@ def _write_predictions(job: PreparedJob, folder: Path, made: Artifacts) -> None:
         shutil.copyfile(made[f"evaluation of {name}"].folder / PREDICTIONS, folder / f"{name}.jsonl")
     split = job.evaluation.split
     rows = (job.data.describe(split, index) for index in range(len(job.data.samples[split])))
+    if "answers" in made:
+        write_rows(folder / f"{UNLABELLED}.jsonl", describe_texts(job, made["answers"])[1])
     write_text(folder / "samples.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 

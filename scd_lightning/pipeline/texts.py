@@ -1,33 +1,24 @@
 """Which answered texts a student learns from, as training samples behind those with labels."""
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
+from scd_lightning.analysis.proportion import wilson
+from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.errors import ConfigError
-from scd_lightning.pipeline.answer import ANSWERS, VALIDATION
+from scd_lightning.pipeline.answer import ANSWERS, VALIDATION, read_rows
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.store.artifacts import Artifact
 from scd_lightning.training.data_module import with_answers
 
 # The share of kept answers that has to be right on validation, with unlabelled.keep=confident.
 PRECISION = 0.9
-
-
-@dataclass(frozen=True)
-class Kept:
-    """The answers that are learnt from.
-
-    Attributes:
-        answers: Position among the texts -> answer.
-        threshold: The probability from which on they were kept; None where that was not asked for.
-    """
-
-    answers: Mapping[int, str]
-    threshold: float | None = None
+# Points of the curve of precision against the share that is kept.
+_POINTS = 20
+Rows = Sequence[Mapping[str, Any]]
 
 
 def with_texts(job: PreparedJob, made: Mapping[str, Artifact]) -> PreparedJob:
@@ -38,58 +29,121 @@ def with_texts(job: PreparedJob, made: Mapping[str, Artifact]) -> PreparedJob:
     """
     if "answers" not in made:
         return job
-    kept = keep(read_rows(made["answers"].folder / ANSWERS), read_rows(made["answers"].folder / VALIDATION), job)
-    return replace(job, data=with_answers(job.data, job.tokenizer, kept.answers))
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file that the phase `answer` has left."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def keep(rows: Sequence[Mapping[str, Any]], validation: Sequence[Mapping[str, Any]], job: PreparedJob) -> Kept:
-    """Chooses among answered texts.
-
-    Args:
-        rows: Those of answers.jsonl.
-        validation: Those of validation.jsonl.
-        job: The run, for its `unlabelled.keep`.
-
-    Raises:
-        ConfigError: None is left.
-    """
-    readable = {index: row for index, row in enumerate(rows) if not row["malformed"]}
-    threshold = None
-    if job.unlabelled.keep == "confident":
-        threshold = sure_from(validation, PRECISION)
-        readable = {i: row for i, row in readable.items() if threshold is not None and row["probability"] >= threshold}
-    elif job.unlabelled.keep == "agreed":
-        readable = {index: row for index, row in readable.items() if row["agreed"]}
-    if not readable:
+    rows, validation = (read_rows(made["answers"].folder / name) for name in (ANSWERS, VALIDATION))
+    kept = keep(job.unlabelled.keep, rows, threshold(job.unlabelled.keep, validation))
+    if not any(kept):
         malformed = sum(row["malformed"] for row in rows)
         raise ConfigError(
             "None of the teacher's answers to texts without labels can be learnt from",
             where=f"unlabelled.keep={job.unlabelled.keep}",
-            got=f"{len(rows)} answers, {malformed} of them malformed"
-            + ("" if threshold is None else f", none as probable as {threshold:.3f}"),
+            got=f"{len(rows)} answers, {malformed} of them malformed",
             expected="some",
-            remedy="give the teacher more epochs or rows, keep=all, or leave the texts out",
+            remedy="give the teacher more epochs or rows, pass unlabelled.keep=all, or leave the texts out",
         )
-    return Kept({index: row["answer"] for index, row in readable.items()}, threshold)
+    answers = {index: row["answer"] for index, row in enumerate(rows) if kept[index]}
+    return replace(job, data=with_answers(job.data, job.tokenizer, answers))
 
 
-def sure_from(validation: Sequence[Mapping[str, Any]], precision: float) -> float | None:
+def threshold(rule: str, validation: Rows) -> float | None:
+    """The probability from which on answers are kept; None where that does not matter.
+
+    Args:
+        rule: As `unlabelled.keep`.
+        validation: Rows of validation.jsonl.
+    """
+    return sure_from(validation, PRECISION) if rule == "confident" else None
+
+
+def keep(rule: str, rows: Rows, lowest: float | None) -> list[bool]:
+    """Which answers are learnt from.
+
+    Args:
+        rule: As `unlabelled.keep`.
+        rows: Rows of answers.jsonl or of validation.jsonl.
+        lowest: As `threshold` gives it.
+    """
+    if rule == "confident":
+        return [not row["malformed"] and lowest is not None and row["probability"] >= lowest for row in rows]
+    return [not row["malformed"] and (rule == "all" or row["agreed"]) for row in rows]
+
+
+def sure_from(validation: Rows, precision: float) -> float | None:
     """The lowest probability from which on answers are right often enough; None where there is none.
 
     Args:
         validation: "probability" and "right" of each answer.
         precision: The share that has to be right.
     """
+    found = [probability for _, share, probability in precision_curve(validation) if share >= precision]
+    return found[-1] if found else None
+
+
+def precision_curve(validation: Rows) -> list[tuple[float, float, float]]:
+    """Share kept, share of those that is right, and lowest probability kept, for every such probability, falling.
+
+    Args:
+        validation: "probability" and "right" of each answer.
+    """
     ordered = sorted(validation, key=lambda row: -row["probability"])
-    threshold, count, right = None, 0, 0
+    curve, count, right = [], 0, 0
     for probability, group in groupby(ordered, key=lambda row: row["probability"]):
         for row in group:  # Equal probabilities stand or fall together.
             count, right = count + 1, right + row["right"]
-        if right >= precision * count:
-            threshold = probability
-    return threshold
+        curve.append((count / len(ordered), right / count, probability))
+    return curve
+
+
+def describe_texts(job: PreparedJob, answers: Artifact) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What results.json says of the texts, and a row for each of predictions/unlabelled.jsonl.
+
+    Args:
+        job: The run.
+        answers: What the phase `answer` has made.
+
+    Returns:
+        First: what was read and left out; "texts", "answered", "malformed", "kept" and the settings that decided; the
+        "threshold" and the "precision" that validation lets expect of what was kept, with its 95 % interval; on
+        validation, the "curve" of precision against share kept; "labels" of kept answers and of train.
+    """
+    rows, validation = (read_rows(answers.folder / name) for name in (ANSWERS, VALIDATION))
+    rule = job.unlabelled.keep
+    lowest = threshold(rule, validation)
+    kept, passed = keep(rule, rows, lowest), keep(rule, validation, lowest)
+    right = [row["right"] for row, each in zip(validation, passed, strict=True) if each]
+    curve = precision_curve(validation)
+    facts = {
+        **(job.data.unlabelled or {}),
+        **{"texts": len(rows), "answered": answers.result.answered, "malformed": answers.result.malformed},
+        **{"keep": rule, "from": job.unlabelled.source, "weight": job.unlabelled.weight},
+        **{"kept": sum(kept), "threshold": lowest, "precision": _precision(right)},
+        "curve": [curve[len(curve) * (i + 1) // _POINTS - 1] for i in range(_POINTS)]
+        if len(curve) > _POINTS
+        else curve,
+        "labels": _labels(job, rows, kept),
+    }
+    shown = ("id", "answer", "probability", "malformed")
+    texts = [
+        {**{name: row[name] for name in shown}, "kept": each, "input": job.data.describe(UNLABELLED, index)["input"]}
+        for index, (row, each) in enumerate(zip(rows, kept, strict=True))
+    ]
+    return facts, texts
+
+
+def _precision(right: Sequence[bool]) -> dict[str, float] | None:
+    if not right:
+        return None
+    low, high = wilson(sum(right), len(right))
+    return {"value": sum(right) / len(right), "low": low, "high": high, "of": len(right)}
+
+
+def _labels(job: PreparedJob, rows: Rows, kept: Sequence[bool]) -> dict[str, dict[str, int]]:
+    by_label = job.data.task.by_label(job.data.task.settings(), job.data.primary_metric)
+    if by_label is None:
+        return {}
+    found: Counter[str] = Counter()
+    for index, (row, each) in enumerate(zip(rows, kept, strict=True)):
+        if each:
+            judged = job.data.judge(UNLABELLED, index, row["answer"]).row()
+            found.update(label for label, *_ in by_label.answered(judged, job.data.describe(UNLABELLED, index)))
+    gold = Counter(label for sample in job.data.samples["train"] for label in sample.labels)
+    return {"answers": dict(found.most_common()), "train": dict(gold.most_common())}
