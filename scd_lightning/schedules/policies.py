@@ -74,9 +74,7 @@ class FixedOrder:
     needs_scores: ClassVar[bool] = False
 
     def __init__(self, num_stages: int) -> None:
-        if num_stages < 1:
-            raise ValueError(f"num_stages must be at least 1, got {num_stages}")
-        self.num_stages = num_stages
+        self.num_stages = _at_least_one(num_stages)
 
     def select(self, stage: int, scores: Scores, history: Sequence[int]) -> int:
         """The checkpoint at which as large a part of the trajectory is over as of the stages at this one's end.
@@ -84,8 +82,7 @@ class FixedOrder:
         Raises:
             ValueError: The stage is not one of `num_stages`.
         """
-        if not 0 <= stage < self.num_stages:
-            raise ValueError(f"stage must be in 0 to {self.num_stages - 1}, got {stage}")
+        _require_stage(stage, self.num_stages)
         return math.ceil((stage + 1) * scores.num_checkpoints / self.num_stages) - 1
 
     def candidates(self, best: int, num_checkpoints: int) -> Collection[int]:
@@ -105,11 +102,64 @@ class ScheduledCheckpoint:
         Raises:
             ValueError: A score is missing or not a finite number.
         """
-        best_kl = _checked("best_kl", scores.best_kl, scores.num_checkpoints)
-        student_kl = _checked("student_kl", scores.student_kl, scores.num_checkpoints)
-        totals = [best + student for best, student in zip(best_kl, student_kl, strict=True)]
-        lowest = min(totals)
-        return max(index for index, total in enumerate(totals) if total <= lowest + TIE)
+        return _lowest(_totals(scores), range(scores.num_checkpoints))
+
+
+class ScheduledForward:
+    """Scheduled checkpoint distillation that moves on: each stage takes a later checkpoint, the last one the best.
+
+    The scores are those of `ScheduledCheckpoint`, the rule of the paper, which may stay or go back.
+
+    Args:
+        num_stages: Stages of the whole distillation.
+    """
+
+    needs_scores: ClassVar[bool] = True
+
+    def __init__(self, num_stages: int) -> None:
+        self.num_stages = _at_least_one(num_stages)
+
+    def select(self, stage: int, scores: Scores, history: Sequence[int]) -> int:
+        """The lowest score among last < i <= best - (stages still to come), which leaves a later one for each of those.
+
+        Where there is none, since fewer checkpoints are left than stages, it is the best, and so in the last stage.
+
+        Raises:
+            ValueError: A score is missing or not a finite number, or the stage is not one of `num_stages`.
+        """
+        _require_stage(stage, self.num_stages)
+        totals, to_come = _totals(scores), self.num_stages - 1 - stage
+        last = history[-1] if history else -1
+        ahead = range(last + 1, scores.best - to_come + 1)
+        return _lowest(totals, ahead) if ahead and to_come else scores.best
+
+    def candidates(self, best: int, num_checkpoints: int) -> Collection[int]:
+        """Those up to the best."""
+        return range(best + 1)
+
+
+def _at_least_one(num_stages: int) -> int:
+    if num_stages < 1:
+        raise ValueError(f"num_stages must be at least 1, got {num_stages}")
+    return num_stages
+
+
+def _require_stage(stage: int, num_stages: int) -> None:
+    if not 0 <= stage < num_stages:
+        raise ValueError(f"stage must be in 0 to {num_stages - 1}, got {stage}")
+
+
+def _totals(scores: Scores) -> list[float]:
+    """KL(best || checkpoint_i) + KL(student || checkpoint_i)."""
+    best_kl = _checked("best_kl", scores.best_kl, scores.num_checkpoints)
+    student_kl = _checked("student_kl", scores.student_kl, scores.num_checkpoints)
+    return [best + student for best, student in zip(best_kl, student_kl, strict=True)]
+
+
+def _lowest(totals: Sequence[float], among: Sequence[int]) -> int:
+    """Of these checkpoints the one with the least total; of equal ones the latest."""
+    lowest = min(totals[index] for index in among)
+    return max(index for index in among if totals[index] <= lowest + TIE)
 
 
 def _checked(name: str, values: Sequence[float] | None, num_checkpoints: int) -> Sequence[float]:

@@ -113,7 +113,7 @@ def test_every_option_builds_a_job(make_job):
 
 def test_methods_are_objective_policy_and_weighting(make_job):
     names = {option.split("=")[1] for option in options() if option.startswith("method=")}
-    assert names >= {"sft", "td", "cd", "scd", "td_aw", "cd_aw", "scd_aw"}
+    assert names >= {"sft", "td", "cd", "scd", "td_aw", "cd_aw", "scd_aw", "scheduled_forward"}
     for name in sorted(names):
         job = make_job(f"method={name}", prepared=False)
         assert isinstance(job.method, Method)

@@ -117,7 +117,9 @@ def test_a_number_of_samples_is_nothing_beside_a_token_budget(digests):
 
 
 def test_methods_share_teacher_and_anchor(digests, plain):
-    found = {method: digests(f"method={method}") for method in ("td", "cd", "scd", "td_aw", "cd_aw")}
+    found = {
+        method: digests(f"method={method}") for method in ("td", "cd", "scd", "scheduled_forward", "td_aw", "cd_aw")
+    }
     assert all(changed(plain, each) == STUDENT for each in found.values())
     assert len({each["student"] for each in found.values()}) == len(found)
 

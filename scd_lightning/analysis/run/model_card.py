@@ -31,6 +31,10 @@ _POLICIES = {
         "at each stage's start the checkpoint is chosen that is near both the best teacher and the student as it is "
         "by then: the least KL(best || checkpoint) + KL(student || checkpoint)"
     ),
+    "ScheduledForward": (
+        "each stage takes a later checkpoint than the one before, and the last stage the best: of those that leave one "
+        "for each stage to come, the one with the least KL(best || checkpoint) + KL(student || checkpoint)"
+    ),
 }
 
 

@@ -59,10 +59,16 @@ def schedule_drawings(record: RunRecord) -> list[Drawing]:
     drawn = [Drawing(plots.schedule_plot(found, best), "Which checkpoint the student learned from.", f"{chosen}.")]
     scored = [stage for stage in found if stage["score"]]
     if scored:
-        caption = "KL(best || checkpoint) + KL(student || checkpoint) at each stage's start; the lowest is chosen."
+        scores = "KL(best || checkpoint) + KL(student || checkpoint) at each stage's start"
+        caption = f"{scores}; the lowest{of_which(record)} is chosen."
         text = "; ".join(f"stage {stage['stage']}: {', '.join(map(number, stage['score']))}" for stage in scored)
         drawn.append(Drawing(plots.scores_plot(scored), caption, f"Scores by checkpoint, {text}."))
     return drawn
+
+
+def of_which(record: RunRecord) -> str:
+    """What follows "the lowest score": of a schedule that moves on, not every checkpoint is to be had in a stage."""
+    return " of those that the stage may take" if record.schedule.get("policy") == "ScheduledForward" else ""
 
 
 def weights_drawings(record: RunRecord) -> list[Drawing]:

@@ -22,6 +22,7 @@ from scd_lightning.analysis.run.partial_run import partial_sentence, progress, r
 from scd_lightning.analysis.run.report_csv import downloads
 from scd_lightning.analysis.run.report_figures import (
     curve_drawings,
+    of_which,
     schedule_drawings,
     stages,
     subdomain_drawings,
@@ -98,6 +99,7 @@ def _write(run_dir: Path, record: RunRecord, found: RunIntervals, **top: Any) ->
         by_label=record.by_label,
         stages=stages(record),
         best=record.schedule.get("best_checkpoint"),
+        of_which=of_which(record),
         trajectory_drawing=trajectory_drawing(record),
         schedule_drawings=schedule_drawings(record),
         weights_drawings=weights_drawings(record),

@@ -5,8 +5,8 @@ from typing import Any
 
 from scd_lightning.analysis.formatting import number
 from scd_lightning.analysis.records import PLAIN, PREDICTORS, RunRecord, evaluated_split
-from scd_lightning.analysis.run.convergence import warnings
 from scd_lightning.analysis.run.intervals import RunIntervals
+from scd_lightning.analysis.run.run_warnings import run_warnings
 from scd_lightning.analysis.standing import VALIDATED, standing, standing_without_interval
 from scd_lightning.analysis.statistics import SAMPLE_SCORE
 
@@ -76,7 +76,7 @@ def caveats(record: RunRecord, found: RunIntervals) -> list[str]:
         )
     if lead is not None:
         notes += _untaught(found)
-    notes += warnings(record.results)
+    notes += run_warnings(record.results, record.stages)
     if "anchor" in record.results.get("imported", {}):
         notes.append(
             "The anchor was tuned elsewhere, with a budget of its own: its difference is not one at equal budget."

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from scd_lightning.analysis.formatting import number, share, signed
 from scd_lightning.analysis.records import MODEL_NAMES, data_name, decompositions, evaluated_split, metric_names
-from scd_lightning.analysis.run.convergence import warnings
+from scd_lightning.analysis.run.run_warnings import lost_to_anchor, run_warnings
 
 
 def run_table(results: dict[str, Any], verdict: str) -> RenderableType:
@@ -22,18 +22,21 @@ def run_table(results: dict[str, Any], verdict: str) -> RenderableType:
     parts = [*_metrics(results)]
     if decompositions(results):
         parts += _decomposition(results)
-    if results.get("schedule"):
-        parts += _schedule(results["schedule"])
-    told = [Text(warning, style="yellow") for warning in warnings(results)]
+    stages = results.get("schedule") or []
+    if stages:
+        parts += _schedule(stages)
+    told = [Text(warning, style="yellow") for warning in run_warnings(results, stages)]
     return Group(*parts, Text(verdict, style="bold"), *told)
 
 
 def run_line(results: dict[str, Any]) -> str:
-    """The run in a line: the primary metric of each of its models."""
+    """The run in a line: the primary metric of each of its models, and whether the student lost to the anchor."""
     metric = results["primary_metric"]
     values = {title: results["metrics"].get(key, {}).get(metric) for key, title in MODEL_NAMES.items()}
     listed = ", ".join(f"{title} {number(value)}" for title, value in values.items() if value is not None)
-    return f"method {results['method']}, seed {results['seed']}: {metric} {listed}"
+    by = lost_to_anchor(results)
+    below = "" if by is None else f"; the student ended below the anchor by {number(by)}"
+    return f"method {results['method']}, seed {results['seed']}: {metric} {listed}{below}"
 
 
 def _metrics(results: dict[str, Any]) -> list[RenderableType]:

@@ -13,6 +13,7 @@ from scd_lightning.lm_head import Unprojected
 from scd_lightning.progress import say
 from scd_lightning.schedules.policies import Policy, Scores
 from scd_lightning.schedules.scoring import kl_to_checkpoints, reference
+from scd_lightning.schedules.stalls import stall_sentence, stalls
 from scd_lightning.teachers.source import TeacherCounts, TeacherSource
 from scd_lightning.training.fine_tuning import FineTuning
 
@@ -96,9 +97,12 @@ class TeacherScheduler(Callback):
         if stage == self._loaded:
             return
         assert isinstance(pl_module, FineTuning)
-        if stage == len(self.choices):
+        new = stage == len(self.choices)
+        if new:
             self.choices.append(self._choose(stage, trainer, pl_module))
         self._load(stage)
+        if new:
+            self._say_stall()
 
     def _load(self, stage: int) -> None:
         # All processes have the same scores, but one decides: equal is not the same as agreed.
@@ -109,6 +113,12 @@ class TeacherScheduler(Callback):
         self.source.release()
         self.probe_source.release()
         say(f"  stage {stage}: taught by checkpoint {checkpoint} of 0 to {self.source.num_checkpoints - 1}")
+
+    def _say_stall(self) -> None:
+        """Says so in the first stage that stalls. Those after it would say the same; the report names them all."""
+        found = stalls([asdict(choice) for choice in self.choices])
+        if len(found) == 1 and found[0].stage == self.choices[-1].stage:
+            say(f"  {stall_sentence(found)}")
 
     def _choose(self, stage: int, trainer: Trainer, module: FineTuning) -> StageChoice:
         student_kl = self._student_kl(trainer, module) if self.policy.needs_scores else None

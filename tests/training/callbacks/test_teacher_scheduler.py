@@ -1,5 +1,6 @@
 """The scheduler against a teacher source made by hand; tests/pipeline/test_schedule.py has the real ones."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from scd_lightning.batch import Batch
 from scd_lightning.lm_head import LMHead, Unprojected
-from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, SingleBest
+from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, ScheduledForward, Scores, SingleBest
 from scd_lightning.teachers.source import TeacherCounts, TeacherSource
 from scd_lightning.training.callbacks import teacher_scheduler
 from scd_lightning.training.callbacks.teacher_scheduler import StageChoice, TeacherScheduler
@@ -110,6 +111,64 @@ def test_scores_are_the_ones_computed_by_hand(module, trainer, sources, probe):
         assert choice.student_kl is not None
         assert choice.checkpoint == np.argmin(np.add(choice.best_kl, choice.student_kl))
     assert scheduler.choices[0].student_kl != scheduler.choices[1].student_kl
+
+
+class Staying:
+    """Asks for scores, and has the youngest checkpoint teach whatever they are."""
+
+    needs_scores = True
+
+    def select(self, stage: int, scores: Scores, history: Sequence[int]) -> int:
+        return 0
+
+
+@pytest.fixture
+def leaving(module, probe) -> list[Unprojected]:
+    """A teacher whose checkpoints lead away from the student, who is at the first one."""
+    module.lm.eval()
+    with torch.no_grad():
+        hidden, head = module.lm.hidden(probe), module.lm.head.detach()
+    away = 3 * torch.randn(hidden.shape, generator=torch.Generator().manual_seed(3))
+    return [Unprojected(hidden + share * away, head) for share in (0.05, 0.5, 1.0)]
+
+
+def test_a_schedule_that_stalls_is_told_once(module, trainer, leaving, probe, capsys):
+    def make() -> TeacherScheduler:
+        tables = [each.hidden for each in leaving], [each.head.weight for each in leaving]
+        return make_scheduler(Staying(), (TableSource(*tables), TableSource(*tables)), probe, best=2)
+
+    scheduler, said = make(), []
+    for trainer.current_epoch in range(6):
+        scheduler.on_train_epoch_start(trainer, module)
+        said.append([line.strip() for line in capsys.readouterr().out.splitlines()])
+    assert [len(lines) for lines in said] == [1, 0, 2, 0, 1, 0]
+    assert said[2][0] == "stage 1: taught by checkpoint 0 of 0 to 2"
+    told = re.fullmatch(
+        r"The schedule stalls in stage 1: checkpoint 0 teaches again, though the student's KL to it is (\S+), "
+        r"and (\S+) to the best one, 2\. What helps: method=scheduled_forward, or .*",
+        said[2][1],
+    )
+    assert told is not None
+    near, far = (mean_kl(module.lm.logits(probe), leaving[i].logits(), probe) for i in (0, 2))
+    assert near < far / 10
+    assert [float(each) for each in told.groups()] == pytest.approx([near, far], rel=0.01)
+
+    # Who goes on after that stage has been told.
+    state, again = scheduler.state_dict(), make()
+    again.load_state_dict(state | {"choices": state["choices"][:2]})
+    for trainer.current_epoch in (3, 4):
+        again.on_train_epoch_start(trainer, module)
+    assert again.choices == scheduler.choices
+    assert "stalls" not in capsys.readouterr().out
+
+
+def test_a_schedule_that_moves_on_stalls_nowhere(module, trainer, leaving, probe, capsys):
+    tables = [each.hidden for each in leaving], [each.head.weight for each in leaving]
+    scheduler = make_scheduler(ScheduledForward(3), (TableSource(*tables), TableSource(*tables)), probe, best=2)
+    for trainer.current_epoch in range(6):
+        scheduler.on_train_epoch_start(trainer, module)
+    assert [choice.checkpoint for choice in scheduler.choices] == [0, 1, 2]
+    assert "stalls" not in capsys.readouterr().out
 
 
 def test_best_kl_is_measured_once(module, trainer, sources, probe, monkeypatch):
