@@ -12,7 +12,7 @@ from scd_lightning.analysis.run.run_table import run_line, run_table
 from scd_lightning.cli import search
 from scd_lightning.cli.overrides import chosen, job_command, rank_command
 from scd_lightning.cli.quiet import quiet
-from scd_lightning.cli.smoke import tell_full_costs, timed
+from scd_lightning.cli.smoke import tell_full_costs, trial
 from scd_lightning.config.build import build_parts
 from scd_lightning.launch import ranks
 from scd_lightning.pipeline.job import Job
@@ -59,7 +59,7 @@ def build_running_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
     """
     job = replace(build_job(settings, run_dir), command=job_command(), rank_command=rank_command(run_dir))
     quiet()
-    return timed(job) if chosen("debug") == "smoke" else job
+    return trial(job) if chosen("debug") == "smoke" else job
 
 
 def tell(finished: Finished) -> None:

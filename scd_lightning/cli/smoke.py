@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from scd_lightning.cli.default_models import compose_job, settle_models
 from scd_lightning.cli.overrides import written
 from scd_lightning.config.build import build_parts, read_settings
+from scd_lightning.config.settings import Budget
 from scd_lightning.pipeline.extrapolation import Volume, extrapolate, sentence
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.progress import say
@@ -17,26 +18,28 @@ from scd_lightning.tasks.task import TaskData
 from scd_lightning.training.callbacks.step_timer import StepTimer, read_step_seconds
 
 
-def timed(job: Job) -> Job:
-    """A job of which every training measures its steps."""
-    return replace(job, callbacks=[*job.callbacks, partial(StepTimer, job.run_dir)])
+def trial(job: Job) -> Job:
+    """A job of which every training measures its steps; samples that students are to see are for the full run."""
+    budget = replace(job.budget, samples=None)
+    return replace(job, budget=budget, callbacks=[*job.callbacks, partial(StepTimer, job.run_dir)])
 
 
 def tell_full_costs(job: PreparedJob) -> None:
     """Says what the same command would take without `debug=smoke`."""
     overrides = [each for each in written(HydraConfig.get().overrides.task) if each != "debug=smoke"]
     full = settle_models(compose_job(overrides), overrides)
-    data = build_parts(read_settings(full), ["task"])["task"].read()
+    parts = build_parts(read_settings(full), ["task", "budget"])
+    data = parts["task"].read()
     small = _volume(job, job.data, job.teacher, job.budget)
-    whole = _volume(job, data, full.teacher, full.budget)
+    whole = _volume(job, data, full.teacher, parts["budget"])
     costs, seconds = read_json(job.run_dir / "costs.json"), read_step_seconds(job.run_dir)
     say(sentence(extrapolate(costs, seconds, small, whole)))
 
 
-def _volume(job: PreparedJob, data: TaskData, teacher: Any, budget: Any) -> Volume:
+def _volume(job: PreparedJob, data: TaskData, teacher: Any, budget: Budget) -> Volume:
     """The work on some data. Of a full run's samples no lengths are known: they are taken to be those of the job's."""
-    students = dict.fromkeys(("student_sft", "distill"), budget.stages * budget.stage_epochs)
     train, evaluated = (len(data.samples[split]) for split in ("train", job.evaluation.split))
+    students = dict.fromkeys(("student_sft", "distill"), budget.on(train).epochs)
     length = job.data.description["lengths"]["train"]["mean"]
     sizes = {"teacher_sft": job.teacher.batch, **dict.fromkeys(students, job.budget.batch)}
     epoch_steps = {phase: size.expected_batches(train, length) for phase, size in sizes.items()}

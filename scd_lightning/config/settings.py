@@ -1,7 +1,7 @@
 """Parts of a run that are settings and nothing else."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from scd_lightning.config.batch_size import BatchSize, batch_size
@@ -30,7 +30,9 @@ class Budget:
 
     Attributes:
         stages: Number of stages.
-        stage_epochs: Epochs of a stage, T.
+        stage_epochs: Epochs of a stage, T; plays no part where there are samples.
+        samples: Samples that a student sees in all instead, repetitions counted, in whole epochs of a stage: see `on`.
+            None for a number of epochs.
         global_batch: Samples of an optimizer step, over all devices.
         batch_tokens: Its tokens instead, padding included: as many samples as fit. None for a number of samples.
         probe_samples: Training samples that a schedule scores checkpoints on.
@@ -41,6 +43,7 @@ class Budget:
 
     stages: int = 4
     stage_epochs: int = 2
+    samples: int | None = None
     global_batch: int = 8
     batch_tokens: int | None = None
     probe_samples: int = 256
@@ -52,9 +55,22 @@ class Budget:
         require_at_least(1, **{f"budget.{name}": value for name, value in counts.items()})
         require_positive(**{"budget.lr_scale": self.lr_scale})
 
+    def on(self, rows: int) -> "Budget":
+        """The budget of a training on so many samples, as a number of epochs: what all of a training goes by.
+
+        >>> [Budget(stages=4, samples=57_600).on(rows).epochs for rows in (600, 3_600, 90_000)]
+        [96, 16, 4]
+        """
+        if self.samples is None:
+            return self
+        epoch = self.stages * rows
+        # The nearest number of epochs, in whole numbers: a half goes up, and not to the even one.
+        return replace(self, stage_epochs=max(1, (2 * self.samples + epoch) // (2 * epoch)), samples=None)
+
     @property
     def epochs(self) -> int:
-        """Epochs in all."""
+        """Epochs in all, where they are what is asked for: those of samples take a training's rows."""
+        assert self.samples is None
         return self.stages * self.stage_epochs
 
     @property

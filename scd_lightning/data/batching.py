@@ -73,9 +73,10 @@ class BatchPlan:
         parts = [ids[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
         return [[Slot(index, 1.0, len(batch), tokens) for index in part] or filler for part in parts]
 
-    def padded_tokens(self, world_size: int, micro_batches: int = 1) -> int:
-        """Tokens of all micro-batches of all processes, padding included."""
-        shards = (self.shard(rank, world_size, micro_batches) for rank in range(world_size))
+    def padded_tokens(self, world_size: int, micro_batches: int = 1, steps: int | None = None) -> int:
+        """Tokens of all micro-batches of all processes, padding included; of the first steps, or of all."""
+        end = None if steps is None else steps * micro_batches
+        shards = (self.shard(rank, world_size, micro_batches)[:end] for rank in range(world_size))
         return sum(len(slots) * max(self.lengths[slot.index] for slot in slots) for shard in shards for slots in shard)
 
 

@@ -43,6 +43,7 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
     Returns:
         A `StudentResult` with its schedule, and the costs.
     """
+    job = replace(job, budget=job.budget.on(len(job.data.samples["train"])))
     assert job.method.policy is not None
     assert job.method.weighting is not None
     meter, trajectory, anchor = Meter(), made["teacher"], made.get("anchor")

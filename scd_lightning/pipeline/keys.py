@@ -83,9 +83,10 @@ def signals_identity(job: PreparedJob) -> str:
     return sha256_json({"model": model, "format": common["format"], "versions": common["versions"]})
 
 
-def _student_fields(job: PreparedJob) -> dict[str, Any]:
-    dropped = _BATCH | {"probe_samples", "warn"}
-    budget = {name: value for name, value in asdict(job.budget).items() if name not in dropped}
+def _student_fields(job: PreparedJob, rows: int) -> dict[str, Any]:
+    """What a training of a student on so many samples depends on: on its epochs, however they were asked for."""
+    dropped = _BATCH | {"samples", "probe_samples", "warn"}
+    budget = {name: value for name, value in asdict(job.budget.on(rows)).items() if name not in dropped}
     budget["batch"] = str(job.budget.batch)
     fields = {"model": _model(job, job.student, training=True), "budget": budget}
     return fields | {"seed": job.seed, "reduction": job.objective.reduction} | _trainer(job) | _of_every_key(job)
@@ -96,7 +97,7 @@ def anchor_key(job: PreparedJob) -> ArtifactKey:
     if job.existing_anchor is not None:
         fields = _imported(job, [job.existing_anchor], job.student)
     else:
-        fields = _student_fields(job)
+        fields = _student_fields(job, len(job.data.samples["train"]))
     return ArtifactKey("anchor", fields, StudentResult)
 
 
@@ -112,7 +113,7 @@ def student_key(job: PreparedJob) -> ArtifactKey:
     if not job.method.trains_student:
         return anchor_key(job)
     method = {name: value for name, value in job.settings["method"].items() if name != "name"}
-    fields = _student_fields(job) | {
+    fields = _student_fields(job, len(job.data.samples["train"])) | {
         "method": method,
         "objective": job.settings["objective"],
         "trajectory": teacher_key(job).digest,

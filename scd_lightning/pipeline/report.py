@@ -87,12 +87,9 @@ def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
         "models": {spec.role: {"name": spec.name} for spec in (job.teacher, job.student)},
         # Models that were brought along: their steps and kinds, by which no budget of ours is claimed for them.
         "imported": {name: each.imported for name, each in trained.items() if each.imported is not None},
-        "budget": {
-            "stages": job.budget.stages,
-            "stage_epochs": job.budget.stage_epochs,
-            "teacher_epochs": None if job.trajectory else job.teacher.epochs,
-        },
-        "convergence": doubts({name: vars(each) for name, each in trained.items()}, job.budget.stage_epochs)
+        "budget": _budget(job),
+        **({} if job.budget.samples is None else {"samples_seen": _samples_seen(made)}),
+        "convergence": doubts({name: vars(each) for name, each in trained.items()}, _stage_epochs(job))
         if job.budget.warn
         else [],
         "metrics": {
@@ -101,6 +98,26 @@ def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
             if isinstance(artifact.result, EvaluationResult)
         },
     }
+
+
+def _budget(job: PreparedJob) -> dict[str, Any]:
+    """What was asked for: with samples, one budget is other epochs for students of other rows, which are none of it."""
+    teacher_epochs = {"teacher_epochs": None if job.trajectory else job.teacher.epochs}
+    if job.budget.samples is None:
+        return {"stages": job.budget.stages, "stage_epochs": job.budget.stage_epochs} | teacher_epochs
+    return {"stages": job.budget.stages, "stage_epochs": None, "samples": job.budget.samples} | teacher_epochs
+
+
+def _samples_seen(made: Artifacts) -> dict[str, int]:
+    """What whole epochs have made of the samples that were asked for; nothing of an anchor from elsewhere."""
+    costs = {name: made[name].costs for name in ("anchor", "student") if name in made}
+    return {name: cost["samples"] for name, cost in costs.items() if "samples" in cost}
+
+
+def _stage_epochs(job: PreparedJob) -> dict[str, int]:
+    """Epochs of a stage of each student's training."""
+    rows = dict.fromkeys(("anchor", "student"), len(job.data.samples["train"]))
+    return {name: job.budget.on(count).stage_epochs for name, count in rows.items()}
 
 
 def _write_predictions(job: PreparedJob, folder: Path, made: Artifacts) -> None:

@@ -1,6 +1,7 @@
 """Phase 2: fine-tune the student alone under the students' budget. It is the baseline, and the anchor of AW."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def student_sft(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) ->
     Returns:
         A `StudentResult`, and the costs.
     """
-    meter = Meter()
+    meter, job = Meter(), replace(job, budget=job.budget.on(len(job.data.samples["train"])))
     module, result, volume = train_student(job, folder, "student_sft", meter, FineTuning)
     keep_train_losses(job, module.lm, folder, meter)
     return Outcome(result, meter.read() | volume)

@@ -34,7 +34,7 @@ def train_student(
     """Trains on the common batches, and keeps the best weights.
 
     Args:
-        job: The run.
+        job: The run, with its budget `on` the samples that this training has.
         folder: Where to keep them.
         phase: Name of the phase.
         meter: Measures the phase.
@@ -75,4 +75,4 @@ def train_student(
     assert best.best is not None
     metric, loss, epoch = best.best
     result = StudentResult(metric, loss, epoch, module.curve)
-    return module, result, training_volume(data, job.budget.epochs) | resumption.costs
+    return module, result, training_volume(data, module.curve) | resumption.costs

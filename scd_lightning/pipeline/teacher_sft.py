@@ -69,7 +69,7 @@ def teacher_sft(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) ->
     )
     trainer.fit(module, datamodule=data, ckpt_path=resumption.path, weights_only=True)
     validate_trajectory(job, module, store, folder)
-    volume = training_volume(data, spec.epochs) | resumption.costs
+    volume = training_volume(data, module.curve) | resumption.costs
     return Outcome(trajectory_result(store, curve=module.curve), meter.read() | volume)
 
 

@@ -2,8 +2,9 @@
 
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,17 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def training_volume(data: DomainDataModule, epochs: int) -> dict[str, Any]:
-    """Samples, tokens and share of padding of a training, over all processes and micro-batches."""
-    sampler, padded = data.train_sampler(), 0
-    for epoch in range(epochs):
+def training_volume(data: DomainDataModule, curve: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Samples, tokens and share of padding of a training, over all processes and micro-batches.
+
+    Args:
+        data: What it went through.
+        curve: Its epochs, each with its last optimizer step: it may have ended early.
+    """
+    sampler, samples, tokens, padded = data.train_sampler(), 0, 0, 0
+    for epoch, (first, last) in enumerate(pairwise([0, *(point["step"] for point in curve)])):
         sampler.set_epoch(epoch)
-        padded += sampler.plan.padded_tokens(sampler.world_size, sampler.micro_batches)
-    samples, tokens = epochs * len(sampler.first.lengths), epochs * sum(sampler.first.lengths)
+        lengths = [sampler.first.lengths[index] for batch in sampler.plan.batches[: last - first] for index in batch]
+        samples, tokens = samples + len(lengths), tokens + sum(lengths)
+        padded += sampler.plan.padded_tokens(sampler.world_size, sampler.micro_batches, last - first)
     return {"samples": samples, "tokens": tokens, "padding_share": round(1 - tokens / padded, 4)}

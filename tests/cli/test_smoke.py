@@ -32,13 +32,15 @@ def test_every_stage_runs_and_the_last_line_tells_the_costs_of_a_full_run(run_py
     if task == "ner":  # With an option from a folder of the user's own.
         (tmp_path / "conf" / "method").mkdir(parents=True)
         shutil.copy(CONF / "method" / "scd_aw.yaml", tmp_path / "conf" / "method" / "mine.yaml")
-        extra = [f"hydra.searchpath=[file://{tmp_path}/conf]", "method=mine"]
+        extra = [f"hydra.searchpath=[file://{tmp_path}/conf]", "method=mine", "budget.samples=60000"]
     code, out, error = run_py(f"task={task}", *extra, "debug=smoke", "hydra.run.dir=run")
     assert code == 0, error
     run = tmp_path / "run"
     results = json.loads((run / "results.json").read_text())
     assert max(results["data"]["sizes"].values()) <= 32
     assert len(results["schedule"]) == 2
+    # Samples are those of the full run.
+    assert (results["budget"]["stages"], results["budget"]["stage_epochs"]) == (2, 1)
     assert (run / "student" / "config.json").is_file()
     assert (run / "report.html").is_file()
     assert not list(run.glob("step-seconds*"))

@@ -34,6 +34,7 @@ def test_eight_frames_from_run_py_to_the_training(run_py, monkeypatch):
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["task=nre"], ["budget.stagse=3"], ["seed=-1"], ["phases=[train]"], ["budget.probe_samples=0"]]
+    + [["budget.samples=0"], ["budget.samples=many"]]
     + [
         ["teacher.epochs=0"],
         ["student.optimizer.lr=x"],

@@ -7,6 +7,7 @@ import pytest
 
 from scd_lightning.analysis.run import convergence
 from scd_lightning.pipeline.report import found_results
+from scd_lightning.pipeline.results import StudentResult, TeacherResult
 from scd_lightning.store.artifacts import Artifact, ArtifactKey
 
 
@@ -18,7 +19,7 @@ def results(make_job):
         curve = [{"validation_metric": metric} for metric in student]
         trajectory = [{"step": step, "metrics": {"metric": metric}} for step, metric in enumerate(teacher, 1)]
         best = max(range(len(teacher)), key=lambda index: teacher[index])
-        found: dict[str, dict] = {"teacher": {"trajectory": trajectory, "best": best}, "student": {"curve": curve}}
+        found = {"teacher": TeacherResult(best, trajectory), "student": StudentResult(0.0, 0.0, curve=curve)}
         key = ArtifactKey("any", {})
         made = {name: Artifact(key, Path(), result, {}, reused=False) for name, result in found.items()}
         return found_results(make_job(*overrides), made)
@@ -35,6 +36,14 @@ def test_results_have_the_budget_and_what_had_not_converged(results):
     ]
     assert "teacher.epochs=10" in convergence.warnings(found)[0]
     assert "budget.stage_epochs=2" in convergence.warnings(found)[1]
+
+
+def test_with_samples_it_is_what_was_asked_for(results):
+    # 48 rows in 2 stages: 2.3 epochs a stage.
+    found = results("budget.samples=220", "budget.stage_epochs=7", student=(0.1, 0.2, 0.3, 0.4))
+    assert found["budget"] == {"stages": 2, "stage_epochs": None, "samples": 220, "teacher_epochs": 2}
+    assert found["convergence"][1] == {"model": "student", "kind": "stage", "change": pytest.approx(0.2)}
+    assert "budget.samples=440" in convergence.warnings(found)[1]
 
 
 def test_nothing_is_said_where_short_trainings_are_meant(results):

@@ -116,6 +116,15 @@ def test_a_number_of_samples_is_nothing_beside_a_token_budget(digests):
     assert changed(digests("method=scd_aw", *tokens), digests("method=scd_aw", *tokens, *samples)) == set()
 
 
+def test_samples_count_by_the_epochs_that_they_come_to(digests, plain):
+    epochs = digests("method=scd_aw", "budget.stage_epochs=3")
+    # 48 rows in 2 stages: 288 are 3 epochs a stage, and 240 are 2.5, which go up.
+    for samples in (240, 288, 335):
+        assert changed(epochs, digests("method=scd_aw", f"budget.samples={samples}")) == set()
+    assert changed(epochs, digests("method=scd_aw", "budget.samples=239")) == ANCHOR | STUDENT
+    assert changed(plain, digests("method=scd_aw", "budget.samples=1", "budget.stage_epochs=9")) == set()
+
+
 def test_methods_share_teacher_and_anchor(digests, plain):
     found = {
         method: digests(f"method={method}") for method in ("td", "cd", "scd", "scheduled_forward", "td_aw", "cd_aw")

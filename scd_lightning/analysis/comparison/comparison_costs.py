@@ -17,12 +17,14 @@ class PhaseCost:
         by_row: Mean seconds of one run, for each row, as if the run had made everything itself; None: not needed.
         once: Seconds for all runs, where what several of them share counts once.
         made: Number of things that were made.
+        samples_by_row: Mean samples that one run's models saw, repetitions counted, for each row; None: not recorded.
     """
 
     phase: str
     by_row: list[float | None]
     once: float
     made: int
+    samples_by_row: list[float | None]
 
 
 def phase_costs(setting: Setting) -> list[PhaseCost]:
@@ -32,14 +34,16 @@ def phase_costs(setting: Setting) -> list[PhaseCost]:
     if not costs:
         return []
     totals = [sum(cost.by_row[index] or 0 for cost in costs) for index in range(len(setting.rows))]
-    return [*costs, PhaseCost("total", [*totals], sum(cost.once for cost in costs), sum(cost.made for cost in costs))]
+    once, made = sum(cost.once for cost in costs), sum(cost.made for cost in costs)
+    return [*costs, PhaseCost("total", [*totals], once, made, [None] * len(totals))]
 
 
 def _phase(setting: Setting, phase: str) -> PhaseCost:
     made = _made(setting.runs, phase)
     needed = [[run.record.costs[phase] for run in row.runs if phase in run.record.costs] for row in setting.rows]
     means = [fmean(cost.get("seconds", 0) for cost in costs) if costs else None for costs in needed]
-    return PhaseCost(phase, means, sum(made.values()), len(made))
+    samples = [[cost["samples"] for cost in costs if "samples" in cost] for costs in needed]
+    return PhaseCost(phase, means, sum(made.values()), len(made), [fmean(each) if each else None for each in samples])
 
 
 def _made(runs: Sequence[SweepRun], phase: str) -> dict[str, float]:

@@ -129,6 +129,8 @@ def read_sweep_run(folder: Path, allowed: Sequence[str] = ()) -> SweepRun:
     """
     record = read_run(folder, allowed)
     settings = {key: value for key, value in flatten(record.config) if not _is_aside(key)}
+    if settings.get("budget.samples") is not None:
+        settings.pop("budget.stage_epochs", None)  # One that plays no part sets no runs apart.
     metric = record.results["primary_metric"]
     found = {model: statistic(record, model, metric) for model in record.predictions}
     exact = {model: scores for model, scores in found.items() if scores is not None}

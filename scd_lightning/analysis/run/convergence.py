@@ -31,21 +31,21 @@ class Doubt:
     change: float
 
 
-def doubts(trained: Mapping[str, Mapping[str, Any]], stage_epochs: int) -> list[dict[str, Any]]:
+def doubts(trained: Mapping[str, Mapping[str, Any]], stage_epochs: Mapping[str, int]) -> list[dict[str, Any]]:
     """What there is to doubt about a run's trainings, each as the fields of a `Doubt`.
 
     Args:
         trained: For teacher, anchor and student, as far as they are finished, what their stage has found: "best" and
             "trajectory" of the teacher, "curve" of the others. That of an anchor from elsewhere is empty, and such an
             anchor is not judged.
-        stage_epochs: Epochs of a student's stage.
+        stage_epochs: For anchor and student, epochs of a stage.
     """
     found = []
     if "teacher" in trained:
         found.append(judge_trajectory(trained["teacher"]["trajectory"], trained["teacher"]["best"]))
     for name in ("anchor", "student"):
         if name in trained:
-            found.append(judge_curve(name, trained[name]["curve"], stage_epochs))
+            found.append(judge_curve(name, trained[name]["curve"], stage_epochs[name]))
     return [asdict(each) for each in found if each is not None]
 
 
@@ -111,12 +111,21 @@ def _sentence(doubt: Doubt, results: Mapping[str, Any]) -> str:
     # Plain fine-tuning's student is the anchor.
     name = "student" if results.get("method") == PLAIN else doubt.model
     part = "its last stage" if doubt.kind == "stage" else "the last quarter of its epochs"
-    epochs = results["budget"]["stage_epochs"]
-    patient = "budget=patient or " if epochs < PATIENT else ""
     return (
         f"The {name} had not converged: {part} still gained {doubt.change:.3f} on validation. "
-        f"Give it more epochs: {patient}budget.stage_epochs={2 * epochs}."
+        f"Give it more {_longer(doubt.model, results)}."
     )
+
+
+def _longer(model: str, results: Mapping[str, Any]) -> str:
+    budget = results["budget"]
+    if "samples" in budget:
+        # As much as it has seen may be more than was asked for: less than an epoch a stage there is not.
+        samples = max(budget["samples"], results.get("samples_seen", {}).get(model, 0))
+        return f"samples: budget.samples={2 * samples}"
+    epochs = budget["stage_epochs"]
+    patient = "budget=patient or " if epochs < PATIENT else ""
+    return f"epochs: {patient}budget.stage_epochs={2 * epochs}"
 
 
 def _of_teacher(doubt: Doubt, results: Mapping[str, Any]) -> str:

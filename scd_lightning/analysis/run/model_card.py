@@ -72,7 +72,7 @@ def write_model_card(run_dir: Path, record: RunRecord, found: RunIntervals) -> P
         "differences": _differences(record, found),
         "error": record.results.get("subdomains", {}).get("student_vs_teacher", {}).get("error"),
         "generation": read_json(folder / "generation_config.json", {}),
-        "training": _training(record.config),
+        "training": _training(record),
         "costs": record.costs,
         "paper": PAPER,
     }
@@ -153,15 +153,16 @@ def _differences(record: RunRecord, found: RunIntervals) -> list[dict[str, Any]]
     ]
 
 
-def _training(config: dict[str, Any]) -> list[tuple[str, Any]]:
+def _training(record: RunRecord) -> list[tuple[str, Any]]:
     """Settings of the student's training, as (name, value)."""
+    config = record.config
     if not config:
         return []
     student, budget, objective = (config.get(name, {}) for name in ("student", "budget", "objective"))
     lora, tokens = student.get("lora") or {}, budget.get("batch_tokens")
     batch = "samples of an optimizer step" if tokens is None else "tokens of an optimizer step, padding included"
     listed = [
-        ("stages x epochs", f"{budget.get('stages')} x {budget.get('stage_epochs')}"),
+        _length(record),
         (batch, budget.get("global_batch") if tokens is None else tokens),
         ("optimizer", str((student.get("optimizer") or {}).get("_target_", "")).rpartition(".")[2]),
         ("learning rate", _learning_rate(config)),
@@ -172,6 +173,14 @@ def _training(config: dict[str, Any]) -> list[tuple[str, Any]]:
         ("precision", config.get("trainer", {}).get("precision")),
     ]
     return [(name, value) for name, value in listed if value not in (None, "")]
+
+
+def _length(record: RunRecord) -> tuple[str, str]:
+    budget, seen = record.config.get("budget", {}), record.results.get("samples_seen", {})
+    if not seen:
+        return "stages x epochs", f"{budget.get('stages')} x {budget.get('stage_epochs')}"
+    # A student of plain fine-tuning is the anchor.
+    return "stages, and samples seen in all", f"{budget.get('stages')}, {seen.get('student', seen.get('anchor')):,}"
 
 
 def _learning_rate(config: dict[str, Any]) -> float | None:

@@ -162,6 +162,8 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         ("samples", data.get("sizes")),
         ("evaluated split", evaluated_split(results)),
         ("split", data.get("split")),
+        ("samples a student was to see", results.get("budget", {}).get("samples")),
+        ("samples it saw, in whole epochs of a stage", results.get("samples_seen")),
         # The labels have a table of their own.
         ("settings", {name: value for name, value in data.get("settings", {}).items() if name != "labels"}),
         ("language", data.get("language")),

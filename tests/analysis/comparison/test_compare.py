@@ -193,6 +193,17 @@ def test_without_equal_fine_tuning_it_is_the_anchor(make_answered, change):
     assert (gain.other, gain.value.mean) == ("anchor", pytest.approx(0.05))
 
 
+def test_with_samples_the_epochs_of_a_stage_set_no_runs_apart(make_answered):
+    runs = [make_answered("sft", 60, method="sft"), make_answered("td", 55, method="td")]
+    for run, epochs in zip(runs, (2, 24), strict=True):
+        configure(run, budget__samples=57600, budget__stage_epochs=epochs)
+    (setting,) = compare(runs).settings
+    gain = setting.rows[1].gain
+    assert gain is not None
+    assert gain.other == "sft"
+    assert not setting.confounded
+
+
 def test_what_is_not_alike_for_every_seed_is_not_shared(make_answered):
     runs = [
         make_answered(f"{method}-{seed}", 60, anchor=anchor, method=method, seed=seed)

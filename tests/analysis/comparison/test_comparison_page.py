@@ -101,6 +101,17 @@ def test_costs_count_what_runs_share_once(sweep):
     assert ["parts made", "1", "4", "5"] in rows
 
 
+def test_costs_say_what_samples_a_training_saw(sweep):
+    for run, samples in zip(sweep, (57600, 57600, 57000, 58200), strict=True):
+        costs = {"student_sft": {"seconds": 10.0, "samples": 57600}, "distill": {"seconds": 5.0, "samples": samples}}
+        (run / "costs.json").write_text(json.dumps(costs | {"evaluate": {"seconds": 1.0}}))
+    page = write_comparison(compare(sweep), sweep[0].parent).read_text(encoding="utf-8")
+    rows = [re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)]
+    small = '<span class="small">57,600 samples</span>'
+    for method in ("td", "scd_aw"):
+        assert [method, f"10.0 s{small}", f"5.0 s{small}", "1.0 s", "16.0 s"] in rows
+
+
 def test_terminal_shows_each_method_and_what_they_share(sweep):
     text = shown(compare(sweep), width=80)
     (line,) = (line.split() for line in text.splitlines() if line.split()[:1] == ["td"])

@@ -77,14 +77,21 @@ def test_a_trajectory_that_ends_too_early_or_too_late(metrics, best, steps, expe
 def test_all_models_that_there_are_are_judged():
     rising = {"curve": curve(0.1, 0.2, 0.3, 0.4)}
     teacher = {"best": 1, "trajectory": trajectory(0.1, 0.2), "curve": []}
-    found = doubts({"teacher": teacher, "anchor": rising, "student": rising}, 2)
+    stage_epochs = {"anchor": 2, "student": 2}
+    found = doubts({"teacher": teacher, "anchor": rising, "student": rising}, stage_epochs)
     assert [(each["model"], each["kind"]) for each in found] == [
         ("teacher", "checkpoint"),
         ("anchor", "stage"),
         ("student", "stage"),
     ]
     assert all(Doubt(**each).change > 0 for each in found)
-    assert doubts({"anchor": {"curve": []}}, 2) == doubts({}, 2) == []
+    assert doubts({"anchor": {"curve": []}}, stage_epochs) == doubts({}, stage_epochs) == []
+
+
+def test_each_student_is_judged_by_its_own_epochs():
+    rising = {"curve": curve(0.1, 0.4, 0.2, 0.5, 0.5, 0.5)}
+    found = doubts({"anchor": rising, "student": rising}, {"anchor": 3, "student": 2})
+    assert [(each["model"], each["change"]) for each in found] == [("anchor", pytest.approx(0.1))]
 
 
 def told(doubt, stage_epochs=2, **more):
@@ -103,6 +110,19 @@ def test_a_student_s_sentence_says_what_helps():
     assert "the last quarter of its epochs still gained" in told(doubt | {"kind": "quarter"})
     assert told(doubt | {"model": "anchor"}).startswith("The anchor had")
     assert told(doubt | {"model": "anchor"}, method="sft").startswith("The student had")
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "samples"),
+    # Asked for less than an epoch a stage, it has seen one: twice that is more, and twice what was asked for is not.
+    [("anchor", 5000, 10000), ("student", 5000, 14400), ("student", 10000, 20000)],
+)
+def test_with_samples_more_samples_help(model, asked, samples):
+    budget = {"stages": 4, "stage_epochs": None, "samples": asked, "teacher_epochs": 8}
+    doubt = {"model": model, "kind": "stage", "change": 0.0344}
+    told_so = told(doubt, budget=budget, samples_seen={"anchor": 4800, "student": 7200})
+    assert told_so.endswith(f"Give it more samples: budget.samples={samples}.")
+    assert "patient" not in told_so
 
 
 def test_a_teacher_s_sentence_says_what_helps():

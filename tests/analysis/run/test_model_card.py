@@ -96,6 +96,15 @@ def test_the_batch_is_samples_or_tokens(run, budget, line):
     assert body.count("of an optimizer step") == 1
 
 
+@pytest.mark.parametrize(("seen", "line"), [({}, "- stages x epochs: 4 x 2\n"), (57600, "in all: 4, 57,600\n")])
+def test_a_length_in_samples_is_the_true_one(run, seen, line):
+    (run / "config.yaml").write_text(yaml.safe_dump(CONFIG | {"budget": {"stages": 4, "stage_epochs": 2}}))
+    results = json.loads((run / "results.json").read_text())
+    results |= {"samples_seen": {"anchor": 1200, "student": seen}} if seen else {}
+    (run / "results.json").write_text(json.dumps(results))
+    assert line in card(run)[1]
+
+
 @pytest.mark.parametrize(("policy", "rate"), [({"_target_": "SingleBest"}, "0.0018"), (None, "0.0006")])
 def test_the_learning_rate_is_the_one_trained_with(run, policy, rate):
     scaled = {"budget": {"lr_scale": 0.3}, "method": {"policy": policy, "lr_scale": 3.0}}
