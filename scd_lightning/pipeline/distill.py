@@ -43,7 +43,6 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
     Returns:
         A `StudentResult` with its schedule, and the costs.
     """
-    job = replace(job, budget=job.budget.on(len(job.data.samples["train"])))
     assert job.method.policy is not None
     assert job.method.weighting is not None
     meter, trajectory, anchor = Meter(), made["teacher"], made.get("anchor")
@@ -57,7 +56,7 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
         job.method.policy,
         sources[0],
         trajectory.result.best,
-        job.budget.stage_epochs,
+        whole.budget.stage_epochs,
         sources[1],
         lambda: list(_loader(job, probe)),
     )
@@ -69,7 +68,7 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
         anchor_loss = torch.cat([anchor_loss, anchor_loss.new_ones(len(whole.data.samples["train"]) - labelled)])
     best_loss = torch.from_numpy(np.load(trajectory.folder / VALIDATION_LOSSES)[trajectory.result.best])
     texts = None
-    if whole is not job:
+    if "answers" in made:
         texts = TextLoss(labelled, job.unlabelled.weight, trajectory.result.best, sources[2])
     make = partial(Distillation, sources[0], job.method.weighting, anchor_loss, best_loss, texts)
     start = anchor.folder / WEIGHTS if anchor is not None and job.student.init == "anchor" else None
@@ -106,7 +105,7 @@ def _sources(
         best: Index of the best checkpoint.
         counts: What they cost.
     """
-    apart = whole is not job and job.unlabelled.source == "best"
+    apart = len(whole.data.samples["train"]) > len(job.data.samples["train"]) and job.unlabelled.source == "best"
     trainer = job.trainer()
     device, precision = trainer.strategy.root_device, trainer.precision_plugin
 

@@ -83,10 +83,17 @@ def signals_identity(job: PreparedJob) -> str:
     return sha256_json({"model": model, "format": common["format"], "versions": common["versions"]})
 
 
-def _student_fields(job: PreparedJob, rows: int) -> dict[str, Any]:
-    """What a training of a student on so many samples depends on: on its epochs, however they were asked for."""
-    dropped = _BATCH | {"samples", "probe_samples", "warn"}
-    budget = {name: value for name, value in asdict(job.budget.on(rows)).items() if name not in dropped}
+def _student_fields(job: PreparedJob, rows: int | None) -> dict[str, Any]:
+    """What a training of a student depends on: on its epochs, however they were asked for.
+
+    Args:
+        job: The run.
+        rows: Its training samples; None where their number is not known yet, of answers that are kept: what was asked
+            for and the answers decide the epochs then.
+    """
+    known = job.budget if rows is None else job.budget.on(rows)
+    dropped = _BATCH | {"probe_samples", "warn", "samples" if known.samples is None else "stage_epochs"}
+    budget = {name: value for name, value in asdict(known).items() if name not in dropped}
     budget["batch"] = str(job.budget.batch)
     fields = {"model": _model(job, job.student, training=True), "budget": budget}
     return fields | {"seed": job.seed, "reduction": job.objective.reduction} | _trainer(job) | _of_every_key(job)
@@ -113,7 +120,7 @@ def student_key(job: PreparedJob) -> ArtifactKey:
     if not job.method.trains_student:
         return anchor_key(job)
     method = {name: value for name, value in job.settings["method"].items() if name != "name"}
-    fields = _student_fields(job, len(job.data.samples["train"])) | {
+    fields = _student_fields(job, None if job.uses_texts else len(job.data.samples["train"])) | {
         "method": method,
         "objective": job.settings["objective"],
         "trajectory": teacher_key(job).digest,

@@ -89,7 +89,7 @@ def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
         "imported": {name: each.imported for name, each in trained.items() if each.imported is not None},
         "budget": _budget(job),
         **({} if job.budget.samples is None else {"samples_seen": _samples_seen(made)}),
-        "convergence": doubts({name: vars(each) for name, each in trained.items()}, _stage_epochs(job))
+        "convergence": doubts({name: vars(each) for name, each in trained.items()}, _stage_epochs(job, texts))
         if job.budget.warn
         else [],
         "metrics": {
@@ -114,9 +114,10 @@ def _samples_seen(made: Artifacts) -> dict[str, int]:
     return {name: cost["samples"] for name, cost in costs.items() if "samples" in cost}
 
 
-def _stage_epochs(job: PreparedJob) -> dict[str, int]:
+def _stage_epochs(job: PreparedJob, texts: Mapping[str, Any] | None) -> dict[str, int]:
     """Epochs of a stage of each student's training."""
-    rows = dict.fromkeys(("anchor", "student"), len(job.data.samples["train"]))
+    labelled = len(job.data.samples["train"])
+    rows = {"anchor": labelled, "student": labelled + (texts["kept"] if texts else 0)}
     return {name: job.budget.on(count).stage_epochs for name, count in rows.items()}
 
 

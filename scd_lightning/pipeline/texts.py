@@ -12,7 +12,7 @@ from scd_lightning.errors import ConfigError
 from scd_lightning.pipeline.answer import ANSWERS, VALIDATION, read_rows
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.store.artifacts import Artifact
-from scd_lightning.training.data_module import with_answers
+from scd_lightning.training.data_module import EncodedData, with_answers
 
 # The share of kept answers that has to be right on validation, with unlabelled.keep=confident.
 PRECISION = 0.9
@@ -22,14 +22,18 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def with_texts(job: PreparedJob, made: Mapping[str, Artifact]) -> PreparedJob:
-    """The job with the kept texts among its training samples; the job itself where none were answered.
+    """The job of a student: with the kept texts among its training samples, and the budget in epochs over all of them.
 
     Raises:
-        ConfigError: None is kept.
+        ConfigError: Texts were answered, and none is kept.
     """
-    if "answers" not in made:
-        return job
-    rows, validation = (read_rows(made["answers"].folder / name) for name in (ANSWERS, VALIDATION))
+    if "answers" in made:
+        job = replace(job, data=_with_answers(job, made["answers"]))
+    return replace(job, budget=job.budget.on(len(job.data.samples["train"])))
+
+
+def _with_answers(job: PreparedJob, answers: Artifact) -> EncodedData:
+    rows, validation = (read_rows(answers.folder / name) for name in (ANSWERS, VALIDATION))
     kept = keep(job.unlabelled.keep, rows, threshold(job.unlabelled.keep, validation))
     if not any(kept):
         malformed = sum(row["malformed"] for row in rows)
@@ -40,8 +44,8 @@ def with_texts(job: PreparedJob, made: Mapping[str, Artifact]) -> PreparedJob:
             expected="some",
             remedy="give the teacher more epochs or rows, pass unlabelled.keep=all, or leave the texts out",
         )
-    answers = {index: row["answer"] for index, row in enumerate(rows) if kept[index]}
-    return replace(job, data=with_answers(job.data, job.tokenizer, answers))
+    chosen = {index: row["answer"] for index, row in enumerate(rows) if kept[index]}
+    return with_answers(job.data, job.tokenizer, chosen)
 
 
 def threshold(rule: str, validation: Rows) -> float | None:

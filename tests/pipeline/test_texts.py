@@ -248,9 +248,7 @@ def test_malformed_answers_are_never_kept():
 
 def test_nothing_is_left(make_job, run_job):
     job = make_job(*RUN, "task=ner", "teacher.optimizer.lr=1e-9")
-    with pytest.raises(
-        ConfigError, match=r"unlabelled\.keep=all.*20 answers, 20 of them malformed"
-    ):
+    with pytest.raises(ConfigError, match=r"unlabelled\.keep=all.*20 answers, 20 of them malformed"):
         run_job(job)
 
 
@@ -270,3 +268,15 @@ def test_what_a_run_says_of_them(make_job, run_job):
     assert facts["precision"]["of"] == len(job.data.samples["validation"])
     assert facts["precision"]["low"] <= facts["precision"]["value"] <= facts["precision"]["high"]
     assert {row["kept"] for row in rows} == {True}
+
+
+def test_a_budget_of_samples_counts_texts_too(make_job, run_job):
+    job = make_job(*RUN, "method=td", "budget.samples=400")
+    made = run_job(job)
+    # 48 rows: 4 epochs of each of 2 stages; 68 with the texts: 3.
+    assert made["anchor"].costs["samples"] == 8 * 48
+    assert made["student"].costs["samples"] == 6 * 68
+    results = json.loads((job.run_dir / "results.json").read_text())
+    assert results["samples_seen"] == {"anchor": 8 * 48, "student": 6 * 68}
+    assert [stage["epochs"] for stage in made["student"].result.schedule] == [[0, 2], [3, 5]]
+    assert run_job(make_job(*RUN, "method=td", "budget.samples=400", run="again"))["student"].reused
