@@ -165,9 +165,14 @@ class FineTuning(LightningModule):
             norm = whole(get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None]))
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         self.watch.close(self.global_step, None if self._scales_loss else norm)
-        on_cpu = self.device.type == "cpu"
-        if on_cpu or self.watch.pending >= self.trainer.log_every_n_steps:  # type: ignore[attr-defined]
+        if self.watch.pending >= self._unseen_steps:
             self.check_finite()
+
+    @property
+    def _unseen_steps(self) -> int:
+        """After how many steps to look at them."""
+        on_cpu = self.device.type == "cpu"
+        return 1 if on_cpu else self.trainer.log_every_n_steps  # type: ignore[attr-defined]
 
     @property
     def _scales_loss(self) -> bool:

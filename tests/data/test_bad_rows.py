@@ -175,5 +175,5 @@ def test_a_record_of_csv_with_another_number_of_cells(tmp_path):
 
 
 def test_other_words_than_error_and_skip():
-    with pytest.raises(ConfigError, match=r"task\.data\.on_bad_row.*ignore.*error, skip"):
+    with pytest.raises(ConfigError, match=r"task\.data\.on_bad_row.*ignore.*error or skip"):
         DataSource(on_bad_row="ignore")  # type: ignore[arg-type]
