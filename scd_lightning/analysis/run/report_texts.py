@@ -57,7 +57,7 @@ def _facts(found: Row, *, pseudo_labels: bool) -> list[tuple[str, str]]:
     malformed = f"{count(found['malformed'])} of them malformed ({share(found['malformed'] / found['texts'])})"
     return [
         ("texts", f"{count(found['texts'])}, of {count(found['rows'])} rows as read ({found['source']})"),
-        ("left out", f"{count(found['in_train'])} that stand in train, {count(found['twice'])} that stand there twice"),
+        ("left out", f"{count(found['in_train'])} that stand in train, {count(found['twice'])} repetitions"),
         ("labels among them", found["labelled"] and f"{count(found['labelled'])}, not used"),
         ("shared with other splits", plain(found["overlap"])),
         ("answered", f"{count(found['answered'])}, {malformed}"),

@@ -75,7 +75,7 @@ def test_the_numbers_are_shown(run):
     assert '<a href="#texts">Texts without labels</a>' in text
     assert facts(text) == {
         "texts": "1,200, of 1,250 rows as read (local file)",
-        "left out": "12 that stand in train, 8 that stand there twice",
+        "left out": "12 that stand in train, 8 repetitions",
         "labels among them": "7, not used",
         "shared with other splits": "test 3",
         "answered": "1,200, 30 of them malformed (2.5 %)",
