@@ -17,7 +17,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from scd_lightning.analysis.formatting import share
+from scd_lightning.analysis.formatting import number, share
 from scd_lightning.analysis.subdomains import decompose
 
 INK, GRID, TEACHER, ANCHOR, STUDENT = "#010101", "#020202", "#030303", "#040404", "#050505"
@@ -183,10 +183,40 @@ def advantage_plot(axes: Axes, points: Sequence[dict[str, Any]]) -> None:
     axes.legend()
 
 
+@plot
+def precision_plot(
+    axes: Axes,
+    curve: Sequence[tuple[float, float, float]],
+    kept: tuple[float, float, float, float] | None,
+    threshold: float | None,
+) -> None:
+    """Draws which share of a teacher's most probable answers is right, over how many of them are kept.
+
+    Args:
+        axes: Where to.
+        curve: (share kept, share of it that is right, least probability in it).
+        kept: What a rule keeps: its share, the share of it that is right, and the ends of that one's interval.
+        threshold: The probability from which on the rule keeps answers; None where it goes by something else.
+    """
+    shares, right = [100 * point[0] for point in curve], [100 * point[1] for point in curve]
+    axes.plot(shares, right, label="most probable answers", **LOOKS["teacher"])
+    if kept:
+        place, value, low, high = (100 * each for each in kept)
+        if threshold is not None:
+            label = f"kept from probability {number(threshold)} on"
+            axes.axvline(place, color=INK, linestyle="--", linewidth=1, label=label)
+        axes.plot([place, place], [low, high], color=INK, linewidth=2, solid_capstyle="butt")
+        ring: Any = {"markersize": 13, "fillstyle": "none", "linestyle": "none", "clip_on": False}
+        axes.plot(place, value, marker="o", color=INK, label="what is kept, 95 % interval", **ring)
+    axes.set(xlim=(0, 103), ylim=(0, 108), xlabel="% of the validation answers kept", ylabel="% of them right")
+    axes.set_title("Precision against share kept")
+    _legend_below(axes, columns=2)
+
+
 def _weights_plot(axes: Axes, counts: Sequence[int], stage: int, top: float) -> None:
     total = max(sum(counts), 1)
     edges = [index / len(counts) for index in range(len(counts) + 1)]
-    heights = [100 * number / total for number in counts]
+    heights = [100 * each / total for each in counts]
     axes.stairs(heights, edges, fill=True, facecolor="none", edgecolor=STUDENT, hatch="////", linewidth=1.2)
     axes.set(xlim=(0, 1), ylim=(0, 100 * top), xticks=[0, 0.5, 1], xlabel="weight", title=f"stage {stage}")
     axes.set_ylabel("% of samples")

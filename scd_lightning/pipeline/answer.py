@@ -1,6 +1,5 @@
 """Phase: the teacher answers the texts without labels, once, and says how sure it is."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from scd_lightning.pipeline.results import AnswersResult
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY
 from scd_lightning.store.artifacts import Artifact, Outcome
 from scd_lightning.store.checkpoints import CheckpointStore
-from scd_lightning.store.manifest import write_text
+from scd_lightning.store.manifest import write_json_lines
 from scd_lightning.training.costs import Meter
 from scd_lightning.training.predictor import Prediction
 
@@ -48,8 +47,8 @@ def answer_texts(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -
             passes.append(predict(job, model, split, folder, store.digest(index), meter, losses=False))
     rows, checked = (_rows(job, split, passes) for split, passes in found.items())
     if distributed.rank() == 0:
-        write_rows(folder / ANSWERS, rows)
-        write_rows(folder / VALIDATION, checked)
+        write_json_lines(folder / ANSWERS, rows)
+        write_json_lines(folder / VALIDATION, checked)
     result = AnswersResult(len(rows), sum(row["malformed"] for row in rows))
     return Outcome(result, meter.read() | {"samples": len(rows)})
 
@@ -72,17 +71,3 @@ def _rows(job: PreparedJob, split: str, passes: Sequence[Sequence[Prediction]]) 
             row["right"] = judged.score == 1 and not judged.malformed
         rows.append(row)
     return rows
-
-
-def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes JSON objects, one a line.
-
-    Raises:
-        StoreError: The disk can't be written.
-    """
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The JSON objects that `write_rows` has written."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

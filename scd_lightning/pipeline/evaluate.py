@@ -1,6 +1,5 @@
 """Phase 4: every model answers the test split, once; or validation, where settings are being chosen."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from scd_lightning.pipeline.student_training import WEIGHTS
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY
 from scd_lightning.store.artifacts import Artifact, Outcome
 from scd_lightning.store.checkpoints import CheckpointStore
-from scd_lightning.store.manifest import write_text
+from scd_lightning.store.manifest import write_json_lines
 from scd_lightning.training.costs import Meter
 from scd_lightning.training.sums import TaskMetric
 
@@ -79,8 +78,7 @@ def evaluate(name: str, job: PreparedJob, folder: Path, made: Mapping[str, Artif
     # Metrics are float32: more digits would be those of its rounding.
     metrics = {name: round(float(value), 7) for name, value in metric.compute().items()}
     if distributed.rank() == 0:
-        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
-        write_text(folder / PREDICTIONS, "\n".join(lines) + "\n")
+        write_json_lines(folder / PREDICTIONS, rows)
     # Its own count: 4-bit weights are packed two in a byte.
     parameters = model.base.num_parameters()
     return Outcome(EvaluationResult(metrics, parameters), meter.read() | {"samples": len(predictions)})

@@ -2,10 +2,9 @@
 
 import json
 import warnings
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch.nn import Parameter
@@ -86,15 +85,12 @@ def tell_of_texts(job: PreparedJob) -> None:
     facts = job.data.unlabelled
     if facts is None:
         return
-    say(f"  {len(job.data.samples[UNLABELLED])} texts without labels, {_left_out(facts)}")
+    count = len(job.data.samples[UNLABELLED])
+    say(f"  {count} texts without labels; left out: {facts['in_train']} that train has, {facts['twice']} repetitions")
     if facts["labelled"]:
         say(f"  {facts['labelled']} of them came with labels, which are not used")
     if not job.method.trains_student:
         say(f"  with method={job.method.name} no student learns from texts without labels: they play no part")
-
-
-def _left_out(facts: Mapping[str, Any]) -> str:
-    return f"beside {facts['in_train']} left out that stand in train and {facts['twice']} that stand there twice"
 
 
 def record_rejected(job: PreparedJob) -> None:

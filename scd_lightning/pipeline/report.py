@@ -1,6 +1,5 @@
 """Phase 5: the run folder, from finished artifacts."""
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,14 +12,13 @@ from scd_lightning.analysis.subdomains import decompose
 from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.models.loading import weights_identity
 from scd_lightning.models.spec import ModelSpec
-from scd_lightning.pipeline.answer import write_rows
 from scd_lightning.pipeline.evaluate import PREDICTIONS
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.results import EvaluationResult, TeacherResult
 from scd_lightning.pipeline.runner import Artifacts, Step
 from scd_lightning.pipeline.student_folder import write_student
 from scd_lightning.pipeline.texts import describe_texts
-from scd_lightning.store.manifest import sha256_json, write_json, write_text
+from scd_lightning.store.manifest import sha256_json, write_json, write_json_lines
 from scd_lightning.store.removal import delete
 
 MODELS = ("teacher", "anchor", "student")
@@ -129,8 +127,8 @@ def _write_predictions(job: PreparedJob, folder: Path, made: Artifacts) -> None:
     split = job.evaluation.split
     rows = (job.data.describe(split, index) for index in range(len(job.data.samples[split])))
     if "answers" in made:
-        write_rows(folder / f"{UNLABELLED}.jsonl", describe_texts(job, made["answers"])[1])
-    write_text(folder / "samples.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_json_lines(folder / f"{UNLABELLED}.jsonl", describe_texts(job, made["answers"])[1])
+    write_json_lines(folder / "samples.jsonl", rows)
 
 
 def _results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:

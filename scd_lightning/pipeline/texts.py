@@ -9,9 +9,10 @@ from typing import Any
 from scd_lightning.analysis.proportion import wilson
 from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.errors import ConfigError
-from scd_lightning.pipeline.answer import ANSWERS, VALIDATION, read_rows
+from scd_lightning.pipeline.answer import ANSWERS, VALIDATION
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.store.artifacts import Artifact
+from scd_lightning.store.manifest import read_json_lines
 from scd_lightning.training.data_module import EncodedData, with_answers
 
 # The share of kept answers that has to be right on validation, with unlabelled.keep=confident.
@@ -33,7 +34,7 @@ def with_texts(job: PreparedJob, made: Mapping[str, Artifact]) -> PreparedJob:
 
 
 def _with_answers(job: PreparedJob, answers: Artifact) -> EncodedData:
-    rows, validation = (read_rows(answers.folder / name) for name in (ANSWERS, VALIDATION))
+    rows, validation = (read_json_lines(answers.folder / name) for name in (ANSWERS, VALIDATION))
     kept = keep(job.unlabelled.keep, rows, threshold(job.unlabelled.keep, validation))
     if not any(kept):
         malformed = sum(row["malformed"] for row in rows)
@@ -109,7 +110,7 @@ def describe_texts(job: PreparedJob, answers: Artifact) -> tuple[dict[str, Any],
         "threshold" and the "precision" that validation lets expect of what was kept, with its 95 % interval; on
         validation, the "curve" of precision against share kept; "labels" of kept answers and of train.
     """
-    rows, validation = (read_rows(answers.folder / name) for name in (ANSWERS, VALIDATION))
+    rows, validation = (read_json_lines(answers.folder / name) for name in (ANSWERS, VALIDATION))
     rule = job.unlabelled.keep
     lowest = threshold(rule, validation)
     kept, passed = keep(rule, rows, lowest), keep(rule, validation, lowest)

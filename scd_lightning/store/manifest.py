@@ -5,7 +5,7 @@ import io
 import json
 import os
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +102,20 @@ def write_text(path: Path, text: str) -> None:
     """
     content = text.encode("utf-8", errors="backslashreplace")
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes JSON objects atomically, one a line.
+
+    Raises:
+        StoreError: As `write_atomically`.
+    """
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Reads what `write_json_lines` has written; a text may hold what Unicode takes for the end of a line."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def write_npy(path: Path, array: "np.ndarray") -> None:

@@ -22,6 +22,7 @@ def drawn() -> dict[str, str]:
         "metrics": plots.metric_curves_plot(CURVES | {"teacher": [{"epoch": 0, "validation_metric": 0.5}]}),
         "scatter": plots.loss_scatter_plot([0.0, 0.2, 0.5], [0.1, 0.2, 0.3]),
         "advantage": plots.advantage_plot([{"epoch": 0, "advantage": 0.1, "deficit": 0.2}, {"epoch": 1}]),
+        "precision": plots.precision_plot([(0.5, 0.9, 0.8), (1.0, 0.7, 0.1)], (0.6, 0.85, 0.7, 0.95), 0.7),
         "weights 0": plots.weights_plot([5, 0, 5], 0, 0.5),
         "weights 1": plots.weights_plot([2, 4, 4], 1, 0.5),
     }

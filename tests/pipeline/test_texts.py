@@ -12,12 +12,13 @@ from scipy.special import log_softmax, rel_entr, softmax
 
 from scd_lightning.errors import ConfigError
 from scd_lightning.pipeline import texts
-from scd_lightning.pipeline.answer import ANSWERS, VALIDATION, read_rows
+from scd_lightning.pipeline.answer import ANSWERS, VALIDATION
 from scd_lightning.pipeline.keys import answers_key
 from scd_lightning.pipeline.predict import PredictionLog
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.runner import execute, plan
 from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.store.manifest import read_json_lines
 
 TEXTS = 20
 RUN = ("task=classification", f"task.data.synthetic.unlabelled={TEXTS}", "trainer.precision=64-true")
@@ -115,7 +116,7 @@ def test_pseudo_labels_are_labels(make_job, run_job):
 def test_answers_are_the_teachers_own(make_job, run_job):
     job = make_job(*RUN, "task=qa", "phases=[teacher_sft,answer]")
     made = run_job(job)
-    rows = read_rows(made["answers"].folder / ANSWERS)
+    rows = read_json_lines(made["answers"].folder / ANSWERS)
     assert len(rows) == TEXTS == made["answers"].result.answered
     model = job.build(job.teacher)
     CheckpointStore(made["teacher"].folder / "trajectory").load_into(model, made["teacher"].result.best)
@@ -131,7 +132,7 @@ def test_answers_are_the_teachers_own(make_job, run_job):
                 break
         assert row["answer"] == job.tokenizer.decode(ids[len(sample.prompt_ids) :], skip_special_tokens=True).strip()
         assert row["probability"] == pytest.approx(probability, rel=1e-6)
-    checked = read_rows(made["answers"].folder / VALIDATION)
+    checked = read_json_lines(made["answers"].folder / VALIDATION)
     assert [row["id"] for row in checked] == [sample.id for sample in job.data.samples["validation"]]
 
 
@@ -154,7 +155,7 @@ def test_what_is_shared(make_job, run_job):
 
 def test_agreed_answers_are_those_of_the_last_three(make_job, run_job):
     made = run_job(make_job(*RUN, "unlabelled.keep=agreed", "phases=[teacher_sft,answer]"))
-    agreed = read_rows(made["answers"].folder / ANSWERS)
+    agreed = read_json_lines(made["answers"].folder / ANSWERS)
     for row in agreed:
         assert row["agreed"] in (True, False)
     job = make_job(*RUN, "phases=[teacher_sft,answer]")
@@ -180,7 +181,7 @@ def test_an_interrupted_phase_goes_on_answer_by_answer(make_job, run_job, task, 
     before = sum(appends)
     resumed = run_job(make_job(*overrides))["answers"]
     assert 0 < before < TEXTS
-    assert sum(appends) == TEXTS + len(read_rows(whole.folder / VALIDATION))
+    assert sum(appends) == TEXTS + len(read_json_lines(whole.folder / VALIDATION))
     for name in (ANSWERS, VALIDATION):
         assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
@@ -205,7 +206,7 @@ def train(make_job_in, in_two_processes, read_losses, recorder, tmp_path_factory
         job = make()
         answers = job.store.find(answers_key(job))
         assert answers is not None
-        return read_losses(job.run_dir), read_rows(answers.folder / ANSWERS)
+        return read_losses(job.run_dir), read_json_lines(answers.folder / ANSWERS)
 
     return call
 
@@ -261,7 +262,7 @@ def test_what_a_run_says_of_them(make_job, run_job):
     job = make_job(*RUN, "method=td")
     run_job(job)
     facts = json.loads((job.run_dir / "results.json").read_text())["data"]["unlabelled"]
-    rows = read_rows(job.run_dir / "predictions" / "unlabelled.jsonl")
+    rows = read_json_lines(job.run_dir / "predictions" / "unlabelled.jsonl")
     assert facts["texts"] == facts["answered"] == facts["kept"] == len(rows) == TEXTS
     assert sum(facts["labels"]["answers"].values()) == TEXTS
     assert sum(facts["labels"]["train"].values()) == len(job.data.samples["train"])

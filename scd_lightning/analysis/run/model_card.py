@@ -66,6 +66,7 @@ def write_model_card(run_dir: Path, record: RunRecord, found: RunIntervals) -> P
         "front": _front(record, base),
         "title": _title(record),
         "method": _method(record),
+        "texts": record.results["data"].get("unlabelled"),
         "language": _LANGUAGES.get(record.results["data"].get("language", ""), "unknown"),
         "models": [(title, metrics[name]) for name, title in MODEL_NAMES.items() if name in metrics],
         "metrics": metric_names(record.results),
@@ -190,6 +191,6 @@ def _learning_rate(config: dict[str, Any]) -> float | None:
         return None
     # Plain fine-tuning is the anchor's training, which a method's factor is not for.
     method = config.get("method", {})
-    factors = [config.get("budget", {}), *([method] if method.get("policy") else [])]
+    factors = [config.get("budget", {}), *([method] if method.get("policy") or method.get("pseudo_labels") else [])]
     # A product of decimal fractions is not 0.00012 but 0.00011999999999999999.
     return float(f"{rate * math.prod(each.get('lr_scale', 1) for each in factors):.12g}")

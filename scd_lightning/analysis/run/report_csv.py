@@ -20,6 +20,7 @@ def downloads(record: RunRecord, found: RunIntervals) -> list[tuple[str, str]]:
         "schedule.csv": [*_schedule(record)],
         "curves.csv": [{"model": name} | point for name, curve in record.curves.items() for point in curve],
         "costs.csv": record.cost_rows(),
+        "texts.csv": [*_texts(record)],
     }
     return [(name, data_link(to_csv(rows))) for name, rows in tables.items() if rows]
 
@@ -50,3 +51,9 @@ def _schedule(record: RunRecord) -> Iterator[dict[str, Any]]:
             **{f"score_{index}": value for index, value in enumerate(stage["score"] or ())},
             **{f"weights_{index}": value for index, value in enumerate(stage["weights"] or ())},
         }
+
+
+def _texts(record: RunRecord) -> Iterator[dict[str, Any]]:
+    """Precision against the share kept, on validation."""
+    for kept, right, probability in record.results["data"].get("unlabelled", {}).get("curve", ()):
+        yield {"share_kept": kept, "share_right": right, "least_probability": probability}

@@ -15,6 +15,7 @@ from scd_lightning.analysis.records import (
     evaluated_split,
     metric_names,
     read_partial_run,
+    read_predictions,
 )
 from scd_lightning.analysis.run.intervals import RunIntervals
 from scd_lightning.analysis.run.label_scores import label_scores
@@ -30,6 +31,7 @@ from scd_lightning.analysis.run.report_figures import (
     weights_drawings,
 )
 from scd_lightning.analysis.run.report_samples import sample_table
+from scd_lightning.analysis.run.report_texts import texts_section
 from scd_lightning.analysis.run.report_words import caveats, plain, verdict_sentence
 from scd_lightning.analysis.standing import bounds
 from scd_lightning.analysis.statistics import SAMPLE_SCORE
@@ -48,7 +50,9 @@ def write_report(run_dir: Path, record: RunRecord, found: RunIntervals) -> Path:
     Returns:
         The path of the page.
     """
-    return _write(run_dir, record, found, verdict=verdict_sentence(record, found), reason=None, mend=False, progress=[])
+    top = {"verdict": verdict_sentence(record, found), "reason": None, "mend": False}
+    texts = texts_section(record, read_predictions(run_dir, "unlabelled"))
+    return _write(run_dir, record, found, **top, progress=[], texts=texts)
 
 
 def write_partial_report(run_dir: Path) -> Path:
@@ -66,7 +70,8 @@ def write_partial_report(run_dir: Path) -> Path:
     record = read_partial_run(run_dir)
     partial, ended = record.results, record.results["ended"]
     top = {"verdict": partial_sentence(partial), "reason": reason(ended), "mend": not was_stopped(ended)}
-    return _write(run_dir, record, RunIntervals(), **top, progress=progress(partial))
+    texts = texts_section(record, [])
+    return _write(run_dir, record, RunIntervals(), **top, progress=progress(partial), texts=texts)
 
 
 def _write(run_dir: Path, record: RunRecord, found: RunIntervals, **top: Any) -> Path:
@@ -76,7 +81,7 @@ def _write(run_dir: Path, record: RunRecord, found: RunIntervals, **top: Any) ->
         run_dir: The run's folder.
         record: What was read from it.
         found: Its intervals.
-        **top: What a whole and a partial report have otherwise: verdict, reason, mend and progress.
+        **top: What a whole and a partial report have otherwise: verdict, reason, mend, progress and texts.
     """
     models = [(name, title) for name, title in MODEL_NAMES.items() if name in record.results["metrics"]]
     # A student of plain fine-tuning is its own anchor.

@@ -105,9 +105,16 @@ def test_a_length_in_samples_is_the_true_one(run, seen, line):
     assert line in card(run)[1]
 
 
-@pytest.mark.parametrize(("policy", "rate"), [({"_target_": "SingleBest"}, "0.0018"), (None, "0.0006")])
-def test_the_learning_rate_is_the_one_trained_with(run, policy, rate):
-    scaled = {"budget": {"lr_scale": 0.3}, "method": {"policy": policy, "lr_scale": 3.0}}
+@pytest.mark.parametrize(
+    ("method", "rate"),
+    [
+        ({"policy": {"_target_": "SingleBest"}}, "0.0018"),
+        ({"policy": None, "pseudo_labels": True}, "0.0018"),
+        ({"policy": None}, "0.0006"),
+    ],
+)
+def test_the_learning_rate_is_the_one_trained_with(run, method, rate):
+    scaled = {"budget": {"lr_scale": 0.3}, "method": {"lr_scale": 3.0} | method}
     (run / "config.yaml").write_text(yaml.safe_dump(scaled | {"student": {"optimizer": {"lr": 0.002}}}))
     assert f"- learning rate: {rate}\n" in card(run)[1]
 
@@ -164,6 +171,41 @@ def test_a_student_that_was_only_fine_tuned(run):
     assert "Plain supervised fine-tuning" in body
     assert "Student minus anchor" not in body
     assert "distilled" not in body
+
+
+TEXTS = {"kept": 1900, "weight": 0.75, "precision": {"value": 0.925, "low": 0.9, "high": 0.95, "of": 400}}
+
+
+def with_texts(run, **changes) -> str:
+    results = json.loads((run / "results.json").read_text())
+    results["data"]["unlabelled"] = TEXTS | changes
+    (run / "results.json").write_text(json.dumps(results))
+    return card(run)[1].replace("\n", " ")
+
+
+def test_texts_without_labels_are_told(run):
+    assert (
+        "It also learned from 1,900 texts without labels that the teacher answered (92.5 % of these answers are "
+        "expected to be right, by validation): with weight 0.75 from its distribution, and for the rest from "
+        "its answer."
+    ) in with_texts(run)
+
+
+def test_a_card_has_no_precision_that_is_not_known(run):
+    assert "that the teacher answered: with weight" in with_texts(run, precision=None)
+
+
+def test_pseudo_labels_are_told(run):
+    results = json.loads((run / "results.json").read_text()) | {"method": "pl", "schedule": []}
+    (run / "results.json").write_text(json.dumps(results))
+    (run / "schedule.json").unlink()
+    body = with_texts(run)
+    assert (
+        "on 1,900 texts without labels that the teacher answered, teacher-small fine-tuned on the same task, as if its "
+        "answers were labels (92.5 % of these answers are expected to be right, by validation)."
+    ) in body
+    assert "no teacher took part" not in body
+    assert "biases of its data and its teacher" in body
 
 
 def test_a_run_without_an_exported_student_has_no_card(full_run):
