@@ -19,12 +19,22 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m pip install -c constraints.txt -e ".[dev]"
 	@touch $@
 
-# The task of the demo, ner, qa or classification, and its draws.
+# The task of the demo, ner, qa or classification, and its draws; TEXTS=1 adds students that learn from texts without
+# labels as well, at equal samples.
 TASK ?= ner
 DRAWS ?= 10,11,12
+TEXTS ?=
+SWEEP := multirun/demo/$(shell date +%Y-%m-%d_%H-%M-%S)
+DEMO = $(THREADS) $(PYTHON) run.py -m hydra/launcher=side_by_side task=$(TASK) seed=$(DRAWS)
 
-demo: $(STAMP) ## Compares plain fine-tuning, td and scd_aw on three draws, in under ten minutes; TASK=qa, classification
-	$(THREADS) $(PYTHON) run.py -m hydra/launcher=side_by_side task=$(TASK) seed=$(DRAWS) method=sft,td,scd_aw
+demo: $(STAMP) ## Compares plain fine-tuning, td and scd_aw on three draws, in under ten minutes; TASK=qa, classification; TEXTS=1
+ifeq ($(TEXTS),)
+	$(DEMO) method=sft,td,scd_aw
+else
+	$(DEMO) method=sft,td,scd_aw budget.samples=57600 hydra.sweep.dir=$(SWEEP)/labels
+	$(DEMO) method=pl,td budget.samples=57600 task.data.synthetic.unlabelled=3000 hydra.sweep.dir=$(SWEEP)/texts
+	$(PYTHON) -m scd_lightning.report $(SWEEP)/labels $(SWEEP)/texts --output $(SWEEP)
+endif
 
 test: $(STAMP) ## Runs the tests, the slow ones apart
 	$(THREADS) $(PYTHON) -m pytest -m "not slow"

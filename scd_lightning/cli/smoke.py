@@ -10,6 +10,7 @@ from scd_lightning.cli.default_models import compose_job, settle_models
 from scd_lightning.cli.overrides import written
 from scd_lightning.config.build import build_parts, read_settings
 from scd_lightning.config.settings import Budget
+from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.pipeline.extrapolation import Volume, extrapolate, sentence
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.progress import say
@@ -37,10 +38,18 @@ def tell_full_costs(job: PreparedJob) -> None:
 
 
 def _volume(job: PreparedJob, data: TaskData, teacher: Any, budget: Budget) -> Volume:
-    """The work on some data. Of a full run's samples no lengths are known: they are taken to be those of the job's."""
-    train, evaluated = (len(data.samples[split]) for split in ("train", job.evaluation.split))
-    students = dict.fromkeys(("student_sft", "distill"), budget.on(train).epochs)
+    """The work on some data.
+
+    Of a full run's samples no lengths are known: they are taken to be those of the job's. All texts without labels are
+    taken to be learnt from.
+    """
+    train, texts = len(data.samples["train"]), len(data.samples.get(UNLABELLED, ())) * job.method.trains_student
     length = job.data.description["lengths"]["train"]["mean"]
-    sizes = {"teacher_sft": job.teacher.batch, **dict.fromkeys(students, job.budget.batch)}
-    epoch_steps = {phase: size.expected_batches(train, length) for phase, size in sizes.items()}
-    return Volume(train, evaluated, {"teacher_sft": teacher.epochs, **students}, epoch_steps)
+    trainings = {
+        "teacher_sft": (train, teacher.epochs, job.teacher.batch),
+        "student_sft": (train, budget.on(train).epochs, job.budget.batch),
+        "distill": (train + texts, budget.on(train + texts).epochs, job.budget.batch),
+    }
+    samples = {phase: rows * epochs for phase, (rows, epochs, _) in trainings.items()}
+    steps = {phase: batch.expected_batches(rows, length) * epochs for phase, (rows, epochs, batch) in trainings.items()}
+    return Volume(samples | {"answer": texts, "evaluate": len(data.samples[job.evaluation.split])}, steps)

@@ -10,24 +10,12 @@ class Volume:
     """How much work a run is.
 
     Attributes:
-        train: Training samples.
-        test: Test samples.
-        epochs: Phase -> epochs of its training.
-        epoch_steps: Phase -> optimizer steps of an epoch of its training.
+        samples: Phase -> samples that pass through a model in it, repetitions counted.
+        steps: Phase -> optimizer steps of its training.
     """
 
-    train: int
-    test: int
-    epochs: Mapping[str, int]
-    epoch_steps: Mapping[str, int]
-
-    def samples(self, phase: str) -> int:
-        """Samples that pass through a model in a phase, repetitions counted."""
-        return self.test if phase == "evaluate" else self.train * self.epochs[phase]
-
-    def steps(self, phase: str) -> int:
-        """Optimizer steps of a phase."""
-        return self.epoch_steps[phase] * self.epochs[phase]
+    samples: Mapping[str, int]
+    steps: Mapping[str, int]
 
 
 def extrapolate(
@@ -44,14 +32,15 @@ def extrapolate(
     Returns:
         Phase -> (its steps alone, everything that the small run took scaled by the samples, start-up included).
 
-    >>> small, full = (Volume(n, n // 4, {"distill": e}, {"distill": n // 8}) for n, e in ((32, 2), (3200, 8)))
+    >>> small = Volume({"distill": 64, "evaluate": 8}, {"distill": 8})
+    >>> full = Volume({"distill": 25600, "evaluate": 800}, {"distill": 3200})
     >>> extrapolate({"distill": {"seconds": 9.0}, "evaluate": {"seconds": 2.0}}, {"distill": 0.5}, small, full)
     {'distill': (1600.0, 3600.0), 'evaluate': (0.0, 200.0)}
     """
     bounds = {}
     for phase, cost in costs.items():
-        low = step_seconds[phase] * full.steps(phase) if phase in step_seconds else 0.0
-        bounds[phase] = low, max(low, cost["seconds"] * full.samples(phase) / small.samples(phase))
+        low = step_seconds[phase] * full.steps[phase] if phase in step_seconds else 0.0
+        bounds[phase] = low, max(low, cost["seconds"] * full.samples[phase] / small.samples[phase])
     return bounds
 
 

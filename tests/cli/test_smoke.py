@@ -23,7 +23,9 @@ QUESTIONS = [
 
 @pytest.mark.parametrize("task", ["ner", "classification", "pubmedqa"])
 def test_every_stage_runs_and_the_last_line_tells_the_costs_of_a_full_run(run_py, tmp_path, task):
-    extra = ["budget.batch_tokens=900", "teacher.batch_tokens=1100"] if task == "classification" else []
+    extra = []
+    if task == "classification":  # Tokens, and texts without labels.
+        extra = ["budget.batch_tokens=900", "teacher.batch_tokens=1100", "task.data.synthetic.unlabelled=300"]
     if task == "pubmedqa":
         (tmp_path / "data").mkdir()
         lines = [json.dumps(row) for row in QUESTIONS]
@@ -47,4 +49,5 @@ def test_every_stage_runs_and_the_last_line_tells_the_costs_of_a_full_run(run_py
     last = out[out.rindex("A full run") :]
     bounds = re.findall(r"(\w+) (?:\d+ \w+ to |up to )?\d+ \w+", last)
     assert {"teacher_sft", "student_sft", "distill", "evaluate"} <= set(bounds), last
+    assert ("answer" in bounds) == (task == "classification")
     assert "rough" in last
