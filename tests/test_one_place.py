@@ -15,7 +15,7 @@ PACKAGE = Path(scd_lightning.__file__).parent
 # What is called, by its last name or by more of it -> the files that may, and folders (with a stroke at their end).
 PLACES = {
     "deletes": (
-        {"rmtree", "unlink", "rmdir", "removedirs"},
+        {"rmtree", "unlink", "rmdir", "removedirs", "os.remove"},
         {"store/removal.py"},
     ),
     # The last three hand `main`'s code over; Hydra lets a callback end a sweep that can't begin by an exception alone.
