@@ -113,13 +113,14 @@ def test_every_option_builds_a_job(make_job):
 
 def test_methods_are_objective_policy_and_weighting(make_job):
     names = {option.split("=")[1] for option in options() if option.startswith("method=")}
-    assert names >= {"sft", "td", "cd", "scd", "td_aw", "cd_aw", "scd_aw", "scheduled_forward"}
+    assert names >= {"sft", "pl", "td", "cd", "scd", "td_aw", "cd_aw", "scd_aw", "scheduled_forward"}
     for name in sorted(names):
         job = make_job(f"method={name}", prepared=False)
         assert isinstance(job.method, Method)
         assert isinstance(job.objective, Objective)
         assert job.method.name == name
-        assert (job.method.policy is None) == (job.method.weighting is None) == (name == "sft")
+        assert (job.method.policy is None) == (job.method.weighting is None) == (name in ("sft", "pl"))
+        assert job.method.trains_student == (name != "sft")
         assert job.method.needs_anchor == name.endswith("_aw")
 
 
