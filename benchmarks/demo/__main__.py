@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.demo import page, shown
+from benchmarks.demo import page, shown, texts
 from benchmarks.demo.page import TASKS
 from benchmarks.demo.rule import (
     Choice,
@@ -57,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     rates.add_argument("task", choices=["qa", "classification"])
     keep = parts.add_parser("keep", help="keeps what a sweep of the demo has shown, alone and with further draws")
     keep.add_argument("sweep", type=Path, nargs="+")
+    of_texts = parts.add_parser("texts", help="keeps what sweeps on the tuning draws say of texts without labels")
+    of_texts.add_argument("sweep", type=Path, nargs="+")
     parts.add_parser("page", help="writes docs/demo.md and the README's table")
     return parser
 
@@ -65,6 +67,8 @@ def _run(options: argparse.Namespace) -> None:
     search = read_search(CANDIDATES)
     if options.part == "keep":
         print(shown.keep(options.sweep))
+    elif options.part == "texts":
+        print(texts.keep(options.sweep))
     elif options.part == "page":
         measured = Measured(read_records())
         choice = choose_so_far(search, measured)

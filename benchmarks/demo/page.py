@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean, variance
 from typing import Any
 
-from benchmarks.demo import shown
+from benchmarks.demo import shown, texts
 from benchmarks.demo.rule import Choice, Model, Outcome, Search
 from benchmarks.settings import ROOT
 from scd_lightning.training.pretraining import read_record
@@ -77,7 +77,7 @@ def write(search: Search, choice: Choice, rates: dict[str, Outcome]) -> list[Pat
     """
     caveat = _caveat(search, choice)
     head = _HEAD.format(caveat=caveat)
-    text = "\n".join([head, _world(), _rule(search, choice), _other_rates(rates), *_tables()])
+    text = "\n".join([head, _world(), _rule(search, choice), _other_rates(rates), *_tables(), texts.section()])
     PAGE.write_text(_wrapped(text.rstrip()) + "\n", encoding="utf-8")
     readme = README.read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
