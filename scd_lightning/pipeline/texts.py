@@ -34,16 +34,18 @@ def with_texts(job: PreparedJob, made: Mapping[str, Artifact]) -> PreparedJob:
 
 
 def _with_answers(job: PreparedJob, answers: Artifact) -> EncodedData:
+    rule = job.unlabelled.keep
     rows, validation = (read_json_lines(answers.folder / name) for name in (ANSWERS, VALIDATION))
-    kept = keep(job.unlabelled.keep, rows, threshold(job.unlabelled.keep, validation))
+    kept = keep(rule, rows, threshold(rule, validation))
     if not any(kept):
         malformed = sum(row["malformed"] for row in rows)
+        other = "" if rule == "all" else "pass unlabelled.keep=all, "
         raise ConfigError(
             "None of the teacher's answers to texts without labels can be learnt from",
-            where=f"unlabelled.keep={job.unlabelled.keep}",
+            where=f"unlabelled.keep={rule}",
             got=f"{len(rows)} answers, {malformed} of them malformed",
             expected="some",
-            remedy="give the teacher more epochs or rows, pass unlabelled.keep=all, or leave the texts out",
+            remedy=f"{other}give the teacher more epochs or rows, or leave the texts out",
         )
     chosen = {index: row["answer"] for index, row in enumerate(rows) if kept[index]}
     return with_answers(job.data, job.tokenizer, chosen)
