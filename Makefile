@@ -32,7 +32,7 @@ ifeq ($(TEXTS),)
 	$(DEMO) method=sft,td,scd_aw
 else
 	$(DEMO) method=sft,td,scd_aw budget.samples=57600 hydra.sweep.dir=$(SWEEP)/labels
-	$(DEMO) method=pl,td budget.samples=57600 task.data.synthetic.unlabelled=3000 hydra.sweep.dir=$(SWEEP)/texts
+	$(DEMO) method=pl,scheduled_forward budget.samples=57600 task.data.synthetic.unlabelled=3000 hydra.sweep.dir=$(SWEEP)/texts
 	$(PYTHON) -m scd_lightning.report $(SWEEP)/labels $(SWEEP)/texts --output $(SWEEP)
 endif
 
