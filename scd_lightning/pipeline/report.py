@@ -17,7 +17,7 @@ from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.results import EvaluationResult, TeacherResult
 from scd_lightning.pipeline.runner import Artifacts, Step
 from scd_lightning.pipeline.student_folder import write_student
-from scd_lightning.pipeline.texts import describe_texts
+from scd_lightning.pipeline.texts import read_answers, text_facts, text_rows
 from scd_lightning.store.manifest import sha256_json, write_json, write_json_lines
 from scd_lightning.store.removal import delete
 
@@ -73,7 +73,8 @@ def write_tables(
 def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
     """What results.json says of a run that need not be finished: nothing that takes all models' predictions."""
     trained = {name: made[name].result for name in MODELS if name in made}
-    texts = describe_texts(job, made["answers"])[0] if "answers" in made else None
+    answers = made.get("answers")
+    texts = None if answers is None else text_facts(job, answers, read_answers(job, answers))
     return {
         "task": job.task.task,
         "data": job.data.description | ({"unlabelled": texts} if texts else {}),
@@ -127,7 +128,7 @@ def _write_predictions(job: PreparedJob, folder: Path, made: Artifacts) -> None:
     split = job.evaluation.split
     rows = (job.data.describe(split, index) for index in range(len(job.data.samples[split])))
     if "answers" in made:
-        write_json_lines(folder / f"{UNLABELLED}.jsonl", describe_texts(job, made["answers"])[1])
+        write_json_lines(folder / f"{UNLABELLED}.jsonl", text_rows(job, read_answers(job, made["answers"])))
     write_json_lines(folder / "samples.jsonl", rows)
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -33,21 +33,45 @@ def with_texts(job: PreparedJob, made: Mapping[str, Artifact]) -> PreparedJob:
     return replace(job, budget=job.budget.on(len(job.data.samples["train"])))
 
 
-def _with_answers(job: PreparedJob, answers: Artifact) -> EncodedData:
-    rule = job.unlabelled.keep
+@dataclass(frozen=True)
+class Answered:
+    """The answers to texts without labels, and which of them are learnt from.
+
+    Attributes:
+        rows: Those of answers.jsonl.
+        validation: Those of validation.jsonl.
+        lowest: The probability from which on answers are kept, as `threshold` gives it.
+        kept: For each text whether its answer is.
+        passed: For each validation sample whether its answer would be.
+    """
+
+    rows: Rows
+    validation: Rows
+    lowest: float | None
+    kept: Sequence[bool]
+    passed: Sequence[bool]
+
+
+def read_answers(job: PreparedJob, answers: Artifact) -> Answered:
+    """Reads what the phase `answer` has made, and chooses by the run's `unlabelled.keep`."""
     rows, validation = (read_json_lines(answers.folder / name) for name in (ANSWERS, VALIDATION))
-    kept = keep(rule, rows, threshold(rule, validation))
-    if not any(kept):
-        malformed = sum(row["malformed"] for row in rows)
+    rule = job.unlabelled.keep
+    lowest = threshold(rule, validation)
+    return Answered(rows, validation, lowest, keep(rule, rows, lowest), keep(rule, validation, lowest))
+
+
+def _with_answers(job: PreparedJob, answers: Artifact) -> EncodedData:
+    found, rule = read_answers(job, answers), job.unlabelled.keep
+    if not any(found.kept):
         other = "" if rule == "all" else "pass unlabelled.keep=all, "
         raise ConfigError(
             "None of the teacher's answers to texts without labels can be learnt from",
             where=f"unlabelled.keep={rule}",
-            got=f"{len(rows)} answers, {malformed} of them malformed",
+            got=f"{answers.result.answered} answers, {answers.result.malformed} of them malformed",
             expected="some",
             remedy=f"{other}give the teacher more epochs or rows, or leave the texts out",
         )
-    chosen = {index: row["answer"] for index, row in enumerate(rows) if kept[index]}
+    chosen = {index: row["answer"] for index, row in enumerate(found.rows) if found.kept[index]}
     return with_answers(job.data, job.tokenizer, chosen)
 
 
@@ -100,40 +124,37 @@ def precision_curve(validation: Rows) -> list[tuple[float, float, float]]:
     return curve
 
 
-def describe_texts(job: PreparedJob, answers: Artifact) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What results.json says of the texts, and a row for each of predictions/unlabelled.jsonl.
-
-    Args:
-        job: The run.
-        answers: What the phase `answer` has made.
+def text_facts(job: PreparedJob, answers: Artifact, found: Answered) -> dict[str, Any]:
+    """What results.json says of the texts.
 
     Returns:
-        First: what was read and left out; "texts", "answered", "malformed", "kept" and the settings that decided; the
+        What was read and left out; "texts", "answered", "malformed", "kept" and the settings that decided; the
         "threshold" and the "precision" that validation lets expect of what was kept, with its 95 % interval; on
         validation, the "curve" of precision against share kept; "labels" of kept answers and of train.
     """
-    rows, validation = (read_json_lines(answers.folder / name) for name in (ANSWERS, VALIDATION))
-    rule = job.unlabelled.keep
-    lowest = threshold(rule, validation)
-    kept, passed = keep(rule, rows, lowest), keep(rule, validation, lowest)
-    right = [row["right"] for row, each in zip(validation, passed, strict=True) if each]
-    curve = precision_curve(validation)
-    facts = {
+    right = [row["right"] for row, passed in zip(found.validation, found.passed, strict=True) if passed]
+    curve, settings = precision_curve(found.validation), job.unlabelled
+    return {
         **(job.data.unlabelled or {}),
-        **{"texts": len(rows), "answered": answers.result.answered, "malformed": answers.result.malformed},
-        **{"keep": rule, "from": job.unlabelled.source, "weight": job.unlabelled.weight},
-        **{"kept": sum(kept), "threshold": lowest, "precision": _precision(right)},
+        **{"texts": len(found.rows), "answered": answers.result.answered, "malformed": answers.result.malformed},
+        **{"keep": settings.keep, "from": settings.source, "weight": settings.weight},
+        **{"kept": sum(found.kept), "threshold": found.lowest, "precision": _precision(right)},
         "curve": [curve[len(curve) * (i + 1) // _POINTS - 1] for i in range(_POINTS)]
         if len(curve) > _POINTS
         else curve,
-        "labels": _labels(job, rows, kept),
+        "labels": _labels(job, found.rows, found.kept),
     }
-    shown = ("id", "answer", "probability", "malformed")
-    texts = [
-        {**{name: row[name] for name in shown}, "kept": each, "input": job.data.describe(UNLABELLED, index)["input"]}
-        for index, (row, each) in enumerate(zip(rows, kept, strict=True))
+
+
+def text_rows(job: PreparedJob, found: Answered) -> list[dict[str, Any]]:
+    """The rows of predictions/unlabelled.jsonl, one a text."""
+    return [
+        {
+            **{name: row[name] for name in ("id", "answer", "probability", "malformed")},
+            **{"kept": kept, "input": job.data.describe(UNLABELLED, index)["input"]},
+        }
+        for index, (row, kept) in enumerate(zip(found.rows, found.kept, strict=True))
     ]
-    return facts, texts
 
 
 def _precision(right: Sequence[bool]) -> dict[str, float] | None:
