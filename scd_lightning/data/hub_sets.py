@@ -79,9 +79,7 @@ class HubSet:
         Raises:
             DataError: The set is unknown, gated, broken or out of reach, or has no train split; each says so.
         """
-        from scd_lightning.data.hub_loading import load_splits
-
-        loaded = load_splits(self)
+        loaded = self._load()
         chosen = self._choose(list(loaded))
         return {split: self._rows(loaded[theirs], split, bad_rows) for split, theirs in chosen.items()}
 
@@ -95,11 +93,14 @@ class HubSet:
         Raises:
             DataError: As `read`.
         """
-        from scd_lightning.data.hub_loading import load_splits
-
-        loaded = load_splits(self)
+        loaded = self._load()
         chosen = name if name in loaded and not self.splits else self._choose(list(loaded))["train"]
         return self._rows(loaded[chosen], name, bad_rows)
+
+    def _load(self) -> Any:
+        from scd_lightning.data.hub_loading import load_splits
+
+        return load_splits(self)
 
     def _choose(self, found: Sequence[str]) -> dict[str, str]:
         names = {split: (self.splits[split],) for split in self.splits} if self.splits else SPLIT_NAMES

@@ -80,6 +80,11 @@ def subsample(rows: list[Row], limit: int | None, seed: int) -> list[Row]:
     return [rows[i] for i in chosen]
 
 
+def by_input(rows: Sequence[Row]) -> dict[str, Row]:
+    """Rows by what a model reads of them; of equal ones the first."""
+    return {row.input_key: row for row in reversed(rows)}
+
+
 def check_overlap(rows: Mapping[str, Sequence[Row]], *, allowed: bool) -> dict[str, int]:
     """Counts the samples that stand in two splits.
 
@@ -93,8 +98,7 @@ def check_overlap(rows: Mapping[str, Sequence[Row]], *, allowed: bool) -> dict[s
     Raises:
         DataError: There are such samples and they are not allowed.
     """
-    # Backwards, so that of equal rows the first one is named.
-    keys = {split: {row.input_key: row for row in reversed(rows[split])} for split in SPLITS}
+    keys = {split: by_input(rows[split]) for split in SPLITS}
     counts, examples = {}, []
     for earlier, later in combinations(SPLITS, 2):
         common = [row for row in rows[later] if row.input_key in keys[earlier]]

@@ -10,6 +10,7 @@ from scd_lightning.data.bad_rows import BadRows
 from scd_lightning.data.files import read_only_file
 from scd_lightning.data.hub_sets import HubSet
 from scd_lightning.data.rows import Row
+from scd_lightning.data.splits import by_input
 from scd_lightning.errors import DataError
 
 # What they are called beside the splits of labelled rows.
@@ -78,29 +79,30 @@ def hold_against(
     Raises:
         DataError: Texts stand in validation or test, or none is left.
     """
-    keys = {split: {row.input_key: row for row in reversed(rows)} for split, rows in labelled.items()}
-    found = {split: [row for row in texts if row.input_key in keys[split]] for split in ("validation", "test")}
-    overlap = {split: len(rows) for split, rows in found.items() if rows}
+    known = {split: by_input(rows) for split, rows in labelled.items()}
+    held_out: dict[str, list[str]] = {"validation": [], "test": []}
+    left: dict[str, Row] = {}
+    out = Counter({"in_train": 0, "twice": 0})
+    for row in texts:
+        key = row.input_key
+        for split, examples in held_out.items():
+            if key in known[split]:
+                examples.append(f"{row.where} = {known[split][key].where}")
+        if key in known["train"]:
+            out["in_train"] += 1
+        elif key in left:
+            out["twice"] += 1
+        else:
+            left[key] = row
+    overlap = {split: len(examples) for split, examples in held_out.items() if examples}
     if overlap and not overlap_allowed:
-        examples = [
-            f"{row.where} = {keys[split][row.input_key].where}" for split, rows in found.items() for row in rows[:2]
-        ]
         raise DataError(
             "Texts without labels stand in the splits that models are chosen and judged by",
-            where="; ".join(examples[:2]),
+            where="; ".join([each for examples in held_out.values() for each in examples[:2]][:2]),
             got=", ".join(f"{split}: {count}" for split, count in overlap.items()),
             expected="texts that are none of the validation and test inputs",
             remedy="remove them, or pass task.data.allow_overlap=true to let them pass, counted",
         )
-    left: dict[str, Row] = {}
-    out = Counter({"in_train": 0, "twice": 0})
-    for row in texts:
-        if row.input_key in keys["train"]:
-            out["in_train"] += 1
-        elif row.input_key in left:
-            out["twice"] += 1
-        else:
-            left[row.input_key] = row
     if not left:
         raise DataError(
             "No text without labels is left",
