@@ -51,7 +51,11 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
     counts, labelled = TeacherCounts(), len(job.data.samples["train"])
     probe = draw_probe(labelled, job.budget.probe_samples, job.seed)
     whole = with_texts(job, made)
-    sources = _sources(job, whole, store, probe, trajectory.result.best, counts)
+    everything = range(len(whole.data.samples["train"]))
+    sets = [sample_set(whole, "training signals", everything), sample_set(job, "probe signals", probe)]
+    # Where the best checkpoint answers for texts, whatever the stage's, it has a source of its own.
+    apart = "answers" in made and job.unlabelled.source == "best"
+    sources = _sources(job, store, trajectory.result.best, counts, [*sets, sets[0]] if apart else sets)
     scheduler = TeacherScheduler(
         job.method.policy,
         sources[0],
@@ -65,11 +69,11 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
         assert anchor is not None
         anchor_loss = torch.from_numpy(np.load(anchor.folder / TRAIN_LOSSES))
         # Of texts without labels there are none, and none are looked at.
-        anchor_loss = torch.cat([anchor_loss, anchor_loss.new_ones(len(whole.data.samples["train"]) - labelled)])
+        anchor_loss = torch.cat([anchor_loss, anchor_loss.new_ones(len(everything) - labelled)])
     best_loss = torch.from_numpy(np.load(trajectory.folder / VALIDATION_LOSSES)[trajectory.result.best])
     texts = None
     if "answers" in made:
-        texts = TextLoss(labelled, job.unlabelled.weight, trajectory.result.best, sources[2])
+        texts = TextLoss(labelled, job.unlabelled.weight, trajectory.result.best, sources[2] if apart else None)
     make = partial(Distillation, sources[0], job.method.weighting, anchor_loss, best_loss, texts)
     start = anchor.folder / WEIGHTS if anchor is not None and job.student.init == "anchor" else None
     callbacks, lr_scale = [scheduler, StageLog(scheduler)], job.method.lr_scale
@@ -91,21 +95,12 @@ def draw_probe(samples: int, size: int, seed: int) -> list[int]:
 
 
 def _sources(
-    job: PreparedJob, whole: PreparedJob, store: CheckpointStore, probe: Sequence[int], best: int, counts: TeacherCounts
-) -> tuple[TeacherSource, TeacherSource, TeacherSource | None]:
-    """Those for the training samples, for the probe set, and for texts where the best checkpoint answers for them.
+    job: PreparedJob, store: CheckpointStore, best: int, counts: TeacherCounts, sets: Sequence[SampleSet]
+) -> list[TeacherSource]:
+    """A source for each sample set; all add to the same counts.
 
-    All add to the same counts.
-
-    Args:
-        job: The run.
-        whole: The run with the texts among its training samples.
-        store: The teacher's checkpoints.
-        probe: The probe set's positions.
-        best: Index of the best checkpoint.
-        counts: What they cost.
+    The first two, for the training samples and for the probe set, are never needed at once: live, they are one.
     """
-    apart = len(whole.data.samples["train"]) > len(job.data.samples["train"]) and job.unlabelled.source == "best"
     trainer = job.trainer()
     device, precision = trainer.strategy.root_device, trainer.precision_plugin
 
@@ -114,18 +109,15 @@ def _sources(
 
     sources: list[TeacherSource]
     if job.method.teacher == "live":
-        sources = [*[live()] * 2, *([live()] if apart else [])]
+        sources = [*[live()] * 2, *(live() for _ in sets[2:])]
     else:
         signals = signal_store(job, str(precision.precision))
-        everything = range(len(whole.data.samples["train"]))
-        sets = [sample_set(whole, "training signals", everything), sample_set(job, "probe signals", probe)]
-        check_signal_space(job, store, best, signals, *sets)
+        check_signal_space(job, store, best, signals, *sets[:2])
         shared = _shared(live)
-        sets += [sets[0]] if apart else []
         sources = [CachedSource(store, signals, each, shared, device, precision.forward_context) for each in sets]
     for each in sources:
         each.counts = counts
-    return sources[0], sources[1], sources[2] if apart else None
+    return sources
 
 
 def _shared(make: Callable[[], LiveSource]) -> Callable[[], LiveSource]:

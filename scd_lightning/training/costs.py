@@ -60,7 +60,8 @@ def training_volume(data: DomainDataModule, curve: Sequence[Mapping[str, Any]]) 
     sampler, samples, tokens, padded = data.train_sampler(), 0, 0, 0
     for epoch, (first, last) in enumerate(pairwise([0, *(point["step"] for point in curve)])):
         sampler.set_epoch(epoch)
-        lengths = [sampler.first.lengths[index] for batch in sampler.plan.batches[: last - first] for index in batch]
+        plan = sampler.plan
+        lengths = [plan.lengths[index] for batch in plan.batches[: last - first] for index in batch]
         samples, tokens = samples + len(lengths), tokens + sum(lengths)
-        padded += sampler.plan.padded_tokens(sampler.world_size, sampler.micro_batches, last - first)
+        padded += plan.padded_tokens(sampler.world_size, sampler.micro_batches, last - first)
     return {"samples": samples, "tokens": tokens, "padding_share": round(1 - tokens / padded, 4)}
