@@ -63,24 +63,28 @@ class Cut:
         return end <= self.head or start >= length - self.tail
 
 
-def content_digest(
+def content_digests(
     settings: Mapping[str, Any], samples: Mapping[str, Sequence[Sample]], splits: Sequence[str] = SPLITS
-) -> str:
-    """Hash of samples and of the settings that made them; no paths.
+) -> tuple[str, dict[str, str]]:
+    """Hash of samples and of the settings that made them, over all splits and for each alone; no paths.
 
     Args:
         settings: JSON values.
         samples: Split -> samples.
         splits: Those that count.
     """
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for split in splits:
-        digest.update(f"\n{split}\n".encode())
+    head = json.dumps(settings, sort_keys=True).encode()
+    whole, parts = hashlib.sha256(head), {split: hashlib.sha256(head) for split in splits}
+    for split, part in parts.items():
+        for digest in (whole, part):
+            digest.update(f"\n{split}\n".encode())
         for sample in samples[split]:
             content = asdict(replace(sample, row=None))
             del content["row"]
-            digest.update(json.dumps(content, sort_keys=True).encode())
-    return digest.hexdigest()
+            line = json.dumps(content, sort_keys=True).encode()
+            for digest in (whole, part):
+                digest.update(line)
+    return whole.hexdigest(), {split: part.hexdigest() for split, part in parts.items()}
 
 
 def unseen_labels(samples: Mapping[str, Sequence[Sample]]) -> dict[str, int]:

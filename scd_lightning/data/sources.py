@@ -19,8 +19,8 @@ from scd_lightning.data.unlabelled import UNLABELLED, WHERE, Texts, find_texts, 
 from scd_lightning.errors import ConfigError, DataError
 
 _GENERATOR_ARGUMENTS = (*SPLITS, UNLABELLED, "seed", "label_noise")
-# Given all rows, none of them checked: what raises a DataError for a row of a split that can't be a sample.
-Checker = Callable[[Mapping[str, Sequence[Row]]], Callable[[Row, str], object]]
+# Given train's rows, none of them checked: what raises a DataError for a row of a split that can't be a sample.
+Checker = Callable[[Sequence[Row]], Callable[[Row, str], object]]
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ class DataSource:
 
     def _check(self, given: dict[str, list[Row]], checker: Checker | None, bad_rows: BadRows) -> dict[str, list[Row]]:
         """Leaves rows out before splits are cut, so that a cut depends on none of them."""
-        check = None if checker is None else checker(given)
+        check = None if checker is None else checker(given.get("train", ()))
         lines: dict[str, dict[str, int]] = {split: {} for split in given}
 
         def checked(row: Row, split: str) -> Row:

@@ -151,7 +151,8 @@ def sample_set(job: PreparedJob, name: str, indices: Sequence[int]) -> SampleSet
         indices: Their positions in the training split.
     """
     lengths = [len(job.data.tokenized["train"][i].completion_ids) for i in indices]
-    digest = sha256_json({"data": job.data.digest, "tokenizer": job.tokenizer_identity, "indices": list(indices)})
+    train = job.data.digests["train"]
+    digest = sha256_json({"data": train, "tokenizer": job.tokenizer_identity, "indices": list(indices)})
     batches = -(-len(indices) // (job.task.evaluation_batch * distributed.world_size()))
     return SampleSet(name, indices, lengths, digest, partial(_loader, job, indices), batches)
 

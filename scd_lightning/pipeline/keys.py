@@ -36,10 +36,15 @@ def _of_every_key(job: PreparedJob) -> dict[str, Any]:
     return {
         "format": NUMERIC_FORMAT,
         "versions": {name: job.versions[name] for name in ("torch", "transformers")},
-        "data": job.data.digest,
         "tokenizer": job.tokenizer_identity,
         "precision": job.trainer.options.get("precision", "32-true"),
     }
+
+
+def _data(job: PreparedJob, *splits: str) -> dict[str, Any]:
+    """The splits that an artifact is made of, as its models read them; of train, answers take their greatest length."""
+    digests = {split: job.data.digests[split] for split in splits}
+    return {"data": digests, "max_new_tokens": job.data.max_new_tokens}
 
 
 def _model(job: PreparedJob, spec: ModelSpec, *, training: bool) -> dict[str, Any]:
@@ -57,9 +62,11 @@ def _trainer(job: PreparedJob) -> dict[str, Any]:
 def teacher_key(job: PreparedJob) -> ArtifactKey:
     """The teacher's trajectory."""
     if job.trajectory:
-        return ArtifactKey("teacher", _imported(job, job.trajectory, job.teacher), TeacherResult)
+        fields = _imported(job, job.trajectory, job.teacher) | _data(job, "validation")
+        return ArtifactKey("teacher", fields, TeacherResult)
     fields: dict[str, Any] = {"model": _model(job, job.teacher, training=True)}
     fields |= {"batch": str(job.teacher.batch), "seed": job.seed, "reduction": job.objective.reduction}
+    fields |= _data(job, "train", "validation")
     return ArtifactKey("teacher", fields | _trainer(job) | _of_every_key(job), TeacherResult)
 
 
@@ -96,13 +103,14 @@ def _student_fields(job: PreparedJob, rows: int | None) -> dict[str, Any]:
     budget = {name: value for name, value in asdict(known).items() if name not in dropped}
     budget["batch"] = str(job.budget.batch)
     fields = {"model": _model(job, job.student, training=True), "budget": budget}
-    return fields | {"seed": job.seed, "reduction": job.objective.reduction} | _trainer(job) | _of_every_key(job)
+    fields |= {"seed": job.seed, "reduction": job.objective.reduction} | _data(job, "train", "validation")
+    return fields | _trainer(job) | _of_every_key(job)
 
 
 def anchor_key(job: PreparedJob) -> ArtifactKey:
     """The student fine-tuned alone."""
     if job.existing_anchor is not None:
-        fields = _imported(job, [job.existing_anchor], job.student)
+        fields = _imported(job, [job.existing_anchor], job.student) | _data(job, "train", "validation")
     else:
         fields = _student_fields(job, len(job.data.samples["train"]))
     return ArtifactKey("anchor", fields, StudentResult)
@@ -111,7 +119,7 @@ def anchor_key(job: PreparedJob) -> ArtifactKey:
 def answers_key(job: PreparedJob) -> ArtifactKey:
     """The teacher's answers to the texts without labels."""
     fields = {"teacher": teacher_key(job).digest, "texts": job.data.texts_digest}
-    fields |= {"agreed": job.unlabelled.keep == "agreed"} | _of_every_key(job)
+    fields |= {"agreed": job.unlabelled.keep == "agreed"} | _data(job, "validation") | _of_every_key(job)
     return ArtifactKey("answers", fields, AnswersResult)
 
 
@@ -143,7 +151,9 @@ def evaluation_key(job: PreparedJob, spec: ModelSpec, model: str) -> ArtifactKey
         spec: The model's kind.
         model: Digest of the artifact that holds its weights, or "base" for a pretrained model untuned.
     """
-    fields = _of_every_key(job) | {"weights": model, "split": job.evaluation.split}
+    split = job.evaluation.split
+    fields = _of_every_key(job) | _data(job, split) | {"weights": model, "split": split}
+    fields["scored"] = job.data.description["settings"]
     if model == "base":
         fields |= {"model": _model(job, spec, training=False)}
     return ArtifactKey("evaluation", fields, EvaluationResult)

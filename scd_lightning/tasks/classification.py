@@ -61,11 +61,10 @@ class Classification(Task):
             raise ConfigError("A label is named twice", where=where, got=", ".join(twice), expected=expected)
         self.ordered = ordered
         self.candidates: tuple[str, ...] = ()
-        self.labels: tuple[str, ...] = ()
 
     @classmethod
     def measures(cls, settings: Mapping[str, Any]) -> dict[str, Measure]:
-        """Accuracy, macro F1 and kappa over the labels of all splits."""
+        """Accuracy, macro F1 and kappa over the labels."""
         return choice_measures(settings)
 
     @classmethod
@@ -74,8 +73,8 @@ class Classification(Task):
         return ByChoice(tuple(settings.get("labels", ())))
 
     def settings(self) -> dict[str, Any]:
-        """The labels of all splits, and whether they are ordered."""
-        return {"labels": self.labels, "ordered": self.ordered}
+        """The labels, and whether they are ordered."""
+        return {"labels": self.candidates, "ordered": self.ordered}
 
     def check(self, row: Row, split: str) -> None:
         """A row needs a text and a label; in train, one of those given."""
@@ -86,12 +85,9 @@ class Classification(Task):
             expected = f"one of task.labels: {', '.join(self.given_labels)}"
             raise row.error("label", "is not among the labels", label, expected)
 
-    def learn(self, rows: Mapping[str, Sequence[Row]]) -> None:
-        """The candidates, which train has, and the labels of all splits."""
-        found = {split: {read_label(row) for row in rows[split]} for split in rows}
-        self.candidates = tuple(self.given_labels or sorted(found["train"]))
-        unseen = set.union(*found.values()) - set(self.candidates)
-        self.labels = (*self.candidates, *sorted(unseen))
+    def learn(self, rows: Sequence[Row]) -> None:
+        """The candidates: the labels."""
+        self.candidates = tuple(self.given_labels or sorted({read_label(row) for row in rows}))
 
     def sample(self, row: Row) -> Sample:
         """The text; the answer is the label."""
@@ -117,7 +113,7 @@ class Classification(Task):
 
     def answer_format(self, sample: Sample) -> dict[str, Any]:
         """The label set is the same for each sample."""
-        return super().answer_format(sample) | {"labels": list(self.labels)}
+        return super().answer_format(sample) | {"labels": list(self.candidates)}
 
 
 def read_label(row: Row) -> str:

@@ -1,7 +1,7 @@
 """How entities are written as text, one a line, and read back into spans."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from scd_lightning.tasks.entity_scores import Entity
 
@@ -19,7 +19,7 @@ def write_entities(entities: Iterable[Entity], language: str) -> str:
     return "\n".join(f"{entity.label}: {entity.text}" for entity in entities) or NONE[language]
 
 
-def parse_entities(answer: str, labels: Sequence[str]) -> tuple[list[tuple[str, str]], bool]:
+def parse_entities(answer: str, labels: Collection[str]) -> tuple[list[tuple[str, str]], bool]:
     """Reads an answer, whatever it is.
 
     Args:
@@ -36,7 +36,7 @@ def parse_entities(answer: str, labels: Sequence[str]) -> tuple[list[tuple[str, 
     return [pair for pair in found if pair is not None], None in found
 
 
-def _parse_line(line: str, labels: Sequence[str]) -> tuple[str, str] | None:
+def _parse_line(line: str, labels: Collection[str]) -> tuple[str, str] | None:
     # Against the known labels, as a label may hold a colon itself; the longest first, as one may start another.
     for label in sorted(labels, key=len, reverse=True):
         rest = line.removeprefix(label).lstrip() if line.startswith(label) else ""

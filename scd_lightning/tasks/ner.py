@@ -48,7 +48,6 @@ class NER(Task):
         require_one_of(("spans", "strings"), **{"task.match": match})
         self.match = match
         self.labels: list[str] = []
-        self.known_labels: list[str] = []
 
     @classmethod
     def measures(cls, settings: Mapping[str, Any]) -> dict[str, Measure]:
@@ -84,11 +83,9 @@ class NER(Task):
         """A row needs a text and a list of entities in it."""
         read_entities(row)
 
-    def learn(self, rows: Mapping[str, Sequence[Row]]) -> None:
-        """The labels of train, and those of all splits."""
-        found = {split: {entity.label for row in rows[split] for entity in read_entities(row)} for split in rows}
-        self.labels = sorted(found["train"])
-        self.known_labels = sorted(set.union(*found.values()))
+    def learn(self, rows: Sequence[Row]) -> None:
+        """The labels."""
+        self.labels = sorted({entity.label for row in rows for entity in read_entities(row)})
 
     def sample(self, row: Row) -> Sample:
         """The text; the answer is a line for each entity."""
@@ -115,7 +112,8 @@ class NER(Task):
 
     def judge(self, sample: Sample, answer: str | int) -> Judgement:
         """Reads the lines and finds their entities in the text."""
-        pairs, malformed = parse_entities(str(answer), self.known_labels)
+        # A gold label that train lacks is understood as well: no model that was tuned here knows it, but one may.
+        pairs, malformed = parse_entities(str(answer), {*self.labels, *sample.labels})
         found = entity_rows(align(pairs, sample.fields["text"]))
         score = count_entities(found, entity_rows(sample.gold), self.match).f1
         return Judgement(sample.id, str(answer), sample.completion, score, malformed, {"entities": found})

@@ -134,10 +134,10 @@ class QA(Task):
         """The format, as it is or was found out, and the labels."""
         return {"format": self.format, "ordered": self.ordered, "labels": self.labels}
 
-    def checker(self, rows: Mapping[str, Sequence[Row]]) -> Callable[[Row, str], object]:
+    def checker(self, rows: Sequence[Row]) -> Callable[[Row, str], object]:
         """The rows tell the format."""
         if self.format == "auto":
-            self.format = detect_format([row for split in rows.values() for row in split])
+            self.format = detect_format(rows)
         return self.check
 
     def check(self, row: Row, split: str) -> None:
@@ -147,18 +147,17 @@ class QA(Task):
         if self.format == "choice":
             read_index(row, len(read_choices(row)))
         elif self.format == "yes_no":
-            read_yes_no(row)
+            _check_closed(row, split)
         else:
             row.string("context")
             read_answers(row)
 
-    def learn(self, rows: Mapping[str, Sequence[Row]]) -> None:
+    def learn(self, rows: Sequence[Row]) -> None:
         """The letters, or the answers among yes, no and maybe, that occur."""
-        everything = [row for split in rows.values() for row in split]
         if self.format == "choice":
-            self.labels = tuple(_LETTERS[: max(len(read_choices(row)) for row in everything)])
+            self.labels = tuple(_LETTERS[: max(len(read_choices(row)) for row in rows)])
         elif self.format == "yes_no":
-            found = {read_yes_no(row) for row in everything}
+            found = {read_closed(row) for row in rows}
             self.labels = tuple(answer for answer in YES_NO if answer in found)
 
     def sample(self, row: Row) -> Sample:
@@ -167,7 +166,7 @@ class QA(Task):
         if self.format == "choice":
             return self._choice(row, fields)
         if self.format == "yes_no":
-            answer = read_yes_no(row)
+            answer = read_closed(row)
             fields["labels"] = ", ".join(self.labels)
             return Sample(row.id, fields, _TEXTS, answer, answer, (answer,), self.labels)
         answers = read_answers(row)
@@ -238,17 +237,21 @@ def read_index(row: Row, choices: int) -> int:
     return answer
 
 
-def read_yes_no(row: Row) -> str:
-    """A row's answer among yes, no and maybe, in lower case.
+def read_closed(row: Row) -> str:
+    """A row's answer in lower case, such as yes, no or maybe.
 
     Raises:
-        DataError: It is missing or another.
+        DataError: It is missing, or no text.
     """
-    answer = row.string("answer").strip().lower()
-    if answer not in YES_NO:
+    return row.string("answer").strip().lower()
+
+
+def _check_closed(row: Row, split: str) -> None:
+    """Yes, no or maybe in train; elsewhere another answer is one that no model can give: it is scored, and said."""
+    answer = read_closed(row)
+    if split == "train" and answer not in YES_NO:
         remedy = "correct this row, or pass task.format=extractive"
         raise row.error("answer", "is not among the answers", answer, " or ".join(YES_NO), remedy)
-    return answer
 
 
 def read_answers(row: Row) -> list[str]:

@@ -5,8 +5,8 @@ No framework is needed to declare one, or to check its settings.
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from scd_lightning.config.checks import require_at_least, require_one_of
@@ -14,7 +14,7 @@ from scd_lightning.data.bad_rows import BadRows
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.prompts import LANGUAGES, Prompt, choose_template, detect_language, render
 from scd_lightning.data.rows import Row, free_texts
-from scd_lightning.data.samples import Cut, Sample, content_digest, unseen_labels
+from scd_lightning.data.samples import Cut, Sample, content_digests, unseen_labels
 from scd_lightning.data.sources import DataSource
 from scd_lightning.data.splits import SPLITS
 from scd_lightning.data.unlabelled import UNLABELLED
@@ -71,18 +71,19 @@ class Task(ABC):
         self.evaluation_batch = evaluation_batch
         self.name = name or self.task
 
-    # What a task defines. All but the first two may ask for what `learn` has learnt.
+    # What a task defines. All but the first two may ask for what `learn` has learnt. Neither is shown a row that models
+    # are chosen or judged by: nothing of those may shape what is trained.
 
-    def checker(self, rows: Mapping[str, Sequence[Row]]) -> Callable[[Row, str], object]:
-        """Given all rows, unchecked: what raises a DataError for a row of a split that can't be a sample."""
+    def checker(self, rows: Sequence[Row]) -> Callable[[Row, str], object]:
+        """Given train's rows, unchecked: what raises a DataError for a row of a split that can't be a sample."""
         return self.check
 
     def check(self, row: Row, split: str) -> None:  # noqa: B027
         """Raises a DataError where a row can't be a sample; any row can unless a task says otherwise."""
 
     @abstractmethod
-    def learn(self, rows: Mapping[str, Sequence[Row]]) -> None:
-        """Learns what all rows together say, such as the label set."""
+    def learn(self, rows: Sequence[Row]) -> None:
+        """Learns what train's rows together say, such as the label set."""
 
     @property
     @abstractmethod
@@ -149,7 +150,7 @@ class Task(ABC):
         return tuple(name for name in self.measures(self.settings()) if name != "malformed")
 
     def settings(self) -> dict[str, Any]:
-        """The task's own settings that change samples or scores, JSON values."""
+        """The task's own settings that change samples or scores, JSON values; "labels" are those that were learnt."""
         return {}
 
     def answer_format(self, sample: Sample) -> dict[str, Any]:
@@ -157,6 +158,15 @@ class Task(ABC):
         return {"candidates": sample.candidates and list(sample.candidates), "labels": [], "none": None}
 
     # What follows from it.
+
+    def settings_for(self, samples: Iterable[Sample]) -> dict[str, Any]:
+        """The settings, behind their labels all others that samples have: what measures of these samples take."""
+        settings = self.settings()
+        if "labels" in settings:
+            answers = {(*sample.labels, *(sample.candidates or ())) for sample in samples}
+            unseen = set[str]().union(*answers) - set(settings["labels"])
+            settings["labels"] = (*settings["labels"], *sorted(unseen))
+        return settings
 
     def read(self) -> "TaskData":
         """Reads and checks all rows.
@@ -167,7 +177,7 @@ class Task(ABC):
         """
         task = copy.copy(self)  # What it learns is of these rows.
         source = self.source.read(self.task, task.checker)
-        task.learn(source.rows)
+        task.learn(source.rows["train"])
         if task.language == "auto":
             task.language = detect_language(free_texts(source.rows["train"]))
         task.template = choose_template(task.prompt, task.language, self.template)
@@ -182,7 +192,7 @@ class Task(ABC):
             "kind": task.prompt.kind,
             "language": task.language,
             "unseen_labels": unseen_labels(samples),
-            "settings": task.settings(),
+            "settings": task.settings_for(sample for split in SPLITS for sample in samples[split]),
         }
         identity = {name: getattr(task, name) for name in _OF_ALL_TASKS} | task.settings()
         return TaskData(
@@ -207,6 +217,7 @@ class TaskData:
         identity: The settings that the samples and their scores depend on.
         about: What is said of the data besides their sizes.
         digest: Hash of the content of the labelled samples and of `identity`; no paths.
+        digests: The same of each split alone: what reads one of them does not depend on the others.
         unlabelled: What is said of the texts without labels; None where there are none.
     """
 
@@ -216,10 +227,12 @@ class TaskData:
     identity: Mapping[str, Any]
     about: Mapping[str, Any]
     digest: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
     unlabelled: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        self.digest = self.digest or content_digest(self.identity, self.samples)
+        if not self.digest:
+            self.digest, self.digests = content_digests(self.identity, self.samples)
         sizes = {split: len(self.samples[split]) for split in SPLITS}
         # What results.json says of the data.
         self.description = {**self.about, "digest": self.digest, "sizes": sizes, "rejected": self.bad_rows.counts}
@@ -227,7 +240,7 @@ class TaskData:
     @property
     def texts_digest(self) -> str:
         """Hash of the content of the texts without labels; how they are asked is in `digest`."""
-        return content_digest({}, self.samples, [UNLABELLED])
+        return content_digests({}, self.samples, [UNLABELLED])[0]
 
     @property
     def primary_metric(self) -> str:
@@ -253,8 +266,14 @@ class TaskData:
 
     @property
     def measures(self) -> dict[str, Measure]:
-        """The metrics by name, as results list them."""
-        return self.task.measures(self.task.settings())
+        """The metrics by name, as results list them, over the labels of all splits."""
+        return self.task.measures(self.description["settings"])
+
+    @property
+    def validation_measures(self) -> dict[str, Measure]:
+        """The same for validation while models are trained, over the labels of train and validation alone."""
+        seen = (sample for split in ("train", "validation") for sample in self.samples[split])
+        return self.task.measures(self.task.settings_for(seen))
 
     def texts(self) -> list[str]:
         """Prompts with their completions, and the candidates, of the training split: what a tokenizer is trained on."""

@@ -15,7 +15,7 @@ from scd_lightning.config.checks import require_at_least
 from scd_lightning.data.batching import BatchPlan, PlanSampler
 from scd_lightning.data.encoding import Encoder
 from scd_lightning.data.loaders import SlotLoader, TrainLoader, fixed_batches, length_statistics, plan_lengths
-from scd_lightning.data.samples import content_digest
+from scd_lightning.data.samples import content_digests
 from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.tasks.task import TaskData
 
@@ -115,11 +115,12 @@ def with_answers(data: EncodedData, tokenizer: PreTrainedTokenizerFast, answers:
     encoded = encoder.encode(texts, UNLABELLED, answer_room=data.max_new_tokens).samples
     labelled = data.tokenized["train"]
     moved = [replace(each, index=len(labelled) + each.index) for each in encoded]
+    digest, _ = content_digests({"train": data.digests["train"]}, {UNLABELLED: texts}, [UNLABELLED])
     return replace(
         data,
         samples=data.samples | {"train": [*data.samples["train"], *texts]},
         tokenized=data.tokenized | {"train": [*labelled, *moved]},
-        digest=content_digest({"data": data.digest}, {UNLABELLED: texts}, [UNLABELLED]),
+        digests={**data.digests, "train": digest},
     )
 
 

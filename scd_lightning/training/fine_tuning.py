@@ -99,7 +99,7 @@ class FineTuning(LightningModule):
         self.last_losses: Tensor | None = None
         self.watch = FiniteWatch()
         answers = data.task.validation == "task"
-        self.validation_metric: Metric = TaskMetric(data.measures) if answers else WeightedMean()
+        self.validation_metric: Metric = TaskMetric(data.validation_measures) if answers else WeightedMean()
 
     @override
     def configure_model(self) -> None:

@@ -77,7 +77,7 @@ def test_what_models_are_judged_by_is_refused_or_counted(read):
 def test_labels_are_not_used_and_counted(read):
     data = read([{"text": "One.", "label": "no such label"}, {"text": "Two."}])
     assert data.unlabelled["labelled"] == 1
-    assert data.task.labels == ("a", "b")
+    assert data.task.candidates == ("a", "b")
     assert {sample.gold for sample in data.samples["unlabelled"]} == {"a"}
 
 

@@ -15,6 +15,7 @@ TEACHER = frozenset({"teacher", "evaluation of teacher"})
 ANCHOR = frozenset({"anchor", "evaluation of anchor"})
 STUDENT = frozenset({"student", "evaluation of student"})
 EVERYTHING = TEACHER | ANCHOR | STUDENT
+EVALUATIONS = frozenset(name for name in EVERYTHING if name.startswith("evaluation"))
 BASE = frozenset({"evaluation of base_teacher", "evaluation of base_student"})
 
 
@@ -79,6 +80,9 @@ def test_folders_change_nothing(digests, plain):
         ("task.data.synthetic.seed=1", EVERYTHING),
         ("task.data.synthetic.train=47", EVERYTHING),
         ("task.data.synthetic.label_noise=0.5", EVERYTHING),
+        ("task.data.synthetic.validation=11", EVERYTHING),
+        ("task.data.synthetic.test=13", EVALUATIONS),
+        ("task.data.max_samples={test: 3}", EVALUATIONS),
         ("task.template='{text}: {labels}\n'", EVERYTHING),
         ("teacher.optimizer.lr=0.1", TEACHER | STUDENT),
         ("teacher.global_batch=6", TEACHER | STUDENT),
@@ -190,6 +194,10 @@ def existing_plain(existing) -> Digests:
         ("student.init=anchor", STUDENT),
         ("trainer.precision=64-true", EVERYTHING | BASE),
         ("task.max_length=300", EVERYTHING | BASE),
+        # Its checkpoints are validated, and trained on nothing.
+        ("task.data.synthetic.train=47", ANCHOR | STUDENT),
+        ("task.data.synthetic.validation=11", EVERYTHING),
+        ("task.data.synthetic.test=13", EVALUATIONS | BASE),
         ("teacher.attention=eager", TEACHER | STUDENT | {"evaluation of base_teacher"}),
     ],
 )
