@@ -86,6 +86,8 @@ class LossRecorder(Callback):
     A command takes it as `+callbacks.record={_target_: conftest.LossRecorder, _partial_: true, folder: ...}`.
     """
 
+    only_watches = True
+
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
 
@@ -104,6 +106,8 @@ class LossRecorder(Callback):
 class DyingRank(Callback):
     """Ends process 1 of a student's training as a crash of the machine would."""
 
+    only_watches = True
+
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         if trainer.global_rank == 1 and trainer.global_step == 3 and "student" in pl_module.spec.name:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -111,6 +115,8 @@ class DyingRank(Callback):
 
 class DyingJob(Callback):
     """Ends the process of the job with seed 1, as a machine short of memory would."""
+
+    only_watches = True
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -122,6 +128,8 @@ class DyingJob(Callback):
 
 class FailingRank(Callback):
     """Raises in process 1 of a student's training alone."""
+
+    only_watches = True
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         if trainer.global_rank == 1 and trainer.global_step == 3 and "student" in pl_module.spec.name:

@@ -28,6 +28,7 @@ from scd_lightning.models.spec import (
 from scd_lightning.schedules.policies import Policy
 from scd_lightning.store.artifacts import ArtifactStore
 from scd_lightning.tasks.task import Task
+from scd_lightning.training.callbacks.watchers import held_to_it
 from scd_lightning.training.data_module import Batching, DomainDataModule, EncodedData
 from scd_lightning.training.trainer import TrainerFactory
 
@@ -144,7 +145,7 @@ class Job:
 
     def new_callbacks(self) -> list[Any]:
         """The user's own callbacks for one fit."""
-        return [make() for make in self.callbacks]
+        return [held_to_it(make()) for make in self.callbacks]
 
 
 @dataclass(kw_only=True)

@@ -6,8 +6,11 @@ and the number of processes are not part of any key.
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from scd_lightning.config.own_code import codes
+from scd_lightning.config.targets import find_target
 from scd_lightning.existing.adapters import read_adapter
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.models.loading import resolve_dtype, weights_identity
@@ -17,6 +20,7 @@ from scd_lightning.pipeline.job import NUMERIC_FORMAT, PreparedJob
 from scd_lightning.pipeline.results import AnswersResult, EvaluationResult, StudentResult, TeacherResult
 from scd_lightning.store.artifacts import ArtifactKey
 from scd_lightning.store.manifest import sha256_json
+from scd_lightning.training.callbacks.watchers import only_watches
 
 # Fields of a model's configuration that say where or how, not what.
 _NOT_NUMBERS = {"_target_", "name", "path", "gguf", "revision", "trust_remote_code", "gradient_checkpointing", "dtype"}
@@ -32,12 +36,28 @@ _TRAINER_HOW = {"accelerator", "precision", "log_every_n_steps", "profiler", "de
 _TRAINING = {"optimizer", "warmup", "checkpoints", "epochs", "lora"}
 
 
+def _code(job: PreparedJob, part: str, values: Any = None) -> dict[str, Any]:
+    """The code of all that a part of the configuration names, or some values of it.
+
+    This package's own is left out: the format stands for it.
+    """
+    return codes(job.settings[part] if values is None else values, job.settings["allowed_targets"], part)
+
+
+def _code_of_trainer(job: PreparedJob) -> dict[str, Any]:
+    """Lightning's strategies and profilers leave numbers alone, and its plugins have a field of their own."""
+    return {name: code for name, code in _code(job, "trainer").items() if not name.startswith("lightning.")}
+
+
 def _of_every_key(job: PreparedJob) -> dict[str, Any]:
+    """Of a task's code, what reads its rows is left out: the rows are known."""
     return {
         "format": NUMERIC_FORMAT,
         "versions": {name: job.versions[name] for name in ("torch", "transformers")},
         "tokenizer": job.tokenizer_identity,
         "precision": job.trainer.options.get("precision", "32-true"),
+        "plugins": job.settings["trainer"].get("plugins"),
+        "code": _code_of_trainer(job) | _code(job, "task", {"_target_": job.settings["task"]["_target_"]}),
     }
 
 
@@ -50,8 +70,40 @@ def _data(job: PreparedJob, *splits: str) -> dict[str, Any]:
 def _model(job: PreparedJob, spec: ModelSpec, *, training: bool) -> dict[str, Any]:
     dropped = _NOT_NUMBERS | (set() if training else _TRAINING)
     values = {name: value for name, value in job.settings[spec.role].items() if name not in dropped}
+    named = values | {"_target_": job.settings[spec.role]["_target_"]}
     values |= {"weights": dict(weights_identity(spec)), "dtype": str(resolve_dtype(spec))}
-    return values | {"quantization": quantization_identity(spec)}
+    return values | {"quantization": quantization_identity(spec), "code": _code(job, spec.role, named)}
+
+
+def _of_every_training(job: PreparedJob) -> dict[str, Any]:
+    return {"seed": job.seed, "callbacks": _callbacks(job)} | _objective(job) | _data(job, "train", "validation")
+
+
+def _callbacks(job: PreparedJob) -> list[Any]:
+    """The user's own that may change a training, in their order."""
+    allowed, changing = job.settings["allowed_targets"], []
+    for name, values in job.settings["callbacks"].items():
+        arguments = {key: value for key, value in values.items() if not key.startswith("_")}
+        kind = find_target(values["_target_"], allowed, f"callbacks.{name}")
+        if not only_watches(kind, arguments):
+            changing.append({"values": _anywhere(values, job.run_dir), "code": _code(job, "callbacks", values)})
+    return changing
+
+
+def _anywhere(values: Any, run_dir: Path) -> Any:
+    """Values without the place of this run's folder, which each run has elsewhere."""
+    if isinstance(values, dict):
+        return {name: _anywhere(value, run_dir) for name, value in values.items()}
+    if isinstance(values, list):
+        return [_anywhere(value, run_dir) for value in values]
+    return values.replace(str(run_dir), "paths.run") if isinstance(values, str) else values
+
+
+def _objective(job: PreparedJob) -> dict[str, Any]:
+    """What fine-tuning takes of the objective, too; of another class than this package's that may be all of it."""
+    settings = job.settings["objective"]
+    code = _code(job, "objective", {"_target_": settings["_target_"]})
+    return {"objective": {"of": settings, "code": code} if code else {"reduction": job.objective.reduction}}
 
 
 def _trainer(job: PreparedJob) -> dict[str, Any]:
@@ -65,8 +117,7 @@ def teacher_key(job: PreparedJob) -> ArtifactKey:
         fields = _imported(job, job.trajectory, job.teacher) | _data(job, "validation")
         return ArtifactKey("teacher", fields, TeacherResult)
     fields: dict[str, Any] = {"model": _model(job, job.teacher, training=True)}
-    fields |= {"batch": str(job.teacher.batch), "seed": job.seed, "reduction": job.objective.reduction}
-    fields |= _data(job, "train", "validation")
+    fields |= {"batch": str(job.teacher.batch)} | _of_every_training(job)
     return ArtifactKey("teacher", fields | _trainer(job) | _of_every_key(job), TeacherResult)
 
 
@@ -101,10 +152,9 @@ def _student_fields(job: PreparedJob, rows: int | None) -> dict[str, Any]:
     known = job.budget if rows is None else job.budget.on(rows)
     dropped = _BATCH | {"probe_samples", "warn", "samples" if known.samples is None else "stage_epochs"}
     budget = {name: value for name, value in asdict(known).items() if name not in dropped}
-    budget["batch"] = str(job.budget.batch)
+    budget |= {"batch": str(job.budget.batch), "code": _code(job, "budget")}
     fields = {"model": _model(job, job.student, training=True), "budget": budget}
-    fields |= {"seed": job.seed, "reduction": job.objective.reduction} | _data(job, "train", "validation")
-    return fields | _trainer(job) | _of_every_key(job)
+    return fields | _of_every_training(job) | _trainer(job) | _of_every_key(job)
 
 
 def anchor_key(job: PreparedJob) -> ArtifactKey:
@@ -129,8 +179,8 @@ def student_key(job: PreparedJob) -> ArtifactKey:
         return anchor_key(job)
     method = {name: value for name, value in job.settings["method"].items() if name != "name"}
     fields = _student_fields(job, None if job.uses_texts else len(job.data.samples["train"])) | {
-        "method": method,
-        "objective": job.settings["objective"],
+        "method": method | {"code": _code(job, "method")},
+        "objective": job.settings["objective"] | {"code": _code(job, "objective")},
         "trajectory": teacher_key(job).digest,
         "anchor": anchor_key(job).digest if job.method.needs_anchor else None,
     }
@@ -138,6 +188,7 @@ def student_key(job: PreparedJob) -> ArtifactKey:
         fields["init"] = anchor_key(job).digest
     if job.uses_texts:
         fields["unlabelled"] = vars(job.unlabelled) | {"answers": answers_key(job).digest}
+        fields["unlabelled"] |= {"code": _code(job, "unlabelled")}
     if job.method.policy is not None and job.method.policy.needs_scores:
         fields["probe_samples"] = job.budget.probe_samples
     return ArtifactKey("student", fields, StudentResult)
@@ -154,6 +205,7 @@ def evaluation_key(job: PreparedJob, spec: ModelSpec, model: str) -> ArtifactKey
     split = job.evaluation.split
     fields = _of_every_key(job) | _data(job, split) | {"weights": model, "split": split}
     fields["scored"] = job.data.description["settings"]
+    fields["code of evaluate"] = _code(job, "evaluate")
     if model == "base":
         fields |= {"model": _model(job, spec, training=False)}
     return ArtifactKey("evaluation", fields, EvaluationResult)

@@ -56,11 +56,83 @@ def changed(before: Digests, after: Digests) -> set[str]:
         ["allowed_targets=[my_package]"],
         ["teacher.allow_pickle=true", "student.trust_remote_code=true"],
         ["+callbacks.timer={_target_: lightning.pytorch.callbacks.Timer, _partial_: true}"],
+        ["+callbacks.rate={_target_: lightning.pytorch.callbacks.LearningRateMonitor, _partial_: true}"],
     ],
     ids=lambda overrides: overrides[0].split("=")[0] + "=" + overrides[0].split("=")[1][:12],
 )
 def test_where_and_how_change_nothing(digests, plain, overrides):
     assert changed(plain, digests("method=scd_aw", *overrides)) == set()
+
+
+CALLBACK = "+callbacks.{}={{_partial_: true, _target_: {}}}"
+STOPPING = "lightning.pytorch.callbacks.EarlyStopping"
+MINE = """
+from lightning import Callback
+from torch.optim import SGD
+from scd_lightning.losses.divergences import forward_kl
+from scd_lightning.losses.objective import Objective
+from scd_lightning.losses.weighting import ConstantWeight
+from scd_lightning.tasks.ner import NER
+
+class MySGD(SGD): pass
+class MyNER(NER): pass
+class MyWeight(ConstantWeight): pass
+class MyObjective(Objective): pass
+def my_divergence(teacher_logits, student_logits, temperature=1.0):
+    return forward_kl(teacher_logits, student_logits, temperature)
+
+class Changes(Callback):
+    def __init__(self, folder=""): pass
+
+class Watches(Changes):
+    only_watches = True
+"""
+_BARE = ["~{}.optimizer.betas", "~{}.optimizer.fused"]
+OWN = {
+    "student.optimizer._target_=MODULE.MySGD": ANCHOR | STUDENT,
+    "teacher.optimizer._target_=MODULE.MySGD": TEACHER | STUDENT,
+    "method.weighting._target_=MODULE.MyWeight": STUDENT,
+    "objective.divergence._target_=MODULE.my_divergence": STUDENT,
+    "objective._target_=MODULE.MyObjective": EVERYTHING,
+    "task._target_=MODULE.MyNER": EVERYTHING,
+    CALLBACK.format("mine", "MODULE.Changes"): EVERYTHING,
+    CALLBACK.format("mine", "MODULE.Watches"): set(),
+}
+
+
+@pytest.fixture
+def mine(request, tmp_path, monkeypatch) -> Path:
+    """A module of one's own, under a name that no other test has."""
+    module = tmp_path / f"{request.node.name.partition('[')[0]}_{len(list(tmp_path.parent.iterdir()))}.py"
+    module.write_text(MINE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return module
+
+
+@pytest.mark.parametrize("override", OWN)
+def test_code_of_one_s_own_that_was_edited_is_other_code(digests, mine, override):
+    asked = ["method=td", f"allowed_targets=[{mine.stem}]", override.replace("MODULE", mine.stem)]
+    asked += [each.format(override.partition(".")[0]) for each in _BARE if "optimizer" in override]
+    before = digests(*asked)
+    mine.write_text(MINE + "# edited")
+    assert changed(before, digests(*asked)) == OWN[override]
+
+
+def test_a_callback_that_may_change_a_training_changes_all_of_them(digests, plain, mine):
+    stopping = CALLBACK.format("a", f"{STOPPING}, monitor: validation_loss")
+    before = digests("method=scd_aw", stopping)
+    assert changed(plain, before) == EVERYTHING
+    assert changed(before, digests("method=scd_aw", stopping.replace("}", ", patience: 9}"))) == EVERYTHING
+    # What it is called does not matter; its place among others does.
+    assert changed(before, digests("method=scd_aw", stopping.replace(".a=", ".b="))) == set()
+    own, other = ("method=scd_aw", f"allowed_targets=[{mine.stem}]"), CALLBACK.format("b", f"{mine.stem}.Changes")
+    assert changed(digests(*own, stopping, other), digests(*own, other, stopping)) == EVERYTHING
+
+
+def test_a_callback_that_writes_into_the_run_s_folder_is_the_same_in_each_run(digests, mine):
+    asked = [f"allowed_targets=[{mine.stem}]", CALLBACK.format("x", f"{mine.stem}.Changes, folder: '${{paths.run}}/x'")]
+    assert changed(digests("method=td", *asked), digests("method=td", *asked, run="another")) == set()
+    assert changed(digests("method=td"), digests("method=td", *asked)) == EVERYTHING
 
 
 def test_folders_change_nothing(digests, plain):
