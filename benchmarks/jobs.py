@@ -10,6 +10,7 @@ import torch
 
 from benchmarks import workload
 from benchmarks.tokens import token_data
+from scd_lightning.config.build import GROUPS
 from scd_lightning.config.settings import Budget, Evaluation, ResumeSettings
 from scd_lightning.losses.divergences import forward_kl
 from scd_lightning.losses.objective import Objective
@@ -98,7 +99,7 @@ def make_job(plan: Plan, store: Path) -> PreparedJob:
         phases=("distill",),
         store=ArtifactStore(store, "benchmark"),
         run_dir=store,
-        settings={"teacher": {}, "student": {}, "method": {}, "objective": {}},
+        settings={part: {} for part in GROUPS} | {"allowed_targets": []},
         tokenizer=workload.tokenizer(case.vocab_size),
         tokenizer_identity=case.name,
     )

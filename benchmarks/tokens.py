@@ -27,7 +27,7 @@ class Tokens(Task):
         """None."""
         return {}
 
-    def learn(self, rows: Mapping[str, Sequence[Row]]) -> None:
+    def learn(self, rows: Sequence[Row]) -> None:
         """Nothing is read."""
         raise NotImplementedError
 
@@ -57,8 +57,9 @@ def token_data(ids: Sequence[list[int]], prompt: int, validation: int = 1, evalu
         samples={split: samples[:size] for split, size in sizes.items()},
         bad_rows=STRICT,
         identity={},
-        about={},
+        about={"settings": {}},
         digest="benchmark",
+        digests=dict.fromkeys(sizes, "benchmark"),
         tokenized={split: encoded[:size] for split, size in sizes.items()},
         max_new_tokens=1,
         pad_id=0,

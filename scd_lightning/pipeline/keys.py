@@ -44,6 +44,11 @@ def _code(job: PreparedJob, part: str, values: Any = None) -> dict[str, Any]:
     return codes(job.settings[part] if values is None else values, job.settings["allowed_targets"], part)
 
 
+def _target(job: PreparedJob, part: str) -> dict[str, Any]:
+    """The class that a part of the configuration is an object of, alone."""
+    return {name: value for name, value in job.settings[part].items() if name == "_target_"}
+
+
 def _code_of_trainer(job: PreparedJob) -> dict[str, Any]:
     """Lightning's strategies and profilers leave numbers alone, and its plugins have a field of their own."""
     return {name: code for name, code in _code(job, "trainer").items() if not name.startswith("lightning.")}
@@ -57,7 +62,7 @@ def _of_every_key(job: PreparedJob) -> dict[str, Any]:
         "tokenizer": job.tokenizer_identity,
         "precision": job.trainer.options.get("precision", "32-true"),
         "plugins": job.settings["trainer"].get("plugins"),
-        "code": _code_of_trainer(job) | _code(job, "task", {"_target_": job.settings["task"]["_target_"]}),
+        "code": _code_of_trainer(job) | _code(job, "task", _target(job, "task")),
     }
 
 
@@ -70,9 +75,9 @@ def _data(job: PreparedJob, *splits: str) -> dict[str, Any]:
 def _model(job: PreparedJob, spec: ModelSpec, *, training: bool) -> dict[str, Any]:
     dropped = _NOT_NUMBERS | (set() if training else _TRAINING)
     values = {name: value for name, value in job.settings[spec.role].items() if name not in dropped}
-    named = values | {"_target_": job.settings[spec.role]["_target_"]}
+    code = _code(job, spec.role, values | _target(job, spec.role))
     values |= {"weights": dict(weights_identity(spec)), "dtype": str(resolve_dtype(spec))}
-    return values | {"quantization": quantization_identity(spec), "code": _code(job, spec.role, named)}
+    return values | {"quantization": quantization_identity(spec), "code": code}
 
 
 def _of_every_training(job: PreparedJob) -> dict[str, Any]:
@@ -102,7 +107,7 @@ def _anywhere(values: Any, run_dir: Path) -> Any:
 def _objective(job: PreparedJob) -> dict[str, Any]:
     """What fine-tuning takes of the objective, too; of another class than this package's that may be all of it."""
     settings = job.settings["objective"]
-    code = _code(job, "objective", {"_target_": settings["_target_"]})
+    code = _code(job, "objective", _target(job, "objective"))
     return {"objective": {"of": settings, "code": code} if code else {"reduction": job.objective.reduction}}
 
 
@@ -114,11 +119,12 @@ def _trainer(job: PreparedJob) -> dict[str, Any]:
 def teacher_key(job: PreparedJob) -> ArtifactKey:
     """The teacher's trajectory."""
     if job.trajectory:
+        # Its checkpoints are validated here, and trained on nothing.
         fields = _imported(job, job.trajectory, job.teacher) | _data(job, "validation")
-        return ArtifactKey("teacher", fields, TeacherResult)
-    fields: dict[str, Any] = {"model": _model(job, job.teacher, training=True)}
-    fields |= {"batch": str(job.teacher.batch)} | _of_every_training(job)
-    return ArtifactKey("teacher", fields | _trainer(job) | _of_every_key(job), TeacherResult)
+    else:
+        fields = {"model": _model(job, job.teacher, training=True), "batch": str(job.teacher.batch)}
+        fields |= _of_every_training(job) | _trainer(job) | _of_every_key(job)
+    return ArtifactKey("teacher", fields, TeacherResult)
 
 
 def _imported(job: PreparedJob, models: Sequence[SavedModel], spec: ModelSpec) -> dict[str, Any]:

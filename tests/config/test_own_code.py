@@ -1,6 +1,7 @@
 """What tells the code that a configuration names from other code."""
 
 import functools
+import importlib
 import shutil
 import sys
 import types
@@ -85,9 +86,8 @@ def test_this_package_s_own_has_a_format_instead():
 
 
 def test_a_wrapped_function_is_what_it_wraps(folder):
-    import pack.cycle as cycle
-
-    cycle.wrapped = functools.partial(functools.partial(cycle.make, 1))
+    cycle = importlib.import_module("pack.cycle")
+    cycle.__dict__["wrapped"] = functools.partial(functools.partial(cycle.make, 1))
     assert "pack/cycle.py" in codes({"_target_": "pack.cycle.wrapped"}, ["pack"], "x")["pack.cycle.make"]
 
 
