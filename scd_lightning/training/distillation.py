@@ -125,7 +125,7 @@ class Distillation(FineTuning):
         self.log("mean_weight", mean_weight)
         self.curve[-1]["mean_weight"] = float(mean_weight)
         self.weight.reset()
-        self.weight_counts.append(self.weight_histogram.compute().tolist())
+        self.weight_counts.append(self.weight_histogram.vector().tolist())
         self.weight_histogram.reset()
 
     @override

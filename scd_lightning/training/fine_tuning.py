@@ -259,7 +259,7 @@ class FineTuning(LightningModule):
         self.log_dict({"validation_loss": loss, "validation_metric": metric, **self._when()})
         self.last_validation = {"validation_loss": float(loss), "validation_metric": float(metric)}
         # Put together here and not when asked for: after a pass the module is on the CPU, where NCCL moves nothing.
-        self.last_losses = self.sample_losses.compute()
+        self.last_losses = self.sample_losses.vector()
         self.validation_loss.reset()
         self.validation_metric.reset()
         self.sample_losses.reset()
