@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from scd_lightning.config.trainer_options import trainer_numbers
 from scd_lightning.existing.adapters import read_adapter
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.models.loading import resolve_dtype, weights_identity
@@ -26,8 +27,6 @@ _NOT_NUMBERS |= {"trajectory", "init"}
 # The batch is samples or tokens, not both: the key of a training says which.
 _BATCH = {"global_batch", "batch_tokens"}
 _NOT_NUMBERS |= _BATCH
-# Options of Lightning's trainer that only say where, or what is shown. Precision is part of every key by itself.
-_TRAINER_HOW = {"accelerator", "precision", "log_every_n_steps", "profiler", "default_root_dir", "detect_anomaly"}
 # Fresh adapters add nothing to an untuned model.
 _TRAINING = {"optimizer", "warmup", "checkpoints", "epochs", "lora"}
 
@@ -50,8 +49,8 @@ def _model(job: PreparedJob, spec: ModelSpec, *, training: bool) -> dict[str, An
 
 
 def _trainer(job: PreparedJob) -> dict[str, Any]:
-    """What Lightning's trainer is told that may change numbers: clipping, or a training cut short to try it out."""
-    return {"trainer": {name: value for name, value in job.trainer.options.items() if name not in _TRAINER_HOW}}
+    """What Lightning's trainer is told that may change numbers, such as clipping, or when to validate."""
+    return {"trainer": trainer_numbers(job.settings["trainer"])}
 
 
 def teacher_key(job: PreparedJob) -> ArtifactKey:
