@@ -120,7 +120,10 @@ class Distillation(FineTuning):
 
     @override
     def on_train_epoch_end(self) -> None:
+        points = len(self.curve)
         super().on_train_epoch_end()
+        if len(self.curve) == points:
+            return
         mean_weight = self.weight.compute()
         self.log("mean_weight", mean_weight)
         self.curve[-1]["mean_weight"] = float(mean_weight)

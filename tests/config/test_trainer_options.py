@@ -1,6 +1,8 @@
 """Each argument of Lightning's Trainer is honoured or refused, and known to change numbers or not."""
 
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 from lightning import Trainer
@@ -119,6 +121,14 @@ def test_without_epochs_batches_are_counted():
     for interval in ({}, {"val_check_interval": 0.5}):
         with pytest.raises(ConfigError, match="Nothing says when to validate"):
             check_trainer(check_val_every_n_epoch=None, **interval)
+
+
+def test_the_page_names_each_argument_where_it_belongs():
+    page = (Path(__file__).parents[2] / "docs" / "trainer.md").read_text(encoding="utf-8")
+    _, can, refused, *_ = page.split("\n## ")
+    for part, names in ((can, HONOURED), (refused, OURS)):
+        rows = [line.split("|")[1] for line in part.splitlines() if line.startswith("| `")]
+        assert set(re.findall(r"`(\w+)`", " ".join(rows))) == names
 
 
 def test_a_strategy_is_made_anew_for_each_trainer():

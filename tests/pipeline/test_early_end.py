@@ -17,6 +17,13 @@ class StopsAtOnce(Callback):
         trainer.should_stop = True
 
 
+class StopsBeforeTheSecondEpoch(Callback):
+    """Ends a training when its second epoch, and stage, has begun, and no step of it is made."""
+
+    def on_train_epoch_start(self, trainer, *_):
+        trainer.should_stop = trainer.current_epoch == 1
+
+
 class StopsAfterAnEpoch(Callback):
     """Ends a training after its first epoch."""
 
@@ -43,6 +50,14 @@ def test_what_was_done_is_kept_and_told(make_job, run_job, capsys):
     printed = capsys.readouterr().out
     for phase in ("teacher_sft", "student_sft", "distill"):
         assert f"{phase}: a callback has ended the training after optimizer step 6 of 24" in printed
+
+
+def test_a_stage_without_a_step_is_none(make_job, run_job):
+    job = make_job("method=td")
+    job.callbacks = [StopsBeforeTheSecondEpoch]
+    result = run_job(job)["student"].result
+    assert [point["epoch"] for point in result.curve] == [0]
+    assert [stage["stage"] for stage in result.schedule] == [0]
 
 
 def test_a_training_without_a_step_is_refused(make_job, run_job):

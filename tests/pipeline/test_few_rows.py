@@ -27,7 +27,7 @@ def work(job):
 
 
 def weights(job, artifact):
-    model = prepare(job).build(job.student)
+    model = job.build(job.student)
     CheckpointStore(artifact.folder / "weights").load_into(model, 0)
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
@@ -48,13 +48,17 @@ def make(make_job_in, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("train", "options"), [(1, ()), (5, ("trainer.micro_batches=3",))])
-def test_a_step_is_smaller_and_moves_the_model(make, train, options):
-    job = make(*rows(train), *options, store=f"of-{train}")
-    made = work(job)
+def test_a_step_is_smaller_and_moves_the_model(make, run_job, train, options):
+    job = prepare(
+        make(*rows(train), *options, "phases=[teacher_sft,student_sft,distill,evaluate,report]", store=f"of-{train}")
+    )
+    made = run_job(job)
+    results = json.loads((job.run_dir / "results.json").read_text())
+    assert results["data"]["sizes"] == {"train": train, "validation": 1, "test": 1}
     found = [each for each in flat(numbers(made)) if isinstance(each, float)]
     assert found
     assert np.isfinite(found).all()
-    start = torch.cat([parameter.detach().flatten() for parameter in prepare(job).build(job.student).parameters()])
+    start = torch.cat([parameter.detach().flatten() for parameter in job.build(job.student).parameters()])
     for name in ("anchor", "student"):
         assert float((weights(job, made[name]) - start).norm()) > 1e-3
     assert [point["step"] for point in made["anchor"].result.curve] == ([1, 2] if train == 1 else [2, 4])
