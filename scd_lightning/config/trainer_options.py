@@ -110,7 +110,7 @@ OPTIONS: Mapping[str, Honoured | Ours] = {
     "default_root_dir": Honoured(
         lambda value: not isinstance(value, bool | int | float), "a folder", "says where files go"
     ),
-    "accumulate_grad_batches": Ours("trainer.micro_batches", (1,)),
+    "accumulate_grad_batches": Ours("trainer.micro_batches"),
     "max_epochs": Ours(_LENGTH),
     "min_epochs": Ours(f"{_LENGTH}; a callback that ends trainings, as EarlyStopping, has a patience of its own"),
     "max_steps": Ours(_LENGTH, (-1,)),
@@ -166,6 +166,8 @@ def check_trainer(
         ConfigError: One is unknown, can't be used, or is not for users to set.
     """
     require_at_least(1, **{"trainer.micro_batches": micro_batches})
+    if _same(options.get("accumulate_grad_batches"), micro_batches):  # Lightning's name for what happens anyway.
+        del options["accumulate_grad_batches"]
     for name, value in {"devices": devices, "num_nodes": num_nodes, "strategy": strategy, **options}.items():
         _check(name, value)
     _check_strategy(strategy)
@@ -230,7 +232,8 @@ def trainer_numbers(settings: Mapping[str, Any]) -> dict[str, Any]:
         settings: The part `trainer` of a configuration, as plain values.
     """
     left_out = {"_target_", "precision", "strategy", "micro_batches"}
-    found = {name: value for name, value in settings.items() if name not in left_out and _may_change_numbers(name)}
+    given = {name: value for name, value in settings.items() if name not in left_out}
+    found = {name: value for name, value in given.items() if _may_change_numbers(name) or _is_foreign(value)}
     if "val_check_interval" in found:
         # Micro-batches are what it counts.
         found["micro_batches"] = settings.get("micro_batches", 1)
@@ -244,8 +247,14 @@ def _may_change_numbers(name: str) -> bool:
 
 
 def _strategy_numbers(strategy: object) -> dict[str, Any]:
-    """A class of somebody else's, and what is more than talk: a hook may round gradients."""
+    """What is more than talk, as a hook that rounds gradients, and a class of somebody else's."""
     if not isinstance(strategy, Mapping):
         return {}
-    known = str(strategy.get("_target_")).startswith(("lightning.", "scd_lightning."))
-    return {name: value for name, value in strategy.items() if name not in _TALK or (name == "_target_" and not known)}
+    kept = {name: value for name, value in strategy.items() if name not in _TALK}
+    return kept | ({"_target_": strategy.get("_target_")} if _is_foreign(strategy) else {})
+
+
+def _is_foreign(value: object) -> bool:
+    """Whether it is made by somebody else's class, which may do anything."""
+    ours = ("lightning.", "scd_lightning.")
+    return isinstance(value, Mapping) and not str(value.get("_target_")).startswith(ours)

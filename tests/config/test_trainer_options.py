@@ -104,6 +104,12 @@ def test_nothing_is_the_default_of_what_is_honoured_too():
     assert check_trainer(**nothing) == {}
 
 
+def test_accumulation_may_be_said_in_lightning_s_words_where_it_is_what_happens():
+    assert check_trainer(micro_batches=4, accumulate_grad_batches=4) == {}
+    with pytest.raises(ConfigError, match=r"accumulate_grad_batches\. Got: 1\. Remedy: trainer\.micro_batches"):
+        check_trainer(micro_batches=4, accumulate_grad_batches=1)
+
+
 def test_one_batch_is_not_all_of_them():
     assert check_trainer(limit_val_batches=1.0, overfit_batches=0.0, max_steps=-1, fast_dev_run=False) == {}
     for value in (1, True, 0.0):
@@ -146,6 +152,8 @@ def test_numbers_are_those_of_what_may_change_them():
         "gradient_clip_val": 1.0
     }
     assert trainer_numbers({"own": 1}) == {"own": 1}
+    assert trainer_numbers({"profiler": CALL}) == {}
+    assert trainer_numbers({"profiler": {"_target_": "mine.Profiler"}}) == {"profiler": {"_target_": "mine.Profiler"}}
 
 
 @pytest.mark.parametrize(
