@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -54,19 +54,17 @@ class Plan:
     device: str = "cpu"
 
 
-def trainer_factory(case: workload.Case, device: str, **more: Any) -> TrainerFactory:
+def trainer_factory(case: workload.Case, device: str) -> TrainerFactory:
     """Makes trainers with the precision of a workload.
 
     Args:
         case: The workload.
         device: "cpu" or "cuda".
-        **more: Other arguments of Lightning's trainer.
     """
     return TrainerFactory(
         accelerator="gpu" if device == "cuda" else "cpu",
         precision="bf16-mixed" if case.dtype == "bfloat16" else "32-true",
         gradient_clip_val=workload.CLIP,
-        **more,
     )
 
 

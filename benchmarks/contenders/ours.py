@@ -74,8 +74,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Trains step by step at the referee's orders."""
     case, ids = workload.read(arguments.folder)
     data = token_data(ids.tolist(), case.prompt, evaluation_batch=case.batch)
-    make_trainer = trainer_factory(case, arguments.device, limit_val_batches=0)
-    trainer = make_trainer(callbacks=[AtTheGate(arguments.device)])
+    trainer = trainer_factory(case, arguments.device)(callbacks=[AtTheGate(arguments.device)], limit_val_batches=0)
     optimizer = partial(torch.optim.AdamW, **workload.OPTIMIZER)
     common = {
         "model": CausalLM(workload.load(arguments.folder, "student", "cpu"), case.vocab_size),

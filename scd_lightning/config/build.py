@@ -12,11 +12,14 @@ from omegaconf.errors import OmegaConfBaseException
 from scd_lightning.config.arguments import check_arguments
 from scd_lightning.config.settings import check_run
 from scd_lightning.config.targets import check_allowed, find_target
+from scd_lightning.config.trainer_options import check_trainer
 from scd_lightning.errors import ConfigError, ScdError
 
 GROUPS = ("task", "teacher", "student", "method", "objective", "budget", "trainer", "logger", "callbacks")
 # Parts that are no groups of options.
 PARTS = ("anchor", "unlabelled", "evaluate", "resume")
+# What makes trainers, by name: its class takes a framework, and what it is told can be checked without.
+TRAINER = "scd_lightning.training.trainer.TrainerFactory"
 # Those of them that are values and nothing else, but for an optimizer.
 LIGHT = ("budget", "anchor", "unlabelled", "evaluate", "resume", "teacher", "student", "task")
 KEYS = {*GROUPS, *PARTS, "paths", "seed", "phases", "allowed_targets"}
@@ -87,6 +90,14 @@ def check_light_parts(settings: Mapping[str, Any]) -> None:
                 values = {**values, "optimizer": _light_optimizer(values["optimizer"])}
             check_calls(values, name, [__name__])
             _build(values, name)
+    _check_light_trainer(settings["trainer"])
+
+
+def _check_light_trainer(values: Mapping[str, Any]) -> None:
+    if values.get("_target_") == TRAINER:
+        arguments = {name: value for name, value in values.items() if name != "_target_"}
+        check_arguments(check_trainer, arguments, "trainer", partial=False)
+        check_trainer(**arguments)
 
 
 def _light_optimizer(given: Any) -> dict[str, Any]:

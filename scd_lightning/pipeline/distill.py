@@ -79,7 +79,9 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
     callbacks, lr_scale = [scheduler, StageLog(scheduler)], job.method.lr_scale
     module, result, volume = train_student(whole, folder, "distill", meter, make, callbacks, start, lr_scale)
     assert isinstance(module, Distillation)
-    schedule = [_record(choice, module) for choice in scheduler.choices]
+    # A callback may end the training once a stage's checkpoint is chosen, and before it teaches.
+    taught = [choice for choice in scheduler.choices if choice.epochs[0] < len(module.curve)]
+    schedule = [_record(choice, module) for choice in taught]
     costs = meter.read() | volume
     forwarded = int(distributed.sum_over_ranks(torch.tensor([counts.forward_samples]))[0])
     costs |= {"teacher_loads": counts.loads, "teacher_load_bytes": counts.loaded_bytes}

@@ -11,6 +11,7 @@ from typing import Any
 
 from scd_lightning.config.own_code import codes
 from scd_lightning.config.targets import find_target
+from scd_lightning.config.trainer_options import trainer_numbers
 from scd_lightning.existing.adapters import read_adapter
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.models.loading import resolve_dtype, weights_identity
@@ -30,8 +31,8 @@ _NOT_NUMBERS |= {"trajectory", "init"}
 # The batch is samples or tokens, not both: the key of a training says which.
 _BATCH = {"global_batch", "batch_tokens"}
 _NOT_NUMBERS |= _BATCH
-# Options of Lightning's trainer that only say where, or what is shown. Precision is part of every key by itself.
-_TRAINER_HOW = {"accelerator", "precision", "log_every_n_steps", "profiler", "default_root_dir", "detect_anomaly"}
+# What a trainer is told of any pass of a model, and not of trainings alone.
+_PASSES = ("deterministic", "benchmark", "inference_mode", "plugins")
 # Fresh adapters add nothing to an untuned model.
 _TRAINING = {"optimizer", "warmup", "checkpoints", "epochs", "lora"}
 
@@ -61,7 +62,7 @@ def _of_every_key(job: PreparedJob) -> dict[str, Any]:
         "versions": {name: job.versions[name] for name in ("torch", "transformers")},
         "tokenizer": job.tokenizer_identity,
         "precision": job.trainer.options.get("precision", "32-true"),
-        "plugins": job.settings["trainer"].get("plugins"),
+        "passes": {name: value for name, value in _trainer(job)["trainer"].items() if name in _PASSES},
         "code": _code_of_trainer(job) | _code(job, "task", _target(job, "task")),
     }
 
@@ -112,8 +113,8 @@ def _objective(job: PreparedJob) -> dict[str, Any]:
 
 
 def _trainer(job: PreparedJob) -> dict[str, Any]:
-    """What Lightning's trainer is told that may change numbers: clipping, or a training cut short to try it out."""
-    return {"trainer": {name: value for name, value in job.trainer.options.items() if name not in _TRAINER_HOW}}
+    """What Lightning's trainer is told that may change numbers, such as clipping, or when to validate."""
+    return {"trainer": trainer_numbers(job.settings["trainer"])}
 
 
 def teacher_key(job: PreparedJob) -> ArtifactKey:

@@ -70,6 +70,7 @@ def prepare(job: Job) -> PreparedJob:
     )
     check_imports(prepared)
     _check_batches(prepared)
+    _check_validation(prepared)
     return prepared
 
 
@@ -118,6 +119,14 @@ def _check_batches(job: PreparedJob) -> None:
                 expected=f"{len(longest)} or more, for the sample {job.data.samples['train'][longest.index].id}",
                 remedy=f"{part}.batch_tokens={len(longest)} or more, or a lower task.max_length",
             )
+
+
+def _check_validation(job: PreparedJob) -> None:
+    """Fails where a student's training would not be validated: the fewest batches and epochs that it may have."""
+    rows = len(job.data.samples["train"])
+    most = rows + len(job.data.samples.get(UNLABELLED, ())) * job.method.trains_student
+    epochs = min(job.budget.on(each).epochs for each in (rows, most))
+    job.trainer.check_validation(job.data_module(job.budget.batch).train_sampler(), epochs)
 
 
 def _as_folder(job: Job, spec: S) -> S:

@@ -14,6 +14,7 @@ from scd_lightning.training.callbacks.phase_progress import PhaseProgress
 from scd_lightning.training.callbacks.stage_log import StepLog
 from scd_lightning.training.callbacks.stage_reset import StageReset
 from scd_lightning.training.costs import Meter, training_volume
+from scd_lightning.training.ending import tell_of_end
 from scd_lightning.training.fine_tuning import FineTuning
 from scd_lightning.training.resume.resumption import Resumption
 
@@ -71,8 +72,13 @@ def train_student(
         loggers=job.new_loggers(phase),
     )
     trainer.fit(module, datamodule=data, ckpt_path=resumption.path, weights_only=True)
+    tell_of_end(phase, trainer.global_step, total)
+    if best.best is None:  # A callback has ended the training before it was validated.
+        trainer.validate(module, datamodule=data, verbose=False)
+        module.curve[-1] |= module.last_validation
     CheckpointStore(folder / WEIGHTS).load_into(model, 0)
     assert best.best is not None
     metric, loss, epoch = best.best
-    result = StudentResult(metric, loss, epoch, module.curve)
+    # After a training, Lightning counts one more.
+    result = StudentResult(metric, loss, min(epoch, len(module.curve) - 1), module.curve)
     return module, result, training_volume(data, module.curve) | resumption.costs

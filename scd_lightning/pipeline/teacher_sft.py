@@ -23,6 +23,7 @@ from scd_lightning.training.callbacks.phase_progress import PhaseProgress
 from scd_lightning.training.callbacks.stage_log import StepLog
 from scd_lightning.training.callbacks.trajectory import Trajectory, kept_steps
 from scd_lightning.training.costs import Meter, training_volume
+from scd_lightning.training.ending import tell_of_end
 from scd_lightning.training.fine_tuning import FineTuning
 from scd_lightning.training.resume.resumption import Resumption
 
@@ -68,6 +69,8 @@ def teacher_sft(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) ->
         limit_val_batches=0,
     )
     trainer.fit(module, datamodule=data, ckpt_path=resumption.path, weights_only=True)
+    tell_of_end("teacher_sft", trainer.global_step, total)
+    keep.close(trainer, module)
     validate_trajectory(job, module, store, folder)
     volume = training_volume(data, module.curve) | resumption.costs
     return Outcome(trajectory_result(store, curve=module.curve), meter.read() | volume)
@@ -100,7 +103,7 @@ def validate_trajectory(job: PreparedJob, module: FineTuning, store: CheckpointS
     for index in track(range(store.count), "validating the trajectory", store.count):
         kept = folder / RESUME / f"validation-{store.digest(index)[:24]}.json"
         found = distributed.from_first_rank(_read_validation(kept)) or _validate(job, module, store, index)
-        # What was not validated, as where a trainer is told to take a part only, is NaN, which JSON does not have.
+        # JSON has no NaN, which a loss may be.
         losses.append([math.nan if loss is None else loss for loss in found["losses"]])
         if distributed.rank() == 0:
             write_sealed(kept, found)

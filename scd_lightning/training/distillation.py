@@ -120,12 +120,15 @@ class Distillation(FineTuning):
 
     @override
     def on_train_epoch_end(self) -> None:
+        points = len(self.curve)
         super().on_train_epoch_end()
+        if len(self.curve) == points:
+            return
         mean_weight = self.weight.compute()
         self.log("mean_weight", mean_weight)
         self.curve[-1]["mean_weight"] = float(mean_weight)
         self.weight.reset()
-        self.weight_counts.append(self.weight_histogram.compute().tolist())
+        self.weight_counts.append(self.weight_histogram.vector().tolist())
         self.weight_histogram.reset()
 
     @override

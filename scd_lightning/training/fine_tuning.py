@@ -225,8 +225,13 @@ class FineTuning(LightningModule):
 
     @override
     def on_train_epoch_end(self) -> None:
-        """Logs `train_loss`, the mean over the epoch's samples of their cross-entropy, and adds to the curve."""
+        """Logs `train_loss`, the mean over the epoch's samples of their cross-entropy, and adds to the curve.
+
+        Where a callback has ended the training before the epoch's first step there is nothing to tell.
+        """
         self.check_finite()
+        if self.global_step == (self.curve[-1]["step"] if self.curve else 0):
+            return
         train_loss = self.train_loss.compute()
         self.log_dict({"train_loss": train_loss, **self._when()})
         self.train_loss.reset()
@@ -259,7 +264,7 @@ class FineTuning(LightningModule):
         self.log_dict({"validation_loss": loss, "validation_metric": metric, **self._when()})
         self.last_validation = {"validation_loss": float(loss), "validation_metric": float(metric)}
         # Put together here and not when asked for: after a pass the module is on the CPU, where NCCL moves nothing.
-        self.last_losses = self.sample_losses.compute()
+        self.last_losses = self.sample_losses.vector()
         self.validation_loss.reset()
         self.validation_metric.reset()
         self.sample_losses.reset()

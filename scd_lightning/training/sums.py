@@ -24,7 +24,16 @@ class ExactMetric(Metric):
         return super()._apply(lambda tensor: fn(tensor).to(tensor.dtype), exclude_state)
 
 
-class SampleValues(ExactMetric):
+class VectorMetric(ExactMetric):
+    """Gives a vector, of any length: `compute` alone gives one of length 1 as a scalar, which is torchmetrics' way."""
+
+    def vector(self) -> Tensor:
+        """What `compute` describes, always in one dimension."""
+        found: Tensor = self.compute()
+        return found.reshape(-1)
+
+
+class SampleValues(VectorMetric):
     """Keeps each sample's value, in the order of its split; the ranks' shares are put together.
 
     Args:
@@ -48,7 +57,7 @@ class SampleValues(ExactMetric):
 
     @override
     def compute(self) -> Tensor:
-        """[S]; NaN for a sample that no process has seen, as where a trainer is told to validate on a part only."""
+        """[S]; NaN for a sample that no process has seen."""
         return self.values.masked_fill(self.seen == 0, torch.nan)
 
 
@@ -76,7 +85,7 @@ class WeightedMean(ExactMetric):
         return self.total / self.weight
 
 
-class UnitHistogram(ExactMetric):
+class UnitHistogram(VectorMetric):
     """Counts values in equal bins of [0, 1].
 
     Args:

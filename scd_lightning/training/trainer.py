@@ -1,20 +1,23 @@
 """Lightning trainers for the phases: what users set once, and what the method fixes."""
 
 import gc
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
 from lightning import Callback, Trainer
+from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import DoublePrecision
-from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy, Strategy
+from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy, SingleDeviceStrategy, Strategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from scd_lightning import distributed
-from scd_lightning.config.checks import require_at_least
+from scd_lightning.config.trainer_options import check_trainer
+from scd_lightning.data.batching import PlanSampler
 from scd_lightning.errors import ConfigError
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.sharding import process_mesh, shard
@@ -24,6 +27,8 @@ from scd_lightning.training.strategies import ShardedStrategy
 
 # Precisions of Lightning that hold the weights themselves in another dtype than the model's own.
 _WEIGHTS = {"64": torch.float64, "64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
+# Strategies that leave each process a whole model, or cut it as models are cut here.
+_STRATEGIES = (SingleDeviceStrategy, DDPStrategy, ShardedStrategy)
 # Precisions that sharded models are trained in: a scaled loss would need its overflows told to all processes.
 _SHARDED = ("32-true", "64-true", "bf16-mixed", "bf16-true")
 M = TypeVar("M", bound=nn.Module)
@@ -37,7 +42,10 @@ class TrainerFactory:
         micro_batches: Forward passes that each process makes for one optimizer step (gradient accumulation).
         strategy: "auto", or a maker of a Lightning strategy: a strategy object serves one trainer only.
         num_nodes: Number of machines.
-        **options: Any further argument of `lightning.Trainer`.
+        **options: Further arguments of `lightning.Trainer`, of those that `config/trainer_options.py` has users set.
+
+    Attributes:
+        options: Those of them that Lightning is to be told.
     """
 
     def __init__(
@@ -48,9 +56,9 @@ class TrainerFactory:
         num_nodes: int = 1,
         **options: Any,
     ) -> None:
-        require_at_least(1, **{"trainer.devices": devices, "trainer.micro_batches": micro_batches})
+        self.options = check_trainer(devices, micro_batches, strategy, num_nodes, **options)
         self.devices, self.micro_batches, self.strategy = devices, micro_batches, strategy
-        self.num_nodes, self.options = num_nodes, options
+        self.num_nodes = num_nodes
 
     def check_devices(self, *, launched: bool) -> None:
         """Fails early where the devices are not there, or this process can't start the others.
@@ -62,7 +70,7 @@ class TrainerFactory:
             ConfigError: There are fewer GPUs than devices, or several machines and no torchrun.
         """
         gpus = torch.cuda.device_count()
-        if self.options.get("accelerator") == "gpu" and gpus < self.devices:
+        if self.options.get("accelerator") in ("gpu", "cuda") and gpus < self.devices:
             raise ConfigError(
                 "There are fewer GPUs than the job wants",
                 where="trainer.devices",
@@ -97,13 +105,8 @@ class TrainerFactory:
         Raises:
             ConfigError: An option is unknown or wrong.
         """
-        if self._has_strategy(FSDPStrategy, ModelParallelStrategy) and not self.shards:
-            raise ConfigError(
-                "Models are not cut over processes by this strategy",
-                where="trainer.strategy",
-                got=self.strategy,
-                remedy="take trainer=fsdp, or trainer=fsdp_cpu",
-            )
+        self._check_strategy()
+        self._check_plugins()
         precision = str(self.options.get("precision"))
         if self.shards and precision not in _SHARDED:
             raise ConfigError(
@@ -117,6 +120,64 @@ class TrainerFactory:
             self(devices=1, num_nodes=1, strategy="auto")
         except (MisconfigurationException, TypeError, ValueError) as error:
             raise ConfigError(f"Lightning can't make such a trainer ({error})", where="trainer") from error
+
+    def _check_strategy(self) -> None:
+        # One of DDP's kind that cuts models over processes in its own way.
+        known = self._has_strategy(*_STRATEGIES) and not self._has_strategy(DeepSpeedStrategy)
+        if not isinstance(self.strategy, str) and not known:
+            raise ConfigError(
+                "Models can't be trained by this strategy",
+                where="trainer.strategy",
+                got=self.strategy,
+                remedy="take trainer=ddp or trainer=fsdp; on a CPU, trainer=ddp_cpu or trainer=fsdp_cpu",
+            )
+        if self.shards and self.options.get("inference_mode"):
+            raise ConfigError(
+                "Models that are cut over processes can't be validated in inference mode and trained afterwards",
+                where="trainer.inference_mode",
+                got=True,
+                expected="false, or leave it out",
+            )
+
+    def _check_plugins(self) -> None:
+        given = self.options.get("plugins", [])
+        for plugin in given if isinstance(given, Sequence) else [given]:
+            if not isinstance(plugin, CheckpointIO):
+                raise ConfigError(
+                    "Lightning's Trainer can't have such a plugin here",
+                    where="trainer.plugins",
+                    got=type(plugin).__name__,
+                    expected="plugins that write files (CheckpointIO)",
+                    remedy="trainer.precision says how to compute; run.py, torchrun or srun start the processes",
+                )
+
+    def check_validation(self, sampler: PlanSampler, epochs: int) -> None:
+        """Fails early where a student's training would end without having been validated.
+
+        Args:
+            sampler: What a process trains on in each epoch.
+            epochs: Epochs of the training.
+
+        Raises:
+            ConfigError: It would.
+        """
+        interval, every = self.options.get("val_check_interval"), self.options.get("check_val_every_n_epoch", 1)
+        if type(interval) is int:
+            most = len(sampler) * (epochs if every is None else 1)
+            if interval > most:
+                raise ConfigError(
+                    "There are fewer batches than from one validation to the next",
+                    where="trainer.val_check_interval",
+                    got=f"{interval}, of {most} batches",
+                    expected=f"1 to {most}",
+                )
+        if every is not None and every > epochs:
+            raise ConfigError(
+                "There are fewer epochs than from one validation to the next",
+                where="trainer.check_val_every_n_epoch",
+                got=f"{every}, of {epochs} epochs",
+                expected=f"1 to {epochs}",
+            )
 
     def check_model(self, spec: ModelSpec) -> None:
         """Fails early where a model can't be cut over the processes, and would have to be.
@@ -141,9 +202,11 @@ class TrainerFactory:
             max_epochs: Epochs of a fit.
             callbacks: Callbacks of this fit.
             loggers: Loggers; none logs nothing.
-            **fixed: Further arguments that win over the user's.
+            **fixed: Further arguments, which win over the user's.
         """
         strategy = self.strategy if isinstance(self.strategy, str) else self.strategy()
+        # Lightning leaves these two as an earlier trainer of the process has set them.
+        given = {"deterministic": False, "benchmark": False} | self.options
         own = self._sharded_options() | {
             "devices": self.devices,
             "num_nodes": self.num_nodes,
@@ -160,7 +223,10 @@ class TrainerFactory:
             "enable_model_summary": False,
             "num_sanity_val_steps": 0,
         }
-        return leave_signals_alone(Trainer(**{**self.options, **own, **fixed}))
+        if "profiler" in given:
+            # It reports to Lightning's log, which is silenced.
+            logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)
+        return leave_signals_alone(Trainer(**{**given, **own, **fixed}))
 
     def _sharded_options(self) -> dict[str, Any]:
         """What Lightning has to be told besides the strategy, where models are cut over processes."""

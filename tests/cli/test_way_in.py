@@ -42,6 +42,7 @@ def test_eight_frames_from_run_py_to_the_training(run_py, monkeypatch):
         ["student.warmup=2"],
         ["task.max_length=0"],
         ["resume.exit_code=0"],
+        ["+trainer.max_epochs=3"],
     ],
     ids=" ".join,
 )

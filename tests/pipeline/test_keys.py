@@ -49,7 +49,9 @@ def changed(before: Digests, after: Digests) -> set[str]:
         ["trainer=ddp_cpu"],
         ["trainer.devices=4"],
         ["trainer.micro_batches=2"],
-        ["trainer.log_every_n_steps=1", "+trainer.profiler=simple"],
+        ["trainer.log_every_n_steps=1", "+trainer.profiler=simple", "+trainer.detect_anomaly=true"],
+        ["+trainer.num_sanity_val_steps=0", "+trainer.enable_progress_bar=false", "+trainer.fast_dev_run=false"],
+        ["trainer.strategy=ddp", "+trainer.default_root_dir=elsewhere"],
         ["teacher.name=another", "student.name=another", "method.name=another"],
         ["teacher.gradient_checkpointing=true"],
         ["phases=[evaluate,report]"],
@@ -146,7 +148,11 @@ def test_folders_change_nothing(digests, plain):
         ("objective.reduction=token", EVERYTHING),
         ("trainer.gradient_clip_val=0.5", EVERYTHING),
         ("trainer.precision=64-true", EVERYTHING),
-        ("+trainer.limit_train_batches=2", EVERYTHING),
+        ("+trainer.gradient_clip_algorithm=value", EVERYTHING),
+        ("+trainer.val_check_interval=3", EVERYTHING),
+        ("+trainer.check_val_every_n_epoch=2", EVERYTHING),
+        ("+trainer.deterministic=true", EVERYTHING),
+        ("+trainer.plugins=[{_target_: lightning.fabric.plugins.TorchCheckpointIO}]", EVERYTHING),
         ("task.max_length=300", EVERYTHING),
         ("task.evaluation_batch=4", EVERYTHING),
         ("task.data.synthetic.seed=1", EVERYTHING),
@@ -199,6 +205,16 @@ def test_samples_count_by_the_epochs_that_they_come_to(digests, plain):
         assert changed(epochs, digests("method=scd_aw", f"budget.samples={samples}")) == set()
     assert changed(epochs, digests("method=scd_aw", "budget.samples=239")) == ANCHOR | STUDENT
     assert changed(plain, digests("method=scd_aw", "budget.samples=1", "budget.stage_epochs=9")) == set()
+
+
+def test_validations_between_batches_depend_on_the_micro_batches(digests):
+    between = ("method=scd_aw", "+trainer.val_check_interval=4")
+    assert changed(digests(*between), digests(*between, "trainer.micro_batches=2")) == EVERYTHING
+
+
+def test_a_strategy_s_hook_may_round_gradients(digests, plain):
+    hook = "+trainer.strategy.model_averaging_period=5"
+    assert changed(plain, digests("method=scd_aw", "trainer=ddp_cpu", hook)) == EVERYTHING
 
 
 def test_methods_share_teacher_and_anchor(digests, plain):

@@ -5,6 +5,7 @@ from collections import Counter
 from functools import partial
 
 import pytest
+from lightning import Callback
 from lightning.pytorch.callbacks import EarlyStopping
 
 STAGES = ("budget.stages=2", "method=cd")  # Stage by stage another checkpoint, so that a stage's end shows in numbers.
@@ -71,8 +72,16 @@ def test_samples_of_a_training_that_ends_early_are_those_it_saw(make_job, seen):
     assert samples_told(job) == found
 
 
-def test_samples_of_epochs_that_are_cut_short_are_those_they_had(make_job, seen):
-    job = make_job(*STAGES, EPOCHS, "+trainer.limit_train_batches=4", "budget.global_batch=10")
-    found = seen(job)
-    assert found["student_sft"] <= 160
+class StopsWithin(Callback):
+    """Ends a training in the middle of its first epoch, between two checkpoints that a teacher keeps."""
+
+    def on_train_batch_end(self, trainer, *_):
+        trainer.should_stop = trainer.global_step == 3
+
+
+def test_samples_of_an_epoch_that_is_cut_short_are_those_it_had(make_job, seen):
+    job = make_job(*STAGES, EPOCHS)
+    found = seen(job, StopsWithin)
+    assert found == {"student_sft": 24, "distill": 24, "teacher_sft": 24}
     assert samples_told(job) == found
+    assert [each["step"] for each in told(job, "trajectory.json")] == [3]

@@ -28,14 +28,15 @@ class Looks(Callback):
             os.kill(os.getpid(), self.sends)
 
 
-def factory() -> TrainerFactory:
-    return TrainerFactory(accelerator="cpu", limit_train_batches=2, limit_val_batches=0)
+def trainer(*callbacks: Callback) -> Trainer:
+    make = TrainerFactory(accelerator="cpu")
+    return make(callbacks=callbacks, limit_train_batches=2, limit_val_batches=0)
 
 
 def test_this_lightning_has_what_is_replaced():
-    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
-    assert callable(trainer._signal_connector.register_signal_handlers)
-    assert callable(trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor)
+    plain = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    assert callable(plain._signal_connector.register_signal_handlers)
+    assert callable(plain.fit_loop.epoch_loop._broadcast_sigterm_tensor)
 
 
 @pytest.mark.parametrize("slurm", [False, True])
@@ -47,19 +48,18 @@ def test_handlers_stay(monkeypatch, slurm):
     looks = Looks()
     with preemption.watch(["SIGTERM", "SIGUSR1"]):
         ours = [signal.getsignal(number) for number in SIGNALS]
-        trainer = factory()(callbacks=[looks])
-        trainer.fit(BoringModel())
+        trainer(looks).fit(BoringModel())
         assert [signal.getsignal(number) for number in SIGNALS] == ours
     assert looks.seen == [ours, ours]
 
 
 def test_a_signal_ends_a_training():
     looks = Looks(sends=signal.SIGTERM)
-    trainer = factory()(callbacks=[looks])
+    trains = trainer(looks)
 
     def run() -> None:
         with preemption.watch(["SIGTERM"]):
-            trainer.fit(BoringModel())
+            trains.fit(BoringModel())
 
     with pytest.raises(Preempted, match="SIGTERM"):
         run()
@@ -69,6 +69,5 @@ def test_a_signal_ends_a_training():
 def test_no_process_is_asked_about_signals(monkeypatch):
     asked = []
     monkeypatch.setattr("torch.distributed.broadcast", lambda *_, **__: asked.append(True))
-    trainer = factory()()
-    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor()
+    trainer().fit_loop.epoch_loop._broadcast_sigterm_tensor()
     assert not asked

@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from scd_lightning.tasks.choices import choice_measures
-from scd_lightning.training.sums import SampleValues, TaskMetric, UnitHistogram, WeightedMean
+from scd_lightning.training.sums import (
+    ExactMetric,
+    SampleValues,
+    TaskMetric,
+    UnitHistogram,
+    VectorMetric,
+    WeightedMean,
+)
 
 MEASURES = choice_measures({"labels": ["A", "B", "C"], "ordered": True})
 
@@ -20,6 +27,22 @@ def test_each_sample_has_its_value_and_padding_none():
     kept.reset()
     kept.update(torch.ones(1), torch.tensor([1]), torch.ones(1))
     np.testing.assert_array_equal(kept.compute(), [np.nan, 1, np.nan, np.nan])
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_a_vector_is_one_whatever_its_length(size):
+    kept, counted = SampleValues(size), UnitHistogram(size)
+    values = torch.linspace(0.1, 0.9, size)
+    kept.update(values, torch.arange(size), torch.ones(size))
+    counted.update(values, torch.ones(size))
+    assert kept.vector().tolist() == pytest.approx(np.linspace(0.1, 0.9, size))
+    assert counted.vector().tolist() == np.histogram(values, bins=size, range=(0, 1))[0].tolist()
+
+
+def test_every_sum_is_a_vector_or_a_mean():
+    """One more that gives a vector belongs among those above."""
+    found = {*ExactMetric.__subclasses__(), *VectorMetric.__subclasses__()}
+    assert found == {VectorMetric, SampleValues, UnitHistogram, WeightedMean, TaskMetric}
 
 
 def test_the_histogram_agrees_with_numpy():

@@ -58,8 +58,20 @@ class Trajectory(Callback):
             return
         self._saved = step
         assert isinstance(pl_module, FineTuning)
-        pl_module.check_finite()
-        weights = gathered(pl_module.lm, keep_frozen=self.keep_frozen)
+        self._keep(trainer, pl_module)
+
+    def close(self, trainer: Trainer, module: FineTuning) -> None:
+        """After the training: saves what it ended with, where a callback has ended it between two kept steps.
+
+        Not in a hook: a training that goes on from a state saved at its early end has no more of them.
+        """
+        if trainer.global_step not in self.steps:
+            # Lightning leaves a module on the CPU, where parts of a model are not put together.
+            self._keep(trainer, module.to(trainer.strategy.root_device))
+
+    def _keep(self, trainer: Trainer, module: FineTuning) -> None:
+        module.check_finite()
+        weights = gathered(module.lm, keep_frozen=self.keep_frozen)
         if trainer.is_global_zero:
-            self.store.save(weights, step, {}, keep_frozen=self.keep_frozen)
+            self.store.save(weights, trainer.global_step, {}, keep_frozen=self.keep_frozen)
         trainer.strategy.barrier()

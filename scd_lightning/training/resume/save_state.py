@@ -89,8 +89,9 @@ class SaveState(Checkpoint):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self._io.others = trainer.strategy.checkpoint_io
-        trainer.strategy.checkpoint_io = self._io
+        if trainer.strategy.checkpoint_io is not self._io:  # Else this trainer has trained before.
+            self._io.others = trainer.strategy.checkpoint_io
+            trainer.strategy.checkpoint_io = self._io
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -69,6 +69,11 @@ class StateIO(CheckpointIO):
         """Removes what is not a state: nothing of Lightning's removes those."""
         self.others.remove_checkpoint(path)
 
+    @override
+    def teardown(self) -> None:
+        """Has the others end what they still write."""
+        self.others.teardown()
+
 
 def _save(content: Any, file: Any) -> list[str]:
     """Writes, and gives the names of what is more than tensors and plain values, which is not read back."""

@@ -1,0 +1,111 @@
+"""What trainers are made of: options that hold everywhere, or are refused before anything is trained."""
+
+import logging
+from functools import partial
+
+import pytest
+import torch
+from lightning.pytorch.demos.boring_classes import BoringModel
+from lightning.pytorch.plugins import DoublePrecision
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.plugins.io import AsyncCheckpointIO
+from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy, FSDPStrategy
+
+from scd_lightning.cli.quiet import quiet
+from scd_lightning.errors import ConfigError
+from scd_lightning.training.strategies import ShardedStrategy
+from scd_lightning.training.trainer import TrainerFactory
+
+cpu = partial(TrainerFactory, accelerator="cpu")
+
+
+@pytest.mark.parametrize("plugin", [DoublePrecision(), LightningEnvironment()])
+def test_plugins_that_compute_or_start_processes_are_refused(plugin):
+    for given in (plugin, [AsyncCheckpointIO(), plugin]):
+        with pytest.raises(ConfigError, match=rf"trainer\.plugins\. Got: {type(plugin).__name__}\."):
+            cpu(plugins=given).check_options()
+
+
+def test_plugins_that_write_files_are_taken():
+    plugin = AsyncCheckpointIO()
+    factory = cpu(plugins=[plugin])
+    factory.check_options()
+    assert factory().strategy.checkpoint_io is plugin
+
+
+@pytest.mark.parametrize("strategy", [DeepSpeedStrategy, FSDPStrategy, BoringModel])
+def test_strategies_that_cut_models_in_other_ways_are_refused(strategy):
+    with pytest.raises(ConfigError, match=r"trainer\.strategy.*trainer=ddp or trainer=fsdp"):
+        cpu(strategy=partial(strategy)).check_options()
+
+
+def test_strategies_of_ddp_are_taken():
+    cpu(strategy=partial(DDPStrategy, process_group_backend="gloo"), devices=2).check_options()
+
+
+def test_sharded_models_know_no_inference_mode():
+    sharded = partial(cpu, strategy=partial(ShardedStrategy), devices=2, precision="32-true")
+    sharded(inference_mode=False).check_options()
+    with pytest.raises(ConfigError, match=r"trainer\.inference_mode"):
+        sharded(inference_mode=True).check_options()
+
+
+@pytest.mark.parametrize("value", [True, "warn"])
+def test_determinism_is_of_the_job_that_asks_for_it(value):
+    cpu(deterministic=value)()
+    assert torch.are_deterministic_algorithms_enabled()
+    cpu()()
+    assert not torch.are_deterministic_algorithms_enabled()
+    cpu(benchmark=True)()
+    assert torch.backends.cudnn.benchmark
+    cpu()()
+    assert not torch.backends.cudnn.benchmark
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*")
+def test_a_profile_is_told_though_lightning_is_quiet(caplog):
+    quiet()
+    with caplog.at_level(logging.INFO):
+        quiet()
+        cpu(profiler="simple")(limit_train_batches=1, limit_val_batches=0).fit(BoringModel())
+    assert "FIT Profiler Report" in caplog.text
+    assert "optimizer_step" in caplog.text
+
+
+# 48 samples in batches of 8: six steps in each of two epochs.
+@pytest.mark.parametrize(
+    ("options", "got"),
+    [
+        (["+trainer.val_check_interval=7"], "7, of 6 batches"),
+        (["+trainer.val_check_interval=19", "trainer.micro_batches=3"], "19, of 18 batches"),
+        (["+trainer.val_check_interval=13", "+trainer.check_val_every_n_epoch=null"], "13, of 12 batches"),
+        (["+trainer.check_val_every_n_epoch=3"], "3, of 2 epochs"),
+    ],
+)
+def test_a_training_that_would_not_be_validated_is_refused(make_job, options, got):
+    with pytest.raises(ConfigError, match=rf"Where: trainer\.\w+\. Got: {got}\. Expected: 1 to \d+"):
+        make_job(*options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["+trainer.val_check_interval=6", "+trainer.check_val_every_n_epoch=2"],
+        ["+trainer.val_check_interval=18", "trainer.micro_batches=3"],
+        ["+trainer.val_check_interval=12", "+trainer.check_val_every_n_epoch=null"],
+    ],
+)
+def test_a_training_that_is_validated_once_is_not(make_job, options):
+    make_job(*options)
+
+
+def test_what_is_shown_and_how_one_looks_change_no_bit(make_job, run_job):
+    run = ("method=sft", "phases=[student_sft]")
+    shown = ("trainer.log_every_n_steps=1", "+trainer.profiler=simple", "+trainer.detect_anomaly=true")
+    asked = ("+trainer.num_sanity_val_steps=0", "+trainer.enable_progress_bar=false", "+trainer.inference_mode=false")
+    kept = []
+    for name, options in {"plain": (), "other": (*shown, *asked)}.items():
+        made = run_job(make_job(*run, *options, store=name))["anchor"]
+        weights = {path.name: path.read_bytes() for path in made.folder.rglob("*.safetensors")}
+        kept.append((vars(made.result), weights))
+    assert kept[0] == kept[1]
