@@ -194,6 +194,36 @@ def open_safetensors(path: Path) -> Any:
         raise _unreadable(path, error) from error
 
 
+def read_beginning(path: Path, count: int = 512) -> bytes:
+    """The first bytes of a file.
+
+    Raises:
+        ModelError: It can't be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(count)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def safetensors_size(path: Path) -> int:
+    """How many bytes a safetensors file has, by its own header.
+
+    Raises:
+        ModelError: The header can't be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            # A damaged length must not become an attempt to read as much.
+            length = min(int.from_bytes(stream.read(8), "little"), path.stat().st_size)
+            header = json.loads(stream.read(length))
+        ends = (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
+        return 8 + length + max(ends, default=0)
+    except (AttributeError, LookupError, OSError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise _unreadable(path, f"a header that is none ({error})") from error
+
+
 def read_pickled(path: Path, device: str) -> Mapping[str, Any]:
     """Content of a file of torch.save, by torch's restricted unpickler.
 

@@ -18,6 +18,7 @@ from scd_lightning.models.gguf import find_gguf
 from scd_lightning.models.hub import check_own_code, check_weights, fetch_config
 from scd_lightning.models.quantization import quantization_config, quantizing_package
 from scd_lightning.models.spec import LoRA, ModelSpec
+from scd_lightning.models.stored_weights import check_loaded, check_stored
 from scd_lightning.models.thinning import check_thinned, thin
 from scd_lightning.models.tokenizers import vocabulary_size
 
@@ -137,14 +138,7 @@ def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str
         attn_implementation=kernel,
         quantization_config=quantization,
     )
-    if missing := sorted(info["missing_keys"]):
-        # transformers only warns, and fills them with random numbers.
-        raise ModelError(
-            "The weights lack tensors of the causal language model",
-            where=spec.name,
-            got=f"{len(missing)} missing in {spec.path}, such as {missing[0]}",
-            remedy="choose a complete causal language model",
-        )
+    check_loaded(info, spec)
     rows = cast(nn.Embedding, model.get_input_embeddings()).num_embeddings
     if rows < vocabulary_size(tokenizer):
         raise ModelError(
@@ -211,6 +205,7 @@ def check_reachable(spec: ModelSpec, where: str) -> None:
     if not spec.allow_pickle:
         check_weights(spec.path, spec.revision, config, spec.role)
     _config(spec, where)
+    check_stored(spec)
 
 
 def weights_identity(spec: ModelSpec) -> Mapping[str, Any]:
