@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict
@@ -33,12 +34,16 @@ class Receiver:
         kind: The kind of the saved models.
         vocab_size: Length V of the tokenizer. Rows past it, of embeddings and LM head, are never used.
         name: What messages call the model, e.g. "teacher".
+
+    Attributes:
+        config: The model's configuration.
     """
 
     def __init__(self, model: nn.Module, kind: Kind, vocab_size: int, name: str) -> None:
         self.vocab_size, self.name, self.kind = vocab_size, name, kind
         self.tensors = _tensors(model, kind)
         base = model.get_base_model() if isinstance(model, PeftModel) else model
+        self.config: Any = base.config
         layers = (base.get_input_embeddings(), base.get_output_embeddings())  # type: ignore[operator]
         self._tables = {id(p) for layer in layers if layer is not None for p in layer.parameters(recurse=False)}
         trained = [t for t in self.tensors.values() if not _frozen(t)]

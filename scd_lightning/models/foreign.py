@@ -161,8 +161,8 @@ def is_gguf(file: Path) -> bool:
         return stream.read(4) == b"GGUF"
 
 
-def read_gguf(file: Path, dtype: torch.dtype, where: str) -> tuple[Any, Any]:
-    """The model of a GGUF file, dequantized, and its tokenizer.
+def read_gguf(file: Path, dtype: torch.dtype, where: str) -> tuple[Any, Any, dict[str, Any]]:
+    """The model of a GGUF file, dequantized, its tokenizer, and which tensors did not match, as `read_model` tells.
 
     Args:
         file: The file.
@@ -176,10 +176,12 @@ def read_gguf(file: Path, dtype: torch.dtype, where: str) -> tuple[Any, Any]:
         # Its progress bar has no switch.
         with redirect_stderr(io.StringIO()):
             tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-            model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=dtype)
+            model, info = cast(Any, AutoModelForCausalLM).from_pretrained(
+                file.parent, gguf_file=file.name, dtype=dtype, output_loading_info=True
+            )
     except (OSError, ValueError, LookupError, RuntimeError, struct.error) as error:
         raise ModelError(f"The GGUF file could not be read ({error})", where=where, got=file.name) from error
-    return model, tokenizer
+    return model, tokenizer, info
 
 
 def open_safetensors(path: Path) -> Any:

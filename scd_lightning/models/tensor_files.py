@@ -53,6 +53,35 @@ def describe(tensors: Mapping[str, Tensor]) -> dict[str, TensorInfo]:
     }
 
 
+def check_loaded(info: Mapping[str, Any], where: str, path: object) -> None:
+    """Fails where transformers would fill a model up with random numbers, of which it only warns.
+
+    Args:
+        info: What it tells of a model that it has loaded.
+        where: The argument that named it, for messages.
+        path: Its folder, file or hub id.
+
+    Raises:
+        ModelError: The weights lack tensors of the architecture, or have them in other shapes.
+    """
+    if missing := sorted(info["missing_keys"]):
+        raise ModelError(
+            "The weights lack tensors of the causal language model",
+            where=where,
+            got=f"{len(missing)} missing in {path}, such as {missing[0]}",
+            remedy="choose a complete causal language model, with the config.json that belongs to its weights",
+        )
+    if different := sorted(info["mismatched_keys"]):
+        name, stored, wanted = different[0]
+        raise ModelError(
+            "The weights have other shapes than the model that config.json describes",
+            where=where,
+            got=f"{len(different)} in {path}, such as {name} of {list(stored)}",
+            expected=list(wanted),
+            remedy="take weights and config.json of one model",
+        )
+
+
 def require_finite(tensor: Tensor, where: str, remedy: str) -> None:
     """Fails where a tensor of floating-point numbers holds others than finite ones.
 

@@ -20,7 +20,8 @@ _STAND_INS = {
         "it (HF_TOKEN)",
     ),
 }
-_ANEW = "download or copy it anew"
+# What to do about a file that is damaged.
+ANEW = "download or copy it anew"
 
 
 def find_weights(folder: Path, names: Sequence[str]) -> tuple[Path, ...]:
@@ -59,7 +60,7 @@ def _listed(index: Path) -> tuple[Path, ...]:
             where=index,
             got=strange[0] if strange else "no weight_map, or an empty one",
             expected="a weight_map from tensors to files beside it",
-            remedy=_ANEW,
+            remedy=ANEW,
         )
     return tuple(index.parent / name for name in files)
 
@@ -118,7 +119,7 @@ def check_intact(file: Path) -> None:
             where=file,
             got=f"a text: {_first_line(start)}" if start else "an empty file",
             expected="a file of tensors",
-            remedy=_ANEW,
+            remedy=ANEW,
         )
     size, expected = file.stat().st_size, safetensors_size(file) if file.suffix == ".safetensors" else None
     # torch's files are archives, whose contents are listed at their end.
@@ -128,7 +129,7 @@ def check_intact(file: Path) -> None:
             where=file,
             got=f"{size:,} bytes",
             expected=None if expected is None else f"{expected:,}, by its own header",
-            remedy=_ANEW,
+            remedy=ANEW,
         )
 
 
