@@ -33,7 +33,9 @@ def save(make_model, tokenizer, tmp_path):
 @pytest.mark.parametrize("family", EMBEDDINGS)
 def test_adapters_on_tied_embeddings(save, tokenizer, family):
     folder, table = save(family, **TIED.get(family, {})), EMBEDDINGS[family]
-    with pytest.raises(ConfigError, match=rf"also those of lm_head\.weight.*Got: .*{table}.*leave {table} out") as raised:
+    with pytest.raises(
+        ConfigError, match=rf"also those of lm_head\.weight.*Got: .*{table}.*leave {table} out"
+    ) as raised:
         build_empty(spec(folder, [table]), tokenizer)
     assert raised.value.where == "student.lora.target_modules"
     # A teacher's are never merged.
@@ -45,7 +47,9 @@ def test_adapters_on_tied_embeddings(save, tokenizer, family):
 @pytest.mark.parametrize("tied", [False, True])
 def test_adapters_on_the_head(save, tokenizer, targets, tied, kind):
     folder = save("llama", tie_word_embeddings=tied)
-    with pytest.raises(ConfigError, match=rf"head can't have adapters.*{kind.role}\.lora\.target_modules.*leave lm_head"):
+    with pytest.raises(
+        ConfigError, match=rf"head can't have adapters.*{kind.role}\.lora\.target_modules.*leave lm_head"
+    ):
         build_empty(spec(folder, targets, kind), tokenizer)
 
 

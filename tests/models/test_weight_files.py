@@ -72,7 +72,9 @@ def test_shards_of_other_weights_beside_them(tmp_path):
     shards(tmp_path, 1, name="consolidated")  # Of another kind, and nobody's business.
     check_shards(find_weights(tmp_path, (SAFE,)))
     shards(tmp_path, 3)
-    with pytest.raises(ModelError, match="does not name.*Got: model-00001-of-00003.safetensors, .*Expected: .*of-00002"):
+    with pytest.raises(
+        ModelError, match="does not name.*Got: model-00001-of-00003.safetensors, .*Expected: .*of-00002"
+    ):
         check_shards(find_weights(tmp_path, (SAFE,)))
 
 
@@ -126,7 +128,14 @@ def test_a_cut_file_tells_both_sizes(tmp_path):
 
 @pytest.mark.parametrize(
     "header",
-    [b"\xff" * 8 + b"{}", b"{", b"[]", b'{"a": 3}', b'{"a": {"data_offsets": []}}', b'{"a": {"data_offsets": [0, "x"]}}']
+    [
+        b"\xff" * 8 + b"{}",
+        b"{",
+        b"[]",
+        b'{"a": 3}',
+        b'{"a": {"data_offsets": []}}',
+        b'{"a": {"data_offsets": [0, "x"]}}',
+    ]
     + [b"[" * 100_000, b'{"a": {"data_offsets": [0, 1e400]}}', b'"\xff"'],
     ids=range(9),
 )

@@ -59,7 +59,7 @@ def mails(tmp_path):
         folder = tmp_path / "mails"
         folder.mkdir()
         for name in ("train", "validation", "test"):
-            rows = [{"text": f"mail {i} says buy", "label": ("yes", "no")[i % 2]} for i in range(8)]
+            rows = [{"text": f"{name} {i} says buy", "label": ("yes", "no")[i % 2]} for i in range(8)]
             if name == split:
                 rows.append({"id": "the long one", "text": "it says " * words, "label": label})
             (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -105,16 +105,18 @@ def test_room_for_answers_counts(make_job, pair, tmp_path):
 def test_a_gold_answer_longer_than_answers_may_be(make_job, pair, tmp_path):
     folder = tmp_path / "notes"
     folder.mkdir()
-    names = " and ".join(f"Ada Petrov {i}" for i in range(8))
+    names = " and ".join(f"Ada Petrov {i}" for i in range(20, 50))
     for name in ("train", "validation", "test"):
-        rows = [{"text": f"note {i}", "entities": []} for i in range(8)]
+        rows = [{"text": f"{name} {i}", "entities": []} for i in range(8)]
         if name == "test":
-            spans = [(names.index(f"Ada Petrov {i}"), f"Ada Petrov {i}") for i in range(8)]
+            spans = [(names.index(f"Ada Petrov {i}"), f"Ada Petrov {i}") for i in range(20, 50)]
             entities = [{"start": at, "end": at + len(text), "label": "PERSON"} for at, text in spans]
             rows.append({"id": "many", "text": names, "entities": entities})
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     given = ["task=ner", f"task.data.path='{folder}'", "task.max_length=300", "task.max_new_tokens=8"]
-    with pytest.raises(ConfigError, match=r"test, id many.*Remedy: task\.max_new_tokens=(\d+) with task\.max_length=300"):
+    with pytest.raises(
+        ConfigError, match=r"test, id many.*Remedy: task\.max_new_tokens=(\d+) with task\.max_length=300"
+    ):
         make_job(*pair("gpt2", 300), *given)
 
 
@@ -123,10 +125,9 @@ def test_a_rotary_model_is_warned_of_where_the_texts_are_longer(make_job, pair, 
     job = make_job(*given, "task.max_length=300")
     with pytest.warns(UserWarning, match=r"takes \d+ tokens.*test, id the long one.*student .*trained for 100.*=100"):
         warn_of_models(job)
-    for option in ("task.max_length=100", "task.data.max_samples={train: 8, validation: 8, test: 8}"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            warn_of_models(make_job(*given, option))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_models(make_job(*given, "task.max_length=100"))
 
 
 # Numbers
@@ -192,7 +193,8 @@ def test_bfloat16_weights_and_a_rate_below_their_resolution(make_job, pair, mail
     weights = list(load_file(tmp_path / "student" / "model.safetensors").values())
     assert share == pytest.approx(100 * (1 - moved_by_torch(weights, 2e-5)), abs=2)
     remedy = "student.dtype=float32" if "student" in option else "trainer.precision=bf16-mixed"
-    assert f"bfloat16, where a step of the learning rate's size, 2e-05, is lost in the rounding. Train float32 weights ({remedy})" in message
+    assert "bfloat16, where a step of the learning rate's size, 2e-05, is lost in the rounding" in message
+    assert f"Train float32 weights ({remedy})" in message
 
 
 @pytest.mark.parametrize(
