@@ -81,7 +81,7 @@ def build_empty(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> nn.Modul
             if spec.path is None:
                 model = _from_scratch(spec, tokenizer, spec.attention)
             else:
-                model = _without_weights(spec).to(resolve_dtype(spec))
+                model = cast(Any, _without_weights(spec)).to(resolve_dtype(spec))
                 _check_rows(model, tokenizer, spec)
             return add_adapters(model, spec) if spec.lora.r else model
     except (ImportError, LookupError, TypeError, ValueError) as error:

@@ -3,6 +3,7 @@
 import re
 import warnings
 from textwrap import shorten
+from typing import Any, cast
 
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -62,7 +63,7 @@ def _check_names(model: PeftModel, spec: ModelSpec, possible: list[str]) -> None
     """Of a list of which one name matches, peft leaves out the others in silence."""
     if isinstance(spec.lora.target_modules, str):
         return
-    found = model.base_model.targeted_module_names
+    found = cast(Any, model.base_model).targeted_module_names
     idle = [each for each in spec.lora.target_modules if not any(f".{name}".endswith(f".{each}") for name in found)]
     if idle:
         raise _refused(spec, "The model has no such layers to put adapters on", first_few(idle, 4), possible)
@@ -79,7 +80,7 @@ def _refused(spec: ModelSpec, what: str, got: object, possible: list[str]) -> Co
 
 def _check_layers(model: PeftModel, spec: ModelSpec) -> None:
     """Refuses adapters on the head, and such as would change the head once they are merged."""
-    base = model.get_base_model()
+    base = cast(PreTrainedModel, model.get_base_model())
     layers = {name: layer for name, layer in base.named_modules() if isinstance(layer, BaseTunerLayer)}
     head, tables = base.get_output_embeddings(), _shared(base)
     for name, layer in layers.items():

@@ -35,7 +35,7 @@ def trained_positions(config: PretrainedConfig) -> int | None:
     rotary: Any = getattr(config, "rope_parameters", None)
     if type(stated) is not int or not isinstance(rotary, dict):
         return None
-    stretched = rotary.get("factor"), rotary.get("original_max_position_embeddings")
-    if all(isinstance(value, int | float) for value in stretched):
-        return max(stated, int(stretched[0] * stretched[1]))
+    factor, before = rotary.get("factor"), rotary.get("original_max_position_embeddings")
+    if isinstance(factor, int | float) and isinstance(before, int):
+        return max(stated, int(factor * before))
     return stated

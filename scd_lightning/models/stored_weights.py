@@ -30,8 +30,11 @@ def stored_files(spec: ModelSpec) -> tuple[Path, ...]:
     if spec.path is None:
         return ()
     config = fetch_config(spec.path, spec.revision, f"{spec.role}.path")
-    named = read_json(config).get("transformers_weights")
-    safe, pickled = [named or "model.safetensors"], ["pytorch_model.bin"]
+    if (config.parent / "adapter_config.json").is_file():
+        raise _with_adapters(spec, config.parent)
+    # A model may name its file itself.
+    named = read_json(config).get("transformers_weights") or "model.safetensors"
+    safe, pickled = [str(named).removesuffix(".index.json")], ["pytorch_model.bin"]
     files = find_weights(config.parent, safe + pickled if spec.allow_pickle else safe)
     if Path(spec.path).is_dir():
         if not files:
@@ -52,6 +55,17 @@ def _no_weights(spec: ModelSpec, folder: Path) -> ModelError:
         got=f"{first_few(names, 4)} in {folder}",
         expected="model.safetensors; or its shards, and model.safetensors.index.json, which says what is in them",
         remedy="download or copy what is missing; adapters go into their base model first (merge_and_unload)",
+    )
+
+
+def _with_adapters(spec: ModelSpec, folder: Path) -> ModelError:
+    return ModelError(
+        "The folder holds adapters too, which transformers would put on the model, or on another one that they name",
+        where=f"{spec.role}.path",
+        got=f"adapter_config.json in {folder}",
+        expected="a whole model alone",
+        remedy="merge them into it (peft: merge_and_unload, save_pretrained) and give that folder; or move "
+        "adapter_config.json elsewhere, to take the model without them",
     )
 
 

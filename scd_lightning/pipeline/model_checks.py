@@ -106,7 +106,7 @@ def _too_long(job: PreparedJob, spec: ModelSpec, positions: int, longest: Longes
 
 def _base(model: nn.Module) -> PreTrainedModel:
     base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-    return base  # type: ignore[no-any-return]
+    return base
 
 
 def warn_of_models(job: PreparedJob) -> None:

@@ -1,5 +1,7 @@
 """How long a text may be: the number is held against what the models themselves take."""
 
+from typing import Any
+
 import pytest
 import torch
 import transformers
@@ -8,10 +10,15 @@ from transformers import AutoModelForCausalLM
 
 from scd_lightning.models.positions import most_positions, trained_positions
 
-SPECIAL = {"vocab_size": 60, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}
-GPT = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 20}
-LIKE = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 20}
-TABLES = {
+SPECIAL: dict[str, Any] = {"vocab_size": 60, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}
+GPT: dict[str, Any] = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 20}
+LIKE: dict[str, Any] = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 20,
+}
+TABLES: dict[str, dict[str, Any]] = {
     "GPT2": GPT,
     "GPTBigCode": GPT,
     "OpenAIGPT": GPT,
@@ -22,7 +29,7 @@ TABLES = {
     | {"max_position_embeddings": 20},
     "BioGpt": LIKE | {"intermediate_size": 16},
 }
-COMPUTED = {
+COMPUTED: dict[str, dict[str, Any]] = {
     "Llama": LIKE | {"intermediate_size": 16},
     # As wide as it has positions: a table of positions is none of its layers.
     "Qwen3": LIKE | {"intermediate_size": 20, "hidden_size": 20, "head_dim": 4, "num_key_value_heads": 2},
@@ -31,7 +38,7 @@ COMPUTED = {
 }
 
 
-def model(family: str, fields: dict) -> nn.Module:
+def model(family: str, fields: dict[str, Any]) -> Any:
     config = getattr(transformers, f"{family}Config")(**SPECIAL, **fields)
     torch.manual_seed(0)
     return AutoModelForCausalLM.from_config(config).eval()

@@ -106,6 +106,20 @@ def test_adapters_are_no_model(folder):
         check_reachable(spec(folder), "student.path")
 
 
+def test_a_model_with_adapters_beside_it(folder):
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "owner/other"}')
+    with pytest.raises(ModelError, match=r"adapters too.*Where: student\.path.*adapter_config\.json.*merge_and_unload"):
+        check_reachable(spec(folder), "student.path")
+
+
+def test_a_configuration_that_names_the_file_of_weights(folder):
+    (folder / "model.safetensors").rename(folder / "own.safetensors")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"transformers_weights": "own.safetensors"}))
+    assert stored_files(spec(folder)) == (folder / "own.safetensors",)
+    check_stored(spec(folder))
+
+
 def test_pickled_weights_where_they_are_allowed(folder):
     tensors = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from scd_lightning.models.tokenizers import train_tokenizer
 from scd_lightning.pipeline import prepare
 from scd_lightning.pipeline.model_checks import longest_sample, warn_of_models
 
-SPECIAL = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}
+SPECIAL: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}
 CONFIGS = {
     "gpt2": lambda size, positions: GPT2Config(
         n_embd=16, n_layer=1, n_head=2, n_positions=positions, vocab_size=size, **SPECIAL
@@ -107,7 +108,7 @@ def test_a_gold_answer_longer_than_answers_may_be(make_job, pair, tmp_path):
     folder.mkdir()
     names = " and ".join(f"Ada Petrov {i}" for i in range(20, 50))
     for name in ("train", "validation", "test"):
-        rows = [{"text": f"{name} {i}", "entities": []} for i in range(8)]
+        rows: list[dict[str, Any]] = [{"text": f"{name} {i}", "entities": []} for i in range(8)]
         if name == "test":
             spans = [(names.index(f"Ada Petrov {i}"), f"Ada Petrov {i}") for i in range(20, 50)]
             entities = [{"start": at, "end": at + len(text), "label": "PERSON"} for at, text in spans]
