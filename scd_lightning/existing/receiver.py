@@ -3,17 +3,27 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 from torch import Tensor, nn
 
 from scd_lightning.errors import ModelError
-from scd_lightning.existing.saved import Kind, SavedModel, first_few
-from scd_lightning.existing.weight_files import TensorInfo, describe, read_infos, read_renamed, read_tensors
+from scd_lightning.existing.saved import Kind, SavedModel
+from scd_lightning.models.tensor_files import (
+    TensorInfo,
+    describe,
+    read_infos,
+    read_renamed,
+    read_tensors,
+    require_finite,
+)
+from scd_lightning.models.weight_files import first_few
 
 # Buffers that older versions of transformers stored, and that are computed since.
 _COMPUTED = (".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias")
+_DIVERGED = "leave this checkpoint out: its training had diverged"
 
 
 class Receiver:
@@ -24,12 +34,16 @@ class Receiver:
         kind: The kind of the saved models.
         vocab_size: Length V of the tokenizer. Rows past it, of embeddings and LM head, are never used.
         name: What messages call the model, e.g. "teacher".
+
+    Attributes:
+        config: The model's configuration.
     """
 
     def __init__(self, model: nn.Module, kind: Kind, vocab_size: int, name: str) -> None:
         self.vocab_size, self.name, self.kind = vocab_size, name, kind
         self.tensors = _tensors(model, kind)
         base = model.get_base_model() if isinstance(model, PeftModel) else model
+        self.config: Any = base.config
         layers = (base.get_input_embeddings(), base.get_output_embeddings())  # type: ignore[operator]
         self._tables = {id(p) for layer in layers if layer is not None for p in layer.parameters(recurse=False)}
         trained = [t for t in self.tensors.values() if not _frozen(t)]
@@ -53,6 +67,19 @@ class Receiver:
         unknown = [n for n, target in names.items() if n not in pairs and not target.endswith(_COMPUTED)]
         self._check_complete(set(pairs.values()), unknown, saved.path)
         return pairs
+
+    def check_finite(self, saved: SavedModel) -> None:
+        """Reads the tensors that `load` will copy, one at a time.
+
+        Raises:
+            ModelError: As `match`; or a weight is not a finite number.
+        """
+        pairs, infos = self.match(saved), read_infos(saved.files)
+        # By way of transformers they have other names than in the files, and all of them are taken.
+        wanted = pairs.keys() if pairs.keys() <= infos.keys() else infos.keys()
+        for name, tensor in read_tensors(saved.files):
+            if name in wanted:
+                require_finite(tensor, f"{name} in {saved.path}", _DIVERGED)
 
     def _renamed(self, saved: SavedModel, infos: Mapping[str, TensorInfo], device: str) -> dict[str, Tensor] | None:
         """The tensors by way of transformers, where the stored names are not the model's."""
@@ -80,13 +107,7 @@ class Receiver:
             self._copy(tensor[rows], target[rows], f"{pairs[name]} in {saved.path}", compare=compare)
 
     def _copy(self, tensor: Tensor, target: Tensor, where: str, *, compare: bool) -> None:
-        if not torch.isfinite(tensor).all():
-            raise ModelError(
-                "A weight is not a finite number",
-                where=where,
-                got=f"{int((~torch.isfinite(tensor)).sum())} NaN or infinite values",
-                remedy="leave this checkpoint out: its training had diverged",
-            )
+        require_finite(tensor, where, _DIVERGED)
         if not compare:
             target.copy_(tensor)
         elif not torch.equal(tensor.to(target), target):

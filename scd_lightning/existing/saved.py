@@ -11,13 +11,18 @@ from typing import Literal
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.existing import adapters
 from scd_lightning.models.foreign import file_digest, read_json, read_pickled
+from scd_lightning.models.weight_files import check_intact, check_shards, find_weights, first_few
 
 Kind = Literal["transformers", "peft", "lightning"]
 _KINDS = (
     "a transformers folder (config.json, model.safetensors), a peft folder (adapter_config.json, "
     "adapter_model.safetensors) or a Lightning checkpoint (.ckpt)"
 )
-_WEIGHTS = {"transformers": ("model", "pytorch_model"), "peft": ("adapter_model", "adapter_model")}
+# Safetensors before pickled ones.
+_WEIGHTS = {
+    "transformers": ("model.safetensors", "pytorch_model.bin"),
+    "peft": ("adapter_model.safetensors", "adapter_model.bin"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,14 @@ def recognise(path: Path, where: str) -> SavedModel:
         ModelError: Nothing that can be read as a fine-tuned model.
     """
     if path.is_file() and path.suffix == ".ckpt":
+        check_intact(path)
         step = read_pickled(path, "meta").get("global_step")
         return SavedModel(path, "lightning", (path,), step if type(step) is int else _last_number(path.stem))
     kind = _kind(path) if path.is_dir() else None
-    files = _tensor_files(path, kind) if kind else ()
+    files = find_weights(path, _WEIGHTS[kind]) if kind else ()
     if kind is None or not files:
         raise ModelError(_why_not(path), where=where, got=f"{path}: {_listing(path)}", expected=_KINDS)
+    check_shards(files)
     return SavedModel(path, kind, files, _folder_step(path))
 
 
@@ -137,27 +144,6 @@ def _kind(folder: Path) -> Kind | None:
     return "transformers" if (folder / "config.json").is_file() else None
 
 
-def _tensor_files(folder: Path, kind: Kind) -> tuple[Path, ...]:
-    """The weight files: safetensors before pickled ones, whole before sharded ones."""
-    safe, pickled = _WEIGHTS[kind]
-    for name in (f"{safe}.safetensors", f"{pickled}.bin"):
-        if (folder / name).is_file():
-            return (folder / name,)
-        index = folder / f"{name}.index.json"
-        if index.is_file():
-            return _shards(index)
-    return ()
-
-
-def _shards(index: Path) -> tuple[Path, ...]:
-    names = sorted(set(read_json(index).get("weight_map", {}).values()))
-    # Names alone: an index has no business outside its own folder.
-    files = tuple(index.parent / Path(name).name for name in names)
-    if missing := [file.name for file in files if not file.is_file()]:
-        raise ModelError("A part of the weights is missing", where=index, got=f"no {missing[0]}", expected=missing[0])
-    return files
-
-
 def _folder_step(folder: Path) -> int | None:
     state = folder / "trainer_state.json"
     if state.is_file() and type(step := read_json(state).get("global_step")) is int:
@@ -184,8 +170,3 @@ def _listing(path: Path) -> str:
         return "a file" if path.exists() else "nothing"
     names = sorted(each.name for each in path.iterdir())
     return first_few(names, 6) or "an empty folder"
-
-
-def first_few(names: Sequence[str], most: int) -> str:
-    """The first names, and how many there are besides, for a message; "" for none."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -161,8 +161,8 @@ def is_gguf(file: Path) -> bool:
         return stream.read(4) == b"GGUF"
 
 
-def read_gguf(file: Path, dtype: torch.dtype, where: str) -> tuple[Any, Any]:
-    """The model of a GGUF file, dequantized, and its tokenizer.
+def read_gguf(file: Path, dtype: torch.dtype, where: str) -> tuple[Any, Any, dict[str, Any]]:
+    """The model of a GGUF file, dequantized, its tokenizer, and which tensors did not match, as `read_model` tells.
 
     Args:
         file: The file.
@@ -176,10 +176,12 @@ def read_gguf(file: Path, dtype: torch.dtype, where: str) -> tuple[Any, Any]:
         # Its progress bar has no switch.
         with redirect_stderr(io.StringIO()):
             tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-            model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=dtype)
+            model, info = cast(Any, AutoModelForCausalLM).from_pretrained(
+                file.parent, gguf_file=file.name, dtype=dtype, output_loading_info=True
+            )
     except (OSError, ValueError, LookupError, RuntimeError, struct.error) as error:
         raise ModelError(f"The GGUF file could not be read ({error})", where=where, got=file.name) from error
-    return model, tokenizer
+    return model, tokenizer, info
 
 
 def open_safetensors(path: Path) -> Any:
@@ -192,6 +194,36 @@ def open_safetensors(path: Path) -> Any:
         return safe_open(path, "pt")
     except (OSError, SafetensorError) as error:
         raise _unreadable(path, error) from error
+
+
+def read_beginning(path: Path, count: int = 512) -> bytes:
+    """The first bytes of a file.
+
+    Raises:
+        ModelError: It can't be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(count)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def safetensors_size(path: Path) -> int:
+    """How many bytes a safetensors file has, by its own header.
+
+    Raises:
+        ModelError: The header can't be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            # A damaged length must not become an attempt to read as much.
+            length = min(int.from_bytes(stream.read(8), "little"), path.stat().st_size)
+            header = json.loads(stream.read(length))
+        ends = (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
+        return 8 + length + max(ends, default=0)
+    except (AttributeError, LookupError, OSError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise _unreadable(path, f"a header that is none ({error})") from error
 
 
 def read_pickled(path: Path, device: str) -> Mapping[str, Any]:

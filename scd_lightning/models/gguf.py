@@ -12,6 +12,8 @@ from scd_lightning.errors import ModelError
 from scd_lightning.models.export import save
 from scd_lightning.models.foreign import is_gguf, read_gguf
 from scd_lightning.models.packaged import find_packaged, not_installed
+from scd_lightning.models.tensor_files import check_loaded, require_finite
+from scd_lightning.models.weight_files import ANEW
 
 
 def find_gguf(gguf: str, where: str) -> Path:
@@ -48,9 +50,12 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype, where: str) -> No
         where: The argument that named it, for messages.
 
     Raises:
-        ModelError: transformers can't read it, as where it does not know the architecture.
+        ModelError: transformers can't read it, as where it does not know the architecture; or it is not whole.
     """
-    model, tokenizer = read_gguf(file, dtype, where)
+    model, tokenizer, info = read_gguf(file, dtype, where)
+    check_loaded(info, where, file)
+    for name, tensor in model.state_dict().items():
+        require_finite(tensor, f"{name} in {file}", ANEW)
     # What still calls the weights quantized keeps transformers from saving them.
     model.hf_quantizer = None
     model.is_quantized = False

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
@@ -16,8 +15,11 @@ from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.foreign import file_digest, read_config, read_model
 from scd_lightning.models.gguf import find_gguf
 from scd_lightning.models.hub import check_own_code, check_weights, fetch_config
+from scd_lightning.models.lora_targets import add_adapters
 from scd_lightning.models.quantization import quantization_config, quantizing_package
-from scd_lightning.models.spec import LoRA, ModelSpec
+from scd_lightning.models.spec import ModelSpec
+from scd_lightning.models.stored_weights import check_stored
+from scd_lightning.models.tensor_files import check_loaded
 from scd_lightning.models.thinning import check_thinned, thin
 from scd_lightning.models.tokenizers import vocabulary_size
 
@@ -55,7 +57,7 @@ def build_model(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, seed: int) 
         torch.manual_seed(seed)
         kernel = "eager" if spec.attention in _GPU_KERNELS else spec.attention
         base = _from_scratch(spec, tokenizer, kernel) if spec.path is None else _pretrained(spec, tokenizer, kernel)
-        model = _with_adapters(base, spec.lora) if spec.lora.r else base
+        model = add_adapters(base, spec) if spec.lora.r else base
     if spec.gradient_checkpointing:
         base.activation_checkpointing_enable({"use_reentrant": False})
         if spec.lora.r:
@@ -72,11 +74,16 @@ def build_empty(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> nn.Modul
 
     Raises:
         ConfigError: The architecture, the attention kernel or the adapters can't be made.
+        ModelError: It has fewer embeddings than there are tokens.
     """
     try:
         with torch.device("meta"):
-            model = _from_scratch(spec, tokenizer, spec.attention) if spec.path is None else _without_weights(spec)
-            return _with_adapters(model, spec.lora) if spec.lora.r else model
+            if spec.path is None:
+                model = _from_scratch(spec, tokenizer, spec.attention)
+            else:
+                model = cast(Any, _without_weights(spec)).to(resolve_dtype(spec))
+                _check_rows(model, tokenizer, spec)
+            return add_adapters(model, spec) if spec.lora.r else model
     except (ImportError, LookupError, TypeError, ValueError) as error:
         raise ConfigError(f"The model can't be built ({error})", where=spec.name) from error
 
@@ -137,14 +144,14 @@ def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str
         attn_implementation=kernel,
         quantization_config=quantization,
     )
-    if missing := sorted(info["missing_keys"]):
-        # transformers only warns, and fills them with random numbers.
-        raise ModelError(
-            "The weights lack tensors of the causal language model",
-            where=spec.name,
-            got=f"{len(missing)} missing in {spec.path}, such as {missing[0]}",
-            remedy="choose a complete causal language model",
-        )
+    check_loaded(info, f"{spec.role}.path", spec.path)
+    _check_rows(model, tokenizer, spec)
+    if spec.keep_layers is not None:
+        thin(model, spec.keep_layers, spec.role)
+    return model
+
+
+def _check_rows(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, spec: ModelSpec) -> None:
     rows = cast(nn.Embedding, model.get_input_embeddings()).num_embeddings
     if rows < vocabulary_size(tokenizer):
         raise ModelError(
@@ -153,20 +160,6 @@ def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str
             got=f"{rows} embeddings",
             expected=f"{vocabulary_size(tokenizer)} or more",
         )
-    if spec.keep_layers is not None:
-        thin(model, spec.keep_layers, spec.role)
-    return model
-
-
-def _with_adapters(model: PreTrainedModel, lora: LoRA) -> nn.Module:
-    config = LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.alpha or 2 * lora.r,
-        lora_dropout=lora.dropout,
-        target_modules=lora.target_modules,
-        task_type="CAUSAL_LM",
-    )
-    return get_peft_model(model, config)
 
 
 def check_kernel(spec: ModelSpec, precision: str, *, on_gpu: bool) -> None:
@@ -211,6 +204,7 @@ def check_reachable(spec: ModelSpec, where: str) -> None:
     if not spec.allow_pickle:
         check_weights(spec.path, spec.revision, config, spec.role)
     _config(spec, where)
+    check_stored(spec)
 
 
 def weights_identity(spec: ModelSpec) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """Existing models in place of trainings: found and checked before anything runs, then read into our own stores."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -109,20 +109,42 @@ def check_imports(job: PreparedJob) -> None:
     Raises:
         ModelError: Something differs; the message says what.
     """
+    for models, spec, name in _imported(job):
+        _check(job, models, spec, name)
+
+
+def check_imported_numbers(job: PreparedJob) -> None:
+    """Reads the files' weights, a tensor at a time.
+
+    Raises:
+        ModelError: One is not a finite number.
+    """
+    for models, spec, name in _imported(job):
+        receiver = _receiver(job, models, spec, name)
+        for model in models:
+            receiver.check_finite(model)
+
+
+def _imported(job: PreparedJob) -> Iterator[tuple[Sequence[SavedModel], ModelSpec, str]]:
+    """Saved models of one kind, the model that they are read into, and what messages call it."""
     if job.trajectory:
-        _check(job, job.trajectory, job.teacher, "teacher")
+        yield job.trajectory, job.teacher, "teacher"
     if job.existing_anchor is not None:
-        _check(job, [job.existing_anchor], _receiving(job.student, job.existing_anchor), "student")
+        yield [job.existing_anchor], _receiving(job.student, job.existing_anchor), "student"
+
+
+def _receiver(job: PreparedJob, models: Sequence[SavedModel], spec: ModelSpec, name: str) -> Receiver:
+    """What saved models are held against: without memory for weights."""
+    return Receiver(build_empty(spec, job.tokenizer), models[0].kind, vocabulary_size(job.tokenizer), name)
 
 
 def _check(job: PreparedJob, models: Sequence[SavedModel], spec: ModelSpec, name: str) -> None:
     agreement.check_tokenizers(models, job.tokenizer, name)
-    empty: Any = build_empty(spec, job.tokenizer)
-    receiver = Receiver(empty, models[0].kind, vocabulary_size(job.tokenizer), name)
+    receiver = _receiver(job, models, spec, name)
     for model in models:
         receiver.match(model)
         if model.kind == "transformers":
-            agreement.check_config(model, empty.config, name, trust_remote_code=spec.trust_remote_code)
+            agreement.check_config(model, receiver.config, name, trust_remote_code=spec.trust_remote_code)
     if distributed.rank() == 0:
         _tell_of_another_base(models, spec)
 

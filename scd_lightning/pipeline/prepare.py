@@ -13,12 +13,15 @@ from transformers import PreTrainedTokenizerFast
 from scd_lightning import distributed
 from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.errors import ConfigError
+from scd_lightning.launch import ranks
 from scd_lightning.models.gguf import convert_gguf, find_gguf
 from scd_lightning.models.loading import build_empty, check_kernel, check_reachable, resolve_dtype
 from scd_lightning.models.spec import ModelSpec
+from scd_lightning.models.stored_weights import check_numbers
 from scd_lightning.models.tokenizers import check_pair, identity, load_tokenizer, stored_tokenizer, train_tokenizer
-from scd_lightning.pipeline.imports import check_imports, find_imports
+from scd_lightning.pipeline.imports import check_imported_numbers, check_imports, find_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
+from scd_lightning.pipeline.model_checks import check_lengths
 from scd_lightning.progress import say
 from scd_lightning.store.artifacts import ArtifactKey, Outcome
 from scd_lightning.store.manifest import sha256_file, sha256_json, write_atomically
@@ -58,8 +61,7 @@ def prepare(job: Job) -> PreparedJob:
         )
     job = replace(job, teacher=_as_folder(job, imports.teacher), student=_as_folder(job, job.student))
     tokenizer = shared_tokenizer(job, data)
-    build_empty(job.teacher, tokenizer)
-    build_empty(job.student, tokenizer)
+    models = {spec.role: build_empty(spec, tokenizer) for spec in (job.teacher, job.student)}
     prepared = PreparedJob(
         **{each.name: getattr(job, each.name) for each in fields(job)},
         data=encode(data, tokenizer),
@@ -68,9 +70,11 @@ def prepare(job: Job) -> PreparedJob:
         trajectory=imports.trajectory,
         existing_anchor=imports.anchor,
     )
+    check_lengths(prepared, models)
     check_imports(prepared)
     _check_batches(prepared)
     _check_validation(prepared)
+    _check_numbers(prepared)
     return prepared
 
 
@@ -79,6 +83,15 @@ def _check_optimizer(spec: ModelSpec) -> None:
         spec.optimizer([Parameter(torch.zeros(1))])
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"The optimizer can't be made ({error})", where=f"{spec.role}.optimizer") from error
+
+
+def _check_numbers(job: PreparedJob) -> None:
+    """Reads what takes longest, last; a process that another one has started need not do so again."""
+    if ranks.has_parent():
+        return
+    for spec in (job.student, job.teacher):
+        check_numbers(spec)
+    check_imported_numbers(job)
 
 
 def tell_of_texts(job: PreparedJob) -> None:

