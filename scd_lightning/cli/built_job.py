@@ -10,6 +10,7 @@ from typing import Any
 
 from scd_lightning.analysis.run.run_table import run_line, run_table
 from scd_lightning.cli import search
+from scd_lightning.cli.endings import in_sweep
 from scd_lightning.cli.overrides import chosen, job_command, rank_command
 from scd_lightning.cli.quiet import quiet
 from scd_lightning.cli.smoke import tell_full_costs, trial
@@ -57,7 +58,8 @@ def build_running_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
     Raises:
         ScdError: As `build_job`.
     """
-    job = replace(build_job(settings, run_dir), command=job_command(), rank_command=rank_command(run_dir))
+    commands = {"command": job_command(), "rank_command": rank_command(run_dir)}
+    job = replace(build_job(settings, run_dir), **commands, swept=in_sweep())
     quiet()
     return trial(job) if chosen("debug") == "smoke" else job
 

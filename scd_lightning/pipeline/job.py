@@ -109,6 +109,7 @@ class Job:
         settings: The resolved sub-configurations as plain values, for digests and for config.yaml.
         command: The command line that runs this job alone.
         rank_command: What each of its processes is to run, where there are several.
+        swept: Whether it is one of a sweep's jobs.
     """
 
     task: Task
@@ -131,6 +132,7 @@ class Job:
     settings: Mapping[str, Any]
     command: str = ""
     rank_command: Sequence[str] = ()
+    swept: bool = False
 
     @cached_property
     def versions(self) -> dict[str, str]:
