@@ -26,8 +26,8 @@ class WandbLogger(JobLogger):
     """Starts the job's run with the first thing logged. Whatever goes wrong with W&B never ends a job.
 
     Args:
-        save_dir: The run's folder; W&B's files go to `wandb` in it, or in WANDB_DIR.
-        project: As the others in `Switches`.
+        save_dir: This and all others as in `Switches`.
+        project: Likewise.
         entity: Likewise.
         group: Likewise.
         tags: Likewise.
@@ -50,9 +50,9 @@ class WandbLogger(JobLogger):
         start_timeout: float | None = None,
         finish_timeout: float | None = None,
     ) -> None:
-        self._switches = Switches(project, entity, group, tags, mode, start_timeout, finish_timeout)
+        self._switches = Switches(save_dir, project, entity, group, tags, mode, start_timeout, finish_timeout)
         self._record = Path(save_dir)
-        self._folder = Path(self._switches.told("root_dir") or save_dir)
+        self._folder = self._switches.folder
         self._info: JobInfo | None = None
         self._identity: Identity | None = None
         self._run: wandb.Run | None = None
@@ -84,9 +84,7 @@ class WandbLogger(JobLogger):
     def goes_on(self, phase: str) -> None:
         """Says where a phase goes on whose first part is in another run."""
         if distributed.rank() == 0 and self._identity is not None and not self._identity.goes_on:
-            say(
-                f"W&B: the first part of {phase} is in the run of the job that was stopped; this job has one of its own"
-            )
+            say(f"W&B: the first part of {phase} is in the run of the job that was stopped; this is another")
 
     def log(self, phase: str, values: Mapping[str, Any], step: int | None) -> None:
         """Logs a row of a phase. Rows that hold a `stage` of the distillation are drawn over it, the others over step.

@@ -1,4 +1,4 @@
-"""What is settled of W&B before anything is logged: by our configuration, by W&B's own variables, by its settings files.
+"""What is settled of W&B before anything is logged: by our configuration, W&B's own variables, its settings files.
 
 No framework is needed for it, so that an unknown mode is said at once.
 """
@@ -32,16 +32,18 @@ class Switches:
     """The configuration's part, which goes before what W&B finds itself; but what turns it off or offline there wins.
 
     Attributes:
+        save_dir: The run's folder; W&B's files go to `wandb` in it, or in WANDB_DIR.
         project: W&B project; None for WANDB_PROJECT, or "scd_lightning".
         entity: W&B user or team; None for WANDB_ENTITY, or the key's own.
         group: What to group runs by; None for WANDB_RUN_GROUP, or the data set with teacher and student.
         tags: Tags of the run; none for WANDB_TAGS.
         mode: "auto", or one of W&B's own: "online", "offline", "disabled", "shared".
-        start_timeout: Seconds after which a server that does not answer is given up; None for WANDB_INIT_TIMEOUT, or 20.
-        finish_timeout: Seconds that the end of the job waits for the last upload; None for WANDB_FINISH_TIMEOUT, or 60.
+        start_timeout: Seconds after which a server that does not answer is given up; None: WANDB_INIT_TIMEOUT, or 20.
+        finish_timeout: Seconds that the end of the job waits for the upload; None: WANDB_FINISH_TIMEOUT, or 60.
         found: What W&B has been told elsewhere.
     """
 
+    save_dir: str
     project: str | None = None
     entity: str | None = None
     group: str | None = None
@@ -65,6 +67,11 @@ class Switches:
             return DISABLED
         chosen = environment.get("WANDB_MODE") or (self.mode if self.mode != "auto" else self.told("mode"))
         return "auto" if chosen is None else _MODES[chosen]
+
+    @property
+    def folder(self) -> Path:
+        """What W&B's own folder is in."""
+        return Path(self.told("root_dir") or self.save_dir)
 
     def told(self, name: str) -> Any:
         """A setting of W&B's as a variable or a settings file has it; None where neither has."""
@@ -111,10 +118,8 @@ def _take(settings: wandb.Settings, name: str, value: str) -> None:
     try:
         settings.update_from_env_vars({name: value})
     except (ValueError, wandb.Error) as error:
-        shown = None if looks_secret(name) else value
-        raise ConfigError(
-            "W&B can't use what a variable says", where=name, got=shown, expected=_reason(error)
-        ) from None
+        what, shown = "W&B can't use what a variable says", None if looks_secret(name) else value
+        raise ConfigError(what, where=name, got=shown, expected=_reason(error)) from None
 
 
 def _no_mode(where: str, mode: str) -> ConfigError:

@@ -44,17 +44,17 @@ def test_the_mode(files, monkeypatch, configured, file, variables, mode):
         write(files / "settings", mode=file)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert Switches(mode=configured).mode == mode
+    assert Switches("run", mode=configured).mode == mode
 
 
 def test_the_settings_of_a_folder_go_before_the_users_and_variables_before_both(files, tmp_path, monkeypatch):
     write(files / "settings", mode="offline", project="first", entity="team")
     write(tmp_path / "wandb" / "settings", mode="disabled", project="second")
-    found = Switches()
+    found = Switches("run")
     assert (found.mode, found.told("project"), found.told("entity")) == ("disabled", "second", "team")
     monkeypatch.setenv("WANDB_PROJECT", "third")
-    assert Switches().told("project") == "third"
-    assert Switches().told("run_group") is None
+    assert Switches("run").told("project") == "third"
+    assert Switches("run").told("run_group") is None
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_a_variable_that_can_not_be_used_is_refused(monkeypatch, variables, told
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError) as caught:
-        Switches()
+        Switches("run")
     assert told in str(caught.value)
 
 
 def test_a_settings_file_with_an_unknown_mode_is_refused(files):
     write(files / "settings", mode="of")
     with pytest.raises(ConfigError, match=r"no such mode of W&B. Where: .*settings. Got: of"):
-        Switches()
+        Switches("run")
 
 
 @pytest.mark.parametrize(
@@ -92,5 +92,5 @@ def test_a_settings_file_with_an_unknown_mode_is_refused(files):
 )
 def test_a_setting_that_can_not_be_used_is_refused(settings, told):
     with pytest.raises(ConfigError) as caught:
-        Switches(**settings)
+        Switches("run", **settings)
     assert told in str(caught.value)
