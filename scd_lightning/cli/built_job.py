@@ -16,6 +16,7 @@ from scd_lightning.cli.quiet import quiet
 from scd_lightning.cli.smoke import tell_full_costs, trial
 from scd_lightning.config.build import build_parts
 from scd_lightning.launch import ranks
+from scd_lightning.loggers.makers import check_makers
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.run import Finished
 from scd_lightning.progress import prefix, say, show
@@ -34,6 +35,7 @@ def build_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
     """
     parts = build_parts(settings)
     evaluation, loggers, callbacks = (parts.pop(name) for name in ("evaluate", "logger", "callbacks"))
+    check_makers(loggers)
     store = Path(settings["paths"]["store"]).absolute()
     return Job(
         **parts,

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.config.batch_size import BatchSize
 from scd_lightning.config.settings import Budget, Evaluation, ResumeSettings, Unlabelled
+from scd_lightning.errors import ConfigError
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.losses.objective import Objective
 from scd_lightning.models.causal_lm import CausalLM
@@ -89,8 +90,16 @@ class Job:
         return {name: version(name) for name in names} | {"scd_lightning": version("scd-lightning")}
 
     def new_loggers(self, phase: str) -> list[Logger]:
-        """Loggers of one phase."""
-        return [make(name=phase) for make in self.loggers]
+        """Loggers of one phase.
+
+        Raises:
+            ConfigError: One can't be made, as where its package is not installed.
+        """
+        try:
+            return [make(name=phase) for make in self.loggers]
+        except (ImportError, RuntimeError, TypeError, ValueError) as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise ConfigError(f"A logger can't be made ({first})", where="logger") from error
 
     def new_callbacks(self) -> list[Any]:
         """The user's own callbacks for one fit."""
