@@ -60,8 +60,8 @@ def build_running_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
     Raises:
         ScdError: As `build_job`.
     """
-    commands = {"command": job_command(), "rank_command": rank_command(run_dir)}
-    job = replace(build_job(settings, run_dir), **commands, swept=in_sweep())
+    job = build_job(settings, run_dir)
+    job = replace(job, command=job_command(), rank_command=rank_command(run_dir), swept=in_sweep())
     quiet()
     return trial(job) if chosen("debug") == "smoke" else job
 

@@ -81,7 +81,7 @@ class Switches:
 def _check_names(**names: Any) -> None:
     for name, value in names.items():
         try:
-            wandb.Settings(**{"run_tags" if name == "tags" else name: value or None})
+            setattr(wandb.Settings(), "run_tags" if name == "tags" else name, value or None)
         except (ValueError, wandb.Error) as error:
             where = f"logger.wandb.{name}"
             raise ConfigError("W&B can't use a name", where=where, got=value, expected=_reason(error)) from None

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import wandb
@@ -202,9 +203,10 @@ def test_a_run_has_what_the_variables_say_where_the_configuration_says_nothing(t
         monkeypatch.setenv(f"WANDB_{name}", value)
     monkeypatch.setenv("WANDB_DIR", str(tmp_path / "elsewhere"))
     (tmp_path / "elsewhere").mkdir()
+    own: dict[str, Any] = {"project": "p", "entity": "e", "group": "g", "tags": ["t"]}
     told = {}
-    for name, own in {"theirs": {}, "ours": {"project": "p", "entity": "e", "group": "g", "tags": ["t"]}}.items():
-        logger = WandbLogger(str(tmp_path / name), **own, mode="offline")
+    for name, settings in {"theirs": {}, "ours": own}.items():
+        logger = WandbLogger(str(tmp_path / name), **settings, mode="offline")
         logger.begin(INFO)
         logger("distill").log_metrics({"train_loss": 1.5}, 3)
         logger.finish(failed=False)
@@ -212,16 +214,9 @@ def test_a_run_has_what_the_variables_say_where_the_configuration_says_nothing(t
         records = [json.loads(line) for line in inspect(run).splitlines()]
         told[name] = next(record["run"] for record in records if record["type"] == "run")
     names = ("project", "entity", "run_group", "tags", "display_name", "notes", "job_type")
-    assert [told["theirs"].get(name) for name in names] == [
-        "theirs",
-        "team",
-        "together",
-        ["a", "b"],
-        "mine",
-        "why",
-        "sft",
-    ]
-    assert [told["ours"].get(name) for name in names] == ["p", "e", "g", ["t"], "mine", "why", "sft"]
+    theirs, ours = ([told[each].get(name) for name in names] for each in ("theirs", "ours"))
+    assert theirs == ["theirs", "team", "together", ["a", "b"], "mine", "why", "sft"]
+    assert ours == ["p", "e", "g", ["t"], "mine", "why", "sft"]
 
 
 def _job(folder, *, info=INFO, failed=True, **more):
