@@ -8,19 +8,20 @@ from pathlib import Path
 from benchmarks.settings import ROOT, Settings
 
 
-def run_python(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+def run_python(arguments: Sequence[str], environment: Mapping[str, str], code: int = 0) -> None:
     """Runs this Python.
 
     Args:
         arguments: What follows it on the command line.
         environment: The process's environment variables.
+        code: What it is to end with.
 
     Raises:
-        RuntimeError: It failed; the message ends with what it printed last.
+        RuntimeError: It ended otherwise; the message ends with what it printed last.
     """
     command = [sys.executable, *arguments]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
+    if done.returncode != code:
         raise RuntimeError(f"{command} failed:\n{(done.stdout + done.stderr)[-4000:]}")
 
 

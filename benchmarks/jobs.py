@@ -16,7 +16,8 @@ from scd_lightning.losses.divergences import forward_kl
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.weighting import AdaptiveWeight, ConstantWeight
 from scd_lightning.models.spec import AnchorSpec, StudentSpec, TeacherSpec
-from scd_lightning.pipeline.job import Method, PreparedJob
+from scd_lightning.pipeline.job import PreparedJob
+from scd_lightning.pipeline.method import Method
 from scd_lightning.pipeline.student_training import TRAIN_LOSSES
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
 from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, SingleBest

@@ -75,8 +75,8 @@ _NOTES = {
     "reload": "Files in the page cache. `copy_` is torch's, of the same tensors; `memcpy` of one block as large. The "
     "first load also checks the file's digest.",
     "startup": "The data are those of `python run.py`, 3,600, 200 and 600 samples, which are read and tokenized even "
-    "then. The overrides shorten the training alone, which was done before and is not counted. The import of the "
-    "libraries alone is there for comparison.",
+    "then. The overrides shorten the training alone, which was done before and is not counted. What is "
+    "refused names something wrong. The import of the libraries alone is there for comparison.",
     "processes": "Fine-tuning `teacher=scratch` (`tiny`), and one of width 384 (`wide`), 16 samples a step, by whole "
     "commands in turns; medians of the rounds' medians. A second counts from one step's end to the next one's.",
     "saving": "A teacher's fine-tuning with the settings as they come: a state every 10 minutes, and at the ends of "

@@ -145,7 +145,9 @@ def _of_reload(rows: list[Row]) -> list[Target]:
 
 def _of_startup(rows: list[Row]) -> list[Target]:
     idle = {row["command"]: row["seconds"]["median"] for row in rows if "all phases" in row["command"]}
-    return [at_most("run.py where nothing is to be done", idle, 10, "{:.1f} s")]
+    refused = {row["command"]: row["seconds"]["median"] for row in rows if row["command"].endswith(", refused")}
+    answered = [at_most("run.py with a wrong number, name or path", refused, 1.5, "{:.1f} s")] if refused else []
+    return [at_most("run.py where nothing is to be done", idle, 10, "{:.1f} s"), *answered]
 
 
 def _of_processes(rows: list[Row]) -> list[Target]:

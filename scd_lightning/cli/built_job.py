@@ -10,11 +10,13 @@ from typing import Any
 
 from scd_lightning.analysis.run.run_table import run_line, run_table
 from scd_lightning.cli import search
+from scd_lightning.cli.endings import in_sweep
 from scd_lightning.cli.overrides import chosen, job_command, rank_command
 from scd_lightning.cli.quiet import quiet
 from scd_lightning.cli.smoke import tell_full_costs, trial
 from scd_lightning.config.build import build_parts
 from scd_lightning.launch import ranks
+from scd_lightning.loggers.makers import check_makers
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.run import Finished
 from scd_lightning.progress import prefix, say, show
@@ -33,6 +35,7 @@ def build_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
     """
     parts = build_parts(settings)
     evaluation, loggers, callbacks = (parts.pop(name) for name in ("evaluate", "logger", "callbacks"))
+    check_makers(loggers)
     store = Path(settings["paths"]["store"]).absolute()
     return Job(
         **parts,
@@ -57,7 +60,8 @@ def build_running_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
     Raises:
         ScdError: As `build_job`.
     """
-    job = replace(build_job(settings, run_dir), command=job_command(), rank_command=rank_command(run_dir))
+    job = build_job(settings, run_dir)
+    job = replace(job, command=job_command(), rank_command=rank_command(run_dir), swept=in_sweep())
     quiet()
     return trial(job) if chosen("debug") == "smoke" else job
 

@@ -12,6 +12,7 @@ from scd_lightning.cli.job import run_job
 from scd_lightning.cli.mistakes import explain, unusable_folder
 from scd_lightning.cli.overrides import flags_first, one_line
 from scd_lightning.cli.session import session
+from scd_lightning.cli.swept_groups import VERSION, fit_to_options
 from scd_lightning.errors import ConfigError, Preempted, exit_code, interrupted
 from scd_lightning.launch import ranks
 from scd_lightning.progress import complain
@@ -33,7 +34,8 @@ def main(conf: Path) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv[1:] = [one_line(each) for each in flags_first(sys.argv[1:])]
     try:
-        hydra.main(version_base="1.3", config_path=str(conf), config_name="config")(run_job)()
+        sys.argv[1:] = fit_to_options(sys.argv[1:], conf)
+        hydra.main(version_base=VERSION, config_path=str(conf), config_name="config")(run_job)()
     except BaseException as error:
         return _conclude(error)
     if ranks.is_rank():
@@ -60,6 +62,8 @@ def _conclude(error: BaseException) -> int:
 
 def _mistake(error: BaseException) -> ConfigError | None:
     """What Hydra has met before any job has started, as a mistake of the command line."""
+    if isinstance(error, ConfigError):
+        return error
     if isinstance(error, HydraException | OmegaConfBaseException):
         return explain(error)
     # Hydra composes and makes the run's folder before anything of ours has started.

@@ -1,7 +1,7 @@
 """From a composed configuration to checked values and the objects that they name: the only place that reads one."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -20,8 +20,20 @@ GROUPS = ("task", "teacher", "student", "method", "objective", "budget", "traine
 PARTS = ("anchor", "unlabelled", "evaluate", "resume")
 # What makes trainers, by name: its class takes a framework, and what it is told can be checked without.
 TRAINER = "scd_lightning.training.trainer.TrainerFactory"
-# Those of them that are values and nothing else, but for an optimizer.
-LIGHT = ("budget", "anchor", "unlabelled", "evaluate", "resume", "teacher", "student", "task")
+# Those of them that can be made where no framework is, but for an optimizer.
+LIGHT = ("budget", "anchor", "unlabelled", "evaluate", "resume", "teacher", "student", "task", "method", "objective")
+# What may be called without loading one.
+_WITHOUT_FRAMEWORK = tuple(
+    f"scd_lightning.{part}."
+    for part in ("config", "data", "tasks", "models.spec", "schedules", "losses.outlines", "pipeline.method")
+    + ("loggers.wandb_switches",)
+)
+# What stands for a place that loads one: the same names, settings and checks.
+_OUTLINES = {
+    **{f"scd_lightning.losses.{name}.": "scd_lightning.losses.outlines." for name in ("objective", "weighting")},
+    "scd_lightning.losses.divergences.": "scd_lightning.losses.outlines.",
+    "scd_lightning.loggers.wandb.WandbLogger": "scd_lightning.loggers.wandb_switches.Switches",
+}
 KEYS = {*GROUPS, *PARTS, "paths", "seed", "phases", "allowed_targets"}
 
 
@@ -71,26 +83,28 @@ def build_parts(settings: Mapping[str, Any], names: Sequence[str] = (*GROUPS, *P
     return {name: _build(settings[name], name) for name in names}
 
 
-def check_light_parts(settings: Mapping[str, Any]) -> None:
-    """Makes, and throws away, the parts whose settings can be checked before any framework is there.
+def check_light_parts(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Makes the parts whose settings can be checked before any framework is there, and loggers likewise.
 
-    They are not kept: a model's lacks its optimizer, and `build_parts` makes all of a job or nothing.
+    They are to look at, and not to be kept: a model's lacks its optimizer, of the losses there are outlines alone, and
+    `build_parts` makes all of a job or nothing.
 
     Args:
         settings: As `read_settings` gives them.
 
+    Returns:
+        Those of `LIGHT` that can be made so; those that name a class of the user's own are not among them.
+
     Raises:
         ScdError: A value is refused by the object that it is for.
     """
+    check_allowed(settings["allowed_targets"])
     check_run(settings["seed"], settings["phases"])
-    for name in LIGHT:
-        values = settings[name]
-        if str(values.get("_target_", "")).startswith("scd_lightning."):
-            if "optimizer" in values:
-                values = {**values, "optimizer": _light_optimizer(values["optimizer"])}
-            check_calls(values, name, [__name__])
-            _build(values, name)
     _check_light_trainer(settings["trainer"])
+    for name, values in settings["logger"].items():
+        _make_light(values, f"logger.{name}")
+    made = {name: _make_light(settings[name], name) for name in LIGHT}
+    return {name: part for name, part in made.items() if part is not None}
 
 
 def _check_light_trainer(values: Mapping[str, Any]) -> None:
@@ -98,6 +112,41 @@ def _check_light_trainer(values: Mapping[str, Any]) -> None:
         arguments = {name: value for name, value in values.items() if name != "_target_"}
         check_arguments(check_trainer, arguments, "trainer", partial=False)
         check_trainer(**arguments)
+
+
+def _make_light(values: Any, where: str) -> Any:
+    """A part made without a framework; None where that can't be."""
+    if not isinstance(values, dict) or "_target_" not in values:
+        return None
+    if "optimizer" in values:
+        values = {**values, "optimizer": _light_optimizer(values["optimizer"])}
+    values = _outlined(values)
+    if not all(str(target).startswith((*_WITHOUT_FRAMEWORK, f"{__name__}.")) for target in _targets(values)):
+        return None
+    check_calls(values, where, [__name__, "scd_lightning.losses.outlines"])
+    return _build(values, where)
+
+
+def _outlined(values: Any) -> Any:
+    """Values with outlines in the place of what loads a framework."""
+    if isinstance(values, list):
+        return [_outlined(value) for value in values]
+    if not isinstance(values, dict):
+        return values
+    outlined = {name: _outlined(value) for name, value in values.items()}
+    target = outlined.get("_target_")
+    for heavy, outline in _OUTLINES.items():
+        if isinstance(target, str) and target.startswith(heavy):
+            outlined["_target_"] = outline + target.removeprefix(heavy)
+    return outlined
+
+
+def _targets(values: Any) -> Iterator[Any]:
+    """All that values name to be called."""
+    if isinstance(values, dict):
+        yield from (value for name, value in values.items() if name == "_target_")
+    for inner in values.values() if isinstance(values, dict) else values if isinstance(values, list) else ():
+        yield from _targets(inner)
 
 
 def _light_optimizer(given: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from hydra.utils import get_object
 
 from scd_lightning.errors import ConfigError
 
-_OWN: tuple[str, ...] = ("config.settings", "data", "loggers", "losses", "models.spec", "pipeline.job", "schedules")
+_OWN: tuple[str, ...] = ("config.settings", "data", "loggers", "losses", "models.spec", "pipeline.method", "schedules")
 _OWN += ("tasks", "training.callbacks", "training.strategies", "training.trainer")
 _LIGHTNING = ("callbacks", "loggers", "plugins", "profilers", "strategies")
 # Parts of packages and not whole ones: torch.load, torch.hub and the like run code that comes with a file.

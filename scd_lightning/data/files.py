@@ -43,6 +43,18 @@ def read_folder(folder: Path, bad_rows: BadRows = STRICT) -> dict[str, list[Row]
     Raises:
         DataError: The folder, a file or a line can't be read.
     """
+    return {split: _read_file(file, split, bad_rows) for split, file in find_files(folder).items()}
+
+
+def find_files(folder: Path) -> dict[str, Path]:
+    """The files of a folder's splits, unread.
+
+    Args:
+        folder: As in `read_folder`.
+
+    Raises:
+        DataError: There is no such folder, or no file of train, or several of one split.
+    """
     if not folder.is_dir():
         raise DataError(
             "The data folder is missing" if not folder.exists() else "The data path is not a folder",
@@ -60,11 +72,11 @@ def read_folder(folder: Path, bad_rows: BadRows = STRICT) -> dict[str, list[Row]
             expected="train.jsonl, train.csv or train.parquet",
             remedy="rename the file or correct task.data.path",
         )
-    return {split: _read_file(file, split, bad_rows) for split, file in files.items() if file is not None}
+    return {split: file for split, file in files.items() if file is not None}
 
 
 def read_only_file(path: Path, split: str, where: str, bad_rows: BadRows = STRICT) -> list[Row]:
-    """The rows of a file, or of the one in a folder that is called as the split, as train or by any name.
+    """The rows of the file that `find_only_file` finds.
 
     Args:
         path: The file or the folder.
@@ -74,6 +86,20 @@ def read_only_file(path: Path, split: str, where: str, bad_rows: BadRows = STRIC
 
     Raises:
         DataError: There is no such file, or not one alone, or it or a line can't be read.
+    """
+    return _read_file(find_only_file(path, split, where), split, bad_rows)
+
+
+def find_only_file(path: Path, split: str, where: str) -> Path:
+    """A file, or the one in a folder that is called as the split, as train or by any name, unread.
+
+    Args:
+        path: The file or the folder.
+        split: What its rows are called.
+        where: The argument that named the path, for messages.
+
+    Raises:
+        DataError: There is no such file, or not one alone.
     """
     files = [path]
     if path.is_dir():
@@ -87,7 +113,7 @@ def read_only_file(path: Path, split: str, where: str, bad_rows: BadRows = STRIC
             got=f"{path}: {', '.join(each.name for each in files)}" if len(files) > 1 else path,
             expected=f"a .jsonl, .csv or .parquet file, or a folder with one, or with one called {split}",
         )
-    return _read_file(files[0], split, bad_rows)
+    return files[0]
 
 
 def _find(folder: Path, split: str) -> Path | None:

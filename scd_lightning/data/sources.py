@@ -10,12 +10,20 @@ from typing import Any, Literal
 from scd_lightning.config.checks import require_one_of
 from scd_lightning.data.bad_rows import BadRows
 from scd_lightning.data.converters import Converter, RenameColumns
-from scd_lightning.data.files import parse_cells, read_folder
+from scd_lightning.data.files import find_files, find_only_file, parse_cells, read_folder
 from scd_lightning.data.hub_sets import HubSet
 from scd_lightning.data.rows import Row, make_row
 from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
 from scd_lightning.data.synthetic import DEFAULTS, generate, generate_texts
-from scd_lightning.data.unlabelled import UNLABELLED, WHERE, Texts, find_texts, hold_against, without_labels
+from scd_lightning.data.unlabelled import (
+    UNLABELLED,
+    WHERE,
+    Texts,
+    find_texts,
+    hold_against,
+    local_texts,
+    without_labels,
+)
 from scd_lightning.errors import ConfigError, DataError
 
 _GENERATOR_ARGUMENTS = (*SPLITS, UNLABELLED, "seed", "label_noise")
@@ -108,6 +116,18 @@ class DataSource:
                 got=self._generated_texts,
                 expected="null beside task.data.path, task.data.hub and task.data.unlabelled",
             )
+
+    def check_places(self) -> None:
+        """Looks for the files that it names, and reads none.
+
+        Raises:
+            DataError: They are not there.
+        """
+        if self.path is not None:
+            find_files(Path(self.path))
+        texts = local_texts(self.unlabelled)
+        if texts is not None:
+            find_only_file(texts, UNLABELLED, WHERE)
 
     def read(self, task: str, checker: Checker | None = None) -> SourceData:
         """Reads all rows, converts and checks them, and cuts the splits that are missing.

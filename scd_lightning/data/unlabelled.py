@@ -44,12 +44,19 @@ def find_texts(source: str | HubSet, bad_rows: BadRows) -> tuple[list[Row], str]
     Raises:
         DataError: They can't be had.
     """
-    if isinstance(source, str):
-        path = Path(source).expanduser()
-        if path.exists() or source.startswith(_PATHS):
-            return read_only_file(path, UNLABELLED, WHERE, bad_rows), "local folder" if path.is_dir() else "local file"
-        source = HubSet(source)
-    return source.read_one(UNLABELLED, bad_rows), source.origin
+    path = local_texts(source)
+    if path is not None:
+        return read_only_file(path, UNLABELLED, WHERE, bad_rows), "local folder" if path.is_dir() else "local file"
+    hub = HubSet(source) if isinstance(source, str) else source
+    return hub.read_one(UNLABELLED, bad_rows), hub.origin
+
+
+def local_texts(source: str | HubSet | None) -> Path | None:
+    """The file or folder that texts without labels are named by, there or not; None of a hub set, or of none."""
+    if not isinstance(source, str):
+        return None
+    path = Path(source).expanduser()
+    return path if path.exists() or source.startswith(_PATHS) else None
 
 
 def without_labels(rows: Sequence[Row], placeholders: Mapping[str, Any]) -> tuple[list[Row], int]:

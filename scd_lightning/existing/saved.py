@@ -1,6 +1,5 @@
 """What lies at a path: a transformers folder, a peft folder or a Lightning checkpoint, and after which step."""
 
-import glob
 import hashlib
 import re
 from collections.abc import Sequence
@@ -10,14 +9,11 @@ from typing import Literal
 
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.existing import adapters
+from scd_lightning.existing.places import KINDS, named
 from scd_lightning.models.foreign import file_digest, read_json, read_pickled
 from scd_lightning.models.weight_files import check_intact, check_shards, find_weights, first_few
 
 Kind = Literal["transformers", "peft", "lightning"]
-_KINDS = (
-    "a transformers folder (config.json, model.safetensors), a peft folder (adapter_config.json, "
-    "adapter_model.safetensors) or a Lightning checkpoint (.ckpt)"
-)
 # Safetensors before pickled ones.
 _WEIGHTS = {
     "transformers": ("model.safetensors", "pytorch_model.bin"),
@@ -63,7 +59,7 @@ def recognise(path: Path, where: str) -> SavedModel:
     kind = _kind(path) if path.is_dir() else None
     files = find_weights(path, _WEIGHTS[kind]) if kind else ()
     if kind is None or not files:
-        raise ModelError(_why_not(path), where=where, got=f"{path}: {_listing(path)}", expected=_KINDS)
+        raise ModelError(_why_not(path), where=where, got=f"{path}: {_listing(path)}", expected=KINDS)
     check_shards(files)
     return SavedModel(path, kind, files, _folder_step(path))
 
@@ -81,11 +77,7 @@ def find(patterns: str | Sequence[str], where: str) -> list[SavedModel]:
     """
     paths: dict[Path, Path] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        found = _matches(pattern)
-        if not found:
-            raise ConfigError(
-                "There is nothing at the path", where=where, got=pattern, expected=f"{_KINDS}, or a pattern for several"
-            )
+        found = _matches(pattern, where)
         # A link such as Lightning's last.ckpt is no checkpoint of its own.
         paths |= {path.resolve(): path for path in found if path.resolve() not in paths}
     if not paths:
@@ -120,15 +112,11 @@ def in_order(models: Sequence[SavedModel], where: str) -> list[SavedModel]:
     return [by_step[step] for step in sorted(by_step)]
 
 
-def _matches(pattern: str) -> list[Path]:
+def _matches(pattern: str, where: str) -> list[Path]:
     path = Path(pattern).expanduser()
-    if not path.exists():
-        # Folders may have a pattern's own signs, such as brackets, in their names.
-        parent = glob.escape(str(path.parent)) if path.parent.is_dir() else str(path.parent)
-        return [Path(match) for match in sorted(glob.glob(f"{parent}/{path.name}"))]
     if path.is_dir():
         return [each for each in sorted(path.iterdir()) if _is_checkpoint(each)] or [path]
-    return [path]
+    return named(pattern, where)
 
 
 def _is_checkpoint(path: Path) -> bool:

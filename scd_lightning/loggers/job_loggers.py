@@ -21,6 +21,7 @@ class JobInfo:
         method: Its method.
         settings: Its resolved configuration, nested, without secrets.
         leads: Whether this process reports on the job; not so in the processes that it starts for further devices.
+        swept: Whether it is one of a sweep's jobs; known to the process that leads alone.
     """
 
     name: str
@@ -28,6 +29,7 @@ class JobInfo:
     method: str
     settings: Mapping[str, Any]
     leads: bool = True
+    swept: bool = False
 
 
 class PhaseLogger(Logger, ABC):
@@ -36,6 +38,9 @@ class PhaseLogger(Logger, ABC):
     @abstractmethod
     def log_histogram(self, name: str, counts: Sequence[int], step: int) -> None:
         """Logs counts in equal bins of [0, 1]."""
+
+    def goes_on(self) -> None:  # noqa: B027 - not all have something to say
+        """Takes it that the phase is a training that was stopped, and that its first part was logged by another job."""
 
 
 class JobLogger(ABC):

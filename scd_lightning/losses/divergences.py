@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from scd_lightning.errors import ConfigError
+from scd_lightning.losses.outlines import check_share, check_temperature
 
 # Below this log ratio a mixture is computed through expm1 and log1p, which is exact at 0; above it through logaddexp.
 _NEAR = 0.5
@@ -60,7 +60,7 @@ def jensen_shannon(
         ValueError: The logits are not both [K, V].
         ConfigError: The temperature is not above 0, or beta not between 0 and 1.
     """
-    _check_share("beta", beta)
+    check_share("beta", beta)
     log_p, log_q = _log_probabilities(teacher_logits, student_logits, temperature)
     return beta * _kl_to_mixture(log_p, log_q, beta) + (1 - beta) * _kl_to_mixture(log_q, log_p, 1 - beta)
 
@@ -81,7 +81,7 @@ def skew_kl(teacher_logits: Tensor, student_logits: Tensor, temperature: float =
         ValueError: The logits are not both [K, V].
         ConfigError: The temperature is not above 0, or alpha not between 0 and 1.
     """
-    _check_share("alpha", alpha)
+    check_share("alpha", alpha)
     log_p, log_q = _log_probabilities(teacher_logits, student_logits, temperature)
     return _kl_to_mixture(log_p, log_q, alpha)
 
@@ -90,7 +90,7 @@ def skew_reverse_kl(
     teacher_logits: Tensor, student_logits: Tensor, temperature: float = 1.0, *, alpha: float = 0.1
 ) -> Tensor:
     """KL(q || alpha q + (1 - alpha) p), alpha being the student's share; otherwise as `skew_kl`."""
-    _check_share("alpha", alpha)
+    check_share("alpha", alpha)
     log_p, log_q = _log_probabilities(teacher_logits, student_logits, temperature)
     return _kl_to_mixture(log_q, log_p, alpha)
 
@@ -107,13 +107,7 @@ def _log_probabilities(teacher_logits: Tensor, student_logits: Tensor, temperatu
             f"teacher_logits and student_logits must both be [K, V], got {list(teacher_logits.shape)} and "
             f"{list(student_logits.shape)}"
         )
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise ConfigError(
-            "The distillation temperature must be a positive number",
-            where="temperature",
-            got=temperature,
-            expected="> 0",
-        )
+    check_temperature(temperature)
     dtype = torch.promote_types(torch.promote_types(teacher_logits.dtype, student_logits.dtype), torch.float32)
     log_p = torch.log_softmax(teacher_logits.to(dtype) / temperature, dim=-1)
     log_q = torch.log_softmax(student_logits.to(dtype) / temperature, dim=-1)
@@ -140,14 +134,3 @@ def _kl_to_mixture(log_a: Tensor, log_b: Tensor, share: float) -> Tensor:
 def _log_ratio(a: Tensor, log_a: Tensor, log_b: Tensor) -> Tensor:
     """log(a / b) where a is above 0, and 0 elsewhere: there a's factor is 0, and the log may be inf - inf."""
     return torch.where(a > 0, log_a - log_b, torch.zeros_like(a))
-
-
-def _check_share(name: str, share: float) -> None:
-    if not 0 < share < 1:
-        raise ConfigError(
-            "A divergence's mixture share is out of range",
-            where=name,
-            got=share,
-            expected="a number between 0 and 1, both excluded",
-            remedy="use forward_kl or reverse_kl for the limits",
-        )

@@ -1,21 +1,9 @@
 """How much of a sample's loss comes from the teacher."""
 
-from typing import ClassVar, Protocol
-
 import torch
 from torch import Tensor
 
-from scd_lightning.errors import ConfigError
-
-
-class Weighting(Protocol):
-    """Gives each sample the weight of its distillation term; `needs_anchor` tells whether it reads anchor losses."""
-
-    needs_anchor: ClassVar[bool]
-
-    def __call__(self, anchor_loss: Tensor | None, teacher_loss: Tensor) -> Tensor:
-        """Weights in 0 to 1: [B], [B] -> [B]."""
-        ...
+from scd_lightning.losses import outlines
 
 
 def adaptive_weight(anchor_loss: Tensor, teacher_loss: Tensor) -> Tensor:
@@ -36,31 +24,20 @@ def adaptive_weight(anchor_loss: Tensor, teacher_loss: Tensor) -> Tensor:
     return torch.sigmoid(anchor_log - teacher_log).clamp(limits.tiny, 1 - limits.eps / 2)
 
 
-class ConstantWeight:
+class ConstantWeight(outlines.ConstantWeight):
     """The same weight for every sample.
 
     Args:
         weight: Weight of the distillation term, in 0 to 1.
     """
 
-    needs_anchor: ClassVar[bool] = False
-
-    def __init__(self, weight: float = 0.5) -> None:
-        if not 0 <= weight <= 1:
-            raise ConfigError(
-                "The weight of the distillation loss is out of range", where="weight", got=weight, expected="0 to 1"
-            )
-        self.weight = weight
-
     def __call__(self, anchor_loss: Tensor | None, teacher_loss: Tensor) -> Tensor:
         """The constant, in the teacher loss's shape [B]."""
         return torch.full_like(teacher_loss, self.weight)
 
 
-class AdaptiveWeight:
+class AdaptiveWeight(outlines.AdaptiveWeight):
     """The paper's adaptive weighting, see `adaptive_weight`."""
-
-    needs_anchor: ClassVar[bool] = True
 
     def __call__(self, anchor_loss: Tensor | None, teacher_loss: Tensor) -> Tensor:
         """`adaptive_weight` of the two losses: [B], [B] -> [B].

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from scd_lightning.errors import ModelError
 from scd_lightning.models.export import save
 from scd_lightning.models.foreign import is_gguf, read_gguf
-from scd_lightning.models.packaged import find_packaged, not_installed
+from scd_lightning.models.packaged import find_gguf_file, not_installed
 from scd_lightning.models.tensor_files import check_loaded, require_finite
 from scd_lightning.models.weight_files import ANEW
 
@@ -27,12 +27,7 @@ def find_gguf(gguf: str, where: str) -> Path:
         ConfigError: A package is not installed.
         ModelError: There is no such file, or it is no GGUF file.
     """
-    # Without its dependencies: a package that carries a model has them for running it, which is done here.
-    file = find_packaged(gguf, where, "--no-deps {package} gguf") or Path(gguf)
-    if not file.is_file():
-        raise ModelError(
-            "There is no such GGUF file", where=where, got=gguf, expected="a path, or package:file inside it"
-        )
+    file = find_gguf_file(gguf, where)
     if not is_gguf(file):
         raise ModelError("The file is no GGUF file", where=where, got=gguf)
     if find_spec("gguf") is None:

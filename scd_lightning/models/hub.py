@@ -14,10 +14,8 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from scd_lightning.errors import ModelError
-from scd_lightning.models.foreign import read_json
 
 _SAFE = {"model.safetensors", "model.safetensors.index.json"}
 _PICKLED = {"pytorch_model.bin", "pytorch_model.bin.index.json"}
@@ -125,6 +123,11 @@ def check_own_code(config: Path, role: str) -> None:
     Raises:
         ModelError: Its config.json asks for code (auto_map), and transformers knows no such architecture.
     """
+    # Not above: what is at a path is looked for before frameworks are loaded.
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    from scd_lightning.models.foreign import read_json
+
     try:
         content = read_json(config)
     except ModelError:  # Said better by transformers.

@@ -5,18 +5,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.config.batch_size import BatchSize
-from scd_lightning.config.checks import require_one_of, require_positive
 from scd_lightning.config.settings import Budget, Evaluation, ResumeSettings, Unlabelled
 from scd_lightning.errors import ConfigError
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.losses.objective import Objective
-from scd_lightning.losses.weighting import Weighting
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.loading import build_model
 from scd_lightning.models.spec import (
@@ -25,7 +23,7 @@ from scd_lightning.models.spec import (
     StudentSpec,
     TeacherSpec,
 )
-from scd_lightning.schedules.policies import Policy
+from scd_lightning.pipeline.method import Method
 from scd_lightning.store.artifacts import ArtifactStore
 from scd_lightning.tasks.task import Task
 from scd_lightning.training.callbacks.watchers import held_to_it
@@ -34,55 +32,6 @@ from scd_lightning.training.trainer import TrainerFactory
 
 # Raised by whoever changes the numbers that a phase computes from the same inputs: stored artifacts are then made anew.
 NUMERIC_FORMAT = 5
-
-
-@dataclass(frozen=True)
-class Method:
-    """How the student is distilled.
-
-    Attributes:
-        name: What tables call it.
-        policy: Which checkpoint teaches in which stage; None for no distillation at all (plain fine-tuning).
-        weighting: The weight of the distillation term of each sample.
-        teacher: "cached" reads the teacher's signals from the store, "live" runs its weights.
-        signals_dtype: What the signals' hidden states are stored in: "auto", the dtype that the teacher has them in,
-            which is exact, "float32" or "bfloat16".
-        pseudo_labels: Whether, with neither policy nor weighting, the student is fine-tuned on rows with labels and on
-            texts without, for which the teacher's answers stand as labels.
-        lr_scale: Factor on the distilled student's learning rate, beside the budget's; not on the anchor's, since a
-            method's best rate need not be that of fine-tuning.
-    """
-
-    name: str
-    policy: Policy | None
-    weighting: Weighting | None
-    teacher: Literal["cached", "live"] = "cached"
-    signals_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    pseudo_labels: bool = False
-    lr_scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        require_positive(**{"method.lr_scale": self.lr_scale})
-        what = "There is no such teacher source"
-        require_one_of(("cached", "live"), what=what, **{"method.teacher": self.teacher})
-        what = "Signals can't be stored in this dtype"
-        require_one_of(("auto", "float32", "bfloat16"), what=what, **{"method.signals_dtype": self.signals_dtype})
-        if (self.policy is None) != (self.weighting is None) or (self.pseudo_labels and self.policy is not None):
-            raise ConfigError(
-                "A method needs a policy and a weighting, or neither, as with pseudo_labels",
-                where=f"method {self.name}",
-                got=f"policy {self.policy}, weighting {self.weighting}, pseudo_labels {self.pseudo_labels}",
-            )
-
-    @property
-    def trains_student(self) -> bool:
-        """Whether the student is another than the anchor."""
-        return self.policy is not None or self.pseudo_labels
-
-    @property
-    def needs_anchor(self) -> bool:
-        """Whether the weighting uses the anchor's losses."""
-        return self.weighting is not None and self.weighting.needs_anchor
 
 
 @dataclass(kw_only=True)
@@ -110,6 +59,7 @@ class Job:
         settings: The resolved sub-configurations as plain values, for digests and for config.yaml.
         command: The command line that runs this job alone.
         rank_command: What each of its processes is to run, where there are several.
+        swept: Whether it is one of a sweep's jobs.
     """
 
     task: Task
@@ -132,6 +82,7 @@ class Job:
     settings: Mapping[str, Any]
     command: str = ""
     rank_command: Sequence[str] = ()
+    swept: bool = False
 
     @cached_property
     def versions(self) -> dict[str, str]:
@@ -140,8 +91,16 @@ class Job:
         return {name: version(name) for name in names} | {"scd_lightning": version("scd-lightning")}
 
     def new_loggers(self, phase: str) -> list[Logger]:
-        """Loggers of one phase."""
-        return [make(name=phase) for make in self.loggers]
+        """Loggers of one phase.
+
+        Raises:
+            ConfigError: One can't be made, as where its package is not installed.
+        """
+        try:
+            return [make(name=phase) for make in self.loggers]
+        except (ImportError, RuntimeError, TypeError, ValueError) as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise ConfigError(f"A logger can't be made ({first})", where="logger") from error
 
     def new_callbacks(self) -> list[Any]:
         """The user's own callbacks for one fit."""

@@ -34,6 +34,7 @@ def job_info(job: PreparedJob, *, leads: bool) -> JobInfo:
         method=job.method.name,
         settings=settings,
         leads=leads,
+        swept=job.swept,
     )
 
 

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from scd_lightning.batch import Batch
 from scd_lightning.lm_head import Unprojected
-from scd_lightning.losses.weighting import Weighting
+from scd_lightning.losses.outlines import Weighting
 from scd_lightning.teachers.source import TeacherSource
 from scd_lightning.training.fine_tuning import FineTuning, LossPart
 from scd_lightning.training.sums import UnitHistogram, WeightedMean

@@ -13,7 +13,7 @@ from scd_lightning.config.batch_size import SampleCount, TokenBudget
 from scd_lightning.config.build import GROUPS
 from scd_lightning.errors import ConfigError
 from scd_lightning.losses.objective import Objective
-from scd_lightning.pipeline.job import Method
+from scd_lightning.pipeline.method import Method
 from scd_lightning.training.trainer import TrainerFactory
 
 CONF = Path(__file__).parents[2] / "conf"

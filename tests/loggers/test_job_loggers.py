@@ -1,11 +1,14 @@
 """Jobs with no logger, with CSV, with several; and how a job's end reaches its loggers."""
 
 import csv
+from functools import partial
 
 import pytest
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, WandbLogger
 
+from scd_lightning.errors import ConfigError
 from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, JobLoggers
+from scd_lightning.loggers.makers import check_makers
 
 INFO = JobInfo("td-0", "group", "td", {})
 
@@ -46,6 +49,29 @@ def test_a_failed_job_is_told_of(error):
     with pytest.raises(error), JobLoggers([logger]).open(INFO):
         raise error
     assert logger.told == ["td-0", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (partial(WandbLogger, project="p"), "one run of all phases, and of all jobs of a sweep"),
+        (
+            partial(MLFlowLogger, tracking_uri="file:x"),
+            r"\(got an unexpected keyword argument 'name'\)\. Where: logger\.own",
+        ),
+        (CSVLogger("x"), r"Got: CSVLogger\. Expected: _partial_: true"),
+    ],
+)
+def test_a_logger_that_a_phase_can_not_have_is_refused(make, told):
+    check_makers({"csv": partial(CSVLogger, "x"), "ours": Recorder()})
+    with pytest.raises(ConfigError, match=told):
+        check_makers({"own": make})
+
+
+def test_a_logger_that_lacks_its_package_is_refused(make_job):
+    job = make_job("+logger.comet={_target_: lightning.pytorch.loggers.CometLogger, _partial_: true}", prepared=False)
+    with pytest.raises(ConfigError, match=r"A logger can't be made .*comet.*Where: logger\."):
+        job.new_loggers("distill")
 
 
 def test_csv(run_py, tmp_path):

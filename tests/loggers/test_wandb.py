@@ -2,13 +2,15 @@
 
 import functools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import wandb
 
-from scd_lightning.errors import ConfigError
 from scd_lightning.loggers.job_loggers import JobInfo
 from scd_lightning.loggers.wandb import WandbLogger
 
@@ -168,13 +170,106 @@ def test_trouble_with_wandb_ends_no_job(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.count("goes on without it: division by zero") == 1
 
 
-def test_an_unknown_mode_is_refused():
-    with pytest.raises(ConfigError, match="auto, online or offline"):
-        WandbLogger("x", "p", mode="sometimes")
-
-
 def test_a_sweep_agent_names_the_run(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_RUN_ID", "agent7")
     logger = WandbLogger(str(tmp_path), "p")
     logger.begin(INFO)
     assert logger.id == "agent7"
+
+
+@pytest.mark.parametrize("variables", [{"WANDB_MODE": "disabled"}, {"WANDB_DISABLED": "true", "WANDB_API_KEY": KEY}])
+def test_without_wandb_nothing_is_written_or_said(tmp_path, monkeypatch, capsys, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(wandb, "init", lambda **_: pytest.fail("W&B was started"))
+    monkeypatch.setattr(wandb, "login", lambda **_: pytest.fail("W&B was logged in to"))
+    for failed in (False, True):
+        logger = WandbLogger(str(tmp_path), "p")
+        logger.begin(INFO)
+        logger("distill").log_metrics({"train_loss": 1.5}, 3)
+        logger("distill").log_histogram("weights", [1, 2], 3)
+        logger("distill").goes_on()
+        logger.results({"test/f1": 0.5}, "It won.")
+        logger.table("differences", ["text"], [["a text of the test split"]])
+        logger.finish(failed=failed)
+        assert logger("distill").version is None
+    assert not list(tmp_path.iterdir())
+    assert not capsys.readouterr().out
+
+
+def test_a_run_has_what_the_variables_say_where_the_configuration_says_nothing(tmp_path, monkeypatch):
+    variables = {"PROJECT": "theirs", "ENTITY": "team", "RUN_GROUP": "together", "NAME": "mine", "TAGS": "a,b"}
+    for name, value in (variables | {"NOTES": "why", "JOB_TYPE": "sft", "RESUME": "must"}).items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path / "elsewhere"))
+    (tmp_path / "elsewhere").mkdir()
+    own: dict[str, Any] = {"project": "p", "entity": "e", "group": "g", "tags": ["t"]}
+    told = {}
+    for name, settings in {"theirs": {}, "ours": own}.items():
+        logger = WandbLogger(str(tmp_path / name), **settings, mode="offline")
+        logger.begin(INFO)
+        logger("distill").log_metrics({"train_loss": 1.5}, 3)
+        logger.finish(failed=False)
+        (run,) = (tmp_path / "elsewhere" / "wandb").glob(f"offline-run-*{logger.id}")
+        records = [json.loads(line) for line in inspect(run).splitlines()]
+        told[name] = next(record["run"] for record in records if record["type"] == "run")
+    names = ("project", "entity", "run_group", "tags", "display_name", "notes", "job_type")
+    theirs, ours = ([told[each].get(name) for name in names] for each in ("theirs", "ours"))
+    assert theirs == ["theirs", "team", "together", ["a", "b"], "mine", "why", "sft"]
+    assert ours == ["p", "e", "g", ["t"], "mine", "why", "sft"]
+
+
+def _job(folder, *, info=INFO, failed=True, **more):
+    """The id of the run that a job is."""
+    logger = WandbLogger(str(folder), "p")
+    logger.begin(JobInfo(**{**vars(info), **more}))
+    logger.finish(failed=failed)
+    return logger.id
+
+
+def test_jobs_of_a_sweep_have_runs_of_their_own_whatever_the_environment_says(tmp_path, monkeypatch, capsys):
+    for name in ("RUN_ID", "SWEEP_ID", "NAME"):
+        monkeypatch.setenv(f"WANDB_{name}", "agent7")
+    monkeypatch.setenv("WANDB_RESUME", "must")
+    ids = []
+    for job in "01":
+        logger = WandbLogger(str(tmp_path / job), "p", mode="offline")
+        logger.begin(JobInfo(**{**vars(INFO), "swept": True}))
+        logger.finish(failed=False)
+        assert "WANDB_RUN_ID is of one run" in capsys.readouterr().out
+        # The process that it starts for its device knows of no sweep.
+        rank = WandbLogger(str(tmp_path / job), "p", mode="offline")
+        rank.begin(JobInfo(**{**vars(INFO), "leads": False}))
+        rank("distill").log_metrics({"train_loss": 1.5}, 3)
+        rank.finish(failed=False)
+        (run,) = offline(tmp_path / job)
+        found = summary(run)
+        assert found["run_id"] == logger.id == rank.id
+        assert found["name"] == "agent7 td-0"
+        ids.append(logger.id)
+        assert os.environ["WANDB_RUN_ID"] == os.environ["WANDB_SWEEP_ID"] == "agent7"
+    assert len({*ids, "agent7"}) == 3
+
+
+def test_a_stopped_job_goes_on_as_the_same_run(tmp_path, monkeypatch, capsys):
+    first = _job(tmp_path)
+    assert _job(tmp_path) == _job(tmp_path, failed=False) == first
+    # It is finished; what comes now is another job, as is one with other settings, or in another folder.
+    second = _job(tmp_path)
+    other = _job(tmp_path, settings={"seed": 1})
+    ids = [first, second, other, _job(tmp_path), _job(tmp_path / "elsewhere")]
+    assert len(set(ids)) == 5
+    (tmp_path / "wandb" / "job.json").write_text("{")
+    assert _job(tmp_path) not in ids
+    monkeypatch.setenv("WANDB_RUN_ID", "mine")
+    assert _job(tmp_path) == "mine"
+
+
+@pytest.mark.parametrize(("stopped_here", "lines"), [(True, 0), (False, 1)])
+def test_a_training_that_goes_on_in_another_run_is_told_of(tmp_path, capsys, stopped_here, lines):
+    if stopped_here:
+        _job(tmp_path)
+    logger = WandbLogger(str(tmp_path), "p")
+    logger.begin(INFO)
+    logger("distill").goes_on()
+    assert capsys.readouterr().out.count("the first part of distill is in the run of the job that was stopped") == lines

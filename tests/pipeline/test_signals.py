@@ -15,7 +15,7 @@ from scd_lightning.errors import ConfigError, StoreError
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.pipeline import signal_space
 from scd_lightning.pipeline.distill import draw_probe, sample_set, signal_store
-from scd_lightning.pipeline.job import Method
+from scd_lightning.pipeline.method import Method
 from scd_lightning.store.checkpoints import CheckpointStore
 
 # Of the small jobs.

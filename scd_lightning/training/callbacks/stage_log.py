@@ -30,6 +30,9 @@ class StepLog(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Counts from here, which may be where an interrupted training goes on."""
         self._since = trainer.global_step
+        for logger in trainer.loggers if self._since else ():
+            if isinstance(logger, PhaseLogger):
+                logger.goes_on()
 
     @override
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:

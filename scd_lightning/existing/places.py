@@ -1,0 +1,34 @@
+"""Where existing models are looked for; what lies there is read in `saved.py`."""
+
+import glob
+from pathlib import Path
+
+from scd_lightning.errors import ConfigError
+
+KINDS = (
+    "a transformers folder (config.json, model.safetensors), a peft folder (adapter_config.json, "
+    "adapter_model.safetensors) or a Lightning checkpoint (.ckpt)"
+)
+
+
+def named(pattern: str, where: str) -> list[Path]:
+    """What a path or a pattern names.
+
+    Args:
+        pattern: A path, or a glob pattern for several.
+        where: The argument, for messages.
+
+    Raises:
+        ConfigError: Nothing is there.
+    """
+    path = Path(pattern).expanduser()
+    if path.exists():
+        return [path]
+    # Folders may have a pattern's own signs, such as brackets, in their names.
+    parent = glob.escape(str(path.parent)) if path.parent.is_dir() else str(path.parent)
+    found = [Path(match) for match in sorted(glob.glob(f"{parent}/{path.name}"))]
+    if not found:
+        raise ConfigError(
+            "There is nothing at the path", where=where, got=pattern, expected=f"{KINDS}, or a pattern for several"
+        )
+    return found
