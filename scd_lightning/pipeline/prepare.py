@@ -144,7 +144,14 @@ def shared_tokenizer(job: Job, data: TaskData) -> PreTrainedTokenizerFast:
     if job.student.path is None and job.teacher.path is None:
         return _trained_tokenizer(job, data)
     loaded = [
-        load_tokenizer(spec.path, spec.revision, trust_remote_code=spec.trust_remote_code, where=f"{spec.role}.path")
+        load_tokenizer(
+            spec.path,
+            spec.revision,
+            trust_remote_code=spec.trust_remote_code,
+            where=f"{spec.role}.path",
+            bos_token=spec.bos_token,
+            eos_token=spec.eos_token,
+        )
         for spec in (job.teacher, job.student)
         if spec.path is not None
     ]
