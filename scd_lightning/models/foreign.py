@@ -202,7 +202,17 @@ def read_gguf(file: Path, dtype: torch.dtype, where: str) -> tuple[Any, Any]:
     with translated("The GGUF file could not be read", where=where, got=file.name), redirect_stderr(io.StringIO()):
         check_header(file)
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-        model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=dtype)
+        model, info = cast(Any, AutoModelForCausalLM).from_pretrained(
+            file.parent, gguf_file=file.name, dtype=dtype, output_loading_info=True
+        )
+    if wrong := sorted(info["missing_keys"] | info["unexpected_keys"]):
+        # transformers fills with random numbers what is missing, and leaves out what is too much.
+        raise ModelError(
+            "The GGUF file's tensors are not those of the model that its head describes",
+            where=where,
+            got=f"{len(wrong)} missing or too many in {file.name}, such as {wrong[0]}",
+            remedy="copy it anew, or convert the model anew",
+        )
     return model, tokenizer
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 # Bytes of the values of each type, by its number.
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _STRING, _ARRAY = 8, 9
+# More layers or experts than any model has, and few enough that a model of so many is refused in time.
+_PARTS, _MOST = (b".block_count", b".expert_count"), 10_000
 
 
 def check_header(file: Path) -> None:
@@ -27,8 +29,12 @@ class _Walk:
         self.number("I")
         tensors, values = self.number("Q"), self.number("Q")
         for _ in range(values):
-            self.string()
-            self.value(self.number("I"))
+            name, kind = self.string(), self.number("I")
+            begins = self.place
+            self.value(kind)
+            parts = int.from_bytes(self.content[begins : self.place], "little" if self.order == "<" else "big")
+            if name.endswith(_PARTS) and parts > _MOST:
+                raise ValueError(f"its {name.decode()} is {parts}, and no model has more than {_MOST}")
         for _ in range(tensors):
             self.string()
             self.skip(8 * self.number("I"))
@@ -44,8 +50,10 @@ class _Walk:
         if self.place > len(self.content):
             raise ValueError(f"its head speaks of {self.place} bytes, and the file has {len(self.content)}")
 
-    def string(self) -> None:
-        self.skip(self.number("Q"))
+    def string(self) -> bytes:
+        length = self.number("Q")
+        self.skip(length)
+        return self.content[self.place - length : self.place]
 
     def value(self, kind: int) -> None:
         if kind == _STRING:

@@ -15,6 +15,7 @@ from scd_lightning.config.checks import require_one_of, require_positive
 from scd_lightning.config.settings import Budget, Evaluation, ResumeSettings, Unlabelled
 from scd_lightning.errors import ConfigError
 from scd_lightning.existing.saved import SavedModel
+from scd_lightning.losses.loss_contracts import check_weighting
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.weighting import Weighting
 from scd_lightning.models.causal_lm import CausalLM
@@ -26,6 +27,7 @@ from scd_lightning.models.spec import (
     TeacherSpec,
 )
 from scd_lightning.schedules.policies import Policy
+from scd_lightning.schedules.policy_contract import check_flags
 from scd_lightning.store.artifacts import ArtifactStore
 from scd_lightning.tasks.task import Task
 from scd_lightning.training.data_module import Batching, DomainDataModule, EncodedData
@@ -72,6 +74,9 @@ class Method:
                 where=f"method {self.name}",
                 got=f"policy {self.policy}, weighting {self.weighting}, pseudo_labels {self.pseudo_labels}",
             )
+        if self.policy is not None and self.weighting is not None:
+            check_flags(self.policy)
+            check_weighting(self.weighting)
 
     @property
     def trains_student(self) -> bool:

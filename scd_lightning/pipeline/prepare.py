@@ -20,6 +20,7 @@ from scd_lightning.models.tokenizers import check_pair, identity, load_tokenizer
 from scd_lightning.pipeline.imports import check_imports, find_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.progress import say
+from scd_lightning.schedules.policy_contract import rehearse
 from scd_lightning.store.artifacts import ArtifactKey, Outcome
 from scd_lightning.store.manifest import sha256_file, sha256_json, write_atomically
 from scd_lightning.store.removal import delete
@@ -47,6 +48,8 @@ def prepare(job: Job) -> PreparedJob:
         job.trainer.check_model(spec)
         check_reachable(spec, f"{spec.role}.path")
     imports = find_imports(job)
+    if job.method.policy is not None:
+        rehearse(job.method.policy, job.budget.stages, len(imports.trajectory) or job.teacher.checkpoints)
     data = job.task.read()
     if job.method.pseudo_labels and data.unlabelled is None:
         raise ConfigError(
