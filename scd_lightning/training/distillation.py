@@ -106,17 +106,23 @@ class Distillation(FineTuning):
         return self.loss_share(batch, *self._parts(batch, teacher, weight))
 
     def _note_range(self, weight: Tensor, counts: Tensor, *losses: Tensor | None) -> None:
-        """Holds weights to 0 to 1: at once where that costs nothing, else at the epoch's end.
-
-        Losses that are not finite are told of by themselves.
-        """
+        """Keeps how far weights range, on their device; losses that are not finite are told of by themselves."""
         for each in losses:
             counts = counts if each is None else counts * each.isfinite()
         found = value_range(weight, counts)
         so_far = self.weight_range.to(found)
         self.weight_range = torch.stack([torch.minimum(so_far[0], found[0]), torch.maximum(so_far[1], found[1])])
-        if found.device.type == "cpu":
-            check_range(self.weighting, self.weight_range)
+
+    @override
+    def check_finite(self) -> None:
+        """Also holds the weights so far to 0 to 1: a loss that is not finite may be theirs.
+
+        Raises:
+            ConfigError: They are out of that range.
+            NotFinite: As for every training.
+        """
+        check_range(self.weighting, self.weight_range)
+        super().check_finite()
 
     def _parts(self, batch: Batch, teacher: Unprojected, weight: Tensor) -> list[LossPart]:
         """One for all tokens; one for those of texts apart, where another checkpoint answers for them."""
@@ -139,7 +145,6 @@ class Distillation(FineTuning):
     @override
     def on_train_epoch_end(self) -> None:
         super().on_train_epoch_end()
-        check_range(self.weighting, self.weight_range)
         mean_weight = self.weight.compute()
         self.log("mean_weight", mean_weight)
         self.curve[-1]["mean_weight"] = float(mean_weight)
