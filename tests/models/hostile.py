@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 HTML = b"<!DOCTYPE html><html><head><title>403</title></head><body>Sign in to download</body></html>\n" * 3
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0f3a\nsize 4821\n"
-NO_NUMBER = (None, "x", -1, 10**13, float("inf"), [], {"a": 1})
+NO_NUMBER: tuple[object, ...] = (None, "x", -1, 10**13, float("inf"), [], {"a": 1})
 
 
 def spoilt(content: bytes, count: int = 12, seed: int = 0) -> Iterator[bytes]:
