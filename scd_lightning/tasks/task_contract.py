@@ -79,7 +79,7 @@ def check_scoring(task: "Task", sample: Sample) -> None:
 def _check_measure(name: str, measure: Measure, row: Mapping[str, Any], described: Mapping[str, Any]) -> None:
     with tried(measure, f"the measure {name}"):
         columns = measure.columns([row], [described])
-        values: object = None if columns is None else measure.value(np.concatenate([columns, columns]))
+        values: Any = None if columns is None else measure.value(np.concatenate([columns, columns]))
     if columns is None:
         raise refused(
             "A measure asks for what no answer and no sample has",
@@ -88,12 +88,12 @@ def _check_measure(name: str, measure: Measure, row: Mapping[str, Any], describe
             got=f"of_row {measure.of_row}, of_sample {measure.of_sample}",
             expected=f"some of {', '.join(row)} of an answer, and of {', '.join(described)} of a sample",
         )
-    if np.shape(values) != (2,):  # type: ignore[arg-type]
+    if np.shape(values) != (2,):
         raise refused(
             "A measure gives no value for each row of its sums",
             measure,
             where=f"the measure {name}",
-            got=f"shape {np.shape(values)}",  # type: ignore[arg-type]
+            got=f"shape {np.shape(values)}",
             expected="[R] of sums [R, D], here of shape (2,)",
         )
 

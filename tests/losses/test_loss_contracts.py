@@ -30,23 +30,27 @@ class Own:
         return self.weigh(anchor_loss, teacher_loss)
 
 
+def made(weigh):
+    return Own(weigh)
+
+
 def better(anchor, teacher):
     return (teacher < anchor).to(teacher.dtype)
 
 
 @pytest.mark.parametrize(
-    "weighting", [ConstantWeight(0.3), AdaptiveWeight(), Own(better)], ids=lambda w: type(w).__name__
+    "weighting", [ConstantWeight(0.3), AdaptiveWeight(), made(better)], ids=lambda w: type(w).__name__
 )
 def test_weightings_that_keep_to_it(weighting):
     state = torch.random.get_rng_state()
     check_weighting(weighting)
-    check_weighting(Own(lambda anchor, teacher: torch.rand_like(teacher)))
-    check_weighting(Own(lambda anchor, teacher: torch.ones_like(teacher)))
+    check_weighting(made(lambda anchor, teacher: torch.rand_like(teacher)))
+    check_weighting(made(lambda anchor, teacher: torch.ones_like(teacher)))
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_a_weighting_keeps_no_memory_of_it():
-    own = Own(better)
+    own = made(better)
     check_weighting(own)
     assert own.calls == 0
 
@@ -70,7 +74,7 @@ def test_a_weighting_keeps_no_memory_of_it():
 )
 def test_weightings_that_do_not(weigh, got):
     with pytest.raises(ConfigError, match=f"returns no weight of each sample.*Own.* Got: .*({got})"):
-        check_weighting(Own(weigh))
+        check_weighting(made(weigh))
 
 
 def test_a_weighting_that_fails_is_named_with_its_line():
@@ -80,12 +84,12 @@ def test_a_weighting_that_fails_is_named_with_its_line():
     with pytest.raises(
         ConfigError, match=r"fails when it is tried.*Own.*no anchor here \(.*test_loss_contracts\.py:\d+\)"
     ):
-        check_weighting(Own(fails))
+        check_weighting(made(fails))
 
 
 @pytest.mark.parametrize("flag", ["yes", None, 1])
 def test_a_weighting_says_whether_it_needs_the_anchor(flag):
-    own = Own(better)
+    own = made(better)
     own.needs_anchor = flag
     with pytest.raises(ConfigError, match=f"lacks needs_anchor.*Own. Got: {flag!r}. Expected: needs_anchor = True or"):
         check_weighting(own)
@@ -100,10 +104,10 @@ def test_a_weighting_says_whether_it_needs_the_anchor(flag):
 def test_only_samples_that_count_are_held_to_the_range():
     weight, counts = torch.tensor([0.2, float("nan"), 7.0, 0.9]), torch.tensor([1.0, 0.0, 0.0, 1.0])
     assert value_range(weight, counts).tolist() == pytest.approx([0.2, 0.9])
-    check_range(Own(better), value_range(weight, counts))
+    check_range(made(better), value_range(weight, counts))
     with pytest.raises(ConfigError, match="Got: nan to nan"):
-        check_range(Own(better), value_range(weight, torch.ones(4)))
-    check_weight(Own(better), weight, counts)
+        check_range(made(better), value_range(weight, torch.ones(4)))
+    check_weight(made(better), weight, counts)
 
 
 def test_divergences_that_keep_to_it():

@@ -20,9 +20,13 @@ class Own:
         return self.choose(stage, scores, history)
 
 
+def made(choose):
+    return Own(choose)
+
+
 @pytest.mark.parametrize("index", [0, 3, np.int64(2), np.uint8(1), torch.tensor(2)])
 def test_a_checkpoint_is_a_plain_int(index):
-    found = checked_index(Own(None), index, 0, 4)
+    found = checked_index(made(None), index, 0, 4)
     assert type(found) is int
     assert found == int(index)
 
@@ -32,7 +36,7 @@ def test_what_is_no_checkpoint(index):
     with pytest.raises(
         ConfigError, match="policy returns no checkpoint.*Own. Got: .*for stage 2. Expected: an int from 0 to 3"
     ):
-        checked_index(Own(None), index, 2, 4)
+        checked_index(made(None), index, 2, 4)
 
 
 @pytest.mark.parametrize("policy", [SingleBest(), FixedOrder(5), ScheduledCheckpoint(), ScheduledForward(5)])
@@ -54,27 +58,27 @@ def test_ours_pass(policy, num_checkpoints):
     ],
 )
 def test_a_rehearsal_finds_what_would_show_in_a_later_stage(choose, message):
-    own = Own(choose)
+    own = made(choose)
     with pytest.raises(ConfigError, match=message):
         rehearse(own, 4, 3)
     assert own.calls == 0  # a copy was asked
 
 
 def test_scores_that_are_asked_for_are_there():
-    own = Own(lambda stage, scores, history: int(np.argmin(np.add(scores.best_kl, scores.student_kl))))
+    own = made(lambda stage, scores, history: int(np.argmin(np.add(scores.best_kl, scores.student_kl))))
     own.needs_scores = True
     rehearse(own, 3, 4)
 
 
 def test_the_checkpoints_that_a_policy_names_beforehand_are_held_to_the_same():
-    own = Own(lambda stage, scores, history: 0)
+    own = made(lambda stage, scores, history: 0)
     own.candidates = lambda best, num_checkpoints: {best + num_checkpoints}
     with pytest.raises(ConfigError, match="returns no checkpoint"):
         rehearse(own, 2, 3)
 
 
 def test_what_can_t_be_copied_is_not_tried():
-    own = Own(lambda stage, scores, history: -1)
+    own = made(lambda stage, scores, history: -1)
     own.file = open(__file__)  # noqa: SIM115
     with own.file:
         rehearse(own, 2, 3)
@@ -82,7 +86,7 @@ def test_what_can_t_be_copied_is_not_tried():
 
 @pytest.mark.parametrize("flag", [None, "false", 0])
 def test_a_policy_says_whether_it_needs_scores(flag):
-    own = Own(None)
+    own = made(None)
     own.needs_scores = flag
     with pytest.raises(ConfigError, match="lacks needs_scores"):
         check_flags(own)

@@ -41,7 +41,7 @@ class Scalar(Sums):
 
 
 class Asking(Sums):
-    of_row = ("correct", "confidence")
+    of_row = ("correct", "confidence")  # type: ignore[assignment]
 
 
 class NoWidth(Sums):
@@ -92,7 +92,9 @@ def changed(**parts):
 def test_a_task_that_offers_all(source):
     data = Shout(source).read()
     assert data.primary_metric == "sums"
-    assert data.measures["sums"].columns([{"correct": 1.0}], [{}]).tolist() == [[1, 1]]
+    columns = data.measures["sums"].columns([{"correct": 1.0}], [{}])
+    assert columns is not None
+    assert columns.tolist() == [[1, 1]]
 
 
 @pytest.mark.parametrize(
@@ -116,13 +118,16 @@ def test_a_task_that_offers_all(source):
             {"sample": lambda self, row: Sample(row.id, {"body": "x"}, (), "a", "a", ())},
             "lacks what its prompt is.*text",
         ),
-        ({"sample": lambda self, row: Sample(row.id, {"text": 3}, (), "a", "a", ())}, "without a text for text"),
+        (
+            {"sample": lambda self, row: Sample(row.id, {"text": json.loads("3")}, (), "a", "a", ())},
+            "without a text for text",
+        ),
         (
             {"sample": lambda self, row: Sample(row.id, {"text": "x"}, ("more",), "a", "a", ())},
             "without a text for more",
         ),
         (
-            {"sample": lambda self, row: Sample(row.id, {"text": "x"}, (), 7, "a", ())},
+            {"sample": lambda self, row: Sample(row.id, {"text": "x"}, (), json.loads("7"), "a", ())},
             "another kind of answer.*completion 7",
         ),
         ({"sample": lambda self, row: Sample(row.id, {"text": "x"}, (), "a", "a", (), ("a", "b"))}, "task generates"),
