@@ -47,8 +47,16 @@ def refusals(file, contents, read, kinds=ModelError):
 def whole(tokenizer, tmp_path_factory):
     """A model's folder that nothing is wrong with."""
     folder = tmp_path_factory.mktemp("whole")
-    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
-    config = LlamaConfig(vocab_size=300, eos_token_id=0, pad_token_id=1, tie_word_embeddings=True, **sizes)
+    config = LlamaConfig(
+        vocab_size=300,
+        eos_token_id=0,
+        pad_token_id=1,
+        tie_word_embeddings=True,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+    )
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -151,7 +152,7 @@ def test_one_family_with_other_ends_is_told_from_strangers(tmp_path, teacher, st
     with pytest.raises(ModelError, match="of one family, and begin or end texts with different tokens") as raised:
         check_pair(made["teacher"], made["student"])
     assert raised.value.got == got
-    assert raised.value.remedy.endswith(f": {remedy}")
+    assert str(raised.value.remedy).endswith(f": {remedy}")
     # Each way that is named works.
     for way in remedy.split(", or "):
         loaded = {}
@@ -165,10 +166,10 @@ def test_one_family_with_other_ends_is_told_from_strangers(tmp_path, teacher, st
 
 def test_an_end_of_sequence_can_be_named_where_there_is_none(tmp_path):
     llama_like(eos=None).save_pretrained(tmp_path)
-    where = {"trust_remote_code": False, "where": "student.path"}
-    assert load_tokenizer(str(tmp_path), None, eos_token="</s>", **where).eos_token_id == 2
+    load = partial(load_tokenizer, str(tmp_path), None, trust_remote_code=False, where="student.path")
+    assert load(eos_token="</s>").eos_token_id == 2
     with pytest.raises(ConfigError, match=r"no such special token\. Where: student\.eos_token\. Got: <end>.*</s>"):
-        load_tokenizer(str(tmp_path), None, eos_token="<end>", **where)
+        load(eos_token="<end>")
 
 
 def test_a_clock_in_a_chat_template_stands_still(tmp_path):
