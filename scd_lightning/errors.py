@@ -4,6 +4,8 @@ They end a run with exit code 2, without a traceback. Everything else that is ra
 package and keeps its traceback. `exit_code` has the number of each.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # EX_TEMPFAIL of sysexits.h: try the same again.
@@ -119,3 +121,51 @@ class StoreError(ScdError):
 
 class RankDied(ScdError):
     """A process of a distributed job that ended without a word."""
+
+
+# What a message has room for of another program's: some put a whole page, or a file's content, into theirs.
+_MOST_WORDS = 400
+
+
+@contextmanager
+def translated(
+    what: str, *, where: object, got: object = None, remedy: str | None = None, kind: type[ScdError] = ModelError
+) -> Iterator[None]:
+    """Has whatever a library raises over what a user gave it end as a mistake that the user can mend.
+
+    Libraries document few of the errors that files of other programs lead to, so none is left out, Rust's panics among
+    them, which Python counts as no errors. Ctrl-C and signals pass, and so does what is told already.
+
+    Args:
+        what: What could not be done, one sentence without a full stop.
+        where: The file, or the argument that named it.
+        got: The value; None for what the library said, which else stands behind the sentence.
+        remedy: As in `ScdError`.
+        kind: The class of the error.
+
+    Raises:
+        ScdError: In place of what was raised.
+    """
+    try:
+        yield
+    except ScdError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        said = words_of(error)
+        sentence = what if got is None else f"{what} ({said})"
+        raise kind(sentence, where=where, got=said if got is None else got, remedy=remedy) from error
+
+
+def words_of(error: BaseException) -> str:
+    """What another program's error says, in a line; with its class where it says no more than a word.
+
+    >>> words_of(KeyError("added_tokens")), words_of(OSError("it is not there"))
+    ("KeyError: 'added_tokens'", 'it is not there')
+    """
+    text = " ".join(str(error).split()).rstrip(".")
+    text = text if len(text) <= _MOST_WORDS else f"{text[: _MOST_WORDS - 1]}…"
+    if " " in text and not isinstance(error, LookupError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -3,20 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scd_lightning.data.bad_rows import STRICT, BadRows
+from scd_lightning.data.chat import check_template, fill
 from scd_lightning.data.collate import TokenizedSample
 from scd_lightning.data.prompts import render
 from scd_lightning.data.rows import shorten
 from scd_lightning.data.samples import Cut, Sample
-from scd_lightning.errors import DataError, ModelError
+from scd_lightning.errors import DataError, ModelError, translated
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
-
-# Some chat templates write today's date into the prompt: a fixed one keeps prompts equal from day to day.
-CHAT_DATE = "26 Jul 2024"
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Encoder:
         bad_rows: What becomes of samples that are too long even without their free text.
 
     Raises:
-        ModelError: The tokenizer has no end-of-sequence token.
+        ModelError: The tokenizer has no end-of-sequence token, or a chat template that can't be used.
     """
 
     tokenizer: "PreTrainedTokenizerFast"
@@ -66,6 +64,8 @@ class Encoder:
                 expected="an EOS token, which ends every answer",
                 remedy="set eos_token in the model's tokenizer_config.json",
             )
+        if tokenizer.chat_template:
+            check_template(tokenizer)
         self._candidates: dict[tuple[str, tuple[str, ...]], list[list[int]] | None] = {}
 
     def encode(self, samples: Sequence[Sample], split: str, answer_room: int | None = None) -> Encoded:
@@ -81,7 +81,7 @@ class Encoder:
         Raises:
             DataError: A sample is too long even without its free text.
         """
-        prompts = [self.prompt(render(self.template, sample.fields)) for sample in samples]
+        prompts = self.prompts([render(self.template, sample.fields) for sample in samples])
         prompt_ids = self._ids(prompts)
         full_ids = self._ids([p + sample.completion for p, sample in zip(prompts, samples, strict=True)])
         parts = enumerate(zip(samples, prompts, prompt_ids, full_ids, strict=True))
@@ -100,19 +100,20 @@ class Encoder:
             return tokenized, None
         return self._shorten(index, sample, tokenized, split, answer_room)
 
-    def prompt(self, text: str) -> str:
-        """The prompt as the model gets it: one user turn of its chat template, or BOS where it has one."""
+    def prompts(self, texts: Sequence[str]) -> list[str]:
+        """The prompts as the model gets them: one user turn of its chat template, or BOS in front where it has one."""
         if self.tokenizer.chat_template:
-            turn = [{"role": "user", "content": text}]
-            fill = self.tokenizer.apply_chat_template
-            return str(fill(turn, tokenize=False, add_generation_prompt=True, date_string=CHAT_DATE))
-        return (self.tokenizer.bos_token or "") + text
+            return fill(self.tokenizer, texts)
+        return [(self.tokenizer.bos_token or "") + text for text in texts]
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        if not texts:
-            return []
         # The rendered prompt holds its special tokens already.
-        return self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        return self._encoded(list(texts))["input_ids"] if texts else []
+
+    def _encoded(self, texts: str | list[str], **how: Any) -> Any:
+        where = self.tokenizer.name_or_path or type(self.tokenizer).__name__
+        with translated("The tokenizer can't encode the data's texts", where=where):
+            return self.tokenizer(texts, add_special_tokens=False, verbose=False, **how)
 
     def _join(
         self, index: int, sample: Sample, prompt: str, prompt_ids: list[int], full_ids: list[int]
@@ -156,7 +157,7 @@ class Encoder:
         fields = dict(sample.fields)
         for field in sorted(sample.cuttable, key=lambda name: len(sample.fields[name]), reverse=True):
             text = sample.fields[field]
-            offsets = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+            offsets = self._encoded(text, return_offsets_mapping=True)
             ends = [end for _, end in offsets["offset_mapping"]]
             keep, lost = len(ends), 0
             while keep > 0 and (excess := _needed(tokenized, answer_room) - self.max_length) > 0:
@@ -164,7 +165,7 @@ class Encoder:
                 cut = _cut(field, text, ends, keep)
                 fields[field] = cut.apply(text)
                 completion, lost = self.retarget(sample, cut)
-                prompt = self.prompt(render(self.template, fields))
+                [prompt] = self.prompts([render(self.template, fields)])
                 prompt_ids, full_ids = self._ids([prompt, prompt + completion])
                 tokenized = self._join(index, sample, prompt, prompt_ids, full_ids)
             if _needed(tokenized, answer_room) <= self.max_length:

@@ -52,27 +52,47 @@ def choose_template(prompt: Prompt, language: str, override: str | None = None) 
         override: The user's template, or None.
 
     Raises:
-        ConfigError: The user's template lacks a required field, has an unknown one, or is not a format string.
+        ConfigError: There is no wording in the language; or the template lacks a required field, has an unknown one, or
+            is not a format string.
     """
+    if override is not None:
+        return _checked(override, prompt, "task.template")
+    if language not in prompt.wordings:
+        raise ConfigError(
+            "The prompt has no wording in the language of the data",
+            where=f"the prompt of the kind {prompt.kind}, task.language",
+            got=language,
+            expected=", ".join(prompt.wordings) or "a wording",
+            remedy="give it one, or set task.language to one that it has, or task.template to one of your own",
+        )
+    return _checked(prompt.wordings[language], prompt, f"the prompt of the kind {prompt.kind}, its wording {language}")
+
+
+def _checked(template: str, prompt: Prompt, where: str) -> str:
+    """The template, if it can be filled with the prompt's fields."""
     required, allowed = prompt.required, prompt.required | prompt.optional
-    if override is None:
-        return prompt.wordings[language]
+
+    def wrong(what: str) -> ConfigError:
+        return _template_error(what, where, template, required, allowed)
+
     try:
-        parsed = [part[1:] for part in string.Formatter().parse(override) if part[1] is not None]
+        parsed = [part[1:] for part in string.Formatter().parse(template) if part[1] is not None]
     except ValueError as error:
-        raise _template_error(f"The template can't be read ({error})", override, required, allowed) from error
+        raise wrong(f"The template can't be read ({error})") from error
     names = {name for name, _, _ in parsed}
     if names - allowed or any(spec or conversion for _, spec, conversion in parsed):
-        raise _template_error("The template has unknown fields", override, required, allowed)
+        raise wrong("The template has unknown fields")
     if required - names:
-        raise _template_error(f"The template lacks {sorted(required - names)}", override, required, allowed)
-    return override
+        raise wrong(f"The template lacks {sorted(required - names)}")
+    return template
 
 
-def _template_error(what: str, template: str, required: frozenset[str], allowed: frozenset[str]) -> ConfigError:
+def _template_error(
+    what: str, where: str, template: str, required: frozenset[str], allowed: frozenset[str]
+) -> ConfigError:
     return ConfigError(
         what,
-        where="task.template",
+        where=where,
         got=repr(template),
         expected=f"fields {_braced(allowed)}, of which {_braced(required)} must be there",
         remedy="write a literal brace twice, as {{ or }}",

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from scd_lightning.config.checks import require_one_of
 from scd_lightning.data.bad_rows import BadRows
 from scd_lightning.data.converters import Converter, RenameColumns
+from scd_lightning.data.converters.base import check_converters, convert
 from scd_lightning.data.files import find_files, find_only_file, parse_cells, read_folder
 from scd_lightning.data.hub_sets import HubSet
 from scd_lightning.data.rows import Row, make_row
@@ -102,6 +103,7 @@ class DataSource:
 
     def __post_init__(self) -> None:
         require_one_of(("error", "skip"), **{"task.data.on_bad_row": self.on_bad_row})
+        check_converters(self.converters)
         if isinstance(self.hub, str):
             self.hub = HubSet(self.hub)
         self._renaming = RenameColumns(self.columns or {})
@@ -254,14 +256,14 @@ class DataSource:
 def _converted(converter: Converter, split: str, rows: list[Row], lost: Counter[str], bad_rows: BadRows) -> list[Row]:
     """One at a time, so that a bad row can be left out; but not where it would be missing from what others make."""
     if converter.joins_rows:
-        return converter(rows, lost)
-    parts = bad_rows.keep(split, lambda row: converter([row], lost), rows)
+        return convert(converter, rows, lost)
+    parts = bad_rows.keep(split, lambda row: convert(converter, [row], lost), rows)
     return [row for part in parts for row in part]
 
 
 def _converted_or_as_is(converter: Converter, rows: list[Row]) -> list[Row]:
     try:
-        return converter(rows, Counter())
+        return convert(converter, rows, Counter())
     except DataError:
         return rows
 

@@ -18,6 +18,7 @@ from scd_lightning.lm_head import Unprojected
 from scd_lightning.losses.closed_form import TokenTerms, cross_entropy_terms, forward_kl_terms
 from scd_lightning.losses.divergences import forward_kl
 from scd_lightning.losses.logits import ChunkedLogits, at_least_float32, blocks
+from scd_lightning.losses.loss_contracts import check_divergence
 from scd_lightning.losses.outlines import check_reduction
 from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_mean, tokens_per_sample
 
@@ -91,8 +92,8 @@ class Objective:
 
     def __init__(self, divergence: Divergence, temperature: float = 1.0, reduction: str = "sample") -> None:
         check_reduction(reduction)
-        # Tried on two tokens, so that a wrong temperature or mixture share shows before anything is trained.
-        divergence(torch.zeros(1, 2), torch.zeros(1, 2), temperature)
+        # A wrong temperature or mixture share shows there too, before anything is trained.
+        check_divergence(divergence, temperature)
         self.divergence, self.temperature, self.reduction = divergence, temperature, reduction
 
     def __call__(

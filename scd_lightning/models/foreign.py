@@ -1,17 +1,16 @@
 """The one place where files that other programs wrote are opened; `tests/test_one_place.py` holds the rest to that.
 
 No code that comes with a model is run unless `trust_remote_code` allows it, pickled weights go through torch's
-restricted unpickler, and what can't be read is a `ModelError`. Rows of data are read in `data/`, our own files where
-they are kept.
+restricted unpickler, and what can't be read is a `ModelError`, whatever the library raises: `errors.translated`. Rows
+of data are read in `data/`, our own files where they are kept.
 """
 
 import io
 import json
 import re
-import struct
 import zipfile
-from collections.abc import Mapping
-from contextlib import redirect_stderr
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, suppress
 from functools import cache
 from pathlib import Path
 from pickle import UnpicklingError
@@ -19,7 +18,8 @@ from typing import Any, cast
 
 import torch
 import yaml
-from safetensors import SafetensorError, safe_open
+from huggingface_hub import try_to_load_from_cache
+from safetensors import safe_open
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -28,8 +28,14 @@ from transformers import (
     PreTrainedModel,
 )
 
-from scd_lightning.errors import ModelError
+from scd_lightning.errors import ModelError, translated
+from scd_lightning.models.gguf_header import check_header
 from scd_lightning.store.manifest import sha256_file
+
+# More of anything than any model is built of, and few enough that what is built of so many is refused in time.
+_MOST_PARTS = 10_000
+_PARTS = ("layer", "expert", "block")
+_COPY = "copy it anew, or leave this checkpoint out"
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -38,10 +44,8 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: It can't be read, or is no object.
     """
-    try:
+    with translated("A file beside the weights can't be read", where=path):
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError("A file beside the weights can't be read", where=path, got=error) from error
     if not isinstance(content, dict):
         raise ModelError(
             "A file beside the weights is no JSON object", where=path, got=type(content).__name__, expected="an object"
@@ -49,18 +53,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_card_head(card: Path) -> dict[str, Any]:
-    """The YAML between the first two lines of dashes of a model card; empty where there is none that can be read."""
-    if not card.is_file():
-        return {}
-    parts = card.read_text(encoding="utf-8", errors="replace").split("---\n", 2)
-    if len(parts) < 3 or parts[0].strip():
-        return {}
-    try:
-        head = yaml.safe_load(parts[1])
-    except yaml.YAMLError:
-        return {}
-    return head if isinstance(head, dict) else {}
+def read_card_head(card: Path) -> dict[str, str]:
+    """The YAML between the first two lines of dashes of a model card, as far as it is text; empty where it has none."""
+    head: object = None
+    with suppress(ModelError), translated("The model card can't be read", where=card):
+        parts = card.read_text(encoding="utf-8", errors="replace").split("---\n", 2) if card.is_file() else []
+        head = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
+    # Of other values, such as dates and aliases within aliases, a card of ours has no use.
+    return {key: text for key, text in head.items() if isinstance(text, str)} if isinstance(head, dict) else {}
 
 
 def read_config(
@@ -83,10 +83,33 @@ def read_config(
     Raises:
         ModelError: transformers can't make one of it.
     """
-    try:
+    with translated(f"{what} can't be used", where=where, got=path):
+        _check_parts(path, revision, where)
         return AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{what} can't be used ({error})", where=where, got=path) from error
+
+
+def _check_parts(path: str | Path, revision: str | None, where: str) -> None:
+    """Refuses a configuration of countless layers, which transformers would set out to make."""
+    folder = Path(path)
+    file = (
+        folder / "config.json"
+        if folder.is_dir()
+        else try_to_load_from_cache(str(path), "config.json", revision=revision)
+    )
+    if not isinstance(file, str | Path) or not Path(file).is_file():
+        return
+    content: dict[str, Any] = {}
+    with suppress(ModelError):  # Said better by transformers.
+        content = read_json(Path(file))
+    for values in (content, *(each for each in content.values() if isinstance(each, dict))):
+        for name, value in values.items():
+            if isinstance(value, int) and value > _MOST_PARTS and any(part in name for part in _PARTS):
+                raise ModelError(
+                    "The configuration asks for more parts than any model has",
+                    where=f"{name} in {file}, of {where}",
+                    got=value,
+                    expected=f"at most {_MOST_PARTS}",
+                )
 
 
 def read_tokenizer(
@@ -104,14 +127,15 @@ def read_tokenizer(
         ModelError: There is none that transformers can read.
     """
     try:
-        return AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError) as error:
-        remedy = None
-        if "trust_remote_code" in str(error):  # transformers' own message: it needs code of its own.
-            switch = f"{where.partition('.')[0]}.trust_remote_code=true"
-            remedy = f"if you have read the code that comes with it, and trust it: {switch}"
-        what = " ".join(str(error).split())
-        raise ModelError(f"The tokenizer could not be loaded ({what})", where=where, got=path, remedy=remedy) from error
+        with translated("The tokenizer could not be loaded", where=where, got=path):
+            return AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
+    except ModelError as error:
+        # transformers' own message: it needs code of its own.
+        if "trust_remote_code" not in str(error.__cause__):
+            raise
+        switch = f"{where.partition('.')[0]}.trust_remote_code=true"
+        remedy = f"if you have read the code that comes with it, and trust it: {switch}"
+        raise ModelError(error.what, where=error.where, got=error.got, remedy=remedy) from error.__cause__
 
 
 def read_model(
@@ -139,7 +163,7 @@ def read_model(
     Raises:
         ModelError: Its files can't be read, or transformers can't build it.
     """
-    try:
+    with translated("The weights could not be loaded", where=where, got=path):
         found: tuple[PreTrainedModel, dict[str, Any]] = cast(Any, AutoModelForCausalLM).from_pretrained(
             path,
             revision=revision,
@@ -150,14 +174,16 @@ def read_model(
             output_loading_info=True,
             **how,
         )
-    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError, UnpicklingError) as error:
-        raise ModelError(f"The weights could not be loaded ({error})", where=where, got=path) from error
     return found
 
 
 def is_gguf(file: Path) -> bool:
-    """Whether a file begins as GGUF files do."""
-    with file.open("rb") as stream:
+    """Whether a file begins as GGUF files do.
+
+    Raises:
+        ModelError: It can't be opened.
+    """
+    with translated("The GGUF file can't be opened", where=file), file.open("rb") as stream:
         return stream.read(4) == b"GGUF"
 
 
@@ -172,28 +198,25 @@ def read_gguf(file: Path, dtype: torch.dtype, where: str) -> tuple[Any, Any, dic
     Raises:
         ModelError: transformers can't read it, as where it does not know the architecture.
     """
-    try:
-        # Its progress bar has no switch.
-        with redirect_stderr(io.StringIO()):
-            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-            model, info = cast(Any, AutoModelForCausalLM).from_pretrained(
-                file.parent, gguf_file=file.name, dtype=dtype, output_loading_info=True
-            )
-    except (OSError, ValueError, LookupError, RuntimeError, struct.error) as error:
-        raise ModelError(f"The GGUF file could not be read ({error})", where=where, got=file.name) from error
+    # Its progress bar has no switch.
+    with translated("The GGUF file could not be read", where=where, got=file.name), redirect_stderr(io.StringIO()):
+        check_header(file)
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        model, info = cast(Any, AutoModelForCausalLM).from_pretrained(
+            file.parent, gguf_file=file.name, dtype=dtype, output_loading_info=True
+        )
     return model, tokenizer, info
 
 
-def open_safetensors(path: Path) -> Any:
+@contextmanager
+def open_safetensors(path: Path) -> Iterator[Any]:
     """A file of tensors, opened: a context that reads each when it is asked for.
 
     Raises:
-        ModelError: It can't be read.
+        ModelError: It can't be read, or one of them can't.
     """
-    try:
-        return safe_open(path, "pt")
-    except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from error
+    with translated("A file of weights can't be read", where=path, remedy=_COPY), safe_open(path, "pt") as opened:
+        yield opened
 
 
 def read_beginning(path: Path, count: int = 512) -> bytes:
@@ -202,11 +225,8 @@ def read_beginning(path: Path, count: int = 512) -> bytes:
     Raises:
         ModelError: It can't be read.
     """
-    try:
-        with path.open("rb") as stream:
-            return stream.read(count)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    with translated("A file of weights can't be read", where=path, remedy=_COPY), path.open("rb") as stream:
+        return stream.read(count)
 
 
 def safetensors_size(path: Path) -> int:
@@ -215,15 +235,12 @@ def safetensors_size(path: Path) -> int:
     Raises:
         ModelError: The header can't be read.
     """
-    try:
-        with path.open("rb") as stream:
-            # A damaged length must not become an attempt to read as much.
-            length = min(int.from_bytes(stream.read(8), "little"), path.stat().st_size)
-            header = json.loads(stream.read(length))
+    with translated("A file of weights has a header that is none", where=path, remedy=_COPY), path.open("rb") as stream:
+        # A damaged length must not become an attempt to read as much.
+        length = min(int.from_bytes(stream.read(8), "little"), path.stat().st_size)
+        header = json.loads(stream.read(length))
         ends = (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
         return 8 + length + max(ends, default=0)
-    except (AttributeError, LookupError, OSError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        raise _unreadable(path, f"a header that is none ({error})") from error
 
 
 def read_pickled(path: Path, device: str) -> Mapping[str, Any]:
@@ -237,21 +254,23 @@ def read_pickled(path: Path, device: str) -> Mapping[str, Any]:
         ModelError: It can't be read, or holds more than tensors and plain values.
     """
     try:
-        # Files older than torch 1.6 are no archives, and have to be read whole.
-        content = torch.load(path, map_location=device, weights_only=True, mmap=zipfile.is_zipfile(path))
-    except UnpicklingError as error:
-        named = re.search(r"GLOBAL (\S+)", str(error))
+        with translated("A file of weights can't be read", where=path, remedy=_COPY):
+            # Files older than torch 1.6 are no archives, and have to be read whole.
+            content = torch.load(path, map_location=device, weights_only=True, mmap=zipfile.is_zipfile(path))
+    except ModelError as error:
+        if not isinstance(error.__cause__, UnpicklingError):
+            raise
+        named = re.search(r"GLOBAL (\S+)", str(error.__cause__))
         raise ModelError(
             "The file holds more than tensors and plain values, and reading that could run code",
             where=path,
-            got=named.group(1) if named else str(error).splitlines()[0],
+            got=named.group(1) if named else str(error.__cause__).splitlines()[0],
             remedy="save its weights again in the program that wrote it: "
             "torch.save({'state_dict': module.state_dict(), 'global_step': step}, path)",
-        ) from error
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        ) from error.__cause__
     if not isinstance(content, Mapping):
-        raise _unreadable(path, f"a {type(content).__name__} in it")
+        got = f"a {type(content).__name__} in it"
+        raise ModelError("A file of weights can't be read", where=path, got=got, remedy=_COPY)
     return content
 
 
@@ -264,9 +283,3 @@ def file_digest(file: Path) -> str:
 @cache
 def _file_digest(file: Path, size: int, changed: int) -> str:
     return sha256_file(file)
-
-
-def _unreadable(path: Path, error: object) -> ModelError:
-    return ModelError(
-        "A file of weights can't be read", where=path, got=error, remedy="copy it anew, or leave this checkpoint out"
-    )

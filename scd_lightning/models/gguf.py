@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
-from scd_lightning.errors import ModelError
+from scd_lightning.errors import ModelError, translated
 from scd_lightning.models.export import save
 from scd_lightning.models.foreign import is_gguf, read_gguf
 from scd_lightning.models.packaged import find_gguf_file, not_installed
@@ -51,11 +51,12 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype, where: str) -> No
     check_loaded(info, where, file)
     for name, tensor in model.state_dict().items():
         require_finite(tensor, f"{name} in {file}", ANEW)
-    # What still calls the weights quantized keeps transformers from saving them.
-    model.hf_quantizer = None
-    model.is_quantized = False
-    del model.config.quantization_config
-    save(model, _within(tokenizer, model.get_input_embeddings().num_embeddings), folder)
+    with translated("The GGUF file's model could not be written anew", where=where, got=file.name):
+        # What still calls the weights quantized keeps transformers from saving them.
+        model.hf_quantizer = None
+        model.is_quantized = False
+        del model.config.quantization_config
+        save(model, _within(tokenizer, model.get_input_embeddings().num_embeddings), folder)
 
 
 def _within(tokenizer: PreTrainedTokenizerFast, rows: int) -> PreTrainedTokenizerFast:

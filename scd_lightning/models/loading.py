@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-from scd_lightning.errors import ConfigError, ModelError
+from scd_lightning.errors import ConfigError, ModelError, translated
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.foreign import file_digest, read_config, read_model
 from scd_lightning.models.gguf import find_gguf
@@ -76,16 +75,14 @@ def build_empty(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> nn.Modul
         ConfigError: The architecture, the attention kernel or the adapters can't be made.
         ModelError: It has fewer embeddings than there are tokens.
     """
-    try:
-        with torch.device("meta"):
-            if spec.path is None:
-                model = _from_scratch(spec, tokenizer, spec.attention)
-            else:
-                model = cast(Any, _without_weights(spec)).to(resolve_dtype(spec))
-                _check_rows(model, tokenizer, spec)
-            return add_adapters(model, spec) if spec.lora.r else model
-    except (ImportError, LookupError, TypeError, ValueError) as error:
-        raise ConfigError(f"The model can't be built ({error})", where=spec.name) from error
+    built = translated("The model can't be built", where=spec.name, got=spec.path or "from scratch", kind=ConfigError)
+    with built, torch.device("meta"):
+        if spec.path is None:
+            model = _from_scratch(spec, tokenizer, spec.attention)
+        else:
+            model = cast(Any, _without_weights(spec)).to(resolve_dtype(spec))
+            _check_rows(model, tokenizer, spec)
+        return add_adapters(model, spec) if spec.lora.r else model
 
 
 def _without_weights(spec: ModelSpec) -> PreTrainedModel:
@@ -119,11 +116,10 @@ def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: s
             got=", ".join(unknown),
             expected="fields of a transformers LlamaConfig",
         )
-    try:
+    where = f"{spec.role}.architecture"
+    with translated("The architecture can't be built", where=where, got=fields, kind=ConfigError):
         config = LlamaConfig(**of_tokenizer, **fields)
         model = AutoModelForCausalLM.from_config(config, attn_implementation=kernel)
-    except (ArithmeticError, ImportError, LookupError, StrictDataclassError, TypeError, ValueError) as error:
-        raise ConfigError(f"The architecture can't be built ({error})", where=f"{spec.role}.architecture") from error
     return model.to(resolve_dtype(spec))
 
 

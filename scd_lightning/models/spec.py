@@ -53,6 +53,9 @@ class ModelSpec:
             asked.
         keep_layers: Thins a pretrained model out: how many layers stay, evenly spaced with the first and the last
             among them, or their indices. None keeps all.
+        bos_token: The token that begins prompts; None for the tokenizer's own. A chat template says itself what does.
+        eos_token: The token that ends answers; None for the tokenizer's own. Models of one family that differ in these
+            two, such as a base model and its chat model, can so be taught by one another.
         quantization: "8bit" or "4bit" for the frozen weights below a teacher's adapters; None leaves them whole.
         lora: Adapters.
         warmup: Share of the optimizer steps (of a stage, for students) that the learning rate climbs.
@@ -74,6 +77,8 @@ class ModelSpec:
     trust_remote_code: bool = False
     allow_pickle: bool = False
     keep_layers: int | list[int] | None = None
+    bos_token: str | None = None
+    eos_token: str | None = None
     quantization: Literal["8bit", "4bit"] | None = None
     lora: LoRA = field(default_factory=LoRA)
     warmup: float = 0.1
@@ -121,8 +126,8 @@ class ModelSpec:
                 got=f"path={self.path}, gguf={self.gguf}",
                 remedy="set the one that is not meant to null",
             )
-        wanted = {"keep_layers": self.keep_layers, "quantization": self.quantization}
-        for name, value in wanted.items():
+        for name in ("keep_layers", "bos_token", "eos_token", "quantization"):
+            value = getattr(self, name)
             if value is not None and not self.pretrained:
                 raise ConfigError(
                     f"{name} is for pretrained models",

@@ -7,6 +7,7 @@ from scd_lightning.config.checks import require_one_of, require_positive
 from scd_lightning.errors import ConfigError
 from scd_lightning.losses.outlines import Weighting
 from scd_lightning.schedules.policies import Policy
+from scd_lightning.schedules.policy_contract import check_flags
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Method:
                 where=f"method {self.name}",
                 got=f"policy {self.policy}, weighting {self.weighting}, pseudo_labels {self.pseudo_labels}",
             )
+        if self.policy is not None:
+            check_flags(self.policy)
 
     @property
     def trains_student(self) -> bool:

@@ -14,6 +14,7 @@ from scd_lightning import distributed
 from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.errors import ConfigError
 from scd_lightning.launch import ranks
+from scd_lightning.losses.loss_contracts import check_weighting
 from scd_lightning.models.gguf import convert_gguf, find_gguf
 from scd_lightning.models.loading import build_empty, check_kernel, check_reachable, resolve_dtype
 from scd_lightning.models.spec import ModelSpec
@@ -23,6 +24,7 @@ from scd_lightning.pipeline.imports import check_imported_numbers, check_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.model_checks import check_lengths
 from scd_lightning.progress import say
+from scd_lightning.schedules.policy_contract import rehearse
 from scd_lightning.store.artifacts import ArtifactKey, Outcome
 from scd_lightning.store.manifest import sha256_file, sha256_json, write_atomically
 from scd_lightning.store.removal import delete
@@ -50,6 +52,10 @@ def prepare(job: Job) -> PreparedJob:
         job.trainer.check_model(spec)
         check_reachable(spec, f"{spec.role}.path")
     imports = find_imports(job)
+    if job.method.weighting is not None:
+        check_weighting(job.method.weighting)
+    if job.method.policy is not None:
+        rehearse(job.method.policy, job.budget.stages, len(imports.trajectory) or job.teacher.checkpoints)
     data = job.task.read()
     if job.method.pseudo_labels and data.unlabelled is None:
         raise ConfigError(
@@ -166,7 +172,14 @@ def shared_tokenizer(job: Job, data: TaskData) -> PreTrainedTokenizerFast:
     if job.student.path is None and job.teacher.path is None:
         return _trained_tokenizer(job, data)
     loaded = [
-        load_tokenizer(spec.path, spec.revision, trust_remote_code=spec.trust_remote_code, where=f"{spec.role}.path")
+        load_tokenizer(
+            spec.path,
+            spec.revision,
+            trust_remote_code=spec.trust_remote_code,
+            where=f"{spec.role}.path",
+            bos_token=spec.bos_token,
+            eos_token=spec.eos_token,
+        )
         for spec in (job.teacher, job.student)
         if spec.path is not None
     ]

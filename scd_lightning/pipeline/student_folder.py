@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.data.encoding import CHAT_DATE
+from scd_lightning.data.chat import date_of
 from scd_lightning.models.export import base_facts, export
 from scd_lightning.pipeline.evaluate import tuned_weights
 from scd_lightning.pipeline.job import PreparedJob
@@ -46,8 +46,9 @@ def prompt_facts(job: PreparedJob) -> dict[str, Any]:
 
     Returns:
         template and example (values for its fields), kind, language; chat: whether the filled template is a user turn
-        of the chat template; bos, eos: the tokens' texts, bos only where the prompt starts with it; candidates, or
-        None where the answer is generated; labels and the word for none, of NER; max_length, max_new_tokens.
+        of the chat template; date: what the chat template writes as today's, if it does; bos, eos: the tokens' texts,
+        bos only where the prompt starts with it; candidates, or None where the answer is generated; labels and the word
+        for none, of NER; max_length, max_new_tokens.
     """
     data, tokenizer = job.data, job.tokenizer
     sample, chat = data.samples["train"][0], bool(tokenizer.chat_template)
@@ -57,7 +58,7 @@ def prompt_facts(job: PreparedJob) -> dict[str, Any]:
         "kind": data.task.prompt.kind,
         "language": data.task.language,
         "chat": chat,
-        "date": CHAT_DATE if chat else None,
+        "date": date_of(tokenizer.chat_template),
         "bos": None if chat else tokenizer.bos_token,
         "eos": tokenizer.eos_token,
         **data.task.answer_format(sample),

@@ -9,7 +9,7 @@ from typing import Any
 from filelock import FileLock
 
 from scd_lightning import distributed
-from scd_lightning.errors import StoreError
+from scd_lightning.errors import ScdError, StoreError
 from scd_lightning.progress import say
 from scd_lightning.store.integrity import read_manifest, write_manifest
 from scd_lightning.store.layout import MANIFEST, PARTIAL, PINNED, lock_path, unwritable
@@ -165,7 +165,7 @@ class ArtifactStore:
                 if isinstance(claimed, Artifact):
                     return claimed
                 if claimed is not None:
-                    return claimed.finish(build(claimed.folder))
+                    return claimed.finish(claimed.fill(build))
 
     @contextmanager
     def claim(
@@ -252,6 +252,15 @@ class Claim:
             _prepare(self.folder, self.store.root / self.key.folder)
         distributed.barrier()
         return not distributed.from_first_rank((self.folder / MANIFEST).is_file())
+
+    def fill(self, build: Callable[[Path], Outcome]) -> Outcome:
+        """Has the folder filled; nothing stays of what is refused, but for what an interrupted run left there."""
+        try:
+            return build(self.folder)
+        except ScdError:
+            if distributed.rank() == 0 and not any((self.folder / name).exists() for name in (RESUME, PINNED)):
+                delete(self.folder, ignore_errors=True)
+            raise
 
     def finish(self, outcome: Outcome) -> Artifact:
         """Seals what was made, and puts it in its place."""

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scd_lightning.config.targets import defined_as
+from scd_lightning.errors import ConfigError
+
 Floats = NDArray[np.float64]
 Row = Mapping[str, Any]
 # A label, and what else must be equal for a hit.
@@ -57,11 +60,23 @@ class Measure(OfRows, ABC):
         """Turns sums [R, D] into the metric [R]."""
 
     def columns(self, rows: Sequence[Row], samples: Sequence[Row]) -> Floats | None:
-        """What each of S samples adds, [S, D]; None where `pairs` finds none."""
+        """What each of S samples adds, [S, D]; None where `pairs` finds none.
+
+        Raises:
+            ConfigError: `sums` gives another number of them than `width`.
+        """
         pairs = self.pairs(rows, samples)
         if pairs is None:
             return None
         found = [self.sums(row, sample) for row, sample in pairs]
+        for each in found:
+            if len(each) != self.width:
+                raise ConfigError(
+                    "A measure adds another number of sums than it says",
+                    where=f"{defined_as(self)}.sums",
+                    got=f"{len(each)} numbers",
+                    expected=f"{self.width}, its width",
+                )
         return np.array(found, dtype=np.float64).reshape(len(rows), self.width)
 
 

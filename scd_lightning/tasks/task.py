@@ -19,6 +19,7 @@ from scd_lightning.data.sources import DataSource
 from scd_lightning.data.splits import SPLITS
 from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.tasks.measures import ByLabel, Measure
+from scd_lightning.tasks.task_contract import check_offer, check_sample, check_scoring
 
 # What samples and scores of every task depend on, besides its own settings.
 _OF_ALL_TASKS = ("task", "template", "primary_metric", "max_length", "max_new_tokens", "validation", "evaluation_batch")
@@ -178,6 +179,7 @@ class Task(ABC):
         task = copy.copy(self)  # What it learns is of these rows.
         source = self.source.read(self.task, task.checker)
         task.learn(source.rows["train"])
+        check_offer(task)
         if task.language == "auto":
             task.language = detect_language(free_texts(source.rows["train"]))
         task.template = choose_template(task.prompt, task.language, self.template)
@@ -185,7 +187,10 @@ class Task(ABC):
         require_one_of(task.metric_names, **{"task.primary_metric": task.primary_metric})
         texts = self.source.read_texts(self.task, source, task.placeholders, task.check)
         rows = source.rows if texts is None else source.rows | {UNLABELLED: texts.rows}
-        samples = {split: [replace(task.sample(row), row=row) for row in rows[split]] for split in rows}
+        samples = {
+            split: [replace(check_sample(task, task.sample(row)), row=row) for row in rows[split]] for split in rows
+        }
+        check_scoring(task, samples["train"][0])
         description = {
             "name": self.name,
             **source.description,

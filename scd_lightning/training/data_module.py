@@ -13,6 +13,7 @@ from scd_lightning.batch import TokenizedSample
 from scd_lightning.config.batch_size import BatchSize
 from scd_lightning.config.checks import require_at_least
 from scd_lightning.data.batching import BatchPlan, PlanSampler
+from scd_lightning.data.chat import date_of
 from scd_lightning.data.encoding import Encoder
 from scd_lightning.data.loaders import SlotLoader, TrainLoader, fixed_batches, length_statistics, plan_lengths
 from scd_lightning.data.samples import content_digests
@@ -29,13 +30,14 @@ class EncodedData(TaskData):
         max_new_tokens: Most tokens of a generated answer.
         pad_id: Fills batches up: no completion token sees padding, so any id of the models' will do.
         lengths: What is said of them: by split, samples that were "cut", parts of gold answers that were "dropped",
-            and statistics of the "lengths".
+            and statistics of the "lengths"; the "prompt_date" that the chat template writes,
+            if it does.
     """
 
     tokenized: dict[str, list[TokenizedSample]]
     max_new_tokens: int
     pad_id: int
-    lengths: Mapping[str, Mapping[str, Any]]
+    lengths: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,6 +86,7 @@ def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
     for split in [each for each in data.samples if each != "train"]:
         parts[split] = encoder.encode(data.samples[split], split, answer_room=max_new_tokens)
     values = {each.name: getattr(data, each.name) for each in fields(data)}
+    date = date_of(tokenizer.chat_template)
     if any(len(part.kept) < len(data.samples[split]) for split, part in parts.items()):
         values["samples"] = {split: [data.samples[split][i] for i in part.kept] for split, part in parts.items()}
         values["digest"] = ""
@@ -97,6 +100,7 @@ def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
             "cut": {split: part.cut for split, part in parts.items()},
             "dropped": {split: part.dropped for split, part in parts.items()},
             "lengths": {split: length_statistics(part.samples) for split, part in parts.items()},
+            **({"prompt_date": date} if date else {}),
         },
     )
 

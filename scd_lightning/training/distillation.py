@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from scd_lightning.batch import Batch
 from scd_lightning.lm_head import Unprojected
+from scd_lightning.losses.loss_contracts import check_range, check_weight, value_range
 from scd_lightning.losses.outlines import Weighting
 from scd_lightning.teachers.source import TeacherSource
 from scd_lightning.training.fine_tuning import FineTuning, LossPart
@@ -72,6 +73,8 @@ class Distillation(FineTuning):
         self.weighting = weighting
         # No buffers: they would follow the model into a lower precision.
         self.anchor_loss, self.best_loss = anchor_loss, best_loss
+        # The least and the largest so far.
+        self.weight_range = torch.full((2,), 0.5)
         self.weight = WeightedMean()
         self.weight_histogram = UnitHistogram()
         self.weight_counts: list[list[int]] = []
@@ -92,13 +95,34 @@ class Distillation(FineTuning):
             teacher_loss = self.source.losses(batch, teacher)
             anchor_loss = None if self.anchor_loss is None else self.anchor_loss[batch.index]
             weight = self.weighting(anchor_loss, teacher_loss)
+        check_weight(self.weighting, weight, teacher_loss)
         labelled = batch.sample_weight
         if self.texts is not None:
             without = batch.index >= self.texts.first
             labelled, weight = labelled * ~without, torch.where(without, self.texts.weight, weight)
+        self._note_range(weight, labelled, teacher_loss, anchor_loss)
         self.weight.update(weight, labelled)
         self.weight_histogram.update(weight, labelled)
         return self.loss_share(batch, *self._parts(batch, teacher, weight))
+
+    def _note_range(self, weight: Tensor, counts: Tensor, *losses: Tensor | None) -> None:
+        """Keeps how far weights range, on their device; losses that are not finite are told of by themselves."""
+        for each in losses:
+            counts = counts if each is None else counts * each.isfinite()
+        found = value_range(weight, counts)
+        so_far = self.weight_range.to(found)
+        self.weight_range = torch.stack([torch.minimum(so_far[0], found[0]), torch.maximum(so_far[1], found[1])])
+
+    @override
+    def check_finite(self) -> None:
+        """Also holds the weights so far to 0 to 1: a loss that is not finite may be theirs.
+
+        Raises:
+            ConfigError: They are out of that range.
+            NotFinite: As for every training.
+        """
+        check_range(self.weighting, self.weight_range)
+        super().check_finite()
 
     def _parts(self, batch: Batch, teacher: Unprojected, weight: Tensor) -> list[LossPart]:
         """One for all tokens; one for those of texts apart, where another checkpoint answers for them."""

@@ -41,8 +41,8 @@ def test_tensors(tmp_path):
     with foreign.open_safetensors(file) as opened:
         assert opened.get_tensor("a").tolist() == [1, 1]
     file.write_bytes(b"no tensors")
-    with pytest.raises(ModelError, match="A file of weights can't be read"):
-        foreign.open_safetensors(file)
+    with pytest.raises(ModelError, match="A file of weights can't be read"), foreign.open_safetensors(file):
+        pytest.fail("it is none")
 
 
 def test_a_pickle_of_tensors_alone_is_read(tmp_path):

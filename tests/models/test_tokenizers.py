@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokeniz
 from tokenizers.models import BPE, Unigram, WordLevel, WordPiece
 from transformers import PreTrainedTokenizerFast
 
-from scd_lightning.errors import ModelError
+from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models.tokenizers import END, PAD, check_pair, load_tokenizer, train_tokenizer, vocabulary_size
 
 # Many pairs occur equally often, so that their order is a matter of the trainer's ties.
@@ -115,8 +117,6 @@ def test_padding_and_chat_templates_may_differ(teacher, student):
     [
         ({"merges": [("▁", "a"), ("a", "b"), ("b", "c")]}, "different merges "),
         ({"normaliser": False}, "different normaliser "),
-        ({"bos": None}, "different bos "),
-        ({"eos": "<unk>"}, "different eos "),
         ({"added": ["<extra>"]}, "different vocabulary "),
         ({"merges": [("a", "b")], "normaliser": False, "bos": "</s>"}, "different merges, normaliser, bos "),
     ],
@@ -126,6 +126,60 @@ def test_what_changes_token_ids_is_refused(student, reason):
         check_pair(llama_like(), llama_like(**student))
     assert str(raised.value.got).startswith(reason)
     assert "teacher=llama student=tinyllama" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "got", "remedy"),
+    [
+        (
+            {"eos": "<|chat|>"},
+            {},
+            "eos '<|chat|>' (10) and '</s>' (2)",
+            "\"teacher.eos_token='</s>'\", or \"student.eos_token='<|chat|>'\"",
+        ),
+        (
+            {"bos": "<|chat|>", "eos": "<unk>"},
+            {},
+            "bos '<|chat|>' (10) and '<s>' (1); eos '<unk>' (0) and '</s>' (2)",
+            "\"teacher.bos_token='<s>'\" \"teacher.eos_token='</s>'\", or "
+            "\"student.bos_token='<|chat|>'\" \"student.eos_token='<unk>'\"",
+        ),
+        ({}, {"bos": None}, "bos '<s>' (1) and none", "\"student.bos_token='<s>'\""),
+    ],
+)
+def test_one_family_with_other_ends_is_told_from_strangers(tmp_path, teacher, student, got, remedy):
+    made = {"teacher": llama_like(added=["<|chat|>"], **teacher), "student": llama_like(added=["<|chat|>"], **student)}
+    with pytest.raises(ModelError, match="of one family, and begin or end texts with different tokens") as raised:
+        check_pair(made["teacher"], made["student"])
+    assert raised.value.got == got
+    assert str(raised.value.remedy).endswith(f": {remedy}")
+    # Each way that is named works.
+    for way in remedy.split(", or "):
+        loaded = {}
+        for role, each in made.items():
+            each.save_pretrained(tmp_path / role)
+            given = dict(re.findall(rf"{role}\.(\w+)='([^']+)'", way))
+            path = str(tmp_path / role)
+            loaded[role] = load_tokenizer(path, None, trust_remote_code=False, where=f"{role}.path", **given)
+        check_pair(loaded["teacher"], loaded["student"])
+
+
+def test_an_end_of_sequence_can_be_named_where_there_is_none(tmp_path):
+    llama_like(eos=None).save_pretrained(tmp_path)
+    load = partial(load_tokenizer, str(tmp_path), None, trust_remote_code=False, where="student.path")
+    assert load(eos_token="</s>").eos_token_id == 2
+    with pytest.raises(ConfigError, match=r"no such special token\. Where: student\.eos_token\. Got: <end>.*</s>"):
+        load(eos_token="<end>")
+
+
+def test_a_clock_in_a_chat_template_stands_still(tmp_path):
+    llama_like(template="{{ strftime_now('%Y') }}{{ messages[0].content }}").save_pretrained(tmp_path)
+    loaded = load_tokenizer(str(tmp_path), None, trust_remote_code=False, where="student.path")
+    assert loaded.apply_chat_template([{"role": "user", "content": "a"}], tokenize=False) == "2024a"
+    # What is exported has it too, and is the same when it is read again.
+    loaded.save_pretrained(tmp_path / "again")
+    again = load_tokenizer(str(tmp_path / "again"), None, trust_remote_code=False, where="student.path")
+    assert again.chat_template == loaded.chat_template
 
 
 def bare(model):

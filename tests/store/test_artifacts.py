@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from scd_lightning import distributed
+from scd_lightning.errors import ModelError
 from scd_lightning.store import artifacts
 from scd_lightning.store.artifacts import ArtifactKey, ArtifactStore, Outcome
+from scd_lightning.store.layout import PINNED
+from scd_lightning.store.saved_state import RESUME
 
 KEY = ArtifactKey("anchor", {"seed": 0})
 # The processes here do nothing but files, so that forking this one is safe and saves the imports.
@@ -132,6 +135,20 @@ def test_a_failed_build_leaves_nothing_that_looks_finished_and_no_lock(tmp_path)
         store.make(KEY, fail)
     assert store.find(KEY) is None
     assert ArtifactStore(tmp_path, "second").make(KEY, outcome).reused is False
+
+
+@pytest.mark.parametrize("kept", [None, RESUME, PINNED])
+def test_a_refused_build_leaves_nothing_but_what_was_there_to_go_on_with(tmp_path, kept):
+    def refuse(folder):
+        (folder / "half").write_text("made")
+        if kept is not None:
+            (folder / kept).mkdir()
+        raise ModelError("The model can't be read")
+
+    with pytest.raises(ModelError):
+        ArtifactStore(tmp_path, "first").make(KEY, refuse)
+    left = [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name.startswith(KEY.kind)]
+    assert bool(left) == (kept is not None)
 
 
 def test_different_artifacts_do_not_wait_for_each_other(tmp_path, capfd):

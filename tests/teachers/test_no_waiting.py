@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from scd_lightning.errors import ConfigError
 from scd_lightning.losses.divergences import forward_kl, reverse_kl, skew_kl
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.weighting import AdaptiveWeight, ConstantWeight
@@ -28,10 +29,8 @@ ASKING = (
 )
 
 
-@pytest.mark.parametrize("reduction", ["sample", "token"])
-@pytest.mark.parametrize("divergence", [forward_kl, reverse_kl, partial(skew_kl, alpha=0.1)])
-@pytest.mark.parametrize("weighting", [AdaptiveWeight(), ConstantWeight(0.5)])
-def test_a_cached_step_asks_for_no_value(helpers, make_teacher, monkeypatch, weighting, divergence, reduction):
+def cached_step(helpers, make_teacher, monkeypatch, weighting, divergence, reduction):
+    """A distillation that its trainer has begun, and a batch of it."""
     made = make_teacher()
     source = CachedSource(
         made.store, SignalStore(made.root, "32"), helpers.sample_set(), made.live, torch.device("cpu")
@@ -50,8 +49,17 @@ def test_a_cached_step_asks_for_no_value(helpers, make_teacher, monkeypatch, wei
         stage_steps=1,
     )
     module.eval()  # without dropout, so that two steps are equal
-    monkeypatch.setattr(module, "_trainer", SimpleNamespace(world_size=1, accumulate_grad_batches=1))
-    batch = next(iter(helpers.batches([1, 2])))
+    plugin = SimpleNamespace(scaler=None)
+    outside = SimpleNamespace(world_size=1, accumulate_grad_batches=1, precision_plugin=plugin)
+    monkeypatch.setattr(module, "_trainer", outside)
+    return module, next(iter(helpers.batches([1, 2])))
+
+
+@pytest.mark.parametrize("reduction", ["sample", "token"])
+@pytest.mark.parametrize("divergence", [forward_kl, reverse_kl, partial(skew_kl, alpha=0.1)])
+@pytest.mark.parametrize("weighting", [AdaptiveWeight(), ConstantWeight(0.5)])
+def test_a_cached_step_asks_for_no_value(helpers, make_teacher, monkeypatch, weighting, divergence, reduction):
+    module, batch = cached_step(helpers, make_teacher, monkeypatch, weighting, divergence, reduction)
     expected = module.training_step(batch, 0)
     # transformers' own code looks at positions once a pass.
     outputs = module.lm.outputs(batch)
@@ -82,3 +90,28 @@ def refuse_to_answer(monkeypatch):
         return take(tensor, places)
 
     monkeypatch.setattr(torch.Tensor, "__getitem__", taken)
+
+
+class Beyond:
+    """Weights of the usual kind for small losses, and more than 1 for large ones."""
+
+    needs_anchor = True
+
+    def __call__(self, anchor_loss, teacher_loss):
+        return (teacher_loss - 0.5 * anchor_loss) * 0 + 1.5
+
+
+def test_weights_that_leave_their_range_end_the_training_where_it_looks(helpers, make_teacher, monkeypatch):
+    module, batch = cached_step(helpers, make_teacher, monkeypatch, Beyond(), forward_kl, "sample")
+    module.check_finite()
+    module.training_step(batch, 0)
+    with pytest.raises(ConfigError, match=r"no weight of each sample.*Beyond\. Got: 0\.5 to 1\.5"):
+        module.check_finite()
+
+
+def test_weights_of_another_shape_end_the_first_step(helpers, make_teacher, monkeypatch):
+    module, batch = cached_step(
+        helpers, make_teacher, monkeypatch, lambda anchor, teacher: teacher.mean(), forward_kl, "sample"
+    )
+    with pytest.raises(ConfigError, match=r"no weight of each sample.*shape \[\]"):
+        module.training_step(batch, 0)

@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
+from scd_lightning.config.targets import defined_as
 from scd_lightning.data.rows import Row
+from scd_lightning.errors import ConfigError
 
 
 class Converter(ABC):
@@ -49,6 +51,37 @@ class RowConverter(Converter):
         Raises:
             DataError: It can't be converted; names its file and line.
         """
+
+
+def check_converters(converters: Sequence[object]) -> None:
+    """Raises a ConfigError where one of task.data.converters is no converter."""
+    for place, converter in enumerate(converters):
+        if not isinstance(converter, Converter):
+            raise ConfigError(
+                "What converts the data's rows is no converter",
+                where=f"task.data.converters[{place}]",
+                got=defined_as(converter),
+                expected="an object of a class of Converter's or RowConverter's (scd_lightning.data.converters)",
+            )
+
+
+def convert(converter: Converter, rows: Sequence[Row], lost: Counter[str]) -> list[Row]:
+    """What a converter makes of rows.
+
+    Raises:
+        ConfigError: It is no list of rows.
+        DataError: As the converter's own call.
+    """
+    made: object = converter(rows, lost)
+    wrong = made if not isinstance(made, list) else next((each for each in made if not isinstance(each, Row)), None)
+    if isinstance(made, list) and all(isinstance(each, Row) for each in made):
+        return made
+    raise ConfigError(
+        "A converter returns no list of rows",
+        where=f"task.data.converters, {defined_as(converter)}",
+        got=f"{type(made).__name__}{f' with a {type(wrong).__name__} in it' if isinstance(made, list) else ''}",
+        expected="a list of scd_lightning.data.rows.Row, as with_values(row, ...) makes one",
+    )
 
 
 def with_values(row: Row, drop: Sequence[str] = (), **values: Any) -> Row:

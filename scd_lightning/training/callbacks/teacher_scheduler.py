@@ -12,6 +12,7 @@ from scd_lightning.batch import Batch
 from scd_lightning.lm_head import Unprojected
 from scd_lightning.progress import say
 from scd_lightning.schedules.policies import Policy, Scores
+from scd_lightning.schedules.policy_contract import checked_index
 from scd_lightning.schedules.scoring import kl_to_checkpoints, reference
 from scd_lightning.schedules.stalls import stall_sentence, stalls
 from scd_lightning.teachers.source import TeacherCounts, TeacherSource
@@ -123,7 +124,8 @@ class TeacherScheduler(Callback):
     def _choose(self, stage: int, trainer: Trainer, module: FineTuning) -> StageChoice:
         student_kl = self._student_kl(trainer, module) if self.policy.needs_scores else None
         scores = Scores(self.best, self.source.num_checkpoints, self._best_kl, student_kl)
-        chosen = self.policy.select(stage, scores, [choice.checkpoint for choice in self.choices])
+        returned = self.policy.select(stage, scores, [choice.checkpoint for choice in self.choices])
+        chosen = checked_index(self.policy, returned, stage, scores.num_checkpoints)
         epochs = (stage * self.stage_epochs, (stage + 1) * self.stage_epochs - 1)
         return StageChoice(stage, epochs, distributed.from_first_rank(chosen), self._best_kl, student_kl)
 
