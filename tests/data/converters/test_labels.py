@@ -1,0 +1,36 @@
+from collections import Counter
+
+import pytest
+
+from scd_lightning.data.converters import MergedLabels
+from scd_lightning.data.rows import make_row
+from scd_lightning.errors import ConfigError
+
+
+def convert(values, same):
+    [row] = MergedLabels(same)([make_row(values, "train", 1, "f")], Counter())
+    return row.values
+
+
+@pytest.mark.parametrize(
+    ("written", "merged"), [("SPAM", "Spam"), ("spam\u200b", "Spam"), ("Spam", "Spam"), ("ham", "ham"), (1.0, "yes")]
+)
+def test_a_label_is_written_as_the_first_of_its_list(written, merged):
+    same = [["Spam", "SPAM", "spam"], ["yes", 1]]
+    assert convert({"text": "t", "label": written}, same) == {"text": "t", "label": merged}
+
+
+def test_labels_of_entities():
+    entities = [{"start": 0, "end": 1, "label": "PER"}, {"start": 1, "end": 2, "label": "LOC"}, "no entity"]
+    found = convert({"text": "ab", "entities": entities}, [["PERSON", "PER"]])["entities"]
+    assert found == [entities[0] | {"label": "PERSON"}, *entities[1:]]
+
+
+def test_rows_without_labels_pass():
+    assert convert({"text": "t"}, [["a", "b"]]) == {"text": "t"}
+
+
+@pytest.mark.parametrize("same", [[["a", None]], [[]], [["a", ""]]])
+def test_what_is_no_list_of_labels(same):
+    with pytest.raises(ConfigError, match=r"Labels can't be merged.*MergedLabels.*\[\[Spam, SPAM\]\]"):
+        MergedLabels(same)
