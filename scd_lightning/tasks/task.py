@@ -196,6 +196,7 @@ class Task(ABC):
         texts = self.source.read_texts(self.task, source, task.placeholders, task.check)
         rows = source.rows if texts is None else source.rows | {UNLABELLED: texts.rows}
         samples = task.samples(rows)
+        doubts = task._doubts(samples, source.whole)
         description = {
             "name": self.name,
             **source.description,
@@ -211,7 +212,7 @@ class Task(ABC):
             bad_rows=source.bad_rows,
             identity=identity,
             about=description,
-            doubts=task._doubts(samples, source.whole),
+            doubts=doubts,
             unlabelled=None if texts is None else texts.facts,
         )
 

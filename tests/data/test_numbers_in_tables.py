@@ -46,7 +46,9 @@ def test_whole_floats_are_the_classes_that_integers_are(table):
 
 
 def test_whole_decimals_too(table):
-    data = Classification(DataSource(table(text=text, label=lambda _, i: Decimal(i % 2).quantize(Decimal("0.00"))))).read()
+    data = Classification(
+        DataSource(table(text=text, label=lambda _, i: Decimal(i % 2).quantize(Decimal("0.00"))))
+    ).read()
     assert gold(data) == ["0", "1"] * 4
 
 
@@ -76,7 +78,11 @@ def test_true_and_false_are_classes(table, write_folder):
 
 @pytest.mark.parametrize(
     ("labels", "said"),
-    [(["a", "a\u200b"], "named twice.*Got: a"), ([1, 1.0], "named twice.*Got: 1"), ([None, "a"], "can't be used.*None")],
+    [
+        (["a", "a\u200b"], "named twice.*Got: a"),
+        ([1, 1.0], "named twice.*Got: 1"),
+        ([None, "a"], "can't be used.*None"),
+    ],
 )
 def test_labels_of_the_setting_are_read_as_those_of_rows(labels, said):
     with pytest.raises(ConfigError, match=said):

@@ -48,8 +48,9 @@ def label_scores(record: RunRecord) -> list[LabelScores]:
     said = {label for _, answered, _ in counted.values() for label in answered}
     order = dict.fromkeys([*by_label.labels, *(label for label, _ in support.most_common()), *sorted(said)])
     shown = told_apart(map(str, order))
+    scores = {label: {name: _scores(label, *counts) for name, counts in counted.items()} for label in order}
     return [
-        LabelScores(shown[str(label)], support[label], {name: _scores(label, *counts) for name, counts in counted.items()})
+        LabelScores(shown[str(label)], support[label], scores[label])
         for label in order
         if label in support or label in said
     ]
