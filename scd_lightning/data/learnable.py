@@ -61,10 +61,10 @@ def refuse_nothing_to_learn(train: Sequence[Sample], *, has_labels: bool) -> lis
 
 
 def refuse_nothing_in_common(samples: Samples) -> Iterator[str]:
-    """A sentence for each of validation and test that is one row, with labels of which train has none.
+    """A sentence for each of validation and test where its one row with labels has none that train has.
 
     Raises:
-        DataError: It is more rows.
+        DataError: There are more such rows.
     """
     known = _labels(samples["train"])
     for split in SPLITS[1:]:
@@ -73,7 +73,9 @@ def refuse_nothing_in_common(samples: Samples) -> Iterator[str]:
             continue
         what = f"Train and {split} have no label in common, so every answer would be wrong"
         got = f"{_counted(known)} in train, {_counted(asked)} in {split}"
-        if len(samples[split]) == 1:  # A split that was cut from few rows may be so by chance.
+        if (
+            sum(bool(sample.labels) for sample in samples[split]) == 1
+        ):  # A split that was cut from few rows may be so by chance.
             yield f"{what}: {got}."
             continue
         same = alike([*_by_count(known), *_by_count(asked)])
@@ -93,7 +95,9 @@ def label_doubts(samples: Samples) -> Iterator[str]:
     groups = alike(_by_count(counts))
     if groups:
         shown = told_apart(counts)
-        listed = "; ".join(", ".join(f"{shown[name]} ({counts[name]})" for name in group) for group in groups[:_SHOWN])
+        listed = "; ".join(
+            ", ".join(f"{shorten(shown[name])} ({counts[name]})" for name in group) for group in groups[:_SHOWN]
+        )
         more = _more(groups)
         yield f"Labels that look alike count as different ones: {listed}{more}. To make them one: {merging(groups)}."
 

@@ -1,6 +1,5 @@
 """Data of which nothing can be learnt is refused before anything is trained; what is doubtful is said with counts."""
 
-import re
 from typing import Any
 
 import pytest
@@ -121,8 +120,8 @@ def test_labels_that_are_numbers_written_in_two_ways(tmp_path):
     (tmp_path / "test.csv").write_text("text,label\n" + "".join(f"letter {i},{i % 2}\n" for i in range(8)))
     with pytest.raises(DataError, match=r"no label in common.*write them in one way.*MergedLabels") as error:
         Classification(DataSource(str(tmp_path))).read()
-    assert {'["0.0", "0"]', '["1.0", "1"]'} == set(re.findall(r"\[\"[^]]*\]", str(error.value)))
-    merged = MergedLabels([["0", "0.0"], ["1", "1.0"]])
+    assert 'same: ["0.0", "1.0"]' in str(error.value) or 'same: ["1.0", "0.0"]' in str(error.value)
+    merged = MergedLabels(["0", "1"])
     assert Classification(DataSource(str(tmp_path), converters=[merged])).read().task.labels == ("0", "1")
 
 
@@ -145,10 +144,9 @@ def test_labels_that_look_alike(read):
     [doubt] = data.doubts
     assert "look alike" in doubt
     assert "Billing (4), billing (4), \\u0412illing (4)." in doubt
-    assert 'same: [["Billing", "billing", "\u0412illing"]]' in doubt
+    assert 'same: ["Billing"]' in doubt
     assert data.description["warnings"] == [doubt]
-    same = [["Billing", "billing", "\u0412illing"]]
-    data = read(Classification, labelled(lambda _, i: names[i % 4]), converters=[MergedLabels(same)])
+    data = read(Classification, labelled(lambda _, i: names[i % 4]), converters=[MergedLabels(["Billing"])])
     assert (data.task.labels, list(data.doubts)) == (("Billing", "Refund"), [])
 
 

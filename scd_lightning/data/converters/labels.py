@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from scd_lightning.data.converters.base import RowConverter, with_values
-from scd_lightning.data.rows import Row
-from scd_lightning.data.spelling import as_name
+from scd_lightning.data.rows import Row, shorten
+from scd_lightning.data.spelling import as_name, look
 from scd_lightning.errors import ConfigError
 
 
@@ -13,20 +13,23 @@ class MergedLabels(RowConverter):
     """Labels that mean the same to one of them, a row's own and those of its entities; others pass.
 
     Args:
-        same: Lists of labels that mean the same; the first of each stays.
+        same: Labels to keep, to which those that look alike turn; in place of one a list of labels that mean the same,
+            of which the first is kept.
     """
 
     answers = ("label", "entities")
 
-    def __init__(self, same: Sequence[Sequence[Any]]) -> None:
-        groups = [[as_name(label) for label in group] for group in same]
-        if not all(groups) or any(None in group for group in groups):
-            expected = "lists of labels, such as [[Spam, SPAM]]"
+    def __init__(self, same: Sequence[Any]) -> None:
+        groups = [each if isinstance(each, Sequence) and not isinstance(each, str) else [each] for each in same]
+        names = [[as_name(label) for label in group] for group in groups]
+        if any(None in group or not group for group in names):
+            expected = "labels to keep, or lists of labels that mean the same"
             raise ConfigError("Labels can't be merged", where="MergedLabels, same", got=same, expected=expected)
-        self.first = {label: group[0] for group in groups for label in group}
+        self._kept = {name: group[0] for group in names for name in group if name is not None}
+        self._alike = {look(name): kept for name, kept in self._kept.items()}
 
     def convert(self, row: Row) -> Row:
-        """Writes the first of a list for each of its labels."""
+        """Writes the label that is kept for each that is not."""
         values = {"label": self._merged(row.values)} if "label" in row.values else {}
         if isinstance(entities := row.values.get("entities"), list):
             values["entities"] = [
@@ -36,13 +39,18 @@ class MergedLabels(RowConverter):
         return row if all(row.values[name] == value for name, value in values.items()) else with_values(row, **values)
 
     def _merged(self, labelled: Any) -> Any:
-        return self.first.get(as_name(labelled["label"]), labelled["label"])
+        name = as_name(labelled["label"])
+        return labelled["label"] if name is None else self._kept.get(name) or self._alike.get(look(name), name)
 
 
 def merging(groups: Sequence[Sequence[str]]) -> str:
-    """The converter that makes labels one, as it is written on the command line."""
-    same = ", ".join(f"[{', '.join(map(_quoted, group))}]" for group in groups)
-    return f"'task.data.converters=[{{_target_: scd_lightning.data.converters.MergedLabels, same: [{same}]}}]'"
+    """The converter that makes labels one, as it is written on the command line.
+
+    Args:
+        groups: Labels that look alike, in each the one to keep first.
+    """
+    names = ", ".join(_quoted(shorten(group[0])) for group in groups)
+    return f"'task.data.converters=[{{_target_: scd_lightning.data.converters.MergedLabels, same: [{names}]}}]'"
 
 
 def _quoted(name: str) -> str:
