@@ -60,15 +60,16 @@ class Row:
         Raises:
             DataError: The row lacks it.
         """
-        if self.values.get(field) is None:
-            remedy = None
-            if field not in self.values:
-                remedy = (
-                    f"correct or remove this row; a column of another name: 'task.data.columns={{name: {field}}}'; "
-                    "another form: task.data.converters (docs/data.md)"
-                )
-            raise self.error(field, "is missing", f"fields {sorted(self.values)}", expected, remedy)
-        return self.values[field]
+        if self.values.get(field) is not None:
+            return self.values[field]
+        if field in self.values:
+            remedy = "fill it in or remove this row; task.data.on_bad_row=skip leaves such rows out"
+            raise self.error(field, "is empty", "an empty cell, or null", expected, remedy)
+        remedy = (
+            f"correct or remove this row; a column of another name: 'task.data.columns={{name: {field}}}'; "
+            "another form: task.data.converters (docs/data.md)"
+        )
+        raise self.error(field, "is missing", f"fields {sorted(self.values)}", expected, remedy)
 
     def string(self, field: str) -> str:
         """A field that must hold text; see `check_string`."""
@@ -168,14 +169,14 @@ def typed(value: object) -> str:
     return f"{type(value).__name__} {value!r}"
 
 
-def as_whole(value: object) -> object:
+def as_whole(value: Any) -> Any:
     """The integer that a float is, as an empty cell makes of all integers of its column; what is none, as it is.
 
     >>> as_whole(2.0), as_whole(2.5), as_whole("2.0"), as_whole(True)
     (2, 2.5, '2.0', True)
     """
     exact = isinstance(value, float | Decimal) and not is_blank(value) and abs(value) <= _LARGEST
-    return int(value) if exact and value == int(value) else value  # type: ignore[call-overload]
+    return int(value) if exact and value == int(value) else value
 
 
 def whole_number(text: str) -> int | str:

@@ -58,7 +58,7 @@ def test_an_empty_cell_is_a_label_that_is_missing(table, blank):
         return blank if (split, i) == ("train", 5) else float(i % 2)
 
     folder = table(text=text, label=label)
-    with pytest.raises(DataError, match=r'"label" is missing.*whole number'):
+    with pytest.raises(DataError, match=r'"label" is empty.*empty cell.*whole number.*on_bad_row=skip'):
         Classification(DataSource(folder)).read()
     data = Classification(DataSource(folder, on_bad_row="skip")).read()
     assert gold(data) == ["0", "1", "0", "1", "0", "0", "1"]

@@ -1,4 +1,5 @@
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_a_label_is_written_as_the_one_that_is_kept(written, merged):
 
 
 def test_labels_of_entities():
-    entities = [{"start": 0, "end": 1, "label": "PER"}, {"start": 1, "end": 2, "label": "LOC"}, "no entity"]
+    entities: list[Any] = [{"start": 0, "end": 1, "label": "PER"}, {"start": 1, "end": 2, "label": "LOC"}, "no entity"]
     found = convert({"text": "ab", "entities": entities}, [["PERSON", "per"]])["entities"]
     assert found == [entities[0] | {"label": "PERSON"}, *entities[1:]]
 
