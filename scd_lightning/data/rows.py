@@ -175,7 +175,7 @@ def as_whole(value: Any) -> Any:
     >>> as_whole(2.0), as_whole(2.5), as_whole("2.0"), as_whole(True)
     (2, 2.5, '2.0', True)
     """
-    exact = isinstance(value, float | Decimal) and not is_blank(value) and abs(value) <= _LARGEST
+    exact = isinstance(value, float | Decimal) and not is_blank(value) and -_LARGEST <= value <= _LARGEST
     return int(value) if exact and value == int(value) else value
 
 

@@ -122,7 +122,8 @@ def test_labels_that_are_numbers_written_in_two_ways(tmp_path):
         Classification(DataSource(str(tmp_path))).read()
     assert 'same: ["0.0", "1.0"]' in str(error.value) or 'same: ["1.0", "0.0"]' in str(error.value)
     merged = MergedLabels(["0", "1"])
-    assert Classification(DataSource(str(tmp_path), converters=[merged])).read().task.labels == ("0", "1")
+    data: Any = Classification(DataSource(str(tmp_path), converters=[merged])).read()
+    assert data.task.labels == ("0", "1")
 
 
 def test_yes_and_no_have_nothing_in_common(read):

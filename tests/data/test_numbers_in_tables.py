@@ -71,7 +71,8 @@ def test_fractions_are_no_classes(table):
 
 def test_true_and_false_are_classes(table, write_folder):
     folder = table(text=text, label=lambda _, i: i % 2 == 0)
-    data = Classification(DataSource(folder), labels=[True, False]).read()
+    given: Any = [True, False]
+    data: Any = Classification(DataSource(folder), labels=given).read()
     assert data.task.candidates == ("true", "false")
     assert gold(data) == ["true", "false"] * 4
 
@@ -123,7 +124,7 @@ def test_an_index_that_counts_from_one_is_thought_of(table):
 
 
 def test_yes_and_no(table):
-    data = QA(DataSource(table(question=text, context=text, answer=lambda _, i: i % 2 == 0))).read()
+    data: Any = QA(DataSource(table(question=text, context=text, answer=lambda _, i: i % 2 == 0))).read()
     assert (data.task.format, gold(data)) == ("yes_no", ["yes", "no"] * 4)
 
 
@@ -135,7 +136,11 @@ def test_class_numbers_have_their_names(table):
 
 
 def test_choices_in_columns(table):
-    columns = {"a": lambda *_: "four", "b": lambda *_: 5.0, "c": lambda _, i: float("nan") if i == 1 else 6.0}
+    columns: dict[str, Any] = {
+        "a": lambda *_: "four",
+        "b": lambda *_: 5.0,
+        "c": lambda _, i: float("nan") if i == 1 else 6.0,
+    }
     source = DataSource(
         table(question=text, **columns, answer=lambda _, i: i % 2), converters=[ChoiceColumns(["a", "b", "c"])]
     )
