@@ -1,8 +1,9 @@
 """What becomes of rows that can't be used: the first one ends the run, or all of them are left out and counted."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from scd_lightning.data.kinds import lost_kinds
 from scd_lightning.data.rows import Row, shorten
 from scd_lightning.data.splits import SPLITS
 from scd_lightning.errors import DataError
@@ -11,6 +12,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _SHOWN_COLUMNS = 20
+_SHOWN_KINDS = 3
 
 
 class BadRows:
@@ -63,6 +65,28 @@ class BadRows:
         )
 
     @property
+    def found(self) -> bool:
+        """Whether any row was left out."""
+        return any(self._errors.values())
+
+    def check_kinds(self, rows: Mapping[str, Sequence[Row]], columns: Sequence[str]) -> None:
+        """Makes sure that what is left has some of each kind of row, as `lost_kinds` tells them.
+
+        Args:
+            rows: Split -> all of its rows in one form, those left out among them.
+            columns: Those that say what kind a row is.
+
+        Raises:
+            DataError: All rows of a kind were left out.
+        """
+        errors = {(error.row.file, error.row.line): error for each in self._errors.values() for error in each}
+        for split, all_rows in rows.items():
+            lost = [row for row in all_rows if (row.file, row.line) in errors]
+            kept = [row for row in all_rows if (row.file, row.line) not in errors]
+            if lost and (kinds := lost_kinds(kept, lost, columns)):
+                raise _lost(split, kinds, len(lost), errors[lost[0].file, lost[0].line])
+
+    @property
     def counts(self) -> dict[str, int]:
         """Split -> rows left out, for all three and for texts without labels where some of them were.
 
@@ -74,6 +98,17 @@ class BadRows:
     def records(self) -> list[dict[str, Any]]:
         """The rows left out as JSON values: "split", "file", "line", "id", "reason" and "values", shortened."""
         return [_record(split, error.row, error) for split, errors in self._errors.items() for error in errors]
+
+
+def _lost(split: str, kinds: Sequence[str], count: int, first: DataError) -> DataError:
+    more = f" and {len(kinds) - _SHOWN_KINDS} more" if len(kinds) > _SHOWN_KINDS else ""
+    return DataError(
+        f"All {split} rows of a kind can't be used: without them the rest would be other data",
+        where=first.where,
+        got=f"{count} such rows, {', '.join(kinds[:_SHOWN_KINDS])}{more}; the first: {_reason(first)}",
+        expected="some rows of each kind that can be used",
+        remedy="correct or convert these rows (task.data.converters), or remove that kind from the data yourself",
+    )
 
 
 def _record(split: str, row: Row, error: DataError) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scd_lightning.data.rows import as_whole
+
 
 def named_columns(features: Mapping[str, Any]) -> dict[str, list[str]]:
     """The columns that hold class numbers, or lists of them, with the names of the classes.
@@ -35,5 +37,6 @@ def apply_names(values: Mapping[str, Any], named: Mapping[str, Sequence[str]]) -
 def _named(value: Any, names: Sequence[str]) -> Any:
     if isinstance(value, list):
         return [_named(each, names) for each in value]
-    known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names)
-    return names[value] if known else value
+    number = as_whole(value)
+    known = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(names)
+    return names[number] if known else value

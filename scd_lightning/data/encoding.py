@@ -154,17 +154,18 @@ class Encoder:
         self, index: int, sample: Sample, tokenized: TokenizedSample, split: str, answer_room: int | None
     ) -> tuple[TokenizedSample, int]:
         """Cuts the longest free text until the sample fits; the next one only where that is not enough."""
-        fields = dict(sample.fields)
+        fields, lost = dict(sample.fields), 0
         for field in sorted(sample.cuttable, key=lambda name: len(sample.fields[name]), reverse=True):
             text = sample.fields[field]
             offsets = self._encoded(text, return_offsets_mapping=True)
             ends = [end for _, end in offsets["offset_mapping"]]
-            keep, lost = len(ends), 0
+            keep, before = len(ends), lost
             while keep > 0 and (excess := _needed(tokenized, answer_room) - self.max_length) > 0:
                 keep = max(0, keep - excess)
                 cut = _cut(field, text, ends, keep)
                 fields[field] = cut.apply(text)
-                completion, lost = self.retarget(sample, cut)
+                completion, of_field = self.retarget(sample, cut)
+                lost = max(before, of_field)
                 [prompt] = self.prompts([render(self.template, fields)])
                 prompt_ids, full_ids = self._ids([prompt, prompt + completion])
                 tokenized = self._join(index, sample, prompt, prompt_ids, full_ids)

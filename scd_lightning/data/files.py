@@ -11,7 +11,7 @@ from typing import Any
 from scd_lightning.data.bad_rows import STRICT, BadRows
 from scd_lightning.data.class_names import apply_names, named_columns
 from scd_lightning.data.json_text import read_json_text
-from scd_lightning.data.rows import Row, named_by_id, shorten, whole_number
+from scd_lightning.data.rows import Row, is_blank, named_by_id, shorten, whole_number
 from scd_lightning.data.splits import SPLIT_NAMES, SPLITS
 from scd_lightning.errors import DataError
 
@@ -228,7 +228,8 @@ def _parquet_records(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise DataError(f"The file is not Parquet ({shorten(error)})", where=file, expected="a Parquet file") from error
     _header(table.column_names, file)
     named = _class_names(table.schema.metadata or {}, file)
-    return ((number, apply_names(record, named)) for number, record in enumerate(records, 1))
+    filled = ({name: None if is_blank(value) else value for name, value in record.items()} for record in records)
+    return ((number, apply_names(record, named)) for number, record in enumerate(filled, 1))
 
 
 def _class_names(metadata: Mapping[bytes, bytes], file: Path) -> dict[str, list[str]]:

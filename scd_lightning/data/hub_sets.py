@@ -8,7 +8,7 @@ from typing import Any
 from scd_lightning.config.redaction import hide_in_addresses
 from scd_lightning.data.bad_rows import STRICT, BadRows
 from scd_lightning.data.class_names import apply_names, named_columns
-from scd_lightning.data.rows import Row, make_row
+from scd_lightning.data.rows import Row, is_blank, make_row
 from scd_lightning.data.splits import SPLIT_NAMES, SPLITS
 from scd_lightning.errors import ConfigError, DataError
 
@@ -119,11 +119,11 @@ class HubSet:
         named = named_columns(split_rows.features.to_dict())
         file = f"{self.origin}, {split}"
         # CSV has no other way to leave a cell out; elsewhere, "" is what someone wrote.
-        empty = (None, "") if self.path == "csv" else (None,)
+        empty = ("",) if self.path == "csv" else ()
 
         def row(numbered: tuple[int, dict[str, Any]]) -> Row:
             number, record = numbered
-            values = {name: value for name, value in record.items() if value not in empty}
+            values = {name: value for name, value in record.items() if not is_blank(value) and value not in empty}
             return make_row(apply_names(values, named), split, number, file)
 
         rows = bad_rows.keep(split, row, enumerate(split_rows.to_list(), 1))

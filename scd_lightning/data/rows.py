@@ -4,6 +4,7 @@ import json
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from scd_lightning.errors import DataError
@@ -15,6 +16,10 @@ _SHOWN = 80
 _UNSHOWN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # More digits than any class or choice has, and far fewer than Python refuses to read.
 _DIGITS = 18
+# What to do about a number where text is wanted.
+AS_TEXT = "write it as text: in quotes in JSON, in a column of text in Parquet"
+# Floats are exact up to here.
+_LARGEST = 2**53
 
 
 @dataclass(frozen=True)
@@ -55,15 +60,16 @@ class Row:
         Raises:
             DataError: The row lacks it.
         """
-        if self.values.get(field) is None:
-            remedy = None
-            if field not in self.values:
-                remedy = (
-                    f"correct or remove this row; a column of another name: 'task.data.columns={{name: {field}}}'; "
-                    "another form: task.data.converters (docs/data.md)"
-                )
-            raise self.error(field, "is missing", f"fields {sorted(self.values)}", expected, remedy)
-        return self.values[field]
+        if self.values.get(field) is not None:
+            return self.values[field]
+        if field in self.values:
+            remedy = "fill it in or remove this row; task.data.on_bad_row=skip leaves such rows out"
+            raise self.error(field, "is empty", "an empty cell, or null", expected, remedy)
+        remedy = (
+            f"correct or remove this row; a column of another name: 'task.data.columns={{name: {field}}}'; "
+            "another form: task.data.converters (docs/data.md)"
+        )
+        raise self.error(field, "is missing", f"fields {sorted(self.values)}", expected, remedy)
 
     def string(self, field: str) -> str:
         """A field that must hold text; see `check_string`."""
@@ -80,8 +86,9 @@ class Row:
             DataError: It is not.
         """
         if not isinstance(value, str):
-            raise self.error(field, "has the wrong type", f"{type(value).__name__} {value!r}", "a non-empty string")
-        if not value.strip():
+            remedy = AS_TEXT if isinstance(value, int | float | Decimal) else None
+            raise self.error(field, "has the wrong type", typed(value), "a non-empty string", remedy)
+        if not _has_something(value):
             raise self.error(field, "is empty", repr(value), "a non-empty string")
         try:
             value.encode("utf-8")
@@ -90,14 +97,15 @@ class Row:
         return value
 
     def integer(self, field: str, value: object) -> int:
-        """Returns `value` if it is an integer (True and False are not).
+        """Returns `value` if it is a whole number, whatever its type (True and False are none).
 
         Raises:
             DataError: It is not.
         """
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise self.error(field, "has the wrong type", f"{type(value).__name__} {value!r}", "an integer")
-        return value
+        whole = as_whole(value)
+        if not isinstance(whole, int) or isinstance(whole, bool):
+            raise self.error(field, "has the wrong type", typed(value), "an integer")
+        return whole
 
     def strings(self, field: str, value: object) -> list[str]:
         """Returns `value` if it is a list of non-empty strings, at least one.
@@ -141,7 +149,7 @@ def named_by_id(row: Row) -> Row:
     Raises:
         DataError: The id is neither a string with something in it nor an integer.
     """
-    given = row.values.get("id")
+    given = as_whole(row.values.get("id"))
     if given is None:
         return row
     if isinstance(given, int) and not isinstance(given, bool):
@@ -151,10 +159,40 @@ def named_by_id(row: Row) -> Row:
     return replace(row, id=row.check_string("id", given))
 
 
+def is_blank(value: object) -> bool:
+    """Whether it is what tables have in an empty cell: nothing, or a float that is no number."""
+    return value is None or (isinstance(value, float | Decimal) and value != value)
+
+
+def typed(value: object) -> str:
+    """A value after its type, for messages."""
+    return f"{type(value).__name__} {value!r}"
+
+
+def as_whole(value: Any) -> Any:
+    """The integer that a float is, as an empty cell makes of all integers of its column; what is none, as it is.
+
+    >>> as_whole(2.0), as_whole(2.5), as_whole("2.0"), as_whole(True)
+    (2, 2.5, '2.0', True)
+    """
+    exact = isinstance(value, float | Decimal) and not is_blank(value) and -_LARGEST <= value <= _LARGEST
+    return int(value) if exact and value == int(value) else value
+
+
 def whole_number(text: str) -> int | str:
-    """The number that a cell of a CSV file has as text; text that is none, or has too many digits, as it is."""
-    digits = text.strip()
+    """The number that a cell of a CSV file has as text; text that is none, or has too many digits, as it is.
+
+    >>> whole_number("2"), whole_number("2.0"), whole_number("2.5")
+    (2, 2, '2.5')
+    """
+    whole, point, rest = text.strip().partition(".")
+    digits = whole if not rest.strip("0") and bool(point) == bool(rest) else ""
     return int(digits) if digits.isdecimal() and len(digits) <= _DIGITS else text
+
+
+def _has_something(text: str) -> bool:
+    """Whether a text has more than blanks and marks that show nothing."""
+    return any(not char.isspace() and unicodedata.category(char) != "Cf" for char in text)
 
 
 def shorten(value: object) -> str:

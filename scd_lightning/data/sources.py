@@ -44,6 +44,9 @@ class SourceData:
         origin: Where it comes from, without local paths.
         generator: Of generated data, which they are: name, settings and seed; else None.
         bad_rows: What was left out, and takes what later steps leave out.
+        whole: Split -> its rows, where `rows` are drawn from them; else None.
+        as_read: Split -> its rows before they were converted, where some of them were left out; else nothing.
+        answers: The columns that they have labels and answers in, as far as converters say so.
     """
 
     rows: dict[str, list[Row]]
@@ -53,6 +56,9 @@ class SourceData:
     origin: str
     generator: dict[str, Any] | None
     bad_rows: BadRows
+    whole: dict[str, list[Row]] | None
+    as_read: dict[str, list[Row]]
+    answers: tuple[str, ...]
 
     @property
     def description(self) -> dict[str, Any]:
@@ -151,8 +157,18 @@ class DataSource:
             rule = f"{rule}; {self.split_note}"
         splits = {split: subsample(whole[split], self._limits.get(split), self.split_seed) for split in SPLITS}
         overlap = check_overlap(splits, allowed=self.allow_overlap)
-        counted = {what: n for what, n in sorted(lost.items()) if n}
-        return SourceData(splits, rule, overlap, counted, origin, self._generator(task), bad_rows)
+        return SourceData(
+            rows=splits,
+            split=rule,
+            overlap=overlap,
+            lost={what: n for what, n in sorted(lost.items()) if n},
+            origin=origin,
+            generator=self._generator(task),
+            bad_rows=bad_rows,
+            whole=whole if any(len(splits[split]) < len(whole[split]) for split in SPLITS) else None,
+            as_read={split: [*map(self._renamed, rows)] for split, rows in found.items()} if bad_rows.found else {},
+            answers=tuple(name for converter in self.converters for name in converter.answers),
+        )
 
     def read_texts(
         self,
@@ -212,6 +228,12 @@ class DataSource:
         if not converted:
             raise DataError("No row is left after conversion", where=rows[0].file, got=f"{len(rows)} rows as read")
         return converted
+
+    def _renamed(self, row: Row) -> Row:
+        try:
+            return parse_cells(self._renaming.convert(row))
+        except DataError:
+            return row
 
     def _check(self, given: dict[str, list[Row]], checker: Checker | None, bad_rows: BadRows) -> dict[str, list[Row]]:
         """Leaves rows out before splits are cut, so that a cut depends on none of them."""

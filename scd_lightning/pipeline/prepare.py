@@ -11,6 +11,7 @@ from torch.nn import Parameter
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning import distributed
+from scd_lightning.config.batch_size import BatchSize, SampleCount
 from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.errors import ConfigError
 from scd_lightning.launch import ranks
@@ -113,6 +114,33 @@ def tell_of_texts(job: PreparedJob) -> None:
         say(f"  with method={job.method.name} no student learns from texts without labels: they play no part")
 
 
+def tell_of_data(job: PreparedJob) -> None:
+    """Warns of what is doubtful of the data; for the process that speaks for the job, once prepared."""
+    for doubt in (*job.data.doubts, *(few_rows(job) if job.budget.warn else ())):
+        warnings.warn(doubt, stacklevel=2)
+
+
+def few_rows(job: PreparedJob) -> list[str]:
+    """A sentence where train has fewer rows than an optimizer step, and one where a step has too few for all passes."""
+    lengths = [len(sample) for sample in job.data.tokenized["train"]]
+    rows, trainer, found = len(lengths), job.trainer, []
+    for part, size in _batch_sizes(job).items():
+        largest, passes = max(map(len, size.batches(lengths))), trainer.devices * trainer.micro_batches
+        if isinstance(size, SampleCount) and size.samples > rows:
+            found.append(f"Train has {rows} rows, fewer than {part}.global_batch={size.samples}: an epoch is one step.")
+        if largest < passes:
+            found.append(
+                f"An optimizer step of {part} has at most {largest} rows, fewer than its {passes} passes "
+                f"(trainer.devices={trainer.devices} times trainer.micro_batches={trainer.micro_batches})."
+            )
+    return found
+
+
+def _batch_sizes(job: PreparedJob) -> dict[str, BatchSize]:
+    """What an optimizer step holds, of each part of the configuration that trains."""
+    return {"budget": job.budget.batch} | ({} if job.trajectory else {"teacher": job.teacher.batch})
+
+
 def record_rejected(job: PreparedJob) -> None:
     """Writes down the rows that were left out, and warns; for the process that speaks for the job, once prepared."""
     file, records = job.run_dir / REJECTED, job.data.rejected
@@ -128,8 +156,7 @@ def record_rejected(job: PreparedJob) -> None:
 def _check_batches(job: PreparedJob) -> None:
     """Fails where a training sample alone is more than an optimizer step may hold."""
     longest = max(job.data.tokenized["train"], key=len)
-    wanted = {"budget": job.budget.batch} | ({} if job.trajectory else {"teacher": job.teacher.batch})
-    for part, size in wanted.items():
+    for part, size in _batch_sizes(job).items():
         if not size.fits(len(longest)):
             raise ConfigError(
                 "A training sample is longer than an optimizer step may be",

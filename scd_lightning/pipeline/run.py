@@ -15,7 +15,7 @@ from scd_lightning.loggers.job_loggers import JobLoggers
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.logs import job_info, log_results
 from scd_lightning.pipeline.model_checks import warn_of_models
-from scd_lightning.pipeline.prepare import prepare, record_rejected, tell_of_texts
+from scd_lightning.pipeline.prepare import prepare, record_rejected, tell_of_data, tell_of_texts
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import Artifacts, execute, plan
 from scd_lightning.pipeline.supervision import make_in_ranks
@@ -62,6 +62,7 @@ def run(job: Job) -> Finished | None:
         prepared = prepare(job)
         if leads:
             record_rejected(prepared)
+            tell_of_data(prepared)
             tell_of_texts(prepared)
             warn_of_models(prepared)
         with JobLoggers(prepared.loggers).open(job_info(prepared, leads=leads)) as loggers:

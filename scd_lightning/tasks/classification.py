@@ -6,11 +6,13 @@ from typing import Any
 
 from typing_extensions import override
 
+from scd_lightning.data.converters.labels import merging
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.prompts import Prompt
-from scd_lightning.data.rows import Row
+from scd_lightning.data.rows import AS_TEXT, Row, typed
 from scd_lightning.data.samples import Sample
 from scd_lightning.data.sources import DataSource
+from scd_lightning.data.spelling import alike, as_name
 from scd_lightning.errors import ConfigError
 from scd_lightning.tasks.choices import ByChoice, choice_measures, judge_choice
 from scd_lightning.tasks.measures import ByLabel, Measure
@@ -55,10 +57,7 @@ class Classification(Task):
                 expected="a list of labels from least to most",
                 remedy="pass task.labels=[low,medium,high]",
             )
-        self.given_labels = None if labels is None else [str(label) for label in labels]
-        if twice := [label for label, count in Counter(self.given_labels or ()).items() if count > 1]:
-            where, expected = "task.labels", "each label once"
-            raise ConfigError("A label is named twice", where=where, got=", ".join(twice), expected=expected)
+        self.given_labels = None if labels is None else _given(labels)
         self.ordered = ordered
         self.candidates: tuple[str, ...] = ()
 
@@ -83,7 +82,9 @@ class Classification(Task):
         # In other splits such a row is an answer that no model can give: it is scored, and said.
         if self.given_labels is not None and split == "train" and label not in self.given_labels:
             expected = f"one of task.labels: {', '.join(self.given_labels)}"
-            raise row.error("label", "is not among the labels", label, expected)
+            twins = alike([*self.given_labels, label])
+            remedy = f"write it as there; {merging(twins)}" if twins else None
+            raise row.error("label", "is not among the labels", label, expected, remedy)
 
     def learn(self, rows: Sequence[Row]) -> None:
         """The candidates: the labels."""
@@ -102,6 +103,12 @@ class Classification(Task):
             candidates=self.candidates,
         )
 
+    answer_columns = ("label",)
+
+    @override
+    def written_labels(self, row: Row) -> list[object]:
+        return [row.values["label"]]
+
     @property
     @override
     def placeholders(self) -> Mapping[str, Any]:
@@ -117,12 +124,27 @@ class Classification(Task):
 
 
 def read_label(row: Row) -> str:
-    """A row's label as text on one line; whole numbers are taken as text.
+    """A row's label as text on one line; whole numbers, true and false are taken as text.
 
     Raises:
         DataError: It is missing, empty or something else.
     """
-    value = row.require("label", "a non-empty string or an integer")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return " ".join(row.check_string("label", value).split())
+    expected = "a non-empty string, a whole number, true or false"
+    value = row.require("label", expected)
+    name = as_name(row.check_string("label", value) if isinstance(value, str) else value)
+    if name is None:
+        raise row.error("label", "has the wrong type", typed(value), expected, AS_TEXT)
+    return name
+
+
+def _given(labels: Sequence[object]) -> list[str]:
+    """The labels of the setting as those of rows are read."""
+    names = [as_name(label) for label in labels]
+    known = [name for name in names if name is not None]
+    if len(known) < len(names):
+        got, expected = labels[names.index(None)], "text, whole numbers, true or false"
+        raise ConfigError("A label can't be used", where="task.labels", got=repr(got), expected=expected)
+    if twice := [label for label, count in Counter(known).items() if count > 1]:
+        where, expected = "task.labels", "each label once"
+        raise ConfigError("A label is named twice", where=where, got=", ".join(twice), expected=expected)
+    return known

@@ -11,9 +11,18 @@ from scd_lightning.data.prompts import Prompt
 from scd_lightning.data.rows import Row, shorten
 from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.data.sources import DataSource
+from scd_lightning.data.spelling import spelled
 from scd_lightning.tasks.entity_lines import NONE, align, one_line, parse_entities, write_entities
-from scd_lightning.tasks.entity_scores import EntitiesByLabel, Entity, count_entities, entity_measures, entity_rows
-from scd_lightning.tasks.measures import ByLabel, Measure
+from scd_lightning.tasks.entity_scores import (
+    EntitiesByLabel,
+    Entity,
+    Match,
+    count_entities,
+    entity_keys,
+    entity_measures,
+    entity_rows,
+)
+from scd_lightning.tasks.measures import ByLabel, LabelKey, Measure
 from scd_lightning.tasks.task import Task
 
 
@@ -46,7 +55,7 @@ class NER(Task):
     ) -> None:
         super().__init__(data, primary_metric, **settings)
         require_one_of(("spans", "strings"), **{"task.match": match})
-        self.match = match
+        self.match: Match = match
         self.labels: list[str] = []
 
     @classmethod
@@ -104,11 +113,24 @@ class NER(Task):
     def placeholders(self) -> Mapping[str, Any]:
         return {"entities": []}
 
+    answer_columns = ("entities",)
+
+    @override
+    def written_labels(self, row: Row) -> list[object]:
+        return [entity["label"] for entity in row.values["entities"]]
+
     def retarget(self, sample: Sample, cut: Cut) -> tuple[str, int]:
-        """Entities that are cut away leave the completion."""
+        """Entities that are cut away leave the completion; what is matched as a string may stand elsewhere too."""
         length = len(sample.fields[cut.field])
         visible = [entity for entity in sample.gold if cut.shows(entity.start, entity.end, length)]
-        return write_entities(visible, self.language), len(sample.gold) - len(visible)
+        return write_entities(visible, self.language), len(self._keys(sample.gold) - self._keys(visible))
+
+    def parts(self, sample: Sample) -> int:
+        """Its entities, as they are matched."""
+        return len(self._keys(sample.gold))
+
+    def _keys(self, entities: Sequence[Entity]) -> set[LabelKey]:
+        return set(entity_keys(entity_rows(entities), self.match))
 
     def judge(self, sample: Sample, answer: str | int) -> Judgement:
         """Reads the lines and finds their entities in the text."""
@@ -156,5 +178,5 @@ def _read_entity(row: Row, text: str, field: str, entity: object) -> Entity:
     row.check_string(f"{field}.text", surface)
     start += len(surface) - len(surface.lstrip())
     surface = surface.strip()
-    label = row.check_string(f"{field}.label", entity["label"])
-    return Entity(one_line(label).strip(), one_line(surface), start, start + len(surface))
+    label = spelled(row.check_string(f"{field}.label", entity["label"]))
+    return Entity(label, one_line(surface), start, start + len(surface))

@@ -1,8 +1,5 @@
 """Question answering: multiple choice, yes/no/maybe, or extractive."""
 
-import re
-import unicodedata
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -12,12 +9,15 @@ from scd_lightning.config.checks import require_one_of
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.prompts import Prompt
 from scd_lightning.data.rows import Row
-from scd_lightning.data.samples import Sample
+from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.data.sources import DataSource
+from scd_lightning.data.spelling import spelled
+from scd_lightning.tasks.answer_texts import exact_match, token_f1
 from scd_lightning.tasks.choices import ByChoice, choice_measures, judge_choice
 from scd_lightning.tasks.entity_lines import one_line
 from scd_lightning.tasks.measures import ByLabel, Mean, Measure, Ratio
 from scd_lightning.tasks.measures import Row as MeasuredRow
+from scd_lightning.tasks.qa_doubts import answer_doubts, choice_doubts, stands_in
 from scd_lightning.tasks.task import Task
 
 YES_NO = ("yes", "no", "maybe")
@@ -182,6 +182,30 @@ class QA(Task):
 
     @property
     @override
+    def answer_columns(self) -> tuple[str, ...]:
+        return () if self.format == "extractive" else ("answer",)
+
+    @override
+    def written_labels(self, row: Row) -> list[object] | None:
+        # Words that are compared in lower case; letters are no labels, but places among a row's choices.
+        return [] if self.format == "yes_no" else None
+
+    @override
+    def doubts(self, samples: Mapping[str, Sequence[Sample]]) -> list[str]:
+        of_format = {"choice": choice_doubts, "extractive": answer_doubts}.get(self.format)
+        return [*super().doubts(samples), *(of_format(samples) if of_format else ())]
+
+    def retarget(self, sample: Sample, cut: Cut) -> tuple[str, int]:
+        """The answer stays; it is lost where only the part of the context that is cut away has it."""
+        text = cut.apply(sample.fields[cut.field])
+        return sample.completion, int(cut.field == "context" and self.parts(sample) and not stands_in(sample, text))
+
+    def parts(self, sample: Sample) -> int:
+        """One where an answer can be copied from the context."""
+        return int(self.format == "extractive" and stands_in(sample, sample.fields["context"]))
+
+    @property
+    @override
     def placeholders(self) -> Mapping[str, Any]:
         return {"answer": {"choice": 0, "yes_no": YES_NO[0]}.get(self.format, "?")}
 
@@ -209,7 +233,7 @@ def detect_format(rows: Sequence[Row]) -> Literal["choice", "yes_no", "extractiv
     if 2 * sum(row.values.get("choices") is not None for row in rows) >= len(rows):
         return "choice"
     answers = [row.values.get("answer") for row in rows]
-    closed = sum(isinstance(answer, str) and answer.strip().lower() in YES_NO for answer in answers)
+    closed = sum(_closed_answer(answer) in YES_NO for answer in answers)
     return "yes_no" if 2 * closed > len(answers) else "extractive"
 
 
@@ -233,7 +257,9 @@ def read_index(row: Row, choices: int) -> int:
     """
     answer = row.integer("answer", row.require("answer", "the index of the right choice, from 0"))
     if not 0 <= answer < choices:
-        raise row.error("answer", "is outside the choices", answer, f"an index from 0 to {choices - 1}")
+        expected = f"an index from 0 to {choices - 1}"
+        remedy = "correct this row; where the first choice is 1, correct the indices of all rows"
+        raise row.error("answer", "is outside the choices", answer, expected, remedy if answer == choices else None)
     return answer
 
 
@@ -243,7 +269,8 @@ def read_closed(row: Row) -> str:
     Raises:
         DataError: It is missing, or no text.
     """
-    return row.string("answer").strip().lower()
+    value = row.require("answer", "a word")
+    return _closed_answer(value) or row.check_string("answer", value)
 
 
 def _check_closed(row: Row, split: str) -> None:
@@ -254,6 +281,13 @@ def _check_closed(row: Row, split: str) -> None:
         raise row.error("answer", "is not among the answers", answer, " or ".join(YES_NO), remedy)
 
 
+def _closed_answer(value: object) -> str:
+    """The word that an answer is in lower case, or that true and false stand for."""
+    if isinstance(value, bool):
+        return YES_NO[0] if value else YES_NO[1]
+    return spelled(value).lower() if isinstance(value, str) else ""
+
+
 def read_answers(row: Row) -> list[str]:
     """The answers of an extractive row, one or several.
 
@@ -262,40 +296,3 @@ def read_answers(row: Row) -> list[str]:
     """
     answer = row.require("answer", "a non-empty string, or a list of them")
     return row.strings("answer", answer) if isinstance(answer, list) else [row.check_string("answer", answer)]
-
-
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
-# Kana, kanji and hanzi stand alone; all else goes by white space.
-_UNITS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\s\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
-
-
-def answer_units(text: str) -> list[str]:
-    """The units of an answer: lower case, without punctuation and English articles, width variants made equal.
-
-    Example:
-        >>> answer_units("The  Eiffel Tower!")
-        ['eiffel', 'tower']
-        >>> answer_units("東京タワー、２０")
-        ['東', '京', 'タ', 'ワ', 'ー', '20']
-    """
-    folded = unicodedata.normalize("NFKC", text).lower()
-    bare = "".join(char for char in folded if not unicodedata.category(char).startswith("P"))
-    return _UNITS.findall(_ARTICLES.sub(" ", bare))
-
-
-def exact_match(answer: str, golds: Sequence[str]) -> bool:
-    """Whether an answer has the same units as one of the gold ones."""
-    units = answer_units(answer)
-    return any(units == answer_units(gold) for gold in golds)
-
-
-def token_f1(answer: str, golds: Sequence[str]) -> float:
-    """F1 of an answer's units against the gold answer that fits best; 1 where both have none."""
-    return max(_overlap_f1(answer_units(answer), answer_units(gold)) for gold in golds)
-
-
-def _overlap_f1(units: list[str], gold: list[str]) -> float:
-    if not units and not gold:
-        return 1.0
-    common = (Counter(units) & Counter(gold)).total()
-    return 2 * common / (len(units) + len(gold))

@@ -12,12 +12,14 @@ from typing import Any, ClassVar, Literal
 from scd_lightning.config.checks import require_at_least, require_one_of
 from scd_lightning.data.bad_rows import BadRows
 from scd_lightning.data.judgement import Judgement
+from scd_lightning.data.learnable import examine
 from scd_lightning.data.prompts import LANGUAGES, Prompt, choose_template, detect_language, render
 from scd_lightning.data.rows import Row, free_texts
 from scd_lightning.data.samples import Cut, Sample, content_digests, unseen_labels
 from scd_lightning.data.sources import DataSource
 from scd_lightning.data.splits import SPLITS
 from scd_lightning.data.unlabelled import UNLABELLED
+from scd_lightning.errors import DataError
 from scd_lightning.tasks.measures import ByLabel, Measure
 from scd_lightning.tasks.task_contract import check_offer, check_sample, check_scoring
 
@@ -100,9 +102,26 @@ class Task(ABC):
         """Column of a label -> what stands there in rows without, never learnt or scored; None: it has no such rows."""
         return None
 
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """The columns whose values are a closed set of answers, so that they tell what kind a row is."""
+        return ()
+
+    def written_labels(self, row: Row) -> Sequence[object] | None:
+        """The labels of a row as it has them, where the task is about a set of labels; else None."""
+        return None
+
+    def doubts(self, samples: Mapping[str, Sequence[Sample]]) -> list[str]:
+        """What is doubtful of samples, a sentence each; raises a DataError where nothing can be learnt of them."""
+        return examine(samples, self.written_labels)
+
     def retarget(self, sample: Sample, cut: Cut) -> tuple[str, int]:
         """The completion that a cut text supports, and how many parts of the gold answer it lost."""
         return sample.completion, 0
+
+    def parts(self, sample: Sample) -> int:
+        """How many parts of its gold answer `retarget` might find lost."""
+        return 0
 
     @property
     @abstractmethod
@@ -178,6 +197,7 @@ class Task(ABC):
         """
         task = copy.copy(self)  # What it learns is of these rows.
         source = self.source.read(self.task, task.checker)
+        source.bad_rows.check_kinds(source.as_read, (*task.answer_columns, *source.answers))
         task.learn(source.rows["train"])
         check_offer(task)
         if task.language == "auto":
@@ -187,10 +207,9 @@ class Task(ABC):
         require_one_of(task.metric_names, **{"task.primary_metric": task.primary_metric})
         texts = self.source.read_texts(self.task, source, task.placeholders, task.check)
         rows = source.rows if texts is None else source.rows | {UNLABELLED: texts.rows}
-        samples = {
-            split: [replace(check_sample(task, task.sample(row)), row=row) for row in rows[split]] for split in rows
-        }
+        samples = task.samples(rows)
         check_scoring(task, samples["train"][0])
+        doubts = task._doubts(samples, source.whole)
         description = {
             "name": self.name,
             **source.description,
@@ -206,8 +225,24 @@ class Task(ABC):
             bad_rows=source.bad_rows,
             identity=identity,
             about=description,
+            doubts=doubts,
             unlabelled=None if texts is None else texts.facts,
         )
+
+    def samples(self, rows: Mapping[str, Sequence[Row]]) -> dict[str, list[Sample]]:
+        """The samples of checked rows, by split."""
+        return {
+            split: [replace(check_sample(self, self.sample(row)), row=row) for row in rows[split]] for split in rows
+        }
+
+    def _doubts(self, samples: Mapping[str, Sequence[Sample]], whole: Mapping[str, Sequence[Row]] | None) -> list[str]:
+        try:
+            return self.doubts(samples)
+        except DataError as error:
+            if whole is None:
+                raise
+            self.doubts(self.samples(whole))  # Of all rows it is an error.
+            return [f"{error.what}: {error.got}. It is so of the rows that task.data.max_samples draws, not of all."]
 
 
 @dataclass(kw_only=True)
@@ -221,6 +256,7 @@ class TaskData:
         bad_rows: What became of rows that are no samples.
         identity: The settings that the samples and their scores depend on.
         about: What is said of the data besides their sizes.
+        doubts: What a user is warned of, a sentence each.
         digest: Hash of the content of the labelled samples and of `identity`; no paths.
         digests: The same of each split alone: what reads one of them does not depend on the others.
         unlabelled: What is said of the texts without labels; None where there are none.
@@ -231,6 +267,7 @@ class TaskData:
     bad_rows: BadRows
     identity: Mapping[str, Any]
     about: Mapping[str, Any]
+    doubts: Sequence[str] = ()
     digest: str = ""
     digests: Mapping[str, str] = field(default_factory=dict)
     unlabelled: Mapping[str, Any] | None = None
@@ -241,6 +278,8 @@ class TaskData:
         sizes = {split: len(self.samples[split]) for split in SPLITS}
         # What results.json says of the data.
         self.description = {**self.about, "digest": self.digest, "sizes": sizes, "rejected": self.bad_rows.counts}
+        if self.doubts:
+            self.description["warnings"] = list(self.doubts)
 
     @property
     def texts_digest(self) -> str:

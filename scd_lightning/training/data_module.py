@@ -15,6 +15,7 @@ from scd_lightning.config.checks import require_at_least
 from scd_lightning.data.batching import BatchPlan, PlanSampler
 from scd_lightning.data.chat import date_of
 from scd_lightning.data.encoding import Encoder
+from scd_lightning.data.learnable import cut_doubts, recall_left
 from scd_lightning.data.loaders import SlotLoader, TrainLoader, fixed_batches, length_statistics, plan_lengths
 from scd_lightning.data.samples import content_digests
 from scd_lightning.data.unlabelled import UNLABELLED
@@ -30,8 +31,8 @@ class EncodedData(TaskData):
         max_new_tokens: Most tokens of a generated answer.
         pad_id: Fills batches up: no completion token sees padding, so any id of the models' will do.
         lengths: What is said of them: by split, samples that were "cut", parts of gold answers that were "dropped",
-            and statistics of the "lengths"; the "prompt_date" that the chat template writes,
-            if it does.
+            and statistics of the "lengths"; where any were dropped, also the "recall_left"; the "prompt_date" that the
+            chat template writes, if it does.
     """
 
     tokenized: dict[str, list[TokenizedSample]]
@@ -88,8 +89,14 @@ def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
     values = {each.name: getattr(data, each.name) for each in fields(data)}
     date = date_of(tokenizer.chat_template)
     if any(len(part.kept) < len(data.samples[split]) for split, part in parts.items()):
+        rows = {split: [sample.row for sample in samples if sample.row] for split, samples in data.samples.items()}
+        data.bad_rows.check_kinds(rows, task.answer_columns)
         values["samples"] = {split: [data.samples[split][i] for i in part.kept] for split, part in parts.items()}
         values["digest"] = ""
+    # Texts without labels have placeholders, of which nothing can be lost.
+    dropped = {split: part.dropped * (split != UNLABELLED) for split, part in parts.items()}
+    left = recall_left(dropped, values["samples"], task.parts)
+    values["doubts"] = [*data.doubts, *cut_doubts(dropped, left, task.max_length)]
     return EncodedData(
         **values,
         tokenized={split: part.samples for split, part in parts.items()},
@@ -98,8 +105,9 @@ def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
         pad_id=tokenizer.eos_token_id,
         lengths={
             "cut": {split: part.cut for split, part in parts.items()},
-            "dropped": {split: part.dropped for split, part in parts.items()},
+            "dropped": dropped,
             "lengths": {split: length_statistics(part.samples) for split, part in parts.items()},
+            **({"recall_left": left} if left else {}),
             **({"prompt_date": date} if date else {}),
         },
     )

@@ -22,6 +22,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "classification": {"text": TEXT, "label": "travel"},
     "qa": {"question": "Where was it?", "choices": ["Bonn", "Rome", "Oslo"], "answer": 0},
 }
+# What every second row has otherwise: of one answer alone nothing is to be learnt.
+OTHER: dict[str, dict[str, Any]] = {"ner": {}, "classification": {"label": "food"}, "qa": {"answer": 1}}
 FREE_TEXT = {"ner": "text", "classification": "text", "qa": "question"}
 
 
@@ -45,7 +47,8 @@ def folder(tmp_path):
         folder = tmp_path / "data"
         folder.mkdir()
         for name, count in (("train", 24), ("validation", 6), ("test", 6)):
-            rows = [ROWS[task] | {FREE_TEXT[task]: f"{ROWS[task][FREE_TEXT[task]]} {name} {i}"} for i in range(count)]
+            texts = [{FREE_TEXT[task]: f"{ROWS[task][FREE_TEXT[task]]} {name} {i}"} for i in range(count)]
+            rows = [ROWS[task] | (OTHER[task] if i % 2 else {}) | text for i, text in enumerate(texts)]
             lines = [json.dumps(row).encode() for row in rows]
             if line is not None and name == split:
                 lines[2] = line if isinstance(line, bytes) else json.dumps(line).encode()

@@ -62,7 +62,9 @@ def test_records_can_be_written_whatever_the_row_holds(tmp_path, write_folder):
 
 def test_samples_too_long_without_their_free_text_are_left_out(write_folder, byte_tokenizer):
     splits = {
-        split: [{"id": f"{split}{i}", "question": f"{split} {i}", "choices": ["one", "two"], "answer": 0} for i in part]
+        split: [
+            {"id": f"{split}{i}", "question": f"{split} {i}", "choices": ["one", "two"], "answer": i % 2} for i in part
+        ]
         for split, part in (("train", range(6)), ("validation", range(2)), ("test", range(2)))
     }
     splits["train"][2]["choices"] = ["one " * 100, "two"]

@@ -87,17 +87,17 @@ def deep(levels: int) -> Any:
 
 @st.composite
 def good_rows(draw: st.DrawFn, task: str, split: str, number: int) -> dict[str, Any]:
-    """A row that must be usable, with odd texts in it."""
+    """A row that must be usable, with odd texts in it; the first three alone differ enough to learn from."""
     parts = [f"{split}{number}", *draw(st.lists(st.sampled_from(ODD), max_size=3)), "end"]
     text = " ".join(parts)
     if task == "classification":
         return {"text": text, "label": "ab"[number % 2]}
     if task == "qa":
         choices = ["one", "two", draw(st.sampled_from([each for each in ODD if len(each) < 40])) + "."]
-        return {"question": text, "choices": choices, "answer": draw(st.integers(0, 2))}
+        return {"question": text, "choices": choices, "answer": draw(st.integers(0, 2)) if number > 2 else number}
     start = sum(len(part) + 1 for part in parts[:-1])
     spans = [(start, len(text)), (0, len(parts[0])), (len(parts[0]) - 1, start + 1)]
-    chosen = draw(st.lists(st.sampled_from(spans), max_size=2, unique=True))
+    chosen = draw(st.lists(st.sampled_from(spans), min_size=int(number < 3), max_size=2, unique=True))
     return {
         "text": text,
         "entities": [{"start": a, "end": b, "label": "X", "text": text[a:b]} for a, b in chosen],
@@ -281,7 +281,7 @@ def check_error(error: ScdError, files: dict[str, Written], suffix: str) -> None
     found = re.search(rf"/(train|validation|test)\.{suffix}(?::(\d+))?", text)
     assert found, text
     file = files[found[1]]
-    if not file.whole:
+    if not file.whole and not text.startswith(OF_ALL_ROWS):
         assert found[2], text
         assert is_named(file, int(found[2]), text), text
 
@@ -312,6 +312,14 @@ def check(task: str, suffix: str, files: dict[str, Written], tokenizer: Any) -> 
     assert bool(skipping.rejected) == isinstance(strict, ScdError)
     assert json.dumps(skipping.rejected, ensure_ascii=False).encode("utf-8")
 
+
+# What is wrong with what is left where rows were spoilt, or with the spoilt ones together.
+OF_ALL_ROWS = (
+    "There is nothing to learn",
+    "All train rows of a kind",
+    "All validation rows of a kind",
+    "All test rows of",
+)
 
 CASES = pytest.mark.parametrize(("task", "suffix"), [(task, suffix) for task in TASKS for suffix in FORMATS])
 UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]

@@ -169,9 +169,10 @@ QUESTIONS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("form", QUESTIONS)
 def test_questions_of_each_form(tmp_path, form):
-    row = QUESTIONS[form]
+    row, other = QUESTIONS[form], {"choice": 0, "yes_no": "yes", "extractive": "did"}[form]
     for split in ("train", "validation", "test"):
-        write(tmp_path / "d" / f"{split}.jsonl", [row | {"question": f"{split} {i}?"} for i in range(3)])
+        rows = [row | {"question": f"{split} {i}?"} for i in range(3)]
+        write(tmp_path / "d" / f"{split}.jsonl", [*rows, row | {"question": f"{split}?", "answer": other}])
     texts = write(tmp_path / "t.jsonl", [{name: value for name, value in row.items() if name != "answer"}])
     data = QA(DataSource(str(tmp_path / "d"), unlabelled=texts)).read()
     assert data.task.settings()["format"] == form

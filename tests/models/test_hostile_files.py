@@ -13,11 +13,11 @@ from safetensors.torch import save
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from scd_lightning.errors import ConfigError, ModelError
-from scd_lightning.existing.weight_files import read_infos, read_tensors
 from scd_lightning.models import foreign
 from scd_lightning.models.gguf import convert_gguf, find_gguf
 from scd_lightning.models.loading import build_empty, check_reachable
 from scd_lightning.models.spec import StudentSpec
+from scd_lightning.models.tensor_files import read_infos, read_tensors
 from scd_lightning.models.tokenizers import identity, load_tokenizer
 from tests.models.hostile import HTML, no_json, other_values, spoilt
 

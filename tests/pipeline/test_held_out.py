@@ -13,35 +13,38 @@ from scd_lightning.pipeline.runner import plan
 Rows = list[dict[str, Any]]
 Kind = tuple[Rows, Rows]
 # By task: rows of train and validation, test rows of the same kind, and test rows that train has nothing like.
-NER = (
-    [{"text": f"Ada met Bo, number {i}.", "entities": [{"start": 0, "end": 3, "label": "WHO"}]} for i in range(12)],
+NER: Kind = (
+    [{"text": f"Ada met {i}.", "entities": [{"start": 0, "end": 3, "label": "WHO"}] * (i % 5 > 0)} for i in range(12)],
     [
+        {"text": "Bo met her.", "entities": [{"start": 0, "end": 2, "label": "WHO"}]},
         {"text": "東京は大きい。" * 9, "entities": [{"start": 0, "end": 2, "label": "WHERE"}]},
         {"text": "Nobody: none.", "entities": []},
     ],
 )
-CLASSES = (
+CLASSES: Kind = (
     [{"text": f"note {i}", "label": "ab"[i % 2]} for i in range(12)],
     [
+        {"text": "a known one", "label": "a"},
         {"text": "another " * 40, "label": "c"},
         {"text": "分類できない文章です。" * 5, "label": "a first one in the alphabet"},
     ],
 )
-CHOICES = (
+CHOICES: Kind = (
     [{"question": f"Which {i}?", "choices": ["x", "y"], "answer": i % 2} for i in range(12)],
     [
         {"question": "Which one?", "choices": list("pqrstuv"), "answer": 6},
         {"question": "どれですか。" * 20, "choices": ["p", "q", "r"], "answer": 2},
     ],
 )
-CLOSED = (
+CLOSED: Kind = (
     [{"question": f"Is it {i}?", "context": "It is.", "answer": ("yes", "no")[i % 2]} for i in range(12)],
     [
+        {"question": "Is it known?", "context": "It is.", "answer": True},
         {"question": "Is it so?", "context": "Who knows.", "answer": "maybe"},
         {"question": "And this?", "context": "Some say.", "answer": "it depends"},
     ],
 )
-SPANS = (
+SPANS: Kind = (
     [{"question": f"Where is {i}?", "context": f"It is in Rome {i}.", "answer": f"Rome {i}"} for i in range(12)],
     [
         {

@@ -28,8 +28,9 @@ def read(folder, **settings):
         ({"label": "plus"}, r'"text" is missing.*task\.data\.columns=\{name: text\}'),
         ({"text": "x"}, r'"label" is missing'),
         ({"text": "x", "label": ""}, r'"label" is empty'),
-        ({"text": "x", "label": 0.5}, r'"label" has the wrong type'),
-        ({"text": "x", "label": True}, r'"label" has the wrong type'),
+        ({"text": "x", "label": 0.5}, r'"label" has the wrong type.*float 0\.5.*true or false.*write it as text'),
+        ({"text": 7, "label": "plus"}, r'"text" has the wrong type.*int 7.*write it as text: in quotes in JSON'),
+        ({"text": "x", "label": "\u200b\ufeff"}, r'"label" is empty'),
     ],
 )
 def test_bad_rows_are_named_with_file_and_line(write_folder, row, said):

@@ -108,12 +108,13 @@ def test_match_chooses_the_score_and_the_primary_metric(write_folder):
 
 
 def test_labels_that_train_lacks_are_warned_of_and_can_be_answered(write_folder):
-    new = {"text": "Ann t", "entities": [{"start": 0, "end": 3, "label": "NEW"}]}
+    old = {"start": 4, "end": 5, "label": "P"}
+    new = {"text": "Ann t", "entities": [{"start": 0, "end": 3, "label": "NEW"}, old]}
     with pytest.warns(UserWarning, match=r"labels that train lacks.*NEW \(1\)"):
         module = NER(DataSource(write_folder(**splits([GOOD], [new])))).read()
     assert module.description["unseen_labels"] == {"NEW": 1}
     assert module.samples["test"][0].fields["labels"] == "L, P"
-    assert module.judge("test", 0, "NEW: Ann").score == 1
+    assert module.judge("test", 0, "NEW: Ann\nP: t").score == 1
 
 
 def test_cut_texts_lose_entities_from_the_target_but_not_from_the_gold(write_folder, byte_tokenizer):

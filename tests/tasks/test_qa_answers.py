@@ -2,7 +2,8 @@ import pytest
 
 from scd_lightning.data.samples import Sample
 from scd_lightning.data.sources import DataSource
-from scd_lightning.tasks.qa import QA, answer_units, exact_match, token_f1
+from scd_lightning.tasks.answer_texts import answer_units, exact_match, token_f1
+from scd_lightning.tasks.qa import QA
 
 
 @pytest.mark.parametrize(

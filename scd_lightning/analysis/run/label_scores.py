@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scd_lightning.analysis.records import RunRecord
+from scd_lightning.data.spelling import told_apart
 from scd_lightning.tasks.measures import ByLabel, Row
 
 
@@ -22,7 +23,7 @@ class LabelScores:
     """One label.
 
     Attributes:
-        label: Its name.
+        label: Its name, with escapes where another one looks the same.
         support: How often it is the gold one (for entities matched as strings: different strings of a sample).
         models: Model -> its scores.
     """
@@ -46,8 +47,10 @@ def label_scores(record: RunRecord) -> list[LabelScores]:
     _, _, support = next(iter(counted.values()))
     said = {label for _, answered, _ in counted.values() for label in answered}
     order = dict.fromkeys([*by_label.labels, *(label for label, _ in support.most_common()), *sorted(said)])
+    shown = told_apart(map(str, order))
+    scores = {label: {name: _scores(label, *counts) for name, counts in counted.items()} for label in order}
     return [
-        LabelScores(label, support[label], {name: _scores(label, *counts) for name, counts in counted.items()})
+        LabelScores(shown[str(label)], support[label], scores[label])
         for label in order
         if label in support or label in said
     ]

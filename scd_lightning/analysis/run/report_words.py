@@ -91,7 +91,7 @@ def caveats(record: RunRecord, found: RunIntervals) -> list[str]:
         notes.append(f"Rows that can't be used were left out ({left_out}); rejected.jsonl says why.")
     if data.get("unseen_labels"):
         notes.append(f"Test labels that the training split lacks: {_listed(data['unseen_labels'])}.")
-    return notes
+    return [*notes, *data.get("warnings", ())]
 
 
 def _untaught(found: RunIntervals) -> list[str]:

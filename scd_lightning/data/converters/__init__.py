@@ -10,6 +10,7 @@ from scd_lightning.data.converters.columns import (
 )
 from scd_lightning.data.converters.documents import AskedEntities, DocumentGroups
 from scd_lightning.data.converters.entities import PlacedStrings, TaggedTokens
+from scd_lightning.data.converters.labels import MergedLabels
 
 __all__ = [
     "AskedEntities",
@@ -19,6 +20,7 @@ __all__ = [
     "DocumentGroups",
     "JoinedContext",
     "LetterAnswers",
+    "MergedLabels",
     "PlacedStrings",
     "RenameColumns",
     "RowConverter",

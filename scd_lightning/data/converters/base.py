@@ -18,9 +18,12 @@ class Converter(ABC):
 
     Attributes:
         joins_rows: Whether a row that it makes may come of several; a bad one among those can't be left out alone.
+        answers: The columns, as they were before, that it takes labels or answers from: where `on_bad_row=skip` would
+            leave out every row with one of their values, the run ends.
     """
 
     joins_rows: ClassVar[bool] = True
+    answers: tuple[str, ...] = ()
 
     @abstractmethod
     def __call__(self, rows: Sequence[Row], lost: Counter[str]) -> list[Row]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from scd_lightning.data.class_names import apply_names
 from scd_lightning.data.converters.base import RowConverter, with_values
-from scd_lightning.data.rows import Row, named_by_id, whole_number
+from scd_lightning.data.rows import Row, as_whole, is_blank, named_by_id, whole_number
 from scd_lightning.errors import ConfigError
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -47,7 +47,7 @@ class ClassNames(RowConverter):
     """
 
     def __init__(self, column: str, names: Sequence[str] | None = None) -> None:
-        self.column = column
+        self.column, self.answers = column, (column,)
         self.names = names
 
     def convert(self, row: Row) -> Row:
@@ -57,7 +57,7 @@ class ClassNames(RowConverter):
             value = whole_number(value)  # A CSV file has numbers as text.
         values = apply_names({self.column: value}, {self.column: self.names or ()})
         found = values[self.column]
-        if any(isinstance(value, int) for value in (found if isinstance(found, list) else [found])):
+        if any(isinstance(as_whole(each), int) for each in (found if isinstance(found, list) else [found])):
             raise row.error(
                 self.column, "holds a class number without a name", found,
                 "names" if self.names is None else f"numbers from 0 to {len(self.names) - 1}",
@@ -87,11 +87,13 @@ class ChoiceColumns(RowConverter):
         for name, cell in zip(self.columns, cells[:count], strict=False):
             if _is_empty(cell):
                 raise row.error(name, "is empty before other choices", repr(cell), "text")
-        return with_values(row, self.columns, choices=[str(cell) for cell in cells[:count]])
+        return with_values(row, self.columns, choices=[str(as_whole(cell)) for cell in cells[:count]])
 
 
 class LetterAnswers(RowConverter):
     """The letter of the right choice (A is the first one) in `answer` to its index. An index passes."""
+
+    answers = ("answer",)
 
     def convert(self, row: Row) -> Row:
         """Turns a letter into an index; DataError where it names no choice."""
@@ -134,4 +136,4 @@ class JoinedContext(RowConverter):
 
 
 def _is_empty(cell: Any) -> bool:
-    return cell is None or not str(cell).strip()
+    return is_blank(cell) or not str(cell).strip()

@@ -32,6 +32,7 @@ class TaggedTokens(Converter):
         self, tokens: str = "tokens", tags: str = "tags", joiner: str = " ", names: Sequence[str] | None = None
     ) -> None:
         self.tokens, self.tags, self.joiner, self.names = tokens, tags, joiner, names
+        self.answers = (tags,)
 
     @override
     def __call__(self, rows: Sequence[Row], lost: Counter[str]) -> list[Row]:

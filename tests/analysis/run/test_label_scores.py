@@ -35,6 +35,14 @@ def test_classes_are_scored_as_scikit_learn_has_it():
         assert (ours.precision, ours.recall, ours.f1, row.support) == pytest.approx([part[index] for part in expected])
 
 
+def test_labels_that_look_the_same_are_told_apart():
+    """As runs have saved them that compared labels character by character."""
+    names = ["Caf\u00e9", "Cafe\u0301", "Tea"]
+    rows = [{"gold": name, "answer": "Tea", "malformed": False} for name in names]
+    found = label_scores(record(Classification, rows, {"labels": names}))
+    assert [(row.label, row.support) for row in found] == [("Caf\\xe9", 1), ("Cafe\\u0301", 1), ("Tea", 1)]
+
+
 GOLD = [{"entities": [["P", "Ann", 0, 3], ["P", "Ann", 9, 12], ["L", "Rome", 20, 24]]}]
 SAID = [{"entities": [["P", "Ann", 0, 3], ["P", "Rome", 20, 24], ["L", "Paris", None, None], ["L", "Rome", 20, 24]]}]
 

@@ -115,6 +115,15 @@ def test_report_of_a_run_with_results_alone(make_run):
         assert part not in text.split("<script>")[0].split("</style>")[-1], part
 
 
+def test_what_cut_texts_leave_is_said(full_run):
+    results = json.loads((full_run / "results.json").read_text())
+    results["data"] |= {"recall_left": {"test": 0.87512}, "warnings": ["Labels that look <alike>."]}
+    (full_run / "results.json").write_text(json.dumps(results))
+    text = write_run_pages(full_run)[0].read_text(encoding="utf-8")
+    for part in ("recall that the cuts leave", "test 0.875", "Labels that look &lt;alike&gt;."):
+        assert part in text
+
+
 def test_schedule_of_a_policy_without_scores_or_weights(full_run):
     schedule = json.loads((full_run / "schedule.json").read_text())
     for stage in schedule["stages"]:

@@ -102,3 +102,8 @@ def test_caveats_name_what_weakens_the_verdict():
     notes = " ".join(caveats(shared, found(interval(0, 0, 0), teacher=0)))
     for part in ("train/test 2", "LAW 3", "left out (train 4", "no width", "Score 0: teacher"):
         assert part in notes
+
+
+def test_caveats_repeat_what_was_said_of_the_data():
+    doubts = ["Labels that look alike count as different ones: Spam (4), SPAM (2).", "In train, 2 of 6 rows."]
+    assert caveats(record(warnings=doubts), found(interval(0.02, 0.01, 0.03)))[-2:] == doubts

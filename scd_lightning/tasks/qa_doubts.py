@@ -1,0 +1,51 @@
+"""What is doubtful of questions: choices that look alike, answers that their context does not have."""
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+
+from scd_lightning.data.rows import shorten
+from scd_lightning.data.samples import Sample
+from scd_lightning.data.spelling import spelled
+from scd_lightning.data.splits import SPLITS
+
+Samples = Mapping[str, Sequence[Sample]]
+
+
+def choice_doubts(samples: Samples) -> Iterator[str]:
+    """A sentence for each split in which samples have two choices that look the same."""
+    for split in SPLITS:
+        found = [sample for sample in samples[split] if _has_twins(sample)]
+        if found:
+            yield (
+                f"In {split}, {len(found)} of {len(samples[split])} rows have choices that look the same, such as "
+                f"{shorten(found[0].id)} ({shorten(found[0].fields['choices'])}): only one of them counts as right."
+            )
+
+
+def _has_twins(sample: Sample) -> bool:
+    # Behind the letter, a point and a blank. Case and width may be what is asked.
+    looks = [spelled(line[3:]) for line in sample.fields["choices"].split("\n")]
+    return len(set(looks)) < len(looks)
+
+
+def answer_doubts(samples: Samples) -> Iterator[str]:
+    """A sentence for each split in which most answers do not stand in their contexts."""
+    for split in SPLITS:
+        absent = [sample for sample in samples[split] if not stands_in(sample, sample.fields["context"])]
+        if 2 * len(absent) > len(samples[split]):
+            yield (
+                f"In {split}, {len(absent)} of {len(samples[split])} answers do not stand in their context, such as "
+                f"{shorten(absent[0].id)} ({shorten(absent[0].completion)}): models can't copy them from there."
+            )
+
+
+def stands_in(sample: Sample, text: str) -> bool:
+    """Whether a text has one of a sample's answers, case, width and blanks apart."""
+    if any(answer in text for answer in sample.gold):
+        return True
+    folded = _folded(text)
+    return any(_folded(answer) in folded for answer in sample.gold)
+
+
+def _folded(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
