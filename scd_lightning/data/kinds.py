@@ -22,7 +22,8 @@ def lost_kinds(kept: Sequence[Row], lost: Sequence[Row], columns: Sequence[str])
         columns: The columns with labels, answers and tags.
     """
     left = {kind for row in kept for kind in _kinds(row, columns)}
-    counts = Counter(kind for row in lost for kind in set(_kinds(row, columns)) if kind not in left)
+    # Without repetitions, in an order that is the same in every process.
+    counts = Counter(kind for row in lost for kind in dict.fromkeys(_kinds(row, columns)) if kind not in left)
     return [f"{count} with {shorten(kind)}" for kind, count in counts.most_common() if count >= _FEWEST]
 
 

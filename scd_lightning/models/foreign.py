@@ -235,7 +235,7 @@ def safetensors_size(path: Path) -> int:
     Raises:
         ModelError: The header can't be read.
     """
-    with translated("A file of weights has a header that is none", where=path, remedy=_COPY), path.open("rb") as stream:
+    with translated("A file of weights can't be read", where=path, remedy=_COPY), path.open("rb") as stream:
         # A damaged length must not become an attempt to read as much.
         length = min(int.from_bytes(stream.read(8), "little"), path.stat().st_size)
         header = json.loads(stream.read(length))

@@ -8,7 +8,9 @@ from collections import namedtuple
 from typing import Any
 
 import pytest
+import torch
 from huggingface_hub import errors
+from safetensors.torch import save_file
 
 from scd_lightning.models import hub
 from scd_lightning.models.tokenizers import train_tokenizer
@@ -194,7 +196,7 @@ def test_different_tokenizers(refused, tmp_path):
     for name, size in (("one", 260), ("two", 270)):
         train_tokenizer([TEXT, "An entirely other text, for merges"], size).save_pretrained(tmp_path / name)
         (tmp_path / name / "config.json").write_text(json.dumps({"model_type": "llama", "vocab_size": 320}))
-        (tmp_path / name / "model.safetensors").touch()
+        save_file({"weight": torch.zeros(1)}, tmp_path / name / "model.safetensors")
     has(
         refused(f"teacher.path={tmp_path / 'one'}", f"student.path={tmp_path / 'two'}"),
         "ModelError",

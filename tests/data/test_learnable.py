@@ -123,7 +123,7 @@ def test_labels_that_are_numbers_written_in_two_ways(tmp_path):
     assert 'same: ["0.0", "1.0"]' in str(error.value) or 'same: ["1.0", "0.0"]' in str(error.value)
     merged = MergedLabels(["0", "1"])
     data: Any = Classification(DataSource(str(tmp_path), converters=[merged])).read()
-    assert data.task.labels == ("0", "1")
+    assert data.task.candidates == ("0", "1")
 
 
 def test_yes_and_no_have_nothing_in_common(read):
@@ -148,7 +148,7 @@ def test_labels_that_look_alike(read):
     assert 'same: ["Billing"]' in doubt
     assert data.description["warnings"] == [doubt]
     data = read(Classification, labelled(lambda _, i: names[i % 4]), converters=[MergedLabels(["Billing"])])
-    assert (data.task.labels, list(data.doubts)) == (("Billing", "Refund"), [])
+    assert (data.task.candidates, list(data.doubts)) == (("Billing", "Refund"), [])
 
 
 def test_types_of_entities_that_look_alike(read):
@@ -160,7 +160,7 @@ def test_types_of_entities_that_look_alike(read):
 def test_invisible_characters_are_left_out_of_labels_and_that_is_said(read):
     names = ["Refund", "Re\u00adfund", "\u00c9tat", "E\u0301tat"]
     data = read(Classification, labelled(lambda _, i: names[i % 4]))
-    assert data.task.labels == ("Refund", "\u00c9tat")
+    assert data.task.candidates == ("Refund", "\u00c9tat")
     [doubt] = data.doubts
     assert "4 in train, 2 in validation, 2 in test, such as Re\\xadfund" in doubt
     data = read(NER, named(lambda _, i: [("Ann", ["P\u200b", "P"][i % 2]), ("Bob", "Q")][: 1 + i % 2]))
@@ -170,7 +170,7 @@ def test_invisible_characters_are_left_out_of_labels_and_that_is_said(read):
 
 def test_blanks_are_no_news(read):
     data = read(Classification, labelled(lambda _, i: ["a b", " a \u00a0b", "c"][i % 3]))
-    assert (data.task.labels, list(data.doubts)) == (("a b", "c"), [])
+    assert (data.task.candidates, list(data.doubts)) == (("a b", "c"), [])
 
 
 def test_equal_inputs_with_different_answers(read):

@@ -243,7 +243,7 @@ def test_gguf_files(gguf, tmp_path):
 
 
 def test_tensors_that_a_gguf_file_lacks_are_not_made_up(gguf, tmp_path):
-    with pytest.raises(ModelError, match=r"tensors are not those of the model.*such as model\.layers\.0"):
+    with pytest.raises(ModelError, match=r"The weights lack tensors.*such as model\.layers\.0"):
         convert_gguf(gguf, tmp_path / "folder", torch.float32, "student.gguf")
 
 
