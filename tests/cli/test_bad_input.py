@@ -8,9 +8,8 @@ from collections import namedtuple
 from typing import Any
 
 import pytest
-import torch
 from huggingface_hub import errors
-from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM, LlamaConfig
 
 from scd_lightning.models import hub
 from scd_lightning.models.tokenizers import train_tokenizer
@@ -195,8 +194,10 @@ def test_the_hubs_refusals_are_told_apart(refused, monkeypatch):
 def test_different_tokenizers(refused, tmp_path):
     for name, size in (("one", 260), ("two", 270)):
         train_tokenizer([TEXT, "An entirely other text, for merges"], size).save_pretrained(tmp_path / name)
-        (tmp_path / name / "config.json").write_text(json.dumps({"model_type": "llama", "vocab_size": 320}))
-        save_file({"weight": torch.zeros(1)}, tmp_path / name / "model.safetensors")
+        config = LlamaConfig(
+            vocab_size=320, hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
+        )
+        AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / name)
     has(
         refused(f"teacher.path={tmp_path / 'one'}", f"student.path={tmp_path / 'two'}"),
         "ModelError",

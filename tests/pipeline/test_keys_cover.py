@@ -51,11 +51,12 @@ BY_THE_ROWS = {
     *("task.data.synthetic", "task.format"),
 }
 # Where the models come from: known by the contents of their files, as tests/models/test_loading.py has it.
+_OF_PRETRAINED = ("keep_layers", "quantization", "bos_token", "eos_token")
 BY_THE_FILES = {
     *(f"{role}.{name}" for role in ("teacher", "student") for name in ("path", "gguf", "revision")),
     *("teacher.trajectory", "anchor.path"),
     # Of pretrained models alone; with a model's other settings in one dictionary, as in `_model`.
-    *(f"{role}.{name}" for role in ("teacher", "student") for name in ("keep_layers", "quantization")),
+    *(f"{role}.{name}" for role in ("teacher", "student") for name in _OF_PRETRAINED),
 }
 # Jobs that together have every other setting; each is looked at in the first that has it.
 JOBS = (
@@ -91,8 +92,6 @@ OTHER: dict[str, Any] = {
     "task.ordered": True,
     "dtype": "float64",
     "attention": "eager",
-    "bos_token": "<another>",
-    "eos_token": "<another>",
     "lora.alpha": 3,
     "lora.target_modules": ["q_proj"],
     "optimizer.betas": [0.8, 0.9],
