@@ -15,7 +15,7 @@ from scd_lightning.pipeline.extrapolation import Volume, extrapolate, sentence
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.progress import say
 from scd_lightning.store.manifest import read_json
-from scd_lightning.tasks.task import TaskData
+from scd_lightning.tasks.task_data import TaskData
 from scd_lightning.training.callbacks.step_timer import StepTimer, read_step_seconds
 
 

@@ -14,6 +14,7 @@ from scd_lightning.data.converters.base import check_converters, convert
 from scd_lightning.data.files import find_files, find_only_file, parse_cells, read_folder
 from scd_lightning.data.hub_sets import HubSet
 from scd_lightning.data.rows import Row, make_row
+from scd_lightning.data.source_settings import read_generator_arguments, read_limits, read_ratios
 from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
 from scd_lightning.data.synthetic import DEFAULTS, generate, generate_texts
 from scd_lightning.data.unlabelled import (
@@ -27,7 +28,6 @@ from scd_lightning.data.unlabelled import (
 )
 from scd_lightning.errors import ConfigError, DataError
 
-_GENERATOR_ARGUMENTS = (*SPLITS, UNLABELLED, "seed", "label_noise")
 # Given train's rows, none of them checked: what raises a DataError for a row of a split that can't be a sample.
 Checker = Callable[[Sequence[Row]], Callable[[Row, str], object]]
 
@@ -113,9 +113,9 @@ class DataSource:
         if isinstance(self.hub, str):
             self.hub = HubSet(self.hub)
         self._renaming = RenameColumns(self.columns or {})
-        self._ratios = _ratios(self.validation_ratio, self.test_ratio)
-        self._limits = _limits(self.max_samples)
-        self._generator_arguments = _generator_arguments(self.synthetic or {})
+        self._ratios = read_ratios(self.validation_ratio, self.test_ratio)
+        self._limits = read_limits(self.max_samples)
+        self._generator_arguments = read_generator_arguments(self.synthetic or {})
         self._generated_texts: int = self._generator_arguments.pop(UNLABELLED, 0)
         if self._generated_texts and (self.unlabelled is not None or self.path is not None or self.hub is not None):
             raise ConfigError(
@@ -288,50 +288,3 @@ def _converted_or_as_is(converter: Converter, rows: list[Row]) -> list[Row]:
         return convert(converter, rows, Counter())
     except DataError:
         return rows
-
-
-def _ratios(validation: float, test: float) -> dict[str, float]:
-    ratios = {"validation": validation, "test": test}
-    for split, ratio in ratios.items():
-        if not isinstance(ratio, int | float) or not 0 < ratio < 1:
-            where = f"task.data.{split}_ratio"
-            raise ConfigError(f"{split}_ratio is out of range", where=where, got=ratio, expected="between 0 and 1")
-    if validation + test >= 1:
-        raise ConfigError(
-            "Nothing would be left of train",
-            where="task.data.validation_ratio, task.data.test_ratio",
-            got=f"{validation} and {test}",
-            expected="a sum below 1",
-        )
-    return ratios
-
-
-def _generator_arguments(synthetic: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = sorted(set(synthetic) - set(_GENERATOR_ARGUMENTS))
-    sizes = {name: synthetic.get(name) for name in (*SPLITS, UNLABELLED)}
-    # None or no texts without labels are the same; each split needs a row.
-    least = {UNLABELLED: 0}
-    bad = {name: n for name, n in sizes.items() if n is not None and (not isinstance(n, int) or n < least.get(name, 1))}
-    if unknown or bad:
-        raise ConfigError(
-            "The embedded data set can't be made",
-            where="task.data.synthetic",
-            got=", ".join([*unknown, *(f"{name}={value}" for name, value in bad.items())]),
-            expected=f"{', '.join(_GENERATOR_ARGUMENTS)}; sizes from 1",
-        )
-    return {name: value for name, value in synthetic.items() if value is not None}
-
-
-def _limits(max_samples: int | Mapping[str, int] | None) -> dict[str, int]:
-    if max_samples is None:
-        return {}
-    limits = dict(max_samples) if isinstance(max_samples, Mapping) else dict.fromkeys(SPLITS, max_samples)
-    for split, limit in limits.items():
-        if split not in (*SPLITS, UNLABELLED) or not isinstance(limit, int) or limit < 1:
-            raise ConfigError(
-                "max_samples can't be used",
-                where="task.data.max_samples",
-                got=f"{split}: {limit}",
-                expected=f"a number from 1, or one for each of {', '.join(SPLITS)}, and {UNLABELLED}",
-            )
-    return limits

@@ -29,7 +29,7 @@ from scd_lightning.schedules.policy_contract import rehearse
 from scd_lightning.store.artifacts import ArtifactKey, Outcome
 from scd_lightning.store.manifest import sha256_file, sha256_json, write_atomically
 from scd_lightning.store.removal import delete
-from scd_lightning.tasks.task import TaskData
+from scd_lightning.tasks.task_data import TaskData
 from scd_lightning.training.costs import Meter
 from scd_lightning.training.data_module import encode
 

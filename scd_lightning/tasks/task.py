@@ -6,22 +6,22 @@ No framework is needed to declare one, or to check its settings.
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from scd_lightning.config.checks import require_at_least, require_one_of
-from scd_lightning.data.bad_rows import BadRows
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.learnable import examine
-from scd_lightning.data.prompts import LANGUAGES, Prompt, choose_template, detect_language, render
+from scd_lightning.data.prompts import LANGUAGES, Prompt, choose_template, detect_language
 from scd_lightning.data.rows import Row, free_texts
-from scd_lightning.data.samples import Cut, Sample, content_digests, unseen_labels
+from scd_lightning.data.samples import Cut, Sample, unseen_labels
 from scd_lightning.data.sources import DataSource
 from scd_lightning.data.splits import SPLITS
 from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.errors import DataError
 from scd_lightning.tasks.measures import ByLabel, Measure
 from scd_lightning.tasks.task_contract import check_offer, check_sample, check_scoring
+from scd_lightning.tasks.task_data import TaskData
 
 # What samples and scores of every task depend on, besides its own settings.
 _OF_ALL_TASKS = ("task", "template", "primary_metric", "max_length", "max_new_tokens", "validation", "evaluation_batch")
@@ -188,7 +188,7 @@ class Task(ABC):
             settings["labels"] = (*settings["labels"], *sorted(unseen))
         return settings
 
-    def read(self) -> "TaskData":
+    def read(self) -> TaskData:
         """Reads and checks all rows.
 
         Raises:
@@ -243,98 +243,3 @@ class Task(ABC):
                 raise
             self.doubts(self.samples(whole))  # Of all rows it is an error.
             return [f"{error.what}: {error.got}. It is so of the rows that task.data.max_samples draws, not of all."]
-
-
-@dataclass(kw_only=True)
-class TaskData:
-    """A task's samples, read and checked.
-
-    Attributes:
-        task: The task, with what these rows have taught it, and nothing left open.
-        samples: Split -> samples; texts without labels, where there are some, are a split "unlabelled" of their own,
-            whose gold answers are placeholders.
-        bad_rows: What became of rows that are no samples.
-        identity: The settings that the samples and their scores depend on.
-        about: What is said of the data besides their sizes.
-        doubts: What a user is warned of, a sentence each.
-        digest: Hash of the content of the labelled samples and of `identity`; no paths.
-        digests: The same of each split alone: what reads one of them does not depend on the others.
-        unlabelled: What is said of the texts without labels; None where there are none.
-    """
-
-    task: Task
-    samples: dict[str, list[Sample]]
-    bad_rows: BadRows
-    identity: Mapping[str, Any]
-    about: Mapping[str, Any]
-    doubts: Sequence[str] = ()
-    digest: str = ""
-    digests: Mapping[str, str] = field(default_factory=dict)
-    unlabelled: Mapping[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        if not self.digest:
-            self.digest, self.digests = content_digests(self.identity, self.samples)
-        sizes = {split: len(self.samples[split]) for split in SPLITS}
-        # What results.json says of the data.
-        self.description = {**self.about, "digest": self.digest, "sizes": sizes, "rejected": self.bad_rows.counts}
-        if self.doubts:
-            self.description["warnings"] = list(self.doubts)
-
-    @property
-    def texts_digest(self) -> str:
-        """Hash of the content of the texts without labels; how they are asked is in `digest`."""
-        return content_digests({}, self.samples, [UNLABELLED])[0]
-
-    @property
-    def primary_metric(self) -> str:
-        """The metric that picks the best weights."""
-        assert self.task.primary_metric is not None
-        return self.task.primary_metric
-
-    @property
-    def validation_metric(self) -> str:
-        """What a validation measures, by name."""
-        return self.primary_metric if self.task.validation == "task" else "exact match"
-
-    @property
-    def template(self) -> str:
-        """The prompt's template."""
-        assert self.task.template is not None
-        return self.task.template
-
-    @property
-    def rejected(self) -> list[dict[str, Any]]:
-        """The rows that were left out, each with its place and the reason; of too long ones known once encoded."""
-        return self.bad_rows.records
-
-    @property
-    def measures(self) -> dict[str, Measure]:
-        """The metrics by name, as results list them, over the labels of all splits."""
-        return self.task.measures(self.description["settings"])
-
-    @property
-    def validation_measures(self) -> dict[str, Measure]:
-        """The same for validation while models are trained, over the labels of train and validation alone."""
-        seen = (sample for split in ("train", "validation") for sample in self.samples[split])
-        return self.task.measures(self.task.settings_for(seen))
-
-    def texts(self) -> list[str]:
-        """Prompts with their completions, and the candidates, of the training split: what a tokenizer is trained on."""
-        train = self.samples["train"]
-        candidates = sorted({candidate for sample in train for candidate in sample.candidates or ()})
-        return [render(self.template, sample.fields) + sample.completion for sample in train] + candidates
-
-    def judge(self, split: str, index: int, answer: str | int) -> Judgement:
-        """Holds an answer against the gold one.
-
-        Args:
-            split: "train", "validation" or "test".
-            index: The sample's position there.
-            answer: A candidate's index, or the answer as text.
-        """
-        return self.task.judge(self.samples[split][index], answer)
-
-    def describe(self, split: str, index: int) -> dict[str, Any]:
-        """A sample for people, reports and measures."""
-        return self.task.describe(self.samples[split][index])

@@ -19,7 +19,7 @@ from scd_lightning.data.learnable import cut_doubts, recall_left
 from scd_lightning.data.loaders import SlotLoader, TrainLoader, fixed_batches, length_statistics, plan_lengths
 from scd_lightning.data.samples import content_digests
 from scd_lightning.data.unlabelled import UNLABELLED
-from scd_lightning.tasks.task import TaskData
+from scd_lightning.tasks.task_data import TaskData
 
 
 @dataclass(kw_only=True)
