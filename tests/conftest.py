@@ -31,7 +31,12 @@ from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import Artifacts, execute, plan
-from tests.ledger import ledger, pytest_terminal_summary  # noqa: F401 - what pytest finds here, all tests have
+from tests.ledger import (  # noqa: F401 - what pytest finds here, all tests have
+    ledger,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 
 ROOT = Path(__file__).parent.parent
 # Models this small gain nothing from a second thread, and forked processes could not use it.
