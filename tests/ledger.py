@@ -105,7 +105,7 @@ def ledger() -> Ledger:
     return _ledger
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: Any) -> None:
     """Sends a worker's tries to the process that prints the table, where tests are spread over workers."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
