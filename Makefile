@@ -36,11 +36,16 @@ else
 	$(PYTHON) -m scd_lightning.report $(SWEEP)/labels $(SWEEP)/texts --output $(SWEEP)
 endif
 
-test: $(STAMP) ## Runs the tests, the slow ones apart
-	$(THREADS) $(PYTHON) -m pytest -m "not slow"
+# How many processes the tests are spread over: as many as there are cores. A file's tests stay together, and so does
+# what its fixtures make.
+WORKERS ?= logical
+TESTS := $(THREADS) $(PYTHON) -m pytest -n $(WORKERS) --dist loadfile
+
+test: $(STAMP) ## Runs the tests, the slow ones apart; in one process: WORKERS=0
+	$(TESTS) -m "not slow"
 
 test-full: $(STAMP) ## Runs all tests
-	$(THREADS) $(PYTHON) -m pytest
+	$(TESTS)
 
 lint: $(STAMP) ## Checks style and layout with ruff
 	$(PYTHON) -m ruff check .

@@ -4,11 +4,13 @@ import json
 import multiprocessing
 import os
 import runpy
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,12 @@ from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import Artifacts, execute, plan
-from tests.ledger import ledger, pytest_terminal_summary  # noqa: F401 - what pytest finds here, all tests have
+from tests.ledger import (  # noqa: F401 - what pytest finds here, all tests have
+    ledger,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 
 ROOT = Path(__file__).parent.parent
 # Models this small gain nothing from a second thread, and forked processes could not use it.
@@ -222,6 +229,30 @@ def run(job: PreparedJob) -> Artifacts:
 def run_job() -> RunJob:
     """Runs a prepared job in this process."""
     return run
+
+
+@pytest.fixture(scope="session")
+def made_before(
+    make_job_in: Callable[[Path], MakeJob], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., None]:
+    """Puts what some phases of a small job make into a store; all tests get copies of what was made once.
+
+    For tests that are about a later phase. What they need is told by the keys, so that it never is anything else.
+    """
+    make = make_job_in(tmp_path_factory.mktemp("before"))
+
+    @cache
+    def made(phases: str, overrides: tuple[str, ...]) -> list[Path]:
+        return [
+            artifact.folder
+            for artifact in run(prepare(make(*overrides, f"phases=[{phases}]", prepared=False))).values()
+        ]
+
+    def put(store: Path, phases: str, *overrides: str) -> None:
+        for folder in made(phases, overrides):
+            shutil.copytree(folder, store / folder.name, dirs_exist_ok=True)
+
+    return put
 
 
 @pytest.fixture(scope="session")

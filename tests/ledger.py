@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,14 @@ class Row:
     survived: int = 0
     lost: Counter[str] = field(default_factory=Counter)
     steps: int | None = None
+
+    def add(self, tries: int, survived: int, lost: dict[str, int], steps: int | None) -> None:
+        """Counts more tries in."""
+        self.tries += tries
+        self.survived += survived
+        self.lost.update(lost)
+        if steps is not None:
+            self.steps = max(steps, self.steps or 0)
 
     @property
     def losses(self) -> str:
@@ -52,12 +61,7 @@ class Ledger:
             lost: What it cost, in a few words.
             steps: Optimizer steps that were repeated; the table shows the most.
         """
-        row = self.rows.setdefault(fault, Row())
-        row.tries += 1
-        row.survived += survived
-        row.lost[lost] += 1
-        if steps is not None:
-            row.steps = max(steps, row.steps or 0)
+        self.rows.setdefault(fault, Row()).add(1, survived, {lost: 1}, steps)
 
     @contextmanager
     def attempt(self, fault: str) -> Iterator[Attempt]:
@@ -69,6 +73,15 @@ class Ledger:
             self.record(fault, False, "see the failed test")
             raise
         self.record(fault, True, attempt.lost, attempt.steps)
+
+    def sent(self) -> dict[str, dict[str, Any]]:
+        """All rows as plain values, which may travel between processes."""
+        return {fault: vars(row) | {"lost": dict(row.lost)} for fault, row in self.rows.items()}
+
+    def receive(self, sent: dict[str, dict[str, Any]]) -> None:
+        """Adds the rows of another process's ledger, as it sent them."""
+        for fault, row in sent.items():
+            self.rows.setdefault(fault, Row()).add(**row)
 
     def table(self) -> list[str]:
         """Lines of text, faults in the order of their first try."""
@@ -82,12 +95,27 @@ class Ledger:
 
 
 _ledger = Ledger()
+# Its rows among what a worker sends at its end.
+_SENT = "ledger"
 
 
 @pytest.fixture(scope="session")
 def ledger() -> Ledger:
     """The session's ledger."""
     return _ledger
+
+
+def pytest_sessionfinish(session: Any) -> None:
+    """Sends a worker's tries to the process that prints the table, where tests are spread over workers."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output[_SENT] = _ledger.sent()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Receives what a worker has sent; one that died has sent nothing."""
+    _ledger.receive(getattr(node, "workeroutput", {}).get(_SENT, {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -309,15 +309,15 @@ def test_a_store_that_cannot_be_written(refused, tmp_path):
 
 
 def test_finished_work_survives_bad_input_and_damage_is_seen(run_py, command, folder, tmp_path):
-    """As commands: what one process has checked, the next one checks again."""
+    """The last as a command: what one process has checked, the next one checks again."""
     code, _, _ = run_py("method=scd", "hydra.run.dir=first")
     assert code == 0
     store = tmp_path / "store"
     before = contents(store)
 
-    done = command(f"task.data.path={folder('ner', line=b'{')}", "hydra.run.dir=second", check=False)
-    assert done.returncode == 2
-    has(paragraph(done.stderr), "DataError", "train.jsonl:3")
+    code, _, error = run_py(f"task.data.path={folder('ner', line=b'{')}", "hydra.run.dir=second")
+    assert code == 2
+    has(paragraph(error), "DataError", "train.jsonl:3")
     assert contents(store) == before
 
     checkpoint = sorted(store.glob("teacher-*/trajectory/checkpoint-*.safetensors"))[0]

@@ -1,6 +1,7 @@
 """Data folders and a tokenizer, made on the spot."""
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +25,17 @@ def write_folder(tmp_path: Path) -> WriteFolder:
         return str(folder)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def real_data(pytestconfig: pytest.Config) -> Path:
+    """The folder with sets that are not the repository's to hold: SCD_REAL_DATA, as seen from where pytest started."""
+    named = os.environ.get("SCD_REAL_DATA")
+    if not named:
+        pytest.skip("SCD_REAL_DATA names no folder with the real sets")
+    folder = pytestconfig.invocation_params.dir / named
+    assert folder.is_dir(), f"SCD_REAL_DATA={named} is no folder"
+    return folder
 
 
 @pytest.fixture(scope="session")

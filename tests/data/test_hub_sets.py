@@ -155,4 +155,4 @@ def test_offline_it_fails_at_once_and_says_so(tmp_path, hub):
     start = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert "unset HF_HUB_OFFLINE, or download its files" in done.stderr
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 60  # Seconds by itself; tests run beside others.

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import os
-from pathlib import Path
 
 import datasets
 import pytest
@@ -256,11 +254,9 @@ def test_a_hub_set_by_override(make_job):
     assert job.task.source.hub.origin == "hub set owner/set (english) at v2"
 
 
-@pytest.mark.skipif("SCD_REAL_DATA" not in os.environ, reason="SCD_REAL_DATA names no folder with the real sets")
 @pytest.mark.parametrize("preset", PRESETS)
-def test_the_real_set(read, preset):
-    root = Path(os.environ["SCD_REAL_DATA"])
-    [folder] = [each for each in (root / preset, root / f"{preset}_sent") if each.is_dir()]
+def test_the_real_set(read, preset, real_data):
+    [folder] = [each for each in (real_data / preset, real_data / f"{preset}_sent") if each.is_dir()]
     data = read(preset, f"task.data.path={folder}")
     assert data.description["lost"] == {}
     assert data.description["unseen_labels"] == {}

@@ -28,9 +28,23 @@ class StageStarts(Callback):
             self.kept.append({name: p.detach().clone() for name, p in pl_module.lm.base.state_dict().items()})
 
 
+@pytest.fixture
+def make_begun(make_job, made_before):
+    """Makes a job of a distillation, for which teacher and anchor are there."""
+
+    def make(*overrides):
+        job = make_job(*overrides, "phases=[distill]")
+        made_before(job.store.root, "teacher_sft,student_sft", *overrides)
+        return job
+
+    return make
+
+
 @pytest.fixture(params=["cached", "live"])
-def job(make_job, request):
-    return make_job("method=scd_aw", f"method.teacher={request.param}", "budget.stages=3", "trainer.precision=64-true")
+def job(make_begun, request):
+    return make_begun(
+        "method=scd_aw", f"method.teacher={request.param}", "budget.stages=3", "trainer.precision=64-true"
+    )
 
 
 def full_logits(model: LlamaForCausalLM, job, indices, split: str = "train") -> Logits:
@@ -130,7 +144,7 @@ def test_validation_losses_of_each_checkpoint_are_kept(make_job, run_job):
         assert row.mean() == pytest.approx(point["metrics"]["loss"], abs=1e-6)
 
 
-def test_advantage_and_deficit_are_the_decomposition_on_the_validation_split(make_job, run_job):
+def test_advantage_and_deficit_are_the_decomposition_on_the_validation_split(make_begun, run_job):
     now: list[np.ndarray] = []
 
     class Validated(Callback):
@@ -139,7 +153,7 @@ def test_advantage_and_deficit_are_the_decomposition_on_the_validation_split(mak
                 logits = full_logits(copy.deepcopy(pl_module.lm.base), job, range(12), "validation")
                 now.append(losses(logits, job, range(12), "validation"))
 
-    job = make_job("method=td_aw", "trainer.precision=64-true")
+    job = make_begun("method=td_aw", "trainer.precision=64-true")
     job.callbacks = [Validated]
     made = run_job(job)
     best = np.load(made["teacher"].folder / "validation_losses.npy")[made["teacher"].result.best]
@@ -154,8 +168,8 @@ def test_advantage_and_deficit_are_the_decomposition_on_the_validation_split(mak
 
 
 @pytest.mark.parametrize(("method", "expected"), [("td", [2, 2, 2]), ("cd", [0, 1, 2]), ("cd_aw", [0, 1, 2])])
-def test_fixed_schedules(make_job, run_job, method, expected):
-    job = make_job(f"method={method}", "budget.stages=3")
+def test_fixed_schedules(make_begun, run_job, method, expected):
+    job = make_begun(f"method={method}", "budget.stages=3")
     made = run_job(job)
     schedule = made["student"].result.schedule
     best = made["teacher"].result.best

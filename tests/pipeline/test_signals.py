@@ -18,6 +18,7 @@ from scd_lightning.pipeline.distill import draw_probe, sample_set, signal_store
 from scd_lightning.pipeline.method import Method
 from scd_lightning.store.checkpoints import CheckpointStore
 
+BEFORE = "teacher_sft,student_sft"
 # Of the small jobs.
 SAMPLES, PROBES, CHECKPOINTS, TEACHER_WIDTH = 48, 20, 3, 48
 
@@ -25,19 +26,15 @@ SAMPLES, PROBES, CHECKPOINTS, TEACHER_WIDTH = 48, 20, 3, 48
 class Watcher(Callback):
     """Notes each training step of a distillation, and what of a teacher is in memory then, and was not before."""
 
-    def __init__(self, events, alive, before):
-        self.events, self.alive, self.before = events, alive, {id(each) for each in before}
+    def __init__(self, events, alive):
+        self.events, self.alive = events, alive
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         if type(pl_module).__name__ == "Distillation":
             self.events.append("step")
-            own = {id(parameter) for parameter in pl_module.parameters()}
-            known = own | self.before | {id(pl_module.lm)}
-            self.alive += [each for each in weights_in_memory() if id(each) not in known]
-
-
-def weights_in_memory():
-    return [each for each in gc.get_objects() if type(each) in (CausalLM, nn.Parameter)]
+            own = {id(pl_module.lm), *(id(parameter) for parameter in pl_module.parameters())}
+            weights = [each for each in gc.get_objects() if type(each) in (CausalLM, nn.Parameter)]
+            self.alive += [each for each in weights if id(each) not in own]
 
 
 @pytest.fixture
@@ -56,21 +53,24 @@ def events(monkeypatch):
 
 
 @pytest.fixture
-def distilled(make_job, run_job, events):
+def distilled(make_job, made_before, run_job, events):
     """Runs a job whose teacher and anchor are there; returns its artifact, costs and what was alive in its steps."""
 
     def run(*overrides, again=False):
-        run_job(make_job(*overrides, "phases=[teacher_sft,student_sft]"))
-        gc.collect()
-        # Other tests' models: held, so that nothing new takes their identities.
-        before = weights_in_memory()
         job = make_job(*overrides, "phases=[distill]")
+        made_before(job.store.root, BEFORE, *overrides)
         alive: list[object] = []
         if again:
             shutil.rmtree(next(job.store.root.glob("student-*")))
         del events[:]
-        job.callbacks = [lambda: Watcher(events, alive, before)]
-        made = run_job(job)["student"]
+        job.callbacks = [lambda: Watcher(events, alive)]
+        # What is there now, other tests' models among it, is not looked at: that would take longer than the run.
+        gc.collect()
+        gc.freeze()
+        try:
+            made = run_job(job)["student"]
+        finally:
+            gc.unfreeze()
         assert not made.reused
         return made, alive
 
@@ -149,8 +149,12 @@ def on_the_disk(job):
 
 @pytest.mark.parametrize("dtype", ["auto", "bfloat16"])
 @pytest.mark.parametrize(("method", "heads"), [("td", 1), ("cd", 2), ("scd", 3)])
-def test_the_estimate_is_what_the_signals_take_at_most(make_job, run_job, asked, capsys, method, heads, dtype):
-    job = make_job(f"method={method}", f"method.signals_dtype={dtype}")
+def test_the_estimate_is_what_the_signals_take_at_most(
+    make_job, made_before, run_job, asked, capsys, method, heads, dtype
+):
+    overrides = (f"method={method}", f"method.signals_dtype={dtype}")
+    job = make_job(*overrides, "phases=[distill]")
+    made_before(job.store.root, BEFORE, f"method={method}")
     made = run_job(job)["student"]
     arrays, stored_heads = on_the_disk(job)
     [needed] = asked
@@ -166,22 +170,22 @@ def test_the_estimate_is_what_the_signals_take_at_most(make_job, run_job, asked,
     assert needed == arrays + heads * one + unused * one_set
     assert "the teacher's signals will take up to" in capsys.readouterr().out
     shutil.rmtree(next(job.store.root.glob("student-*")))
-    run_job(make_job(f"method={method}", f"method.signals_dtype={dtype}"))
+    run_job(make_job(*overrides, "phases=[distill]"))
     # Of a scheduled run it is not known that it will choose as before.
     assert asked[1] == (min(2, CHECKPOINTS - len(used(made))) * one_set if method == "scd" else 0)
 
 
 def test_a_frozen_head_counts_once(make_job, run_job, asked):
-    job = make_job("method=scd", "teacher.lora.r=2")
+    job = make_job("method=scd", "teacher.lora.r=2", "phases=[teacher_sft,distill]")
     run_job(job)
     assert len(list((job.store.root / "signals").glob("head-*"))) == 1
     arrays, _ = on_the_disk(job)
     assert 0 <= asked[0] - arrays - 4 * TEACHER_WIDTH * len(job.tokenizer) < arrays
 
 
-def test_a_full_disk_is_told_before_a_teacher_is_built(make_job, run_job, monkeypatch):
-    run_job(make_job("method=scd", "phases=[teacher_sft,student_sft]"))
+def test_a_full_disk_is_told_before_a_teacher_is_built(make_job, made_before, run_job, monkeypatch):
     job = make_job("method=scd", "phases=[distill]")
+    made_before(job.store.root, BEFORE, "method=scd")
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
     monkeypatch.setattr(job, "build", lambda spec: pytest.fail("a model was built"))
     with pytest.raises(StoreError) as error:
@@ -193,8 +197,9 @@ def test_a_full_disk_is_told_before_a_teacher_is_built(make_job, run_job, monkey
         assert remedy in message
 
 
-def test_live_weights_need_no_room(make_job, run_job, asked):
-    job = make_job("method=td", "method.teacher=live")
+def test_live_weights_need_no_room(make_job, made_before, run_job, asked):
+    job = make_job("method=td", "method.teacher=live", "phases=[distill]")
+    made_before(job.store.root, BEFORE, "method=td")
     run_job(job)
     assert asked == []
     assert not (job.store.root / "signals").exists()

@@ -20,6 +20,7 @@ from scd_lightning.pipeline.runner import execute, plan
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import read_json_lines
 
+TEACHER, ANSWERED = "teacher_sft", "teacher_sft,student_sft,answer"
 TEXTS = 20
 RUN = ("task=classification", f"task.data.synthetic.unlabelled={TEXTS}", "trainer.precision=64-true")
 
@@ -56,9 +57,10 @@ def cross_entropies(logits, samples):
 
 @pytest.mark.parametrize("source", ["stage", "best"])
 @pytest.mark.parametrize("teacher", ["cached", "live"])
-def test_the_loss_of_rows_with_and_without_labels_by_hand(make_job, run_job, source, teacher):
+def test_the_loss_of_rows_with_and_without_labels_by_hand(make_job, made_before, run_job, source, teacher):
     job = make_job(*RUN, "method=cd_aw", f"method.teacher={teacher}", f"unlabelled.from={source}",
                    "unlabelled.weight=0.8", "phases=[teacher_sft,student_sft,answer,distill]")  # fmt: skip
+    made_before(job.store.root, ANSWERED, *RUN, "method=cd_aw")
     steps: list = []
     job.callbacks = [lambda: Steps(steps)]
     made = run_job(job)
@@ -97,8 +99,9 @@ def test_the_loss_of_rows_with_and_without_labels_by_hand(make_job, run_job, sou
         assert sum(stage["weights"]) == labelled
 
 
-def test_pseudo_labels_are_labels(make_job, run_job):
+def test_pseudo_labels_are_labels(make_job, made_before, run_job):
     job = make_job(*RUN, "method=pl", "phases=[teacher_sft,answer,distill]")
+    made_before(job.store.root, ANSWERED, *RUN, "method=cd_aw")
     steps: list = []
     job.callbacks = [lambda: Steps(steps)]
     made = run_job(job)
@@ -136,15 +139,19 @@ def test_answers_are_the_teachers_own(make_job, run_job):
     assert [row["id"] for row in checked] == [sample.id for sample in job.data.samples["validation"]]
 
 
-def test_what_is_shared(make_job, run_job):
+def test_what_is_shared(make_job, made_before, run_job):
     """The anchor and its numbers know nothing of texts, and methods share the answers."""
-    alone = run_job(make_job(*RUN, "task.data.synthetic.unlabelled=null", "method=td"))
-    first = run_job(make_job(*RUN, "method=td"))
+    without = (*RUN, "task.data.synthetic.unlabelled=null", "method=td")
+    alone = make_job(*without)
+    made_before(alone.store.root, "teacher_sft,student_sft", *without)
+    job = make_job(*RUN, "method=td", "phases=[teacher_sft,student_sft,answer,distill]")
+    first = run_job(job)
     assert first["teacher"].reused
     assert first["anchor"].reused
-    assert first["evaluation of anchor"].key == alone["evaluation of anchor"].key
+    evaluations = [{step.name: step.key for step in plan(each)}["evaluation of anchor"] for each in (alone, job)]
+    assert evaluations[0] == evaluations[1]
     assert not first["student"].reused
-    assert run_job(make_job(*RUN, "method=pl"))["answers"].reused
+    assert run_job(make_job(*RUN, "method=pl", "phases=[answer]"))["answers"].reused
     # How texts count is nothing that answers depend on, and something that a student does.
     other = make_job(*RUN, "method=td", "unlabelled.weight=0.5")
     assert answers_key(other) == first["answers"].key
@@ -153,8 +160,10 @@ def test_what_is_shared(make_job, run_job):
     assert "answers" not in [step.name for step in sft]
 
 
-def test_agreed_answers_are_those_of_the_last_three(make_job, run_job):
-    made = run_job(make_job(*RUN, "unlabelled.keep=agreed", "phases=[teacher_sft,answer]"))
+def test_agreed_answers_are_those_of_the_last_three(make_job, made_before, run_job):
+    asked = make_job(*RUN, "unlabelled.keep=agreed", "phases=[teacher_sft,answer]")
+    made_before(asked.store.root, TEACHER, *RUN)
+    made = run_job(asked)
     agreed = read_json_lines(made["answers"].folder / ANSWERS)
     for row in agreed:
         assert row["agreed"] in (True, False)
@@ -163,9 +172,12 @@ def test_agreed_answers_are_those_of_the_last_three(make_job, run_job):
 
 
 @pytest.mark.parametrize("task", ["qa", "classification"])
-def test_an_interrupted_phase_goes_on_answer_by_answer(make_job, run_job, task, monkeypatch):
+def test_an_interrupted_phase_goes_on_answer_by_answer(make_job, made_before, run_job, task, monkeypatch):
     overrides = (*RUN, f"task={task}", "task.evaluation_batch=4", "phases=[teacher_sft,answer]")
-    whole = run_job(make_job(*overrides, store="whole"))["answers"]
+    undisturbed, job = make_job(*overrides, store="whole"), make_job(*overrides)
+    for each in (undisturbed, job):
+        made_before(each.store.root, TEACHER, *overrides[:-1])
+    whole = run_job(undisturbed)["answers"]
     appends = []
     append = PredictionLog.append
 
@@ -177,7 +189,7 @@ def test_an_interrupted_phase_goes_on_answer_by_answer(make_job, run_job, task, 
 
     monkeypatch.setattr(PredictionLog, "append", dies)
     with pytest.raises(RuntimeError, match="killed"):
-        run_job(make_job(*overrides))
+        run_job(job)
     before = sum(appends)
     resumed = run_job(make_job(*overrides))["answers"]
     assert 0 < before < TEXTS
@@ -258,8 +270,9 @@ def test_pseudo_labels_need_texts(make_job):
         make_job("method=pl")
 
 
-def test_what_a_run_says_of_them(make_job, run_job):
+def test_what_a_run_says_of_them(make_job, made_before, run_job):
     job = make_job(*RUN, "method=td")
+    made_before(job.store.root, ANSWERED, *RUN, "method=cd_aw")
     run_job(job)
     facts = json.loads((job.run_dir / "results.json").read_text())["data"]["unlabelled"]
     rows = read_json_lines(job.run_dir / "predictions" / "unlabelled.jsonl")
@@ -271,8 +284,9 @@ def test_what_a_run_says_of_them(make_job, run_job):
     assert {row["kept"] for row in rows} == {True}
 
 
-def test_a_budget_of_samples_counts_texts_too(make_job, run_job):
+def test_a_budget_of_samples_counts_texts_too(make_job, made_before, run_job):
     job = make_job(*RUN, "method=td", "budget.samples=400")
+    made_before(job.store.root, TEACHER, *RUN)
     made = run_job(job)
     # 48 rows: 4 epochs of each of 2 stages; 68 with the texts: 3.
     assert made["anchor"].costs["samples"] == 8 * 48
