@@ -12,7 +12,7 @@ from benchmarks.steps import UNITS, WARM_UP
 CONTENDERS = ("cached", "texts")
 CASE = replace(steps.SMALL_CASE, name="texts", steps=41)
 # Texts, rounds, and the training rows and epochs of the teacher that answers: enough that it ends its answers.
-_ORDER = {"texts": 1500, "rounds": 5, "rows": 600, "epochs": 6}
+_ORDER = {"texts": 1500, "rounds": 11, "rows": 600, "epochs": 6}
 _QUICK_ORDER = {"texts": 40, "rounds": 1, "rows": 32, "epochs": 1}
 
 
