@@ -24,6 +24,8 @@ $(STAMP): pyproject.toml constraints.txt
 TASK ?= ner
 DRAWS ?= 10,11,12
 TEXTS ?=
+# The rate of students that learn from texts, where it is another than that of students without: docs/demo.md.
+TEXTS_RATE_ner := method.lr_scale=0.666667
 SWEEP := multirun/demo/$(shell date +%Y-%m-%d_%H-%M-%S)
 DEMO = $(THREADS) $(PYTHON) run.py -m hydra/launcher=side_by_side task=$(TASK) seed=$(DRAWS)
 
@@ -32,7 +34,7 @@ ifeq ($(TEXTS),)
 	$(DEMO) method=sft,td,scd_aw
 else
 	$(DEMO) method=sft,td,scd_aw budget.samples=57600 hydra.sweep.dir=$(SWEEP)/labels
-	$(DEMO) method=pl,scheduled_forward budget.samples=57600 task.data.synthetic.unlabelled=3000 hydra.sweep.dir=$(SWEEP)/texts
+	$(DEMO) method=pl,scheduled_forward $(TEXTS_RATE_$(TASK)) budget.samples=57600 task.data.synthetic.unlabelled=3000 hydra.sweep.dir=$(SWEEP)/texts
 	$(PYTHON) -m scd_lightning.report $(SWEEP)/labels $(SWEEP)/texts --output $(SWEEP)
 endif
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from benchmarks.settings import PEERS, ROOT, Settings
+from scd_lightning.errors import ConfigError
 
 _OWN = ("torch", "transformers", "lightning", "scd-lightning")
 _TELL = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
@@ -54,13 +55,20 @@ def versions(settings: Settings) -> dict[str, str]:
     return found
 
 
-def commit() -> str | None:
-    """The commit that is checked out; None where there is no git."""
-    command = ["git", "rev-parse", "--short", "HEAD"]
+def commit(name: str = "HEAD") -> str | None:
+    """The commit that is checked out, or that goes by a name; None where there is no git.
+
+    Raises:
+        ConfigError: There is no such commit.
+    """
+    command = ["git", "rev-parse", "--short", "--verify", "--quiet", f"{name}^{{commit}}"]
     try:
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    except OSError:
         return None
+    if done.returncode and name != "HEAD":
+        raise ConfigError("There is no such commit", where="commit", got=name, expected="a commit of this repository")
+    return done.stdout.strip() or None
 
 
 def _cpu() -> str:

@@ -36,6 +36,7 @@ CONTENDERS = {
     "sft": Contender("ours", "sft"),
     "cached": Contender("ours", "cached"),
     "live": Contender("ours", "live"),
+    "texts": Contender("ours", "texts"),
     "trl": Contender("trl_gkd", peer="trl"),
     "modelopt": Contender("modelopt_kd", peer="modelopt"),
     "floor": Contender("parts"),

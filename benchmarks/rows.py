@@ -125,3 +125,15 @@ def relative_speed(row: Row, rows: Iterable[Row]) -> float:
 def saving_share(row: Row) -> float:
     """The part of a phase's time that went into saving its states."""
     return float(row["save_seconds"] / row["seconds"])
+
+
+def text_ratios(row: Row, clock: str = "seconds") -> dict[str, float]:
+    """What texts without labels take beside what they are held against, of a row of the section `texts`.
+
+    Returns:
+        Of a step, its ratio to one on rows with labels; of the phase, to each way to generate bare.
+    """
+    times = {name: float(of["median"]) for name, of in row[clock].items()}
+    if row["name"] == "step":
+        return {"cached": times["texts"] / times["cached"]}
+    return {name: times["phase"] / times[name] for name in ("generate", "decode")}

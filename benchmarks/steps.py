@@ -28,6 +28,8 @@ _SMALL = (Shape(256, 4, 4, 4, 704), Shape(512, 8, 8, 8, 1408))
 _SMOLLM2 = Shape(576, 30, 9, 3, 1536)
 _LLAMA_1B, _LLAMA_8B = Shape(2048, 16, 32, 8, 8192), Shape(4096, 32, 32, 8, 14336, tied=False)
 
+SMALL_CASE = Case("small", 32000, 96, 32, 8, 11, *_SMALL)
+
 # Prompt and completion tokens: 75, 25 and 97 % prompt; the first is what a quick run takes.
 _SHARES = ((96, 32), (32, 96), (124, 4))
 
@@ -97,9 +99,14 @@ def run_contenders(settings: Settings, case: Case, names: Sequence[str]) -> dict
     Returns:
         What `row` takes.
     """
+    return take_turns(settings, case, (*names, "floor"))
+
+
+def take_turns(settings: Settings, case: Case, names: Sequence[str]) -> dict[str, list[Report]]:
+    """Has contenders of any kind make a case's steps, as `run_contenders` says; returns the reports of each."""
     folder = workload.make(case, settings.folder / "steps")
     _write_trajectory(case, folder)
-    turns = [[name] for name in (*names, "floor")] if settings.device == "cuda" else [[*names, "floor"]]
+    turns = [[name] for name in names] if settings.device == "cuda" else [list(names)]
     reports: dict[str, list[Report]] = {}
     for together in turns:
         reports |= interleaved(settings, together, folder, case.steps)

@@ -14,6 +14,7 @@ from benchmarks.rows import (
     run_ratio,
     saving_share,
     speed,
+    text_ratios,
 )
 from benchmarks.settings import PEERS
 from benchmarks.targets import Target
@@ -252,6 +253,32 @@ def of_saving(rows: Sequence[Row]) -> str:
     )
 
 
+_WHAT = {
+    ("step", "cached"): "a step on rows with labels",
+    ("step", "texts"): "a step on texts without",
+    ("answer", "phase"): "the phase answer, validation apart",
+    ("answer", "validation"): "its validation split",
+    ("answer", "generate"): "bare generation by transformers",
+    ("answer", "decode"): "bare generation by our own decoding",
+}
+
+
+def of_texts(rows: Sequence[Row]) -> str:
+    """Seconds of what texts take and of what that is held against; ratios stand with the latter."""
+    head = ("what", "seconds", "least", "most", "CPU-seconds", "texts / this", "texts / this, CPU")
+    step, answer = rows
+    told = f"{_work(step['case'])}, V = {step['case']['vocab_size']:,}; losses {step['losses_apart']:.1g} apart."
+    phase = f"{answer['texts']:,} texts, {answer['validation']} validation samples, {answer['rounds']} rounds; "
+    told += f" {phase}{answer['equal']:.1%} of the texts are answered alike by the phase and by transformers."
+    return f"{told}\n\n{table(head, [_of_text_times(row, name) for row in rows for name in row['seconds']])}"
+
+
+def _of_text_times(row: Row, name: str) -> Sequence[Cell]:
+    times = {clock: row[clock][name] for clock in ("seconds", "cpu_seconds")}
+    ratios = (factor(text_ratios(row, clock).get(name)) for clock in times)
+    return (_WHAT[row["name"], name], *_times(times), *ratios)
+
+
 TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
     "steps": of_steps,
     "runs": of_runs,
@@ -260,4 +287,5 @@ TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
     "startup": of_startup,
     "processes": of_processes,
     "saving": of_saving,
+    "texts": of_texts,
 }

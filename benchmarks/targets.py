@@ -15,6 +15,7 @@ from benchmarks.rows import (
     run_ratio,
     saving_share,
     speed,
+    text_ratios,
 )
 from benchmarks.settings import PEERS
 
@@ -50,6 +51,7 @@ def targets(sections: Mapping[str, Mapping[str, Any]]) -> list[Target]:
         *_of_startup(rows.get("startup", [])),
         *_of_processes(rows.get("processes", [])),
         *_of_saving(rows.get("saving", [])),
+        *_of_texts(rows.get("texts", [])),
     ]
 
 
@@ -158,3 +160,15 @@ def _of_processes(rows: list[Row]) -> list[Target]:
 def _of_saving(rows: list[Row]) -> list[Target]:
     shares = {row["model"]: 100 * saving_share(row) for row in rows}
     return [at_most("saving the state of a training, of the phase's time", shares, 2, "{:.2f} %")]
+
+
+def _of_texts(rows: list[Row]) -> list[Target]:
+    found = {row["name"]: text_ratios(row) for row in rows}
+    ways = {"generate": "transformers", "decode": "our own decoding"}
+    answer = {ways[way]: ratio for way, ratio in found.get("answer", {}).items()}
+    return [
+        at_most(
+            "a distillation step on texts without labels beside one on rows with labels", found.get("step", {}), 1.05
+        ),
+        at_most("the phase answer beside bare batched generation of the same texts", answer, 1.2),
+    ]

@@ -148,12 +148,28 @@ SAVING = [
     {"model": "tiny", "seconds": 100.0, "saves": 4, "save_seconds": 0.5},
     {"model": "106M", "seconds": 400.0, "saves": 2, "save_seconds": 6.0},
 ]
+TEXTS = [
+    {
+        "name": "step",
+        "case": CASE,
+        **{clock: {"cached": spread(0.5), "texts": spread(0.53)} for clock in ("seconds", "cpu_seconds")},
+        "losses_apart": 0.0,
+    },
+    {
+        "name": "answer",
+        **{
+            clock: {"phase": spread(2.2), "validation": spread(0.4), "generate": spread(2.5), "decode": spread(2.0)}
+            for clock in ("seconds", "cpu_seconds")
+        },
+        **{"texts": 1500, "validation": 200, "rounds": 3, "equal": 0.9987},
+    },
+]
 
 
 @pytest.fixture
 def sections():
     rows = {"steps": STEPS, "runs": RUNS, "growth": GROWTH, "reload": RELOAD, "startup": STARTUP}
-    rows |= {"processes": PROCESSES, "saving": SAVING}
+    rows |= {"processes": PROCESSES, "saving": SAVING, "texts": TEXTS}
     common = {"machine": MACHINE, "versions": {"torch": "2.13.0", "trl": "1.16.0"}, "took_seconds": 96.0}
     return {name: common | {"rows": each} for name, each in rows.items()}
 
@@ -187,6 +203,8 @@ def found(sections, beginning):
         ("reloading weights", "0.50 x", False),
         ("two processes on the CPU", "0.80 x (wide)", False),
         ("saving the state", "1.50 % (106M)", True),
+        ("a distillation step on texts", "1.06 x", False),
+        ("the phase answer", "1.10 x (our own decoding)", True),
         ("run.py where nothing", "8.2 s", True),
     ],
 )
@@ -269,11 +287,13 @@ def test_the_page_has_every_section_of_every_machine(sections, tmp_path):
     assert text.count("\n### Targets\n") == 2
     assert "\n## Abacus 10, 2 cores" in text
     assert "torch 2.13.0, trl 1.16.0" in text
-    assert "Measuring took 11 minutes" in text
+    assert "Measuring took 13 minutes" in text
     assert "64 samples of 96 + 32 tokens, V = 32,000" in text
     assert "No GPU was at hand" in text
     assert "| td cached | 11.0 | 22.0 | 900 | 1 | 64 | 1.10 | 1.10 | 1.10 | 4.00 | 3.00 |" in text
     assert "| teacher's head, alone | 0.080 | 0.072 | 0.096 | 0.160 |" in text
+    assert "1,500 texts, 200 validation samples, 3 rounds; 99.9% of the texts are answered alike" in text
+    assert "| bare generation by transformers | 2.50 | 2.25 | 3.00 | 2.50 | 0.88 | 0.88 |" in text
     assert "| 8 | 28.0 | 4.00 | 16.0 | 0.500 | 76.0 | 2.71 |" in text
 
 

@@ -1,16 +1,13 @@
 """The rule by which the demo's ground is chosen, on made-up measurements; nothing is trained here."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
-import yaml
 
-from benchmarks.demo import page, texts
+from benchmarks.demo import page
 from benchmarks.demo.__main__ import CANDIDATES, main
 from benchmarks.demo.rule import Candidate, Measured, Missing, Search, choose, choose_so_far, read_search
-from scd_lightning.errors import ConfigError
 
 CANDIDATE = Candidate("a", "student", 600, 0.02, 10, 5, (1.0, 2.0, 3.0), (10.0, 20.0, 30.0))
 SEARCH = Search((100, 101), 400, 0.01, 0.03, 0.03, (CANDIDATE, replace(CANDIDATE, name="b", rows=900)))
@@ -154,55 +151,8 @@ def test_the_candidates_are_at_most_six_and_three_more_on_the_tuning_draws():
 @pytest.mark.parametrize("folder", ["nowhere", "empty"])
 def test_what_is_no_sweep_is_not_kept(tmp_path, capsys, folder):
     (tmp_path / "empty").mkdir()
-    assert main(["keep", str(tmp_path / folder)]) == 2
+    assert main(["keep", str(tmp_path / folder), "--commit", "HEAD"]) == 2
     told = capsys.readouterr().err
     assert told.startswith(
         f"ConfigError: There are no runs. Where: sweep. Got: {tmp_path / folder}. Expected: the folder"
     )
-
-
-def kept_run(folder, method, draw, student, weight=0.9, changes=None):
-    """A run's folder as far as its results are read."""
-    folder.mkdir(parents=True)
-    sizes = {"train": 600, "validation": 400, "test": 600}
-    results = {
-        "method": method,
-        "seed": draw,
-        "evaluated_split": "validation",
-        "primary_metric": "f1",
-        "budget": {"samples": 57600},
-        "data": {"sizes": sizes, "unlabelled": {"texts": 3000}},
-        "metrics": {"teacher": {"f1": 0.8}, "anchor": {"f1": 0.4}, "student": {"f1": student}},
-    }
-    (folder / "results.json").write_text(json.dumps(results | (changes or {})), encoding="utf-8")
-    config = {"unlabelled": {"weight": weight}, "student": {"optimizer": {"lr": 0.012}}}
-    config |= {"method": {"lr_scale": 1 / 3}, "budget": {"lr_scale": 1.0}}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    return folder
-
-
-def test_ways_to_learn_from_texts_are_compared_with_the_answers_as_labels(tmp_path, monkeypatch):
-    monkeypatch.setattr(texts, "FOUND", tmp_path / "texts.json")
-    assert texts.section() == ""
-    for draw, of_pl, of_td in ((100, 0.7, 0.75), (101, 0.6, 0.7), (102, 0.7, 0.7), (103, 0.6, 0.65)):
-        kept_run(tmp_path / "one" / f"pl-{draw}", "pl", draw, of_pl)
-        kept_run(tmp_path / "two" / f"td-{draw}", "td", draw, of_td)
-    kept_run(tmp_path / "two" / "half", "td_aw", 100, 0.9, weight=1.0)
-    texts.keep([tmp_path / "one"])
-    texts.keep([tmp_path / "two"])
-    text = texts.section()
-    assert "| td | 0.9 | 0.004 | 0.700 | 0.750 | 0.700 | 0.700 | 0.650 | +0.050 |" in text
-    assert "| pl |  | 0.004 | 0.650 | 0.700 | 0.600 | 0.700 | 0.600 |  |" in text
-    assert "| td_aw | 1 | 0.004 |  | 0.900 |  |  |  |  |" in text
-    assert "Not measured on all draws yet: td with u = 1, td_aw with u = 1, td_aw with u = 0.9," in text
-
-
-@pytest.mark.parametrize(
-    "changes", [{"evaluated_split": "test"}, {"seed": 10}, {"budget": {"samples": None}}, {"method": "scd"}]
-)
-def test_no_other_runs_are_kept_of_them(tmp_path, monkeypatch, changes):
-    monkeypatch.setattr(texts, "FOUND", tmp_path / "texts.json")
-    kept_run(tmp_path / "sweep" / "0", "td", 100, 0.7, changes=changes)
-    with pytest.raises(ConfigError, match="no run of the candidates"):
-        texts.keep([tmp_path / "sweep"])
-    assert not (tmp_path / "texts.json").exists()

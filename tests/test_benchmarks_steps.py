@@ -143,6 +143,13 @@ def test_our_contenders_agree(tmp_path: Path):
 
 
 @pytest.mark.slow
+def test_a_step_on_texts_is_the_same_work_as_one_on_rows_with_labels(tmp_path: Path):
+    reports = steps.take_turns(Settings(tmp_path), CASE, ("cached", "texts"))
+    cached, texts = ([report["loss"] for report in reports[name]] for name in ("cached", "texts"))
+    assert texts == cached
+
+
+@pytest.mark.slow
 def test_a_contender_that_fails_is_named(tmp_path: Path):
     broken = replace(CASE, samples=1)
     with pytest.raises(RuntimeError, match=r"The contender sft ended with exit code 1:[\s\S]*IndexError"):

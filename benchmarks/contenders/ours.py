@@ -1,4 +1,4 @@
-"""Our own steps by the real modules, teacher sources and trainer: fine-tuning, and distillation cached and live."""
+"""Our own steps by the real modules, teacher sources and trainer: fine-tuning; distilling cached, live and on texts."""
 
 import argparse
 from functools import partial
@@ -27,7 +27,7 @@ from scd_lightning.teachers.live import LiveSource
 from scd_lightning.teachers.signals import SampleSet, SignalStore
 from scd_lightning.teachers.source import TeacherSource
 from scd_lightning.training.data_module import DomainDataModule, EncodedData
-from scd_lightning.training.distillation import Distillation
+from scd_lightning.training.distillation import Distillation, TextLoss
 from scd_lightning.training.fine_tuning import FineTuning
 
 
@@ -96,14 +96,16 @@ def _module(
     source = teacher_source(arguments.kind, arguments.folder, case, data, trainer)
     source.load(0)
     source.release()
-    return Distillation(source, ConstantWeight(1.0), None, torch.zeros(1), **common)
+    # All samples as texts without labels, of the same weight.
+    texts = TextLoss(first=0, weight=1.0, best=0) if arguments.kind == "texts" else None
+    return Distillation(source, ConstantWeight(1.0), None, torch.zeros(1), texts, **common)
 
 
 def teacher_source(kind: str, folder: Path, case: workload.Case, data: EncodedData, trainer: Trainer) -> TeacherSource:
     """A source of the folder's trajectory, whose one checkpoint is the workload's teacher.
 
     Args:
-        kind: "cached" or "live".
+        kind: "live", or another, whose signals are stored.
         folder: The workload's.
         case: The workload.
         data: Its samples.

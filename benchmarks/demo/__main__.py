@@ -8,8 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.demo import page, shown, texts
-from benchmarks.demo.page import TASKS
+from benchmarks.demo import page, shown, shown_texts, texts
 from benchmarks.demo.rule import (
     Choice,
     Measured,
@@ -21,6 +20,7 @@ from benchmarks.demo.rule import (
     rates_for,
     read_search,
 )
+from benchmarks.demo.shown import TASKS
 from benchmarks.demo.trials import measure
 from scd_lightning.errors import ScdError, exit_code
 from scd_lightning.progress import complain
@@ -57,7 +57,13 @@ def _parser() -> argparse.ArgumentParser:
     rates.add_argument("task", choices=["qa", "classification"])
     keep = parts.add_parser("keep", help="keeps what a sweep of the demo has shown, alone and with further draws")
     keep.add_argument("sweep", type=Path, nargs="+")
+    keep_texts = parts.add_parser("keep-texts", help="keeps what the demo's two sweeps with TEXTS=1 have shown")
+    keep_texts.add_argument("labels", type=Path, help="the sweep of students that learn from labels alone")
+    keep_texts.add_argument("texts", type=Path, help="the sweep of those that learn from texts without labels too")
+    for each in (keep, keep_texts):
+        each.add_argument("--commit", required=True, help="which the runs were made at: they don't tell")
     of_texts = parts.add_parser("texts", help="keeps what sweeps on the tuning draws say of texts without labels")
+    of_texts.add_argument("series", choices=texts.SERIES)
     of_texts.add_argument("sweep", type=Path, nargs="+")
     parts.add_parser("page", help="writes docs/demo.md and the README's table")
     return parser
@@ -66,9 +72,11 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> None:
     search = read_search(CANDIDATES)
     if options.part == "keep":
-        print(shown.keep(options.sweep))
+        print(shown.keep(options.sweep, options.commit))
+    elif options.part == "keep-texts":
+        print(shown_texts.keep(options.labels, options.texts, options.commit))
     elif options.part == "texts":
-        print(texts.keep(options.sweep))
+        print(texts.keep(options.series, options.sweep))
     elif options.part == "page":
         measured = Measured(read_records())
         choice = choose_so_far(search, measured)

@@ -8,15 +8,15 @@ from pathlib import Path
 from statistics import fmean, variance
 from typing import Any
 
-from benchmarks.demo import shown, texts
+from benchmarks.demo import shown, texts_page
 from benchmarks.demo.rule import Choice, Model, Outcome, Search
+from benchmarks.demo.shown import TASKS
 from benchmarks.settings import ROOT
 from scd_lightning.training.pretraining import read_record
 
 PAGE, README = ROOT / "docs" / "demo.md", ROOT / "README.md"
 BEGIN, END = "<!-- demo: made by `python -m benchmarks.demo page` -->", "<!-- end of demo -->"
 _WIDTH = 120
-TASKS = {"ner": "Named entity recognition", "qa": "Extractive question answering", "classification": "Classification"}
 _HEAD = """# The demo, and how its ground was looked for
 
 {caveat}`make demo` takes under ten minutes on two cores of a CPU: named entity recognition on three draws of the
@@ -77,7 +77,7 @@ def write(search: Search, choice: Choice, rates: dict[str, Outcome]) -> list[Pat
     """
     caveat = _caveat(search, choice)
     head = _HEAD.format(caveat=caveat)
-    text = "\n".join([head, _world(), _rule(search, choice), _other_rates(rates), *_tables(), texts.section()])
+    text = "\n".join([head, _world(), _rule(search, choice), _other_rates(rates), *_tables(), texts_page.section()])
     PAGE.write_text(_wrapped(text.rstrip()) + "\n", encoding="utf-8")
     readme = README.read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
@@ -209,9 +209,7 @@ def _tables() -> list[str]:
     for task, name in TASKS.items():
         kept = shown.read(task)
         if kept is not None:
-            about = kept["machine"]
-            where = f"Measured at commit {kept['commit'][:12]} on {about['cores']} cores of {about['cpu']}."
-            parts += [f"### {name}\n", kept["table"], f"{_warned(kept)} {where}", ""]
+            parts += [f"### {name}\n", kept["table"], f"{shown.warned(kept)} {shown.where_measured(kept)}", ""]
             if kept.get("further"):
                 parts += [f"{_MORE.format(draws=_span(kept))}:\n", kept["further"]["table"]]
     return ["## What it shows\n", *(parts or [_NO_TABLE])]
@@ -228,15 +226,6 @@ def _short(kept: dict[str, Any]) -> str:
 def _span(kept: dict[str, Any]) -> str:
     draws = kept["further"]["draws"]
     return f"{draws[0]} to {draws[-1]}"
-
-
-def _warned(kept: dict[str, Any]) -> str:
-    counts = kept["unconverged"]
-    if not counts:
-        return "No training of these warns of its budget."
-    draws = kept["comparison"]["rows"][0]["n"]
-    listed = ", ".join(f"{name} on {count}" for name, count in counts.items())
-    return f"Trainings that warn of their budget, on so many of {draws} draws: {listed}."
 
 
 def _wrapped(text: str) -> str:

@@ -10,27 +10,43 @@ from benchmarks.machine import commit, machine
 from scd_lightning.analysis.comparison.compare import Comparison, compare
 from scd_lightning.analysis.comparison.comparison_markdown import markdown_table
 from scd_lightning.analysis.comparison.sweep_runs import find_runs
-from scd_lightning.analysis.records import read_results
 from scd_lightning.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "shown"
+TASKS = {"ner": "Named entity recognition", "qa": "Extractive question answering", "classification": "Classification"}
 
 
-def keep(sweeps: Sequence[Path]) -> Path:
+def keep(sweeps: Sequence[Path], made_at: str) -> Path:
     """Keeps a finished sweep of the demo, and what it says together with those of further draws.
 
     Args:
         sweeps: Its folder, and those of further draws with the same settings.
+        made_at: The commit that they were run at.
 
     Raises:
-        ScdError: A folder is that of no sweep, not all jobs finished, or they are not one table of test results.
+        ScdError: A folder is that of no sweep, not all jobs finished, or they are not one table of test results; or
+            there is no such commit.
     """
-    comparison = _compare(sweeps[:1])
+    comparison = compare_finished(sweeps[:1])
+    further = _further(sweeps) if len(sweeps) > 1 else None
+    return write(comparison.settings[0].task, about(comparison, made_at) | {"further": further})
+
+
+def about(comparison: Comparison, made_at: str) -> dict[str, Any]:
+    """What is kept of any comparison that `compare_finished` has made.
+
+    Args:
+        comparison: The comparison.
+        made_at: The commit that its runs were made at, on this machine.
+
+    Raises:
+        ConfigError: There is no such commit.
+    """
     (setting,) = comparison.settings
-    results = read_results(find_runs(sweeps[0])[0])
-    found = {
+    results = setting.runs[0].record.results
+    return {
         "task": setting.task,
-        "commit": commit(),
+        "commit": commit(made_at),
         "machine": machine("cpu"),
         "versions": results["versions"],
         "models": results["models"],
@@ -38,45 +54,72 @@ def keep(sweeps: Sequence[Path]) -> Path:
         "unconverged": _unconverged(comparison),
         "table": markdown_table(setting),
         "comparison": _brief(comparison),
-        "further": _further(sweeps) if len(sweeps) > 1 else None,
     }
+
+
+def write(name: str, found: dict[str, Any]) -> Path:
+    """Writes what is kept under a name, and returns where."""
     FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / f"{setting.task}.json"
+    path = FOLDER / f"{name}.json"
     path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
 
-def _compare(sweeps: Sequence[Path]) -> Comparison:
+def compare_finished(sweeps: Sequence[Path]) -> Comparison:
+    """Compares the runs of finished sweeps, which are one table of test results.
+
+    Args:
+        sweeps: Their folders.
+
+    Raises:
+        ScdError: A folder is that of no sweep, not all jobs finished, or they are not such a table.
+    """
     runs = {sweep: find_runs(sweep) if sweep.is_dir() else [] for sweep in sweeps}
     for sweep, found in runs.items():
         if not found:
-            raise _refused("There are no runs", sweep)
+            raise refused("There are no runs", sweep)
     comparison = compare([run for found in runs.values() for run in found])
     if comparison.failures or len(comparison.settings) != 1:
         unfinished, tables = len(comparison.failures), len(comparison.settings)
-        raise _refused(f"{unfinished} jobs did not finish, and the others make {tables} tables", sweeps[-1])
+        raise refused(f"{unfinished} jobs did not finish, and the others make {tables} tables", sweeps[-1])
     split = comparison.settings[0].split
     if split != "test":
-        raise _refused(f"The models were evaluated on the {split} split", sweeps[-1])
+        raise refused(f"The models were evaluated on the {split} split", sweeps[-1])
     return comparison
 
 
-def _refused(what: str, sweep: Path) -> ConfigError:
+def refused(what: str, sweep: Path) -> ConfigError:
+    """Why a sweep is not kept."""
     expected = "the folder of a sweep of the demo with all its jobs finished, which make one table of test results"
     return ConfigError(what, where="sweep", got=sweep, expected=expected)
 
 
 def _further(sweeps: Sequence[Path]) -> dict[str, Any]:
-    comparison = _compare(sweeps)
+    comparison = compare_finished(sweeps)
     (setting,) = comparison.settings
     seeds = sorted({run.seed for run in setting.runs})
     return {"draws": seeds, "table": markdown_table(setting), "comparison": _brief(comparison)}
 
 
-def read(task: str) -> dict[str, Any] | None:
-    """What is kept of a task, or None."""
-    path = FOLDER / f"{task}.json"
+def read(name: str) -> dict[str, Any] | None:
+    """What is kept under a name, a task's or another; None where nothing is."""
+    path = FOLDER / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def where_measured(kept: dict[str, Any]) -> str:
+    """The sentence on commit and machine."""
+    return f"Measured at commit {kept['commit'][:12]} on {kept['machine']['cores']} cores of {kept['machine']['cpu']}."
+
+
+def warned(kept: dict[str, Any]) -> str:
+    """The sentence on trainings that had not converged, or were too long."""
+    counts = kept["unconverged"]
+    if not counts:
+        return "No training of these warns of its budget."
+    draws = kept["comparison"]["rows"][0]["n"]
+    listed = ", ".join(f"{name} on {count}" for name, count in counts.items())
+    return f"Trainings that warn of their budget, on so many of {draws} draws: {listed}."
 
 
 def _unconverged(comparison: Comparison) -> dict[str, int]:

@@ -114,7 +114,7 @@ def _sources(
         sources = [*[live()] * 2, *(live() for _ in sets[2:])]
     else:
         signals = signal_store(job, str(precision.precision))
-        check_signal_space(job, store, best, signals, *sets[:2])
+        check_signal_space(job, store, best, signals, *sets[:2], best_beside=len(sets) > 2)
         shared = _shared(live)
         sources = [CachedSource(store, signals, each, shared, device, precision.forward_context) for each in sets]
     for each in sources:

@@ -184,21 +184,40 @@ def student_key(job: PreparedJob) -> ArtifactKey:
     """The distilled student; the anchor itself where the method does not distil."""
     if not job.method.trains_student:
         return anchor_key(job)
-    method = {name: value for name, value in job.settings["method"].items() if name != "name"}
-    fields = _student_fields(job, None if job.uses_texts else len(job.data.samples["train"])) | {
-        "method": method | {"code": _code(job, "method")},
+    fields = _student_fields(job, None if job.uses_texts else len(job.data.samples["train"]))
+    fields |= _pseudo_labels(job) if job.method.pseudo_labels else _distillation(job)
+    if job.student.init == "anchor":
+        fields["init"] = anchor_key(job).digest
+    return ArtifactKey("student", fields, StudentResult)
+
+
+def _pseudo_labels(job: PreparedJob) -> dict[str, Any]:
+    """Nothing that is about a teacher's distribution: its answers stand as labels."""
+    return {"method": _method(job, "teacher", "signals_dtype"), "unlabelled": _texts(job, "weight", "source")}
+
+
+def _distillation(job: PreparedJob) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "method": _method(job),
         "objective": job.settings["objective"] | {"code": _code(job, "objective")},
         "trajectory": teacher_key(job).digest,
         "anchor": anchor_key(job).digest if job.method.needs_anchor else None,
     }
-    if job.student.init == "anchor":
-        fields["init"] = anchor_key(job).digest
     if job.uses_texts:
-        fields["unlabelled"] = vars(job.unlabelled) | {"answers": answers_key(job).digest}
-        fields["unlabelled"] |= {"code": _code(job, "unlabelled")}
+        fields["unlabelled"] = _texts(job)
     if job.method.policy is not None and job.method.policy.needs_scores:
         fields["probe_samples"] = job.budget.probe_samples
-    return ArtifactKey("student", fields, StudentResult)
+    return fields
+
+
+def _method(job: PreparedJob, *dropped: str) -> dict[str, Any]:
+    values = {name: value for name, value in job.settings["method"].items() if name not in ("name", *dropped)}
+    return values | {"code": _code(job, "method")}
+
+
+def _texts(job: PreparedJob, *dropped: str) -> dict[str, Any]:
+    values = {name: value for name, value in vars(job.unlabelled).items() if name not in dropped}
+    return values | {"answers": answers_key(job).digest, "code": _code(job, "unlabelled")}
 
 
 def evaluation_key(job: PreparedJob, spec: ModelSpec, model: str) -> ArtifactKey:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scd_lightning.pipeline.job import PreparedJob
-from scd_lightning.pipeline.student_training import train_student
+from scd_lightning.pipeline.student_training import WEIGHTS, train_student
 from scd_lightning.pipeline.texts import with_texts
 from scd_lightning.store.artifacts import Artifact, Outcome
 from scd_lightning.training.costs import Meter
@@ -17,12 +17,13 @@ def pseudo_label(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -
     Args:
         job: The run, with texts without labels.
         folder: Where they go.
-        made: The teacher and its answers.
+        made: The teacher and its answers, and the anchor where its weights are the start.
 
     Returns:
         A `StudentResult`, and the costs.
     """
-    meter = Meter()
+    meter, whole = Meter(), with_texts(job, made)
+    start = made["anchor"].folder / WEIGHTS if job.student.init == "anchor" else None
     scale = job.method.lr_scale
-    _, result, volume = train_student(with_texts(job, made), folder, "distill", meter, PseudoLabelling, lr_scale=scale)
+    _, result, volume = train_student(whole, folder, "distill", meter, PseudoLabelling, start=start, lr_scale=scale)
     return Outcome(result, meter.read() | volume)

@@ -27,6 +27,8 @@ def check_signal_space(
     signals: SignalStore,
     training: SampleSet,
     probe: SampleSet,
+    *,
+    best_beside: bool = False,
 ) -> None:
     """Makes sure that the disk has room for the signals that are not there yet, and says how large they may become.
 
@@ -37,14 +39,17 @@ def check_signal_space(
         signals: Where signals are kept.
         training: The training samples, for the checkpoints that the policy chooses.
         probe: The probe set, for all checkpoints if the policy needs scores.
+        best_beside: Whether the best checkpoint's signals of the training samples are used beside a stage's own.
 
     Raises:
         StoreError: There is less room.
     """
     assert job.method.policy is not None
     digests = [trajectory.digest(index) for index in range(len(trajectory.entries))]
-    chosen = candidates(job.method.policy, best, len(digests))
-    wanted = [(training, [digests[index] for index in chosen], job.budget.stages)]
+    chosen, most = set(candidates(job.method.policy, best, len(digests))), job.budget.stages
+    if best_beside:
+        chosen, most = chosen | {best}, most + 1
+    wanted = [(training, [digests[index] for index in sorted(chosen)], most)]
     if job.method.policy.needs_scores:
         wanted.append((probe, digests, len(digests)))
     needed = missing_bytes(signals, wanted, _teacher_head(job))

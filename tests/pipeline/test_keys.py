@@ -225,6 +225,37 @@ def test_methods_share_teacher_and_anchor(digests, plain):
     assert len({each["student"] for each in found.values()}) == len(found)
 
 
+TEXTS = ("task.data.synthetic.unlabelled=8", "method=pl")
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("unlabelled.weight=0.5", set()),
+        ("unlabelled.from=best", set()),
+        ("method.teacher=live", set()),
+        ("method.signals_dtype=bfloat16", set()),
+        ("objective.temperature=2", set()),
+        ("objective=reverse_kl", set()),
+        ("budget.probe_samples=7", set()),
+        ("method.lr_scale=2.0", STUDENT),
+        ("unlabelled.keep=confident", STUDENT),
+        ("student.init=anchor", STUDENT),
+        ("student.optimizer.lr=0.1", ANCHOR | STUDENT),
+        ("teacher.epochs=3", TEACHER | STUDENT | {"answers"}),
+        ("objective.reduction=token", EVERYTHING | {"answers"}),
+    ],
+)
+def test_answers_that_stand_as_labels_have_no_distribution_to_depend_on(digests, override, expected):
+    assert changed(digests(*TEXTS), digests(*TEXTS, override)) == expected
+
+
+@pytest.mark.parametrize("override", ["unlabelled.weight=0.5", "unlabelled.from=best", "unlabelled.keep=confident"])
+def test_what_becomes_of_texts_is_part_of_a_distillation(digests, override):
+    texts = (TEXTS[0], "method=td")
+    assert changed(digests(*texts), digests(*texts, override)) == STUDENT
+
+
 def test_a_constant_weight_is_part_of_the_method(digests):
     assert changed(digests("method=td"), digests("method=td", "method.weighting.weight=0.25")) == STUDENT
 

@@ -175,6 +175,20 @@ def test_the_estimate_is_what_the_signals_take_at_most(
     assert asked[1] == (min(2, CHECKPOINTS - len(used(made))) * one_set if method == "scd" else 0)
 
 
+@pytest.mark.parametrize(("source", "checkpoints"), [("stage", 2), ("best", 3)])
+def test_the_best_checkpoint_s_signals_count_where_it_answers_for_texts_in_every_stage(
+    make_job, run_job, asked, source, checkpoints
+):
+    # A teacher that gets worse: its best checkpoint is the first one, which teaches in no stage.
+    texts = ("+teacher.optimizer.maximize=true", "task.data.synthetic.unlabelled=8", f"unlabelled.from={source}")
+    job = make_job("method=cd", "task=classification", *texts, "phases=[teacher_sft,answer,distill]")
+    made = run_job(job)
+    assert (made["teacher"].result.best, used(made["student"])) == (0, {1, 2})
+    arrays, _ = on_the_disk(job)
+    assert len(list((job.store.root / "signals").glob("*/losses.npy"))) == checkpoints
+    assert asked == [arrays + checkpoints * 4 * TEACHER_WIDTH * len(job.tokenizer)]
+
+
 def test_a_frozen_head_counts_once(make_job, run_job, asked):
     job = make_job("method=scd", "teacher.lora.r=2", "phases=[teacher_sft,distill]")
     run_job(job)

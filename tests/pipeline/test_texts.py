@@ -17,6 +17,7 @@ from scd_lightning.pipeline.keys import answers_key
 from scd_lightning.pipeline.predict import PredictionLog
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.runner import execute, plan
+from scd_lightning.pipeline.student_training import WEIGHTS
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import read_json_lines
 
@@ -114,6 +115,18 @@ def test_pseudo_labels_are_labels(make_job, made_before, run_job):
         assert loss == pytest.approx(np.mean(cross_entropies(completion_logits(student, asked), asked)), abs=1e-6)
     assert {i for _, _, indices, _ in steps for i in indices} == set(range(len(samples)))
     assert made["student"].costs["samples"] == len(samples) * job.budget.epochs
+
+
+def test_pseudo_labels_may_start_from_the_anchor(make_job, run_job):
+    phases = "phases=[teacher_sft,student_sft,answer,distill]"
+    job = make_job(*RUN, "method=pl", "student.init=anchor", phases)
+    steps: list = []
+    job.callbacks = [lambda: Steps(steps)]
+    made = run_job(job)
+    anchor = job.build(job.student)
+    CheckpointStore(made["anchor"].folder / WEIGHTS).load_into(anchor, 0)
+    first, weights = steps[0][1], anchor.base.state_dict()
+    assert all(torch.equal(first[name], each) for name, each in weights.items())
 
 
 def test_answers_are_the_teachers_own(make_job, run_job):
