@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from scd_lightning.config.targets import defined_as
+from scd_lightning.config.definitions import defined_as
 from scd_lightning.errors import ConfigError, translated, words_of
 
 T = TypeVar("T")

@@ -18,7 +18,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.config.targets import defined_as, find_target
+from scd_lightning.config.definitions import defined_as
+from scd_lightning.config.targets import find_target
 from scd_lightning.errors import ConfigError
 
 _PACKAGE = __name__.partition(".")[0]

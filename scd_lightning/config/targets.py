@@ -4,7 +4,6 @@ Hydra's own `hydra.*` settings (launchers, sweepers, its callbacks) are outside 
 over. `allowed_targets` is a setting too: whoever runs a file of somebody else's reads that one line.
 """
 
-import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from hydra.utils import get_object
 
+from scd_lightning.config.definitions import defined_as
 from scd_lightning.errors import ConfigError
 
 _OWN: tuple[str, ...] = ("config.settings", "data", "loggers", "losses", "models.spec", "pipeline.method", "schedules")
@@ -74,23 +74,6 @@ def find_target(path: object, allowed: Sequence[str], where: str) -> Callable[..
             remedy=f"if you trust it, and whoever wrote the configuration: allowed_targets=[{_suggested(name)}]",
         )
     return target
-
-
-def defined_as(target: object) -> str:
-    """Module and name under which an object was defined; of a wrapper around a function, those of the function.
-
-    >>> import os.path, functools
-    >>> defined_as(functools.partial(os.path.join, "a")), defined_as("".join), defined_as(eval)
-    ('posixpath.join', 'builtins.str.join', 'builtins.eval')
-    """
-    while isinstance(target, functools.partial):
-        target = target.func
-    if inspect.ismethod(target):
-        target = target.__func__
-    # An object that is called runs its class's code.
-    if not inspect.isclass(target) and not inspect.isroutine(target):
-        target = type(target)
-    return f"{getattr(target, '__module__', None) or 'builtins'}.{getattr(target, '__qualname__', repr(target))}"
 
 
 def _imported(path: str) -> Any:

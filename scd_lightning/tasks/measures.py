@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scd_lightning.config.targets import defined_as
+from scd_lightning.config.definitions import defined_as
 from scd_lightning.errors import ConfigError
 
 Floats = NDArray[np.float64]

@@ -93,7 +93,8 @@ def test_the_remedy_helps_and_short_texts_need_it_too(make_job, pair, mails):
 
 
 def test_room_for_answers_counts(make_job, pair, tmp_path):
-    rows = [{"text": f"note {i}", "entities": []} for i in range(8)]
+    entity = {"start": 0, "end": 4, "label": "NOTE"}
+    rows = [{"text": f"note {i}", "entities": [entity] * (i % 2)} for i in range(8)]
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     job = make_job(*pair(), "task=ner", f"task.data.path='{tmp_path / 'notes'}'", "task.max_new_tokens=77")
@@ -108,7 +109,8 @@ def test_a_gold_answer_longer_than_answers_may_be(make_job, pair, tmp_path):
     folder.mkdir()
     names = " and ".join(f"Ada Petrov {i}" for i in range(20, 50))
     for name in ("train", "validation", "test"):
-        rows: list[dict[str, Any]] = [{"text": f"{name} {i}", "entities": []} for i in range(8)]
+        entity = {"start": 0, "end": 4, "label": "PERSON"}
+        rows: list[dict[str, Any]] = [{"text": f"{name} {i}", "entities": [entity] * (i % 2)} for i in range(8)]
         if name == "test":
             spans = [(names.index(f"Ada Petrov {i}"), f"Ada Petrov {i}") for i in range(20, 50)]
             entities = [{"start": at, "end": at + len(text), "label": "PERSON"} for at, text in spans]

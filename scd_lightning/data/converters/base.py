@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from scd_lightning.config.targets import defined_as
+from scd_lightning.config.definitions import defined_as
 from scd_lightning.data.rows import Row
 from scd_lightning.errors import ConfigError
 
