@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from torch import Tensor
 
 from benchmarks.floor import timed
 from benchmarks.rows import spread
@@ -101,11 +102,13 @@ def generate(job: PreparedJob, model: CausalLM, batches: Sequence[Sequence[Token
     Returns:
         The answer to each, by its position.
     """
-    end, found = job.tokenizer.eos_token_id, {}
+    end, found = job.tokenizer.eos_token_id, dict[int, str]()
     for samples in batches:
         ids, mask = pad_left([sample.prompt_ids for sample in samples], end, model.device)
         asked = {"do_sample": False, "max_new_tokens": job.data.max_new_tokens}
-        answers = model.base.generate(input_ids=ids, attention_mask=mask, pad_token_id=end, eos_token_id=end, **asked)
+        # The method of transformers hides its types.
+        make: Callable[..., Tensor] = model.base.generate  # type: ignore[assignment]
+        answers = make(input_ids=ids, attention_mask=mask, pad_token_id=end, eos_token_id=end, **asked)
         texts = job.tokenizer.batch_decode(answers[:, ids.shape[1] :], skip_special_tokens=True)
         found |= zip((sample.index for sample in samples), texts, strict=True)
     return found

@@ -87,7 +87,8 @@ _NOTES = {
     "beside loops that generate and do nothing else, in the same batches of texts of like lengths: transformers' "
     "`generate`, and our own decoding, which gives the answer's probability as well. What the phase does besides is "
     "loading the teacher, keeping each batch in case it is killed, and judging; that it answers the validation "
-    "split, too, is counted apart. Phase and loops take turns in one process.",
+    "split, too, is counted apart. Phase and loops take turns in one process. "
+    "Where the least and the most seconds are far apart, the machine had other work; CPU-seconds know less of that.",
 }
 _NO_GPU = """\
 ## Not measured

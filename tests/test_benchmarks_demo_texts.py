@@ -162,7 +162,7 @@ def test_what_another_machine_has_made_is_not_taken_into_a_series(tmp_path, foun
 def test_what_is_kept_is_what_was_to_be_measured():
     """The second series is about the best way of the first, and the demo has the best rates of the second."""
     records, wanted = texts.read(), texts.read_wanted()
-    means = {}
+    means: dict[texts.Way, list[float]] = {}
     for record in records:
         if record["series"] == "ways" and record["method"] != wanted.rival:
             means.setdefault(texts.way_of(record), []).append(record["student"])
@@ -227,6 +227,7 @@ def test_two_sweeps_are_kept_as_one_table(sweeps, found, capsys):
     assert main(["keep-texts", *map(str, sweeps), "--commit", "HEAD"]) == 0
     assert capsys.readouterr().out.strip().endswith("classification-texts.json")
     kept = shown.read("classification-texts")
+    assert kept is not None
     assert [row["method"] for row in kept["comparison"]["rows"]] == list(RIGHT)
     assert kept["commit"] == commit()
     # An answer phase a draw, and two students.
@@ -250,7 +251,7 @@ def test_what_was_expected_and_is_not_reached_is_said(sweeps, found):
         results["metrics"]["student"] = results["metrics"]["teacher"]
         (folder / "results.json").write_text(json.dumps(results))
         (folder / "predictions/student.jsonl").write_text((folder / "predictions/teacher.jsonl").read_text())
-    shown_texts.keep(*sweeps, "HEAD")
+    shown_texts.keep(sweeps[0], sweeps[1], "HEAD")
     text = shown_texts.tables()[1]
     assert "above its teacher. Not reached: it is equal to its teacher" in text
     assert "above pl. Not reached: it is higher than pl by 0.020" in text
@@ -269,10 +270,10 @@ def test_sweeps_that_are_not_the_demo_s_are_not_kept(sweeps, found, method, chan
     results = json.loads((folder / "results.json").read_text())
     (folder / "results.json").write_text(json.dumps(results | changes))
     with pytest.raises(ConfigError, match=re.escape(f"Not so: {told}. They should be sft, td, scd_aw")):
-        shown_texts.keep(*sweeps, "HEAD")
+        shown_texts.keep(sweeps[0], sweeps[1], "HEAD")
 
 
 def test_a_commit_that_there_is_not(sweeps, found):
     with pytest.raises(ConfigError, match="no such commit"):
-        shown_texts.keep(*sweeps, "nowhere")
+        shown_texts.keep(sweeps[0], sweeps[1], "nowhere")
     assert shown.read("classification-texts") is None

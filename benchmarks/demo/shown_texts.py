@@ -79,10 +79,11 @@ def _is_wanted(run: SweepRun, wanted: Wanted) -> bool:
     return (results["budget"].get("samples"), texts) == (wanted.samples, expected)
 
 
-def _ahead(ours: Row, theirs: Row, model: str) -> dict[str, Any] | None:
+def _ahead(ours: Row, theirs: Row, model: str) -> dict[str, Any]:
     """A row's student minus a model of another one, with its interval."""
     found = interval_of(pair(ours, theirs), "student", model)
-    return found and asdict(found)
+    assert found is not None
+    return asdict(found)
 
 
 def added_cpu_seconds(labels: Path, texts: Path) -> float:
