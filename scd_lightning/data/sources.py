@@ -11,7 +11,8 @@ from scd_lightning.config.checks import require_one_of
 from scd_lightning.data.bad_rows import BadRows
 from scd_lightning.data.converters import Converter, RenameColumns
 from scd_lightning.data.converters.base import check_converters, convert
-from scd_lightning.data.files import find_files, find_only_file, parse_cells, read_folder
+from scd_lightning.data.files import parse_cells, read_folder
+from scd_lightning.data.finding import find_files, find_only_file
 from scd_lightning.data.hub_sets import HubSet
 from scd_lightning.data.rows import Row, make_row
 from scd_lightning.data.source_settings import read_generator_arguments, read_limits, read_ratios
@@ -41,6 +42,7 @@ class SourceData:
         split: How the splits came about, in words.
         overlap: Pair of splits -> samples of the later one that stand in the earlier one too.
         lost: What converters could not carry over -> how often, over all splits.
+        notes: What was recognised of data in other forms than ours, a sentence each.
         origin: Where it comes from, without local paths.
         generator: Of generated data, which they are: name, settings and seed; else None.
         bad_rows: What was left out, and takes what later steps leave out.
@@ -53,6 +55,7 @@ class SourceData:
     split: str
     overlap: dict[str, int]
     lost: dict[str, int]
+    notes: list[str]
     origin: str
     generator: dict[str, Any] | None
     bad_rows: BadRows
@@ -72,8 +75,8 @@ class DataSource:
     """Reads the three splits of a data set.
 
     Attributes:
-        path: Folder with train (and validation, test) as .jsonl, .csv or .parquet; it goes before `hub`. None for that,
-            or for the embedded data set where there is no hub set either.
+        path: Folder with train (and validation, test) as JSON, CSV or Parquet, or one such file; it goes before `hub`.
+            None for that, or for the embedded data set where there is no hub set either.
         hub: A set of the hub: its id, or all about it.
         columns: Old name -> new name of columns that the data calls otherwise than the task.
         converters: What makes the data's rows the task's rows, in this order, after the renaming.
@@ -148,7 +151,8 @@ class DataSource:
             DataError: Something can't be read, converted or used, or a sample stands in two splits.
         """
         bad_rows = BadRows(skip=self.on_bad_row == "skip")
-        found, origin = self._find(task, bad_rows)
+        notes: list[str] = []
+        found, origin = self._find(task, bad_rows, notes)
         lost: Counter[str] = Counter()
         given = {split: self._convert(split, rows, lost, bad_rows) for split, rows in found.items()}
         given = self._check(given, checker, bad_rows)
@@ -162,6 +166,7 @@ class DataSource:
             split=rule,
             overlap=overlap,
             lost={what: n for what, n in sorted(lost.items()) if n},
+            notes=list(dict.fromkeys(notes)),
             origin=origin,
             generator=self._generator(task),
             bad_rows=bad_rows,
@@ -214,9 +219,10 @@ class DataSource:
             rows = [row for part in parts for row in _converted_or_as_is(converter, part)]
         return rows
 
-    def _find(self, task: str, bad_rows: BadRows) -> tuple[dict[str, list[Row]], str]:
+    def _find(self, task: str, bad_rows: BadRows, notes: list[str]) -> tuple[dict[str, list[Row]], str]:
         if self.path is not None:
-            return read_folder(Path(self.path), bad_rows), "local folder"
+            path = Path(self.path)
+            return read_folder(path, bad_rows, notes), "local file" if path.is_file() else "local folder"
         if isinstance(self.hub, HubSet):
             return self.hub.read(bad_rows), self.hub.origin
         return self._embedded(task), "embedded data set"
