@@ -10,12 +10,10 @@ from scd_lightning.data.bad_rows import STRICT, BadRows
 from scd_lightning.data.class_names import apply_names, named_columns
 from scd_lightning.data.finding import beside, find_files, find_only_file
 from scd_lightning.data.json_text import read_json_text, separate_values
-from scd_lightning.data.rows import Row, is_blank, named_by_id, shorten, whole_number
+from scd_lightning.data.rows import Row, is_blank, named_by_id, shorten
 from scd_lightning.data.tables import Record, read_table, unique_names
 from scd_lightning.data.text_files import read_text
 from scd_lightning.errors import DataError
-
-_JSON_COLUMNS = ("entities", "choices")
 
 
 @dataclass(frozen=True)
@@ -155,33 +153,6 @@ def _class_names(metadata: Mapping[bytes, bytes], file: Path) -> dict[str, list[
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         expected = "what the datasets library writes there"
         raise DataError("The file's description of its columns can't be read", where=file, expected=expected) from error
-
-
-def parse_cells(row: Row) -> Row:
-    """The row with its lists that stand as JSON in one cell, and then its answer's index, as values: CSV has text only.
-
-    Raises:
-        DataError: A cell begins like a list and is not JSON.
-    """
-    texts = {name: row.values[name] for name in _JSON_COLUMNS if isinstance(row.values.get(name), str)}
-    lists = {name: _json_cell(text, name, row) for name, text in texts.items() if text.lstrip().startswith("[")}
-    values = row.values | lists
-    if "choices" in lists and isinstance(index := values.get("answer"), str):
-        values["answer"] = whole_number(index)
-    return row if values == row.values else replace(row, values=values)
-
-
-def _json_cell(cell: str, column: str, row: Row) -> object:
-    try:
-        return read_json_text(cell)
-    except ValueError as error:
-        raise DataError(
-            f"The cell is not JSON ({error})",
-            where=f"{row.where}, column {column}",
-            got=shorten(cell),
-            expected="a list, written as JSON",
-            row=row,
-        ) from error
 
 
 _JSON = _Format(_json_records, _object)

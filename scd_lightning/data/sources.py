@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scd_lightning.config.checks import require_one_of
+from scd_lightning.data.annotations import recognise_entities, recognise_labels
 from scd_lightning.data.bad_rows import BadRows
+from scd_lightning.data.cells import parse_cells
 from scd_lightning.data.converters import Converter, RenameColumns
 from scd_lightning.data.converters.base import check_converters, convert
-from scd_lightning.data.files import parse_cells, read_folder
+from scd_lightning.data.files import read_folder
 from scd_lightning.data.finding import find_files, find_only_file
 from scd_lightning.data.hub_sets import HubSet
 from scd_lightning.data.rows import Row, make_row
@@ -29,6 +31,8 @@ from scd_lightning.data.unlabelled import (
 )
 from scd_lightning.errors import ConfigError, DataError
 
+# What other tools write of a task, to our form.
+_RECOGNISED = {"ner": recognise_entities, "classification": recognise_labels}
 # Given train's rows, none of them checked: what raises a DataError for a row of a split that can't be a sample.
 Checker = Callable[[Sequence[Row]], Callable[[Row, str], object]]
 
@@ -154,7 +158,12 @@ class DataSource:
         notes: list[str] = []
         found, origin = self._find(task, bad_rows, notes)
         lost: Counter[str] = Counter()
-        given = {split: self._convert(split, rows, lost, bad_rows) for split, rows in found.items()}
+        named = {
+            split: bad_rows.keep(split, lambda row: parse_cells(self._renaming.convert(row)), rows)
+            for split, rows in found.items()
+        }
+        known = _recognised(task, named, notes)
+        given = {split: self._convert(split, rows, lost, bad_rows) for split, rows in known.items()}
         given = self._check(given, checker, bad_rows)
         whole, rule = cut_missing(given, self._ratios, self.split_seed, self.group_column)
         if self.split_note and "test" not in given:
@@ -171,7 +180,7 @@ class DataSource:
             generator=self._generator(task),
             bad_rows=bad_rows,
             whole=whole if any(len(splits[split]) < len(whole[split]) for split in SPLITS) else None,
-            as_read={split: [*map(self._renamed, rows)] for split, rows in found.items()} if bad_rows.found else {},
+            as_read=self._as_read(task, found) if bad_rows.found else {},
             answers=tuple(name for converter in self.converters for name in converter.answers),
         )
 
@@ -228,12 +237,15 @@ class DataSource:
         return self._embedded(task), "embedded data set"
 
     def _convert(self, split: str, rows: list[Row], lost: Counter[str], bad_rows: BadRows) -> list[Row]:
-        converted = bad_rows.keep(split, lambda row: parse_cells(self._renaming.convert(row)), rows)
+        converted = rows
         for converter in self.converters:
             converted = _converted(converter, split, converted, lost, bad_rows)
         if not converted:
             raise DataError("No row is left after conversion", where=rows[0].file, got=f"{len(rows)} rows as read")
         return converted
+
+    def _as_read(self, task: str, found: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
+        return _recognised(task, {split: [*map(self._renamed, rows)] for split, rows in found.items()}, [])
 
     def _renamed(self, row: Row) -> Row:
         try:
@@ -279,6 +291,11 @@ class DataSource:
     def _as_rows(generated: Sequence[dict[str, Any]], task: str, split: str) -> list[Row]:
         file = f"embedded {task} {split}"
         return [make_row(values, split, number, file) for number, values in enumerate(generated, 1)]
+
+
+def _recognised(task: str, rows: dict[str, list[Row]], notes: list[str]) -> dict[str, list[Row]]:
+    recognise = _RECOGNISED.get(task)
+    return rows if recognise is None else recognise(rows, notes)
 
 
 def _converted(converter: Converter, split: str, rows: list[Row], lost: Counter[str], bad_rows: BadRows) -> list[Row]:
