@@ -163,7 +163,7 @@ class DataSource:
             for split, rows in found.items()
         }
         known = _recognised(task, named, notes)
-        given = {split: self._convert(split, rows, lost, bad_rows) for split, rows in known.items()}
+        given = self._convert(known, lost, bad_rows, notes)
         given = self._check(given, checker, bad_rows)
         whole, rule = cut_missing(given, self._ratios, self.split_seed, self.group_column)
         if self.split_note and "test" not in given:
@@ -236,13 +236,18 @@ class DataSource:
             return self.hub.read(bad_rows), self.hub.origin
         return self._embedded(task), "embedded data set"
 
-    def _convert(self, split: str, rows: list[Row], lost: Counter[str], bad_rows: BadRows) -> list[Row]:
-        converted = rows
+    def _convert(
+        self, given: dict[str, list[Row]], lost: Counter[str], bad_rows: BadRows, notes: list[str]
+    ) -> dict[str, list[Row]]:
+        splits = given
         for converter in self.converters:
-            converted = _converted(converter, split, converted, lost, bad_rows)
-        if not converted:
-            raise DataError("No row is left after conversion", where=rows[0].file, got=f"{len(rows)} rows as read")
-        return converted
+            notes.extend(converter.look([row for rows in splits.values() for row in rows]))
+            splits = {split: _converted(converter, split, rows, lost, bad_rows) for split, rows in splits.items()}
+        for split, rows in splits.items():
+            if not rows:
+                where, got = given[split][0].file, f"{len(given[split])} rows as read"
+                raise DataError("No row is left after conversion", where=where, got=got)
+        return splits
 
     def _as_read(self, task: str, found: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
         return _recognised(task, {split: [*map(self._renamed, rows)] for split, rows in found.items()}, [])
