@@ -16,6 +16,7 @@ from scd_lightning.data.converters.base import check_converters, convert
 from scd_lightning.data.files import read_folder
 from scd_lightning.data.finding import find_files, find_only_file
 from scd_lightning.data.hub_sets import HubSet
+from scd_lightning.data.offsets import recount
 from scd_lightning.data.rows import Row, make_row
 from scd_lightning.data.source_settings import read_generator_arguments, read_limits, read_ratios
 from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
@@ -32,7 +33,7 @@ from scd_lightning.data.unlabelled import (
 from scd_lightning.errors import ConfigError, DataError
 
 # What other tools write of a task, to our form.
-_RECOGNISED = {"ner": recognise_entities, "classification": recognise_labels}
+_RECOGNISED = {"ner": [recognise_entities, recount], "classification": [recognise_labels]}
 # Given train's rows, none of them checked: what raises a DataError for a row of a split that can't be a sample.
 Checker = Callable[[Sequence[Row]], Callable[[Row, str], object]]
 
@@ -299,8 +300,9 @@ class DataSource:
 
 
 def _recognised(task: str, rows: dict[str, list[Row]], notes: list[str]) -> dict[str, list[Row]]:
-    recognise = _RECOGNISED.get(task)
-    return rows if recognise is None else recognise(rows, notes)
+    for recognise in _RECOGNISED.get(task, ()):
+        rows = recognise(rows, notes)
+    return rows
 
 
 def _converted(converter: Converter, split: str, rows: list[Row], lost: Counter[str], bad_rows: BadRows) -> list[Row]:
