@@ -179,4 +179,8 @@ def _of_task(row: Row) -> Row:
     values = [each.get("value") for each in results[0] if isinstance(each, dict)] if results else []
     regions = [each for each in values if isinstance(each, dict) and "labels" in each]
     kept = {name: value for name, value in row.values.items() if name not in ("data", "annotations")}
-    return replace(row, values={**kept, **row.values["data"], "text": _text(row.values["data"]), _COLUMN: regions})
+    return replace(
+        row,
+        values={**kept, **row.values["data"], "text": _text(row.values["data"])}
+        | {_COLUMN: regions if results else None},
+    )

@@ -63,7 +63,9 @@ def recount(splits: Mapping[str, Sequence[Row]], notes: list[str]) -> dict[str, 
 
 def _marks(row: Row) -> Iterator[_Mark]:
     text, entities = row.values.get("text"), row.values.get("entities")
-    for entity in entities if isinstance(text, str) and isinstance(entities, list) else ():
+    if not isinstance(text, str) or not isinstance(entities, list):
+        return
+    for entity in entities:
         place = _place(entity)
         if place is not None:
             string = entity.get("text")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scd_lightning.config.checks import require_one_of
-from scd_lightning.data.annotations import recognise_entities, recognise_labels
 from scd_lightning.data.bad_rows import BadRows
 from scd_lightning.data.cells import parse_cells
 from scd_lightning.data.converters import Converter, RenameColumns
@@ -16,7 +15,7 @@ from scd_lightning.data.converters.base import check_converters, convert
 from scd_lightning.data.files import read_folder
 from scd_lightning.data.finding import find_files, find_only_file
 from scd_lightning.data.hub_sets import HubSet
-from scd_lightning.data.offsets import recount
+from scd_lightning.data.recognition import recognise
 from scd_lightning.data.rows import Row, make_row
 from scd_lightning.data.source_settings import read_generator_arguments, read_limits, read_ratios
 from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
@@ -32,8 +31,6 @@ from scd_lightning.data.unlabelled import (
 )
 from scd_lightning.errors import ConfigError, DataError
 
-# What other tools write of a task, to our form.
-_RECOGNISED = {"ner": [recognise_entities, recount], "classification": [recognise_labels]}
 # Given train's rows, none of them checked: what raises a DataError for a row of a split that can't be a sample.
 Checker = Callable[[Sequence[Row]], Callable[[Row, str], object]]
 
@@ -163,7 +160,7 @@ class DataSource:
             split: bad_rows.keep(split, lambda row: parse_cells(self._renaming.convert(row)), rows)
             for split, rows in found.items()
         }
-        known = _recognised(task, named, notes)
+        known = recognise(task, named, notes)
         given = self._convert(known, lost, bad_rows, notes)
         given = self._check(given, checker, bad_rows)
         whole, rule = cut_missing(given, self._ratios, self.split_seed, self.group_column)
@@ -251,7 +248,7 @@ class DataSource:
         return splits
 
     def _as_read(self, task: str, found: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
-        return _recognised(task, {split: [*map(self._renamed, rows)] for split, rows in found.items()}, [])
+        return recognise(task, {split: [*map(self._renamed, rows)] for split, rows in found.items()}, [])
 
     def _renamed(self, row: Row) -> Row:
         try:
@@ -297,12 +294,6 @@ class DataSource:
     def _as_rows(generated: Sequence[dict[str, Any]], task: str, split: str) -> list[Row]:
         file = f"embedded {task} {split}"
         return [make_row(values, split, number, file) for number, values in enumerate(generated, 1)]
-
-
-def _recognised(task: str, rows: dict[str, list[Row]], notes: list[str]) -> dict[str, list[Row]]:
-    for recognise in _RECOGNISED.get(task, ()):
-        rows = recognise(rows, notes)
-    return rows
 
 
 def _converted(converter: Converter, split: str, rows: list[Row], lost: Counter[str], bad_rows: BadRows) -> list[Row]:
