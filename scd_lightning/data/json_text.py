@@ -1,6 +1,7 @@
 """JSON that strangers wrote."""
 
 import json
+import re
 from typing import Any
 
 # No row of any task has a tenth of it; whatever else looks into a value may follow it down without a limit of its own.
@@ -33,3 +34,41 @@ def _is_too_deep(value: Any) -> bool:
         containers = [each for each in level if isinstance(each, dict | list)]
         level = [inner for each in containers for inner in (each.values() if isinstance(each, dict) else each)]
     return bool(level)
+
+
+def separate_values(text: str) -> list[tuple[int, str]] | None:
+    r"""The objects of a text that is one array of them, or one after another over several lines, and their lines.
+
+    >>> separate_values('[{"a": 1},\n {"a": 2}]')
+    [(1, '{"a": 1}'), (2, '{"a": 2}')]
+
+    Returns:
+        Line and text of each; None where the text is neither.
+    """
+    array = text.lstrip().startswith("[")
+    at = len(text) - len(text.lstrip()) + array
+    found, line, seen = [], 1, 0
+    while (at := _behind_blanks(text, at)) < len(text) and text[at] == "{":
+        try:
+            _, end = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return None
+        line, seen = line + text.count("\n", seen, at), at
+        found.append((line, text[at:end]))
+        at = _behind_blanks(text, end)
+        if array and text[at : at + 1] == ",":
+            at += 1
+        elif not array and at < len(text) and "\n" not in text[end:at]:
+            return None
+    if array:
+        return found if text[at:].strip() == "]" else None
+    return found if at == len(text) else None
+
+
+_DECODER = json.JSONDecoder()
+_BLANKS = re.compile(r"[ \t\r\n]*")
+
+
+def _behind_blanks(text: str, at: int) -> int:
+    blanks = _BLANKS.match(text, at)
+    return blanks.end() if blanks else at

@@ -9,10 +9,13 @@ from typing import Any, Literal
 
 from scd_lightning.config.checks import require_one_of
 from scd_lightning.data.bad_rows import BadRows
+from scd_lightning.data.cells import parse_cells
 from scd_lightning.data.converters import Converter, RenameColumns
 from scd_lightning.data.converters.base import check_converters, convert
-from scd_lightning.data.files import find_files, find_only_file, parse_cells, read_folder
+from scd_lightning.data.files import read_folder
+from scd_lightning.data.finding import find_files, find_only_file
 from scd_lightning.data.hub_sets import HubSet
+from scd_lightning.data.recognition import recognise
 from scd_lightning.data.rows import Row, make_row
 from scd_lightning.data.source_settings import read_generator_arguments, read_limits, read_ratios
 from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
@@ -41,6 +44,7 @@ class SourceData:
         split: How the splits came about, in words.
         overlap: Pair of splits -> samples of the later one that stand in the earlier one too.
         lost: What converters could not carry over -> how often, over all splits.
+        notes: What was recognised of data in other forms than ours, a sentence each.
         origin: Where it comes from, without local paths.
         generator: Of generated data, which they are: name, settings and seed; else None.
         bad_rows: What was left out, and takes what later steps leave out.
@@ -53,6 +57,7 @@ class SourceData:
     split: str
     overlap: dict[str, int]
     lost: dict[str, int]
+    notes: list[str]
     origin: str
     generator: dict[str, Any] | None
     bad_rows: BadRows
@@ -72,8 +77,8 @@ class DataSource:
     """Reads the three splits of a data set.
 
     Attributes:
-        path: Folder with train (and validation, test) as .jsonl, .csv or .parquet; it goes before `hub`. None for that,
-            or for the embedded data set where there is no hub set either.
+        path: Folder with train (and validation, test) as JSON, CSV or Parquet, or one such file; it goes before `hub`.
+            None for that, or for the embedded data set where there is no hub set either.
         hub: A set of the hub: its id, or all about it.
         columns: Old name -> new name of columns that the data calls otherwise than the task.
         converters: What makes the data's rows the task's rows, in this order, after the renaming.
@@ -148,9 +153,15 @@ class DataSource:
             DataError: Something can't be read, converted or used, or a sample stands in two splits.
         """
         bad_rows = BadRows(skip=self.on_bad_row == "skip")
-        found, origin = self._find(task, bad_rows)
+        notes: list[str] = []
+        found, origin = self._find(task, bad_rows, notes)
         lost: Counter[str] = Counter()
-        given = {split: self._convert(split, rows, lost, bad_rows) for split, rows in found.items()}
+        named = {
+            split: bad_rows.keep(split, lambda row: parse_cells(self._renaming.convert(row)), rows)
+            for split, rows in found.items()
+        }
+        known = recognise(task, named, notes)
+        given = self._convert(known, lost, bad_rows, notes)
         given = self._check(given, checker, bad_rows)
         whole, rule = cut_missing(given, self._ratios, self.split_seed, self.group_column)
         if self.split_note and "test" not in given:
@@ -162,11 +173,12 @@ class DataSource:
             split=rule,
             overlap=overlap,
             lost={what: n for what, n in sorted(lost.items()) if n},
+            notes=list(dict.fromkeys(notes)),
             origin=origin,
             generator=self._generator(task),
             bad_rows=bad_rows,
             whole=whole if any(len(splits[split]) < len(whole[split]) for split in SPLITS) else None,
-            as_read={split: [*map(self._renamed, rows)] for split, rows in found.items()} if bad_rows.found else {},
+            as_read=self._as_read(task, found) if bad_rows.found else {},
             answers=tuple(name for converter in self.converters for name in converter.answers),
         )
 
@@ -214,20 +226,29 @@ class DataSource:
             rows = [row for part in parts for row in _converted_or_as_is(converter, part)]
         return rows
 
-    def _find(self, task: str, bad_rows: BadRows) -> tuple[dict[str, list[Row]], str]:
+    def _find(self, task: str, bad_rows: BadRows, notes: list[str]) -> tuple[dict[str, list[Row]], str]:
         if self.path is not None:
-            return read_folder(Path(self.path), bad_rows), "local folder"
+            path = Path(self.path)
+            return read_folder(path, bad_rows, notes), "local file" if path.is_file() else "local folder"
         if isinstance(self.hub, HubSet):
             return self.hub.read(bad_rows), self.hub.origin
         return self._embedded(task), "embedded data set"
 
-    def _convert(self, split: str, rows: list[Row], lost: Counter[str], bad_rows: BadRows) -> list[Row]:
-        converted = bad_rows.keep(split, lambda row: parse_cells(self._renaming.convert(row)), rows)
+    def _convert(
+        self, given: dict[str, list[Row]], lost: Counter[str], bad_rows: BadRows, notes: list[str]
+    ) -> dict[str, list[Row]]:
+        splits = given
         for converter in self.converters:
-            converted = _converted(converter, split, converted, lost, bad_rows)
-        if not converted:
-            raise DataError("No row is left after conversion", where=rows[0].file, got=f"{len(rows)} rows as read")
-        return converted
+            notes.extend(converter.look([row for rows in splits.values() for row in rows]))
+            splits = {split: _converted(converter, split, rows, lost, bad_rows) for split, rows in splits.items()}
+        for split, rows in splits.items():
+            if not rows:
+                where, got = given[split][0].file, f"{len(given[split])} rows as read"
+                raise DataError("No row is left after conversion", where=where, got=got)
+        return splits
+
+    def _as_read(self, task: str, found: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
+        return recognise(task, {split: [*map(self._renamed, rows)] for split, rows in found.items()}, [])
 
     def _renamed(self, row: Row) -> Row:
         try:

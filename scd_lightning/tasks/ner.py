@@ -173,7 +173,7 @@ def _read_entity(row: Row, text: str, field: str, entity: object) -> Entity:
     if entity.get("text") not in (None, surface):
         raise row.error(
             f"{field}.text", "is not what the text has there", repr(entity["text"]), shorten(repr(surface)),
-            "give offsets in characters (not bytes), end exclusive",
+            "give offsets in characters (not bytes or UTF-16 units), end exclusive",
         )  # fmt: skip
     row.check_string(f"{field}.text", surface)
     start += len(surface) - len(surface.lstrip())

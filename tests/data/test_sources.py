@@ -134,8 +134,6 @@ def test_missing_folder_file_and_rows(tmp_path):
     (tmp_path / "train.jsonl").write_text("\n")
     with pytest.raises(DataError, match="holds no rows"):
         DataSource(str(tmp_path)).read("ner")
-    with pytest.raises(DataError, match="not a folder"):
-        DataSource(str(tmp_path / "train.jsonl")).read("ner")
 
 
 def test_two_files_for_one_split_are_refused(write_folder):

@@ -122,7 +122,7 @@ def test_at_most_so_many(read):
     assert len(inputs(read(texts, max_samples=3))) == 20
 
 
-@pytest.mark.parametrize("name", ["unlabelled.jsonl", "train.jsonl", "whatever.jsonl"])
+@pytest.mark.parametrize("name", ["unlabelled.jsonl", "TRAIN.JSONL", "whatever.json", "x-0-of-1.jsonl"])
 def test_a_folder_has_one_file_of_them(read, tmp_path, name):
     write(tmp_path / "texts" / name, [{"text": "One."}])
     assert inputs(read(str(tmp_path / "texts"))) == ["One."]

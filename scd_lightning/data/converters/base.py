@@ -25,6 +25,14 @@ class Converter(ABC):
     joins_rows: ClassVar[bool] = True
     answers: tuple[str, ...] = ()
 
+    def look(self, rows: Sequence[Row]) -> list[str]:
+        """Looks at the rows of all splits before the first is converted, and says what form it recognised, if it did.
+
+        Raises:
+            DataError: All of them together are in no form that it can convert.
+        """
+        return []
+
     @abstractmethod
     def __call__(self, rows: Sequence[Row], lost: Counter[str]) -> list[Row]:
         """Converts one split.

@@ -6,22 +6,27 @@ from typing import Any
 
 from typing_extensions import override
 
+from scd_lightning.data.cells import list_cell
 from scd_lightning.data.class_names import apply_names
 from scd_lightning.data.converters.base import Converter, with_values
-from scd_lightning.data.rows import Row
+from scd_lightning.data.converters.tags import EXPECTED, read_tag, scheme, spans, unknown
+from scd_lightning.data.rows import Row, shorten
+from scd_lightning.errors import DataError
 
+_SHOWN = 3
 WITHOUT_TOKENS = "rows without tokens"
 WITHOUT_PLACE = "strings that the text does not have"
 
 
 class TaggedTokens(Converter):
-    """Tokens and their BIO tags to `text` and `entities`. A row with `entities` passes; one without tokens is left out.
+    """Tokens and their tags to `text` and `entities`. A row with `entities` passes; one without tokens is left out.
 
-    Entities start at B-, and at an I- that does not go on with the label before it.
+    Tags are of BIO, IOB1, BILOU, BIOES or BMES: entities start at B-, and at any other that does not go on with the
+    label before it.
 
     Args:
-        tokens: The column of the tokens.
-        tags: The column of their tags: O, B-label or I-label, or their numbers.
+        tokens: The column of the tokens; a list, or one as text in a cell.
+        tags: The column of their tags, such as O, B-label or I-label, or their numbers.
         joiner: What stands between two tokens in the text: a blank, or nothing in scripts without.
         names: The tags in the order of their numbers; None where the data has the tags themselves.
     """
@@ -35,41 +40,67 @@ class TaggedTokens(Converter):
         self.answers = (tags,)
 
     @override
+    def look(self, rows: Sequence[Row]) -> list[str]:
+        tags = [tag for row in rows for tag in self._tags(row)]
+        if strange := unknown(tags):
+            raise self._no_scheme(rows, strange)
+        name = scheme(tags)
+        return [] if name is None else [f'The tags in "{self.tags}" are {name}, and read so.']
+
+    def _tags(self, row: Row) -> list[Any]:
+        """The tags of a row, where it has some that can be read."""
+        if "entities" in row.values:
+            return []
+        try:
+            tags = self._named(list_cell(row, self.tags))
+        except DataError:
+            return []
+        return tags if isinstance(tags, list) else []
+
+    def _no_scheme(self, rows: Sequence[Row], strange: Counter[str]) -> DataError:
+        numbers = all(tag.isdecimal() for tag in strange)
+        way = "names: [O, B-label, I-label, ...] of TaggedTokens lists the tags in the order of their numbers"
+        return DataError(
+            f'The tags in "{self.tags}" are of no scheme that is known: they don\'t say where entities begin',
+            where=rows[0].file,
+            got=f"{strange.total()} tags besides O, such as {', '.join(map(shorten, [*strange][:_SHOWN]))}",
+            expected=EXPECTED,
+            remedy=way
+            if numbers
+            else "write B- before the label of an entity's first token, I- before those that follow",
+        )
+
+    @override
     def __call__(self, rows: Sequence[Row], lost: Counter[str]) -> list[Row]:
-        kept = [row for row in rows if "entities" in row.values or row.values.get(self.tokens) != []]
+        kept = [row for row in rows if "entities" in row.values or list_cell(row, self.tokens) != []]
         lost[WITHOUT_TOKENS] += len(rows) - len(kept)
         return [row if "entities" in row.values else self._convert(row) for row in kept]
 
     def _convert(self, row: Row) -> Row:
-        tokens = row.require(self.tokens, "a list of tokens")
-        tags = row.require(self.tags, "a list of tags")
+        row.require(self.tokens, "a list of tokens")
+        row.require(self.tags, "a list of tags")
+        tokens, tags = list_cell(row, self.tokens), list_cell(row, self.tags)
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
             raise row.error(self.tokens, "has the wrong type", repr(tokens), "a list of strings")
         if not isinstance(tags, list) or len(tags) != len(tokens):
             raise row.error(self.tags, "does not fit the tokens", repr(tags), f"a list of {len(tokens)} tags")
-        tags = apply_names({self.tags: tags}, {self.tags: self.names or ()})[self.tags]
-        spans = self._spans(row, tags)
         starts = [0]
         for token in tokens:
             starts.append(starts[-1] + len(token) + len(self.joiner))
         text = self.joiner.join(tokens)
-        entities = [_entity(text, label, starts[a], starts[b] - len(self.joiner)) for label, a, b in spans]
+        found = spans(self._read(row, self._named(tags)))
+        entities = [_entity(text, label, starts[a], starts[b] - len(self.joiner)) for label, a, b in found]
         return with_values(row, [self.tokens, self.tags], text=text, entities=entities)
 
-    def _spans(self, row: Row, tags: Sequence[Any]) -> list[tuple[str, int, int]]:
-        """(label, first token, the one after the last) of each entity."""
-        spans: list[tuple[str, int, int]] = []
-        inside = None
-        for i, tag in enumerate(tags):
-            prefix, _, label = tag.partition("-") if isinstance(tag, str) else ("", "", "")
-            if tag != "O" and (prefix not in ("B", "I") or not label):
-                raise row.error(f"{self.tags}[{i}]", "is no tag", repr(tag), "O, B-label or I-label")
-            if prefix == "I" and label == inside:
-                spans[-1] = (label, spans[-1][1], i + 1)
-            elif tag != "O":
-                spans.append((label, i, i + 1))
-            inside = None if tag == "O" else label
-        return spans
+    def _named(self, tags: Any) -> Any:
+        return apply_names({self.tags: tags}, {self.tags: self.names or ()})[self.tags]
+
+    def _read(self, row: Row, tags: Sequence[Any]) -> list[tuple[str, str]]:
+        read = [read_tag(tag) for tag in tags]
+        if None in read:
+            i = read.index(None)
+            raise row.error(f"{self.tags}[{i}]", "is no tag", repr(tags[i]), EXPECTED)
+        return [each for each in read if each is not None]
 
 
 class PlacedStrings(Converter):

@@ -1,0 +1,186 @@
+"""Exports of annotation tools to our rows: which form a data set has is told by all of its rows together."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scd_lightning.data.cells import list_cell
+from scd_lightning.data.regions import OWN, Entity, read_regions
+from scd_lightning.data.rows import Row, is_blank
+from scd_lightning.errors import DataError
+
+Splits = Mapping[str, Sequence[Row]]
+_COLUMN = "entities"
+_NAMING = "'task.data.converters=[{_target_: scd_lightning.data.converters.MergedLabels, same: [[NAME, \"1\"]]}]'"
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """What a row has in the column of its entities.
+
+    Attributes:
+        entities: In our form; None where it is no list of regions.
+        forms: The form of each region.
+        given: Whether there is anything in the cell.
+    """
+
+    entities: list[Entity] | None
+    forms: tuple[str, ...]
+    given: bool
+
+
+def recognise_entities(splits: Splits, notes: list[str]) -> dict[str, list[Row]]:
+    """Rows with entities in our form, where those of the data are in a tool's; rows of no known form stay as they are.
+
+    Args:
+        splits: Split -> rows, columns renamed.
+        notes: Takes a sentence for what was recognised.
+
+    Raises:
+        DataError: Rows were annotated several times.
+    """
+    splits = _unwrapped(splits, notes)
+    column = _column(splits)
+    if column is None:
+        return {split: [*rows] for split, rows in splits.items()}
+    marks = {split: [_marks(row, column) for row in rows] for split, rows in splits.items()}
+    every = [each for part in marks.values() for each in part]
+    forms = Counter(form for each in every for form in each.forms if form != OWN)
+    as_text = column == _COLUMN and not forms and _are_cells(splits)
+    fill = bool(forms) or column != _COLUMN or as_text
+    if not fill:
+        return {split: [*rows] for split, rows in splits.items()}
+    notes.extend(_said(column, forms, sum(not each.given for each in every)))
+    if forms and any(str(entity["label"]).isdecimal() for each in every for entity in each.entities or ()):
+        notes.append(f"Labels of entities are numbers. To give them names: {_NAMING}.")
+    return {
+        split: [_filled(row, each) for row, each in zip(splits[split], marks[split], strict=True)] for split in marks
+    }
+
+
+def recognise_labels(splits: Splits, notes: list[str]) -> dict[str, list[Row]]:
+    """Rows with one label each, where those of the data have a list with one in it; others stay as they are.
+
+    Args:
+        splits: Split -> rows, columns renamed.
+        notes: Takes a sentence for what was recognised.
+
+    Raises:
+        DataError: Some of the lists have several labels.
+    """
+    rows = [row for part in splits.values() for row in part if not is_blank(row.values.get("label"))]
+    if not rows or not all(isinstance(row.values["label"], list) for row in rows):
+        return {split: [*part] for split, part in splits.items()}
+    several = [row for row in rows if len(row.values["label"]) > 1]
+    if several:
+        raise DataError(
+            "Texts have several labels each",
+            where=several[0].where,
+            got=f"{len(several)} of {len(rows)} rows with more than one label",
+            expected="one label of each text",
+            remedy="keep one of them, or make a class of each combination (task.data.converters)",
+        )
+    notes.append(f"{len(rows)} labels are lists with one label, and read so.")
+    return {split: [_with_one(row) for row in part] for split, part in splits.items()}
+
+
+def _with_one(row: Row) -> Row:
+    label = row.values.get("label")
+    return replace(row, values={**row.values, "label": next(iter(label or ()), None)}) if "label" in row.values else row
+
+
+def _column(splits: Splits) -> str | None:
+    """The column of the entities: ours, or the only one in which all that is given is regions."""
+    rows = [row for part in splits.values() for row in part]
+    names = dict.fromkeys(name for row in rows for name in row.values)
+    if _COLUMN in names:
+        return _COLUMN
+    found = [name for name in names if _holds_regions(rows, name)]
+    return found[0] if len(found) == 1 else None
+
+
+def _holds_regions(rows: Sequence[Row], column: str) -> bool:
+    marks = [_marks(row, column) for row in rows if column in row.values]
+    return any(each.forms for each in marks) and all(each.entities is not None for each in marks if each.given)
+
+
+def _marks(row: Row, column: str) -> _Marks:
+    try:
+        value = list_cell(row, column)
+    except DataError:  # It is said where the row is checked.
+        return _Marks(None, (), given=True)
+    read = read_regions(value)
+    given = not is_blank(value) and not (isinstance(value, str) and not value.strip())
+    if read is None:
+        return _Marks(None, (), given)
+    forms = tuple(form for form, _ in read)
+    own = isinstance(value, list) and {*forms} <= {OWN}
+    return _Marks(value if own else [entity for _, found in read for entity in found], forms, given)
+
+
+def _are_cells(splits: Splits) -> bool:
+    """Whether rows are of a table as text, where an empty cell is all that no entity can be."""
+    return all(row.file.lower().endswith((".csv", ".tsv")) for rows in splits.values() for row in rows)
+
+
+def _filled(row: Row, marks: _Marks) -> Row:
+    entities = marks.entities if marks.given else []
+    return row if entities is None else replace(row, values={**row.values, _COLUMN: entities})
+
+
+def _said(column: str, forms: Mapping[str, int], empty: int) -> Iterator[str]:
+    named = "" if column == _COLUMN else f' Entities are read from the column "{column}".'
+    for form, count in forms.items():
+        yield f"{count} entities are {form}, and read so.{named}"
+    if named and not forms:
+        yield named.strip()
+    if empty:
+        yield f"{empty} rows have nothing in the column of the entities: they are read as texts without any."
+
+
+def _unwrapped(splits: Splits, notes: list[str]) -> Splits:
+    """Rows of Label Studio's full export: a task's text stands in `data`, what was marked in `annotations`."""
+    rows = [row for part in splits.values() for row in part]
+    if not rows or not all(_is_task(row) for row in rows):
+        return splits
+    several = [row for row in rows if len(_results(row)) > 1]
+    if several:
+        raise DataError(
+            "Texts were annotated several times",
+            where=several[0].where,
+            got=f"{len(several)} of {len(rows)} rows with more than one annotation",
+            expected="one annotation of each text",
+            remedy="keep one of each row's annotations, such as the reviewed one, and export or write the file again",
+        )
+    notes.append("The rows are Label Studio's tasks with their annotations, and read so.")
+    return {split: [_of_task(row) for row in part] for split, part in splits.items()}
+
+
+def _is_task(row: Row) -> bool:
+    data, annotations = row.values.get("data"), row.values.get("annotations")
+    return isinstance(data, dict) and isinstance(annotations, list) and _text(data) is not None
+
+
+def _text(data: Mapping[str, Any]) -> str | None:
+    texts = [value for value in data.values() if isinstance(value, str)]
+    chosen = data.get("text", texts[0] if len(texts) == 1 else None)
+    return chosen if isinstance(chosen, str) else None
+
+
+def _results(row: Row) -> list[list[Any]]:
+    """What each annotation of a task that was not cancelled holds."""
+    found = [each for each in row.values["annotations"] if isinstance(each, dict) and not each.get("was_cancelled")]
+    return [each["result"] for each in found if isinstance(each.get("result"), list)]
+
+
+def _of_task(row: Row) -> Row:
+    results = _results(row)
+    values = [each.get("value") for each in results[0] if isinstance(each, dict)] if results else []
+    regions = [each for each in values if isinstance(each, dict) and "labels" in each]
+    kept = {name: value for name, value in row.values.items() if name not in ("data", "annotations")}
+    return replace(
+        row,
+        values={**kept, **row.values["data"], "text": _text(row.values["data"])}
+        | {_COLUMN: regions if results else None},
+    )

@@ -1,0 +1,71 @@
+"""What annotation tools call a marked part of a text, in their words, to our entities."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from scd_lightning.data.rows import as_whole
+
+Entity = dict[str, Any]
+OWN, TRIPLES, OFFSETS, LABEL_LISTS, COLUMNS = (
+    "start, end and label",
+    "triples [start, end, label] as doccano writes them",
+    "objects with start_offset and end_offset as doccano writes them",
+    "regions with a list of labels as Label Studio writes them, an entity for each",
+    "an object of lists",
+)
+
+
+def read_regions(value: object) -> list[tuple[str, list[Entity]]] | None:
+    """The form and the entities of each region; None of what is no list of regions.
+
+    >>> read_regions([[0, 3, "PERSON"]]) == [(TRIPLES, [{"start": 0, "end": 3, "label": "PERSON"}])]
+    True
+    """
+    if isinstance(value, Mapping):
+        regions = _rows_of(value)
+        found = None if regions is None else read_regions(regions)
+        return None if found is None else [(COLUMNS, entities) for _, entities in found]
+    if not isinstance(value, list):
+        return None
+    read = [_region(each) for each in value]
+    return None if None in read else [each for each in read if each is not None]
+
+
+def _rows_of(columns: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """An object of equally long lists as a list of objects."""
+    lists = {name: value for name, value in columns.items() if isinstance(value, list)}
+    if not lists or len({len(value) for value in lists.values()}) > 1:
+        return None
+    return [dict(zip(lists, each, strict=True)) for each in zip(*lists.values(), strict=True)]
+
+
+def _region(value: object) -> tuple[str, list[Entity]] | None:
+    if isinstance(value, list | tuple):
+        triple = _placed(*value) if len(value) == 3 else None
+        return None if triple is None else (TRIPLES, [triple])
+    if not isinstance(value, Mapping):
+        return None
+    return next(_forms(value), None)
+
+
+def _forms(region: Mapping[str, Any]) -> Iterator[tuple[str, list[Entity]]]:
+    text = {"text": region["text"]} if isinstance(region.get("text"), str) else {}
+    for form, start, end in ((OWN, "start", "end"), (OFFSETS, "start_offset", "end_offset")):
+        placed = _placed(region.get(start), region.get(end), region.get("label"))
+        if placed is not None:
+            yield form, [placed | text]
+    labels = region.get("labels")
+    if isinstance(labels, list):
+        each = [_placed(region.get("start"), region.get("end"), label) for label in labels]
+        if None not in each:
+            yield LABEL_LISTS, [placed | text for placed in each if placed is not None]
+
+
+def _placed(start: object, end: object, label: object) -> Entity | None:
+    """An entity of what can be its place and its label; class numbers are labels by their digits."""
+    start, end, label = as_whole(start), as_whole(end), as_whole(label)
+    places = [each for each in (start, end) if isinstance(each, int) and not isinstance(each, bool)]
+    number = isinstance(label, int) and not isinstance(label, bool)
+    if len(places) < 2 or not (number or isinstance(label, str)):
+        return None
+    return {"start": start, "end": end, "label": str(label)}
