@@ -89,6 +89,8 @@ def _callbacks(job: PreparedJob) -> list[Any]:
     """The user's own that may change a training, in their order."""
     allowed, changing = job.settings["allowed_targets"], []
     for name, values in job.settings["callbacks"].items():
+        if values is None:
+            continue
         arguments = {key: value for key, value in values.items() if not key.startswith("_")}
         kind = find_target(values["_target_"], allowed, f"callbacks.{name}")
         if not only_watches(kind, arguments):

@@ -131,6 +131,10 @@ def test_a_callback_that_may_change_a_training_changes_all_of_them(digests, plai
     assert changed(digests(*own, stopping, other), digests(*own, other, stopping)) == EVERYTHING
 
 
+def test_a_callback_that_is_null_is_left_out(digests, plain):
+    assert changed(plain, digests("method=scd_aw", "+callbacks.early=null")) == set()
+
+
 def test_a_callback_that_writes_into_the_run_s_folder_is_the_same_in_each_run(digests, mine):
     asked = [f"allowed_targets=[{mine.stem}]", CALLBACK.format("x", f"{mine.stem}.Changes, folder: '${{paths.run}}/x'")]
     assert changed(digests("method=td", *asked), digests("method=td", *asked, run="another")) == set()
