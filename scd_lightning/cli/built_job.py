@@ -21,6 +21,7 @@ from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.run import Finished
 from scd_lightning.progress import prefix, say, show
 from scd_lightning.store.artifacts import ArtifactStore
+from scd_lightning.training.callbacks import own_callbacks
 
 
 def build_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
@@ -36,6 +37,9 @@ def build_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
     parts = build_parts(settings)
     evaluation, loggers, callbacks = (parts.pop(name) for name in ("evaluate", "logger", "callbacks"))
     check_makers(loggers)
+    # One that another file has brought in is left out by null.
+    callbacks = {name: make for name, make in callbacks.items() if make is not None}
+    own_callbacks.check_makers(callbacks)
     store = Path(settings["paths"]["store"]).absolute()
     return Job(
         **parts,

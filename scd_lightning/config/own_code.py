@@ -13,6 +13,7 @@ import site
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -143,9 +144,7 @@ def _packages(inner: Path, folder: Path) -> list[Path]:
 
 
 def _imported(content: bytes, path: Path, folder: Path) -> Iterator[Path]:
-    if path.suffix != ".py":
-        return
-    for node in ast.walk(ast.parse(content, str(path))):
+    for node in _nodes(content) if path.suffix == ".py" else ():
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield from _modules(folder, alias.name, folder)
@@ -153,6 +152,12 @@ def _imported(content: bytes, path: Path, folder: Path) -> Iterator[Path]:
             start = path.parents[node.level - 1] if node.level else folder
             for alias in node.names:  # Each may be a module, or something in one.
                 yield from _modules(start, ".".join(filter(None, [node.module, alias.name])), folder)
+
+
+def _nodes(content: bytes) -> Iterator[ast.AST]:
+    """What a file is made of; nothing of one that Python can't read, which so imports nothing."""
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        yield from ast.walk(ast.parse(content))
 
 
 def _modules(start: Path, name: str, folder: Path) -> Iterator[Path]:

@@ -5,7 +5,7 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from scd_lightning.data.rows import Row
@@ -79,9 +79,9 @@ def content_digests(
         for digest in (whole, part):
             digest.update(f"\n{split}\n".encode())
         for sample in samples[split]:
-            content = asdict(replace(sample, row=None))
-            del content["row"]
-            line = json.dumps(content, sort_keys=True).encode()
+            content = {name: value for name, value in vars(sample).items() if name != "row"}
+            # Not `asdict` of the sample: that would copy each one's candidates, of which there may be thousands.
+            line = json.dumps(content, sort_keys=True, default=asdict).encode()
             for digest in (whole, part):
                 digest.update(line)
     return whole.hexdigest(), {split: part.hexdigest() for split, part in parts.items()}

@@ -69,6 +69,15 @@ def fetch_config(path: str, revision: str | None, where: str) -> Path:
 
 def _local_config(folder: Path, where: str) -> Path:
     config = folder / "config.json"
+    if not config.is_file() and (folder / "adapter_config.json").is_file():
+        raise ModelError(
+            "The folder holds adapters, and no model that they are for",
+            where=where,
+            got=folder,
+            expected="a transformers folder with a config.json",
+            remedy="name the model they were tuned on, and them as teacher.trajectory or anchor.path; or merge them "
+            "into it (peft: merge_and_unload)",
+        )
     if not config.is_file():
         raise ModelError(
             "The folder holds no model", where=where, got=folder, expected="a transformers folder with a config.json"

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, Pr
 
 from scd_lightning.errors import ConfigError, ModelError, translated
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.models.foreign import file_digest, read_config, read_model
+from scd_lightning.models.foreign import file_digest, read_config, read_json, read_model
 from scd_lightning.models.gguf import find_gguf
 from scd_lightning.models.hub import check_own_code, check_weights, fetch_config
 from scd_lightning.models.lora_targets import add_adapters
@@ -201,6 +201,11 @@ def check_reachable(spec: ModelSpec, where: str) -> None:
         check_weights(spec.path, spec.revision, config, spec.role)
     _config(spec, where)
     check_stored(spec)
+
+
+def brings_code(spec: ModelSpec) -> bool:
+    """Whether a model comes with code of its own, so that it is another one where that may run."""
+    return spec.path is not None and "auto_map" in read_json(fetch_config(spec.path, spec.revision, spec.name))
 
 
 def weights_identity(spec: ModelSpec) -> Mapping[str, Any]:

@@ -68,6 +68,22 @@ def identity(tokenizer: PreTrainedTokenizerFast, pads: Collection[str | None] = 
     }
 
 
+def everything(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+    """All that texts become tokens by, and tokens texts: more than what makes two tokenizers the same.
+
+    One model's tokenizer serves two, of which the other is not known by these files.
+
+    Args:
+        tokenizer: A fast tokenizer.
+    """
+    backend = json.loads(tokenizer.backend_tokenizer.to_str())
+    # Encoding sets these two each time.
+    rest = {name: value for name, value in backend.items() if name not in ("model", "padding", "truncation")}
+    rest["model"] = {name: value for name, value in backend["model"].items() if name not in ("vocab", "merges")}
+    splits = getattr(tokenizer, "split_special_tokens", False)
+    return identity(tokenizer) | {"rest": rest, "splits": splits, "chat_template": tokenizer.chat_template}
+
+
 def vocabulary_size(tokenizer: PreTrainedTokenizerFast) -> int:
     """Length V of the logits: the tokenizer's, without a pad token at its end.
 

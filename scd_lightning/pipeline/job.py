@@ -26,6 +26,7 @@ from scd_lightning.models.spec import (
 from scd_lightning.pipeline.method import Method
 from scd_lightning.store.artifacts import ArtifactStore
 from scd_lightning.tasks.task import Task
+from scd_lightning.training.callbacks.own_callbacks import told_where_it_fails
 from scd_lightning.training.callbacks.watchers import held_to_it
 from scd_lightning.training.data_module import Batching, DomainDataModule, EncodedData
 from scd_lightning.training.trainer import TrainerFactory
@@ -104,7 +105,7 @@ class Job:
 
     def new_callbacks(self) -> list[Any]:
         """The user's own callbacks for one fit."""
-        return [held_to_it(make()) for make in self.callbacks]
+        return [told_where_it_fails(held_to_it(make())) for make in self.callbacks]
 
 
 @dataclass(kw_only=True)

@@ -14,7 +14,7 @@ from scd_lightning.config.targets import find_target
 from scd_lightning.config.trainer_options import trainer_numbers
 from scd_lightning.existing.adapters import read_adapter
 from scd_lightning.existing.saved import SavedModel
-from scd_lightning.models.loading import resolve_dtype, weights_identity
+from scd_lightning.models.loading import brings_code, resolve_dtype, weights_identity
 from scd_lightning.models.quantization import quantization_identity
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.job import NUMERIC_FORMAT, PreparedJob
@@ -64,7 +64,15 @@ def _of_every_key(job: PreparedJob) -> dict[str, Any]:
         "precision": job.trainer.options.get("precision", "32-true"),
         "passes": {name: value for name, value in _trainer(job)["trainer"].items() if name in _PASSES},
         "code": _code_of_trainer(job) | _code(job, "task", _target(job, "task")),
+        "task": _own_task(job),
     }
+
+
+def _own_task(job: PreparedJob) -> dict[str, Any]:
+    """All that somebody else's task is told: of settings that it forgets to name its data know nothing."""
+    values = job.settings["task"]
+    told = {name: value for name, value in values.items() if name not in ("data", "name")}
+    return _anywhere(told, job.run_dir) if _code(job, "task", _target(job, "task")) else {}
 
 
 def _data(job: PreparedJob, *splits: str) -> dict[str, Any]:
@@ -78,6 +86,8 @@ def _model(job: PreparedJob, spec: ModelSpec, *, training: bool) -> dict[str, An
     values = {name: value for name, value in job.settings[spec.role].items() if name not in dropped}
     code = _code(job, spec.role, values | _target(job, spec.role))
     values |= {"weights": dict(weights_identity(spec)), "dtype": str(resolve_dtype(spec))}
+    if brings_code(spec):
+        values["trust_remote_code"] = spec.trust_remote_code
     return values | {"quantization": quantization_identity(spec), "code": code}
 
 
@@ -89,6 +99,8 @@ def _callbacks(job: PreparedJob) -> list[Any]:
     """The user's own that may change a training, in their order."""
     allowed, changing = job.settings["allowed_targets"], []
     for name, values in job.settings["callbacks"].items():
+        if values is None:
+            continue
         arguments = {key: value for key, value in values.items() if not key.startswith("_")}
         kind = find_target(values["_target_"], allowed, f"callbacks.{name}")
         if not only_watches(kind, arguments):

@@ -66,6 +66,16 @@ def test_it_changes_with_any_of_these_files_and_with_no_other(folder, tmp_path, 
     assert str(tmp_path) not in repr(before)
 
 
+@pytest.mark.parametrize("content", [b"print 'of another Python'\n", b"x = '\xe9'\n", b"x = 1\0\n"])
+def test_a_file_that_python_cannot_read_counts_and_imports_nothing(folder, content):
+    """It stands in an import that is never run, as in a function for another version."""
+    (folder / "far.py").write_bytes(content)
+    before = sources(folder / "single.py", folder)
+    assert set(before) == {"single.py", "beside.py", "far.py"}
+    (folder / "far.py").write_bytes(content + b"# edited\n")
+    assert sources(folder / "single.py", folder) != before
+
+
 def test_the_same_code_elsewhere_is_the_same(folder, tmp_path, monkeypatch):
     before = sources(folder / "pack/deep/policy.py", folder)
     shutil.copytree(folder, tmp_path / "moved")

@@ -130,7 +130,11 @@ def test_a_local_folder_is_taken_as_it_is(tmp_path):
     assert fetch_config(str(tmp_path), None, "teacher.path") == tmp_path / "config.json"
 
 
-@pytest.mark.parametrize(("files", "what"), [([], "holds no model"), (["config.json"], "holds no weights")])
+NO_MODEL = [([], "holds no model"), (["config.json"], "holds no weights")]
+NO_MODEL += [(["adapter_config.json", "adapter_model.safetensors"], "holds adapters.*trajectory.*merge_and_unload")]
+
+
+@pytest.mark.parametrize(("files", "what"), NO_MODEL)
 def test_an_incomplete_folder_is_refused(tmp_path, files, what):
     for name in files:
         (tmp_path / name).write_text("{}")

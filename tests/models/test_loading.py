@@ -17,6 +17,7 @@ from scd_lightning.batch import Slot, TokenizedSample
 from scd_lightning.data.collate import collate
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models.loading import (
+    brings_code,
     build_empty,
     build_model,
     check_kernel,
@@ -273,6 +274,17 @@ def test_stored_adapters_come_back_on_a_fresh_base(saved, tokenizer, batch, tmp_
 
 
 # Folders
+
+
+def test_a_model_that_brings_code_is_another_one_where_that_may_run(saved, tmp_path):
+    """Even where transformers has code for it too."""
+    shutil.copytree(saved, tmp_path / "model")
+    own = spec(path=str(tmp_path / "model"))
+    assert not brings_code(own)
+    config = tmp_path / "model" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"auto_map": {"AutoModelForCausalLM": "own.Llama"}}))
+    assert brings_code(own)
+    assert not brings_code(spec())
 
 
 def test_a_folder_gives_its_weights(saved, tokenizer):

@@ -78,6 +78,8 @@ from scd_lightning.tasks.ner import NER
 
 class MySGD(SGD): pass
 class MyNER(NER): pass
+class MyPatientNER(NER):
+    def __init__(self, data, patience=1, **settings): super().__init__(data, **settings)
 class MyWeight(ConstantWeight): pass
 class MyObjective(Objective): pass
 def my_divergence(teacher_logits, student_logits, temperature=1.0):
@@ -120,6 +122,13 @@ def test_code_of_one_s_own_that_was_edited_is_other_code(digests, mine, override
     assert changed(before, digests(*asked)) == OWN[override]
 
 
+def test_settings_of_a_task_of_one_s_own_count_whether_or_not_it_names_them(digests, mine):
+    asked = ["method=td", f"allowed_targets=[{mine.stem}]", f"task._target_={mine.stem}.MyPatientNER"]
+    before = digests(*asked)
+    assert changed(before, digests(*asked, "+task.patience=2")) == EVERYTHING
+    assert changed(before, digests(*asked, "task.name=another")) == set()
+
+
 def test_a_callback_that_may_change_a_training_changes_all_of_them(digests, plain, mine):
     stopping = CALLBACK.format("a", f"{STOPPING}, monitor: validation_loss")
     before = digests("method=scd_aw", stopping)
@@ -129,6 +138,10 @@ def test_a_callback_that_may_change_a_training_changes_all_of_them(digests, plai
     assert changed(before, digests("method=scd_aw", stopping.replace(".a=", ".b="))) == set()
     own, other = ("method=scd_aw", f"allowed_targets=[{mine.stem}]"), CALLBACK.format("b", f"{mine.stem}.Changes")
     assert changed(digests(*own, stopping, other), digests(*own, other, stopping)) == EVERYTHING
+
+
+def test_a_callback_that_is_null_is_left_out(digests, plain):
+    assert changed(plain, digests("method=scd_aw", "+callbacks.early=null")) == set()
 
 
 def test_a_callback_that_writes_into_the_run_s_folder_is_the_same_in_each_run(digests, mine):
@@ -333,6 +346,21 @@ def test_other_checkpoints_of_an_existing_trajectory(existing, existing_plain, f
     state = tmp_path / "copy" / "checkpoint-6" / "trainer_state.json"
     state.write_text(json.dumps({"global_step": 7}))
     assert changed(before, existing(trajectory=tmp_path / "copy")) == TEACHER | STUDENT
+
+
+@pytest.mark.parametrize("change", [{"decoder": None}, {"model": {"ignore_merges": True}}])
+def test_the_student_s_tokenizer_is_the_teacher_s_too(make_imported, work, tmp_path, change):
+    """Whatever both have in common, and however small the difference: the teacher reads and writes by it."""
+
+    def of(student: Path) -> Digests:
+        return {step.name: step.key.digest for step in plan(make_imported("method=td", f"student.path='{student}'"))}
+
+    copy = tmp_path / "student"
+    shutil.copytree(work.student, copy)
+    file = copy / "tokenizer.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(content | change | {"model": content["model"] | change.get("model", {})}))
+    assert changed(of(work.student), of(copy)) == EVERYTHING
 
 
 def test_an_existing_anchor_is_no_matter_of_the_budget(existing, existing_plain, work):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning import Callback, LightningModule
+from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch import callbacks
 from torch import nn
 
@@ -41,11 +41,16 @@ def training():
     module = LightningModule()
     # The scale's values are all alike, as a fresh norm's are.
     module.layers = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2), nn.Dropout())
+    module.rate = 1.0
     module.register_buffer("counts", torch.zeros(2, dtype=torch.bool))
     optimizer = torch.optim.AdamW(module.parameters(), lr=0.1)
     (module.layers(torch.randn(4, 3)) * torch.randn(4, 2)).sum().backward()
     optimizer.step()
-    return SimpleNamespace(optimizers=[optimizer], should_stop=False), module
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    trainer.strategy.optimizers = [optimizer]
+    trainer.strategy.lr_scheduler_configs = [SimpleNamespace(scheduler=scheduler)]
+    return trainer, module
 
 
 CHANGES = {
@@ -67,6 +72,14 @@ CHANGES = {
         lambda trainer, module, *_: trainer.optimizers[0].param_groups[0].update(lr=0.2),
         lambda trainer, module, *_: trainer.optimizers[0].param_groups[0].update(betas=(0.5, 0.9)),
     ],
+    "the schedule of the learning rate": [
+        lambda trainer, module, *_: trainer.lr_scheduler_configs[0].scheduler.base_lrs.clear(),
+    ],
+    "the trainer's settings": [
+        lambda trainer, module, *_: setattr(trainer.fit_loop, "max_epochs", 1),
+        lambda trainer, module, *_: setattr(trainer, "gradient_clip_val", 1e-9),
+    ],
+    "what the module trains with": [lambda trainer, module, *_: setattr(module, "rate", 2.0)],
     "whether layers are in training mode": [lambda trainer, module, *_: module.eval()],
     "torch's random state": [lambda trainer, module, *_: torch.rand(1)],
     "whether the training goes on": [lambda trainer, module, *_: setattr(trainer, "should_stop", True)],

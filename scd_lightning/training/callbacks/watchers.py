@@ -21,6 +21,10 @@ _OF_LIGHTNING = (
 )
 # What a class of one's own has, and has as True, where it only watches.
 DECLARED = "only_watches"
+# What says how long a trainer trains, when it validates, and what it does to gradients.
+_COURSE = ("max_epochs", "min_epochs", "max_steps", "min_steps", "limit_train_batches", "limit_val_batches")
+_COURSE += ("val_check_interval", "check_val_every_n_epoch", "accumulate_grad_batches")
+_COURSE += ("gradient_clip_val", "gradient_clip_algorithm")
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 C = TypeVar("C", bound=Callback)
 
@@ -89,6 +93,15 @@ def _state(trainer: Trainer, module: LightningModule, args: Sequence[Any]) -> di
         ],
         "whether layers are in training mode": [each.training for each in module.modules()],
         "torch's random state": _random_states(module.device),
+        "the schedule of the learning rate": [
+            str(each.scheduler.state_dict()) for each in trainer.lr_scheduler_configs
+        ],
+        "the trainer's settings": [getattr(trainer, name) for name in _COURSE],
+        "what the module trains with": {
+            name: value if isinstance(value, str | int | float) else id(value)
+            for name, value in vars(module).items()
+            if not name.startswith("_")
+        },
         "whether the training goes on": trainer.should_stop,
     }
 
