@@ -116,7 +116,7 @@ def prefix() -> str:
     return f"{name}: " if name else ""
 
 
-def _write(what: RenderableType, console: Console, **how: bool) -> None:
+def _write(what: RenderableType, console: Console, **how: Any) -> None:
     # A folder's name may hold what the terminal's encoding lacks, or bytes that are in none: no reason to end a run.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

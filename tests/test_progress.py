@@ -39,9 +39,9 @@ def test_bars_show_names_as_they_are(name):
     with progress.bar(name, 2) as row:
         row.advance(note=name)
         shown = progress._progress.get_renderable()
-        console = progress.Console(file=io.StringIO(), width=160)
-        console.print(shown)
-    assert console.file.getvalue().count(name) == 2
+        file = io.StringIO()
+        progress.Console(file=file, width=160).print(shown)
+    assert file.getvalue().count(name) == 2
 
 
 def test_a_runs_line_keeps_its_method(capsys):

@@ -47,8 +47,8 @@ def composed():
         cfg.hydra.overrides.task = list(overrides)
         cfg.hydra.job.config_name, cfg.hydra.mode = "config", "MULTIRUN" if sweep else "RUN"
         cfg.hydra.runtime.config_sources = [ConfigSourceInfo("/my conf", "file", "command-line")]
-        HydraConfig.instance().cfg = cfg
-        return read_settings(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]))
+        HydraConfig.instance().set_config(cfg)
+        return read_settings(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
 
     yield compose_
     HydraConfig.instance().cfg = None
@@ -57,6 +57,13 @@ def composed():
 def pasted(command):
     """The overrides that run.py gets where a command is pasted into a shell."""
     return [one_line(each) for each in shlex.split(command)[2:] if not each.startswith("-")]
+
+
+def found(pattern, message):
+    """The parts of a message that a person would copy."""
+    match = re.search(pattern, message)
+    assert match is not None, message
+    return match.groups()
 
 
 @pytest.mark.parametrize("sweep", [False, True])
@@ -104,7 +111,7 @@ def test_the_command_of_a_failed_job_names_the_folder_of_ones_own_options(compos
 def test_the_remedy_for_what_cannot_be_read_works():
     with pytest.raises(OverrideParseException) as caught:
         OverridesParser.create().parse_overrides(["task.name=(a"])
-    (word,) = shlex.split(re.search(r"'name=.*'", str(explain(caught.value)))[0])
+    (word,) = shlex.split(*found(r"('name=.*')", str(explain(caught.value))))
     assert OverridesParser.create().parse_override(word).value() == "a, b"
 
 
@@ -114,7 +121,7 @@ def test_the_remedies_for_a_value_with_commas_work(composed, value):
         composed(f"task.data.path={value}")
     said, values = str(explain(caught.value)), re.split(", ?", value)
     assert "add --multirun" in said
-    text, several = re.search(r"quotes around it, (.*), and for a list brackets, (.*)\.$", said).groups()
+    text, several = found(r"quotes around it, (.*), and for a list brackets, (.*)\.$", said)
     assert composed(*shlex.split(text))["task"]["data"]["path"] == value
     assert composed(*shlex.split(several))["task"]["data"]["path"] == values
     jobs = [OverridesParser.create().parse_override(job).value() for (job,) in swept_jobs([f"task.data.path={value}"])]
@@ -125,7 +132,7 @@ def test_the_remedies_for_a_value_with_commas_work(composed, value):
 def test_the_remedy_for_labels_read_as_numbers_works(composed, tmp_path, labels):
     with pytest.raises(ConfigError, match="put quotes around words") as caught:
         check_light_parts(composed("task=classification", f"task.labels={labels}"))
-    file, shell = re.search(r": (labels: .*) in a file, ('.*') in a shell", str(caught.value)).groups()
+    file, shell = found(r": (labels: .*) in a file, ('.*') in a shell", str(caught.value))
     assert yaml.safe_load(file) == {"labels": ["0452", "yes"]}
     (word,) = shlex.split(shell)
     settings = composed("task=classification", word)
