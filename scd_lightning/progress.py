@@ -1,11 +1,12 @@
 """All that is printed, and one shared live display: two at once would raise, and several bars tell more than those."""
 
+import io
 import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -18,14 +19,16 @@ JOB = "SCD_JOB"
 # Seconds between two lines on what goes on, where there is no display.
 _EVERY = 20
 
-_console = Console(highlight=False)
+# Names of people's folders, labels and settings are printed: brackets in them are no styles, and colons no emoji.
+_LITERAL: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+_console = Console(**_LITERAL)
 # For tables in a file or a pipe, which have no width: long enough that no line is broken.
-_wide = Console(highlight=False, width=160)
+_wide = Console(**_LITERAL, width=160)
 _progress = Progress(
-    TextColumn("{task.description}"),
+    TextColumn("{task.description}", markup=False),
     BarColumn(),
     MofNCompleteColumn(),
-    TextColumn("{task.fields[note]}"),
+    TextColumn("{task.fields[note]}", markup=False),
     TimeElapsedColumn(),
     TimeRemainingColumn(),
     console=_console,
@@ -78,20 +81,19 @@ def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
 
 
 def say(message: str) -> None:
-    """Prints one line above the display, from process 0, as it is: brackets are no markup."""
+    """Prints one line above the display, from process 0, however long it is."""
     if _is_first():
-        _console.print(f"{prefix()}{message}", soft_wrap=True, markup=False)
+        _write(f"{prefix()}{message}", _console, soft_wrap=True)
 
 
 def show(what: RenderableType, *, wide: bool = False) -> None:
     """Prints a table or the like.
 
     Args:
-        what: What to show; a plain text is rich's markup.
+        what: What to show; all text in it is printed as it is.
         wide: Whether it may be wider than usual where there is no terminal.
     """
-    console = _wide if wide and not _console.is_terminal else _console
-    console.print(what, crop=False)
+    _write(what, _wide if wide and not _console.is_terminal else _console, crop=False)
 
 
 def complain(message: str) -> None:
@@ -99,10 +101,26 @@ def complain(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def ask(question: str) -> str:
+    """Prints a question and waits for its answer.
+
+    Raises:
+        EOFError: Nobody is there to answer.
+    """
+    return input(question)
+
+
 def prefix() -> str:
     """What a line begins with that says which of the jobs side by side it is of; empty for a job on its own."""
     name = os.environ.get(JOB)
     return f"{name}: " if name else ""
+
+
+def _write(what: RenderableType, console: Console, **how: Any) -> None:
+    # A folder's name may hold what the terminal's encoding lacks, or bytes that are in none: no reason to end a run.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    console.print(what, **how)
 
 
 def _is_first() -> bool:

@@ -24,8 +24,8 @@ PLACES = {
         {"launch/ranks.py", "report.py", "store/__main__.py", "cli/search_end.py"},
     ),
     "prints": (
-        {"print", "Console", "input"},
-        {"progress.py", "cli/store.py"},
+        {"print", "print_json", "Console", "input", "rprint", "stdout.write", "stderr.write"},
+        {"progress.py"},
     ),
     # Of a tokenizer that was trained here and lies in our own store.
     "reads a model or tokenizer": (
@@ -64,6 +64,24 @@ def test_one_place(what):
         for name, line in calls(path):
             if name.endswith(ends) and not file.startswith(tuple(places)):
                 wrong.append(f"{file}:{line} calls {name[1:]}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_one_function_writes_to_standard_output():
+    tree = ast.parse((PACKAGE / "progress.py").read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    assert {each.name for each in functions if ".print(" in ast.unparse(each)} == {"_write"}
+
+
+def test_no_text_is_read_as_markup():
+    markup = {"from_markup", "render_markup", "render_str", "escape"}
+    wrong = [
+        f"{path.relative_to(PACKAGE)}:{line} calls {name[1:]}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if "from rich" in path.read_text(encoding="utf-8")
+        for name, line in calls(path)
+        if name.rpartition(".")[2] in markup
+    ]
     assert not wrong, "\n".join(wrong)
 
 

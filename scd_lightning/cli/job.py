@@ -9,11 +9,15 @@ from scd_lightning.cli import default_models, search
 from scd_lightning.cli.endings import ended, in_sweep, signals_first
 from scd_lightning.cli.overrides import job_title, written
 from scd_lightning.cli.places import check_places
+from scd_lightning.cli.reading import read_more
 from scd_lightning.cli.session import session
 from scd_lightning.config.build import check_light_parts, read_settings
 from scd_lightning.launch import preemption, ranks
 from scd_lightning.progress import prefix, say
 from scd_lightning.store.disk import explained
+
+# At import: a launcher's process composes its job, and only then calls `run_job`.
+read_more()
 
 
 def run_job(cfg: DictConfig) -> float | None:

@@ -2,8 +2,10 @@
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import Container, DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -11,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from scd_lightning.errors import ConfigError
 
 _SEE = "`python run.py --help` lists the groups, `python run.py --cfg job` all settings"
+_SEVERAL = re.compile(r"Ambiguous value for argument '(?P<override>.*)'\s+1\. ", re.DOTALL)
 # Options that Hydra's plugins bring, and the extra of this package that installs them.
 _PLUGINS = {
     "hydra/launcher/joblib": "joblib",
@@ -46,7 +49,21 @@ def explain(error: Exception) -> ConfigError:
             remedy="put quotes around values with spaces, commas, brackets or =, once for the shell and once within: "
             "'name=\"a, b\"'",
         )
+    if found := _SEVERAL.search(str(error)):
+        return _one_or_several(found["override"])
     return ConfigError(f"The command line or the configuration can't be used ({_paragraph(str(error))})", remedy=_SEE)
+
+
+def _one_or_several(override: str) -> ConfigError:
+    key, _, value = override.partition("=")
+    one = shlex.quote(f"{key}={QuotedString(value, Quote.double).with_quotes()}")
+    return ConfigError(
+        "A setting has several values outside a sweep",
+        where=key,
+        got=value,
+        remedy=f"for a job with each of them add --multirun; for one text with commas put quotes around it, {one}, and "
+        f"for a list brackets, {shlex.quote(f'{key}=[{value}]')}",
+    )
 
 
 def unusable_folder(error: OSError) -> ConfigError:

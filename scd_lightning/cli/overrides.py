@@ -16,6 +16,8 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from scd_lightning.analysis.comparison.failed_jobs import places_of_options
+
 _SWEEP = ("-m", "--multirun")
 # A quotation, whose line breaks belong to it, or else a line break.
 _BREAK = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|\s*\n\s*""")
@@ -51,6 +53,12 @@ def chosen(group: str) -> str | None:
     """The option of a group that the running job has."""
     option: str | None = HydraConfig.get().runtime.choices.get(group)
     return option
+
+
+def _plain(hydra: Any) -> dict[str, Any]:
+    plain = OmegaConf.to_container(hydra, resolve=False)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
 
 
 def written(overrides: Any) -> list[str]:
@@ -97,7 +105,7 @@ def job_command() -> str:
     hydra = HydraConfig.get()
     script = Path(sys.argv[0]).name
     if hydra.mode == RunMode.MULTIRUN:
-        overrides = written(hydra.overrides.task)
+        overrides = [*places_of_options(_plain(hydra)), *written(hydra.overrides.task)]
         # A search is a sweep by itself.
         single = ["hydra.mode=RUN"] if any(each.startswith("hparams_search=") for each in overrides) else []
         return shlex.join(["python", script, *overrides, *single])
@@ -115,10 +123,12 @@ def rank_command(run_dir: Path) -> list[str]:
     hydra = HydraConfig.get()
     own = ("hydra.mode", "hydra.run.dir", "hydra.sweep")
     overrides = [each for each in written(hydra.overrides.hydra) if not each.startswith(own)]
+    places = [each for each in places_of_options(_plain(hydra)) if each.startswith("--config-dir=")]
     return [
         sys.executable,
         os.path.abspath(sys.argv[0]),
         f"--config-name={hydra.job.config_name}",
+        *places,
         *written(hydra.overrides.task),
         *overrides,
         "hydra.mode=RUN",

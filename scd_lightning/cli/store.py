@@ -13,7 +13,7 @@ from typing import Any
 from scd_lightning.analysis.formatting import disk_size
 from scd_lightning.cli import store_tables as tables
 from scd_lightning.errors import ScdError, StoreError, exit_code
-from scd_lightning.progress import complain, say, show
+from scd_lightning.progress import ask, complain, say, show
 from scd_lightning.store.collection import collect, collectable, obstacle, remove, with_signals
 from scd_lightning.store.inventory import Entry, Inventory, open_store
 from scd_lightning.store.layout import PINNED, unwritable
@@ -164,7 +164,7 @@ def _rm(options: argparse.Namespace) -> None:
 
 def _confirmed() -> bool:
     with suppress(EOFError):
-        return input("Remove this? [y/N] ").strip().lower() in ("y", "yes")
+        return ask("Remove this? [y/N] ").strip().lower() in ("y", "yes")
     return False
 
 

@@ -34,7 +34,11 @@ def check_arguments(target: Callable[..., Any], arguments: Mapping[str, Any], wh
     for name, value in arguments.items():
         if name in hints and not fits(value, hints[name]):
             raise ConfigError(
-                "A value has the wrong type", where=f"{where}.{name}", got=repr(value), expected=_describe(hints[name])
+                "A value has the wrong type",
+                where=f"{where}.{name}",
+                got=repr(value),
+                expected=_describe(hints[name]),
+                remedy=_quoting(value, hints[name], f"{where}.{name}"),
             )
 
 
@@ -60,6 +64,20 @@ def fits(value: object, hint: Any) -> bool:
     if isinstance(value, list):
         return _fits_list(value, origin, arguments)
     return isinstance(value, dict) or not isinstance(value, _SCALARS)
+
+
+def _quoting(value: object, hint: Any, where: str) -> str | None:
+    """How to write words that were read as numbers or as true and false, where words are asked for."""
+    read = [each for each in (value if isinstance(value, list) else [value]) if not isinstance(each, str)]
+    as_words = [str(each) for each in value] if isinstance(value, list) else str(value)
+    if not read or not all(isinstance(each, bool | int | float) for each in read) or not fits(as_words, hint):
+        return None
+    words = '"0452", "yes"' if isinstance(value, list) else '"0452"'
+    example = f"[{words}]" if isinstance(value, list) else words
+    return (
+        "put quotes around words that are digits, yes, no, on, off, true or false, and on the command line once more "
+        f"around all: {where.rpartition('.')[2]}: {example} in a file, '{where}={example}' in a shell"
+    )
 
 
 def _fits_list(value: list[Any], kind: Any, arguments: tuple[Any, ...]) -> bool:

@@ -61,6 +61,14 @@ def test_ls_du_show_pin_and_rm(maker, store):
     assert store("ls")[1].endswith("is empty.\n")
 
 
+def test_folders_with_brackets_are_listed_as_they_are(maker, store):
+    name = maker.artifact("student")
+    with maker.run("r2[/red]x", name):
+        assert "running: r2[/red]x" in store("ls")[1]
+    with maker.run("r3 [v2]", name):
+        assert "r3 [v2]" in store("ls")[1]
+
+
 def test_rm_asks(maker, store, monkeypatch):
     name = maker.artifact("anchor")
     monkeypatch.setattr("builtins.input", lambda _: "n")

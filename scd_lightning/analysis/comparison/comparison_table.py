@@ -67,10 +67,9 @@ def _table(setting: Setting) -> Table:
     for row in setting.rows:
         metrics = [metric_path(model, setting.primary_metric) for model in (*setting.unshared, "student")]
         count = f"{row.n}{'*' if row.repeated else ''}"
-        # Text, not str: rich would read [brackets] in names as styles.
         cells = [row.short_name, count, *(row.shown(name) for name in (VALIDATION, *metrics))]
         margins = [
             Text(shown_margin(each, "{}\n{}"), style=_STYLES[each.side if each else 0]) for each in (row.gain, row.lead)
         ]
-        table.add_row(*map(Text, cells), *margins)
+        table.add_row(*cells, *margins)
     return table

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -11,8 +12,8 @@ from scd_lightning.analysis.records import read_json
 from scd_lightning.errors import StoreError
 
 UNFINISHED = "unfinished"
-# The command line of each job, which Hydra writes before the job starts.
-_OVERRIDES = Path(".hydra", "overrides.yaml")
+# The command line of each job, and Hydra's own part of its configuration, which Hydra writes before the job starts.
+_OVERRIDES, _HYDRA = Path(".hydra", "overrides.yaml"), Path(".hydra", "hydra.yaml")
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,33 @@ def read_overrides(folder: Path) -> list[str]:
     return list(map(str, found)) if isinstance(found, list) else []
 
 
+def places_of_options(hydra: Mapping[str, Any]) -> list[str]:
+    """What of a command line says where options of the user's own lie: without it, its overrides mean nothing.
+
+    Args:
+        hydra: Hydra's own part of a job's configuration.
+    """
+    folders = [each["path"] for each in hydra["runtime"]["config_sources"] if each["provider"] == "command-line"]
+    name = hydra["job"]["config_name"]
+    searched = [each for each in hydra["overrides"]["hydra"] if each.lstrip("+").startswith("hydra.searchpath=")]
+    named = [] if name == "config" else [f"--config-name={name}"]
+    return [*(f"--config-dir={each}" for each in folders), *named, *searched]
+
+
+def _places(folder: Path) -> list[str]:
+    try:
+        found = yaml.safe_load((folder / _HYDRA).read_text(encoding="utf-8"))
+        return places_of_options(found["hydra"])
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return []
+
+
 def _describe(folder: Path, error: StoreError | None, own: Sequence[str]) -> Failure:
     given = read_overrides(folder)
     if any(each.startswith("hparams_search=") for each in given):
         # Alone, and not as another search.
         given.append("hydra.mode=RUN")
-    overrides, command = " ".join(own), shlex.join(["python", "run.py", *given]) if given else ""
+    overrides, command = " ".join(own), shlex.join(["python", "run.py", *_places(folder), *given]) if given else ""
     if error is None:
         try:
             return Failure(folder.name, *_reason(folder), overrides, command)

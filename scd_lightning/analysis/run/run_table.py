@@ -45,7 +45,7 @@ def _metrics(results: dict[str, Any]) -> list[RenderableType]:
     models = [(key, title) for key, title in MODEL_NAMES.items() if results["metrics"].get(key)]
     table = _table([title for _, title in models])
     for metric in metric_names(results):
-        table.add_row(Text(metric), *(number(results["metrics"][key].get(metric)) for key, _ in models))
+        table.add_row(metric, *(number(results["metrics"][key].get(metric)) for key, _ in models))
     run = f"{name}, method {results['method']}, seed {results['seed']}"
     return [_title(f"{run}: {evaluated_split(results)} split"), table]
 
@@ -68,12 +68,11 @@ def _schedule(schedule: list[dict[str, Any]]) -> list[RenderableType]:
 
 
 def _title(text: str) -> Text:
-    # Text, not str: rich would read [brackets] in names as styles.
     return Text(text, style="italic")
 
 
 def _table(columns: list[str]) -> Table:
     table = Table("", box=SIMPLE_HEAD)
     for column in columns:
-        table.add_column(Text(column), justify="right")
+        table.add_column(column, justify="right")
     return table

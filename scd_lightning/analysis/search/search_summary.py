@@ -28,7 +28,7 @@ def show_search(search: Search) -> RenderableType:
     for each in search.candidates:
         note = "chosen" if each is search.chosen else "failed" if each.metric is None else ""
         values = [_short(each.values.get(name, "")) for name in names]
-        table.add_row(*map(Text, [",".join(each.jobs), *values, number(each.metric), number(each.loss), note]))
+        table.add_row(",".join(each.jobs), *values, number(each.metric), number(each.loss), note)
     return Group(table, *failure_lines(search.failures), Text(_verdict(search), style="bold"))
 
 
