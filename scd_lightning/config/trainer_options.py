@@ -5,6 +5,7 @@ It is decided from plain values, so that it is said before any framework is load
 
 import difflib
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -140,6 +141,8 @@ OPTIONS: Mapping[str, Honoured | Ours] = {
     "model_registry": Ours("student/ of the run's folder is a transformers folder, for any registry"),
     "barebones": Ours("logger=none resume.every_minutes=null", (False,)),
 }
+# What its own variables begin with.
+_VARIABLES = "PL_TRAINER_"
 # Null is a way of its own to validate; elsewhere it is Lightning's default.
 _NULL_COUNTS = "check_val_every_n_epoch"
 # Arguments of a strategy that say how processes talk, and not what is computed.
@@ -163,8 +166,9 @@ def check_trainer(
         Those of them that Lightning is to be told.
 
     Raises:
-        ConfigError: One is unknown, can't be used, or is not for users to set.
+        ConfigError: One is unknown, can't be used, or is not for users to set; or the environment has some.
     """
+    _check_environment()
     require_at_least(1, **{"trainer.micro_batches": micro_batches})
     if _same(options.get("accumulate_grad_batches"), micro_batches):  # Lightning's name for what happens anyway.
         del options["accumulate_grad_batches"]
@@ -178,6 +182,19 @@ def check_trainer(
     }
     _check_intervals(honoured)
     return honoured
+
+
+def _check_environment() -> None:
+    """Lightning takes from variables whatever it is not told: a share of the batches, of which no key would know."""
+    found = sorted(name for name in os.environ if name.startswith(_VARIABLES))
+    if found:
+        name = found[0].removeprefix(_VARIABLES).lower()
+        raise ConfigError(
+            "Lightning's Trainer would take arguments from the environment",
+            where=", ".join(found),
+            got=os.environ[found[0]],
+            remedy=f"unset {' '.join(found)}; what can be set is set by +trainer.{name}=",
+        )
 
 
 def _check(name: str, value: Any) -> None:
