@@ -9,7 +9,7 @@ import torch
 from lightning import Callback
 from lightning.pytorch import callbacks
 
-from scd_lightning.config.targets import defined_as
+from scd_lightning.config.definitions import defined_as
 from scd_lightning.errors import ConfigError, ScdError, translated, words_of
 
 _AVERAGES = "leave it out: the weights that are kept are those that were trained, and it would have others validated"
