@@ -33,7 +33,7 @@ def torn_words(samples: Mapping[str, Sequence[Sample]]) -> Iterator[str]:
 
 
 def _tears(text: str, entity: Entity) -> bool:
-    return any(_within_word(text, place) for place in (entity.start, entity.end))
+    return any(_within_word(text, place) for place in (entity.start, entity.end) if place is not None)
 
 
 def _within_word(text: str, place: int) -> bool:

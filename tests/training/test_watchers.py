@@ -1,12 +1,12 @@
 """Callbacks that say they only watch, held to it."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch import callbacks
+from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch import nn
 
 from scd_lightning.errors import ConfigError
@@ -41,7 +41,7 @@ def training():
     module = LightningModule()
     # The scale's values are all alike, as a fresh norm's are.
     module.layers = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2), nn.Dropout())
-    module.rate = 1.0
+    setattr(module, "rate", 1.0)  # noqa: B010 - of no layer's type
     module.register_buffer("counts", torch.zeros(2, dtype=torch.bool))
     optimizer = torch.optim.AdamW(module.parameters(), lr=0.1)
     (module.layers(torch.randn(4, 3)) * torch.randn(4, 2)).sum().backward()
@@ -49,7 +49,7 @@ def training():
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     trainer.strategy.optimizers = [optimizer]
-    trainer.strategy.lr_scheduler_configs = [SimpleNamespace(scheduler=scheduler)]
+    trainer.strategy.lr_scheduler_configs = [LRSchedulerConfig(scheduler)]
     return trainer, module
 
 

@@ -22,9 +22,11 @@ _OF_LIGHTNING = (
 # What a class of one's own has, and has as True, where it only watches.
 DECLARED = "only_watches"
 # What says how long a trainer trains, when it validates, and what it does to gradients.
-_COURSE = ("max_epochs", "min_epochs", "max_steps", "min_steps", "limit_train_batches", "limit_val_batches")
-_COURSE += ("val_check_interval", "check_val_every_n_epoch", "accumulate_grad_batches")
-_COURSE += ("gradient_clip_val", "gradient_clip_algorithm")
+_COURSE = (
+    *("max_epochs", "min_epochs", "max_steps", "min_steps", "limit_train_batches", "limit_val_batches"),
+    *("val_check_interval", "check_val_every_n_epoch", "accumulate_grad_batches"),
+    *("gradient_clip_val", "gradient_clip_algorithm"),
+)
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 C = TypeVar("C", bound=Callback)
 
