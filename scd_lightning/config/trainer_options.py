@@ -145,6 +145,10 @@ OPTIONS: Mapping[str, Honoured | Ours] = {
 _VARIABLES = "PL_TRAINER_"
 # Null is a way of its own to validate; elsewhere it is Lightning's default.
 _NULL_COUNTS = "check_val_every_n_epoch"
+# What happens where they are left out; so it does at null, but for the one above.
+_DEFAULTS = {"deterministic": False, "benchmark": False, "inference_mode": True, "gradient_clip_algorithm": "norm"}
+_DEFAULTS |= {"val_check_interval": 1.0, "check_val_every_n_epoch": 1}
+_WHOLE_NAMES = {"32": "32-true", "64": "64-true", "16": "16-mixed", "bf16": "bf16-mixed"}
 # Arguments of a strategy that say how processes talk, and not what is computed.
 _TALK = {"_target_", "_partial_", "process_group_backend", "timeout", "start_method", "find_unused_parameters"}
 _TALK |= {"static_graph", "gradient_as_bucket_view", "bucket_cap_mb", "broadcast_buffers", "forward_sync_buffers"}
@@ -250,12 +254,28 @@ def trainer_numbers(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     left_out = {"_target_", "precision", "strategy", "micro_batches"}
     given = {name: value for name, value in settings.items() if name not in left_out}
+    given = {name: value for name, value in given.items() if not _is_default(name, value)}
     found = {name: value for name, value in given.items() if _may_change_numbers(name) or _is_foreign(value)}
     if "val_check_interval" in found:
         # Micro-batches are what it counts.
         found["micro_batches"] = settings.get("micro_batches", 1)
     strategy = _strategy_numbers(settings.get("strategy"))
     return found | ({"strategy": strategy} if strategy else {})
+
+
+def _is_default(name: str, value: object) -> bool:
+    """Whether leaving an argument out would be the same."""
+    return (value is None and name != _NULL_COUNTS) or (name in _DEFAULTS and _same(value, _DEFAULTS[name]))
+
+
+def whole_precision(settings: Mapping[str, Any]) -> str:
+    """The precision by its whole name, whichever of its names was given.
+
+    Args:
+        settings: The part `trainer` of a configuration, as plain values.
+    """
+    name = str(settings.get("precision") or "32-true")
+    return _WHOLE_NAMES.get(name, name)
 
 
 def _may_change_numbers(name: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from scd_lightning.config.own_code import codes
 from scd_lightning.config.targets import find_target
-from scd_lightning.config.trainer_options import trainer_numbers
+from scd_lightning.config.trainer_options import trainer_numbers, whole_precision
 from scd_lightning.existing.adapters import read_adapter
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.models.loading import brings_code, resolve_dtype, weights_identity
@@ -61,7 +61,7 @@ def _of_every_key(job: PreparedJob) -> dict[str, Any]:
         "format": NUMERIC_FORMAT,
         "versions": {name: job.versions[name] for name in ("torch", "transformers")},
         "tokenizer": job.tokenizer_identity,
-        "precision": job.trainer.options.get("precision", "32-true"),
+        "precision": whole_precision(job.settings["trainer"]),
         "passes": {name: value for name, value in _trainer(job)["trainer"].items() if name in _PASSES},
         "code": _code_of_trainer(job) | _code(job, "task", _target(job, "task")),
         "task": _own_task(job),

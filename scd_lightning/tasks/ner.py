@@ -12,6 +12,7 @@ from scd_lightning.data.rows import Row, shorten
 from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.data.sources import DataSource
 from scd_lightning.data.spelling import spelled
+from scd_lightning.tasks.entity_doubts import splits_without_entities, torn_words
 from scd_lightning.tasks.entity_lines import NONE, align, one_line, parse_entities, write_entities
 from scd_lightning.tasks.entity_scores import (
     EntitiesByLabel,
@@ -119,6 +120,10 @@ class NER(Task):
     def written_labels(self, row: Row) -> list[object]:
         return [entity["label"] for entity in row.values["entities"]]
 
+    @override
+    def doubts(self, samples: Mapping[str, Sequence[Sample]]) -> list[str]:
+        return [*super().doubts(samples), *splits_without_entities(samples), *torn_words(samples)]
+
     def retarget(self, sample: Sample, cut: Cut) -> tuple[str, int]:
         """Entities that are cut away leave the completion; what is matched as a string may stand elsewhere too."""
         length = len(sample.fields[cut.field])
@@ -160,7 +165,8 @@ def read_entities(row: Row) -> list[Entity]:
     if not isinstance(entities, list):
         raise row.error("entities", "has the wrong type", repr(entities), "a list")
     found = [_read_entity(row, text, f"entities[{i}]", entity) for i, entity in enumerate(entities)]
-    return sorted(found, key=lambda entity: (entity.start, entity.end, entity.label))
+    # One that is listed twice, as where two people have marked it, is one.
+    return sorted(set(found), key=lambda entity: (entity.start, entity.end, entity.label))
 
 
 def _read_entity(row: Row, text: str, field: str, entity: object) -> Entity:

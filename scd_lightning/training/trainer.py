@@ -118,7 +118,7 @@ class TrainerFactory:
         try:
             # The strategy of several processes would look for them; a single process shows what is wrong elsewhere.
             self(devices=1, num_nodes=1, strategy="auto")
-        except (MisconfigurationException, TypeError, ValueError) as error:
+        except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
             raise ConfigError(f"Lightning can't make such a trainer ({error})", where="trainer") from error
 
     def _check_strategy(self) -> None:

@@ -9,7 +9,14 @@ import pytest
 from lightning import Trainer
 
 from scd_lightning.config.build import TRAINER
-from scd_lightning.config.trainer_options import OPTIONS, Honoured, Ours, check_trainer, trainer_numbers
+from scd_lightning.config.trainer_options import (
+    OPTIONS,
+    Honoured,
+    Ours,
+    check_trainer,
+    trainer_numbers,
+    whole_precision,
+)
 from scd_lightning.errors import ConfigError
 from scd_lightning.training.trainer import TrainerFactory
 
@@ -150,6 +157,7 @@ def test_a_strategy_is_made_anew_for_each_trainer():
 
 def test_numbers_are_those_of_what_may_change_them():
     settings = {name: VALUES[name][0][0] for name in HONOURED} | {name: None for name in OURS}
+    settings |= {"gradient_clip_algorithm": "value", "check_val_every_n_epoch": 3, "inference_mode": False}
     found = trainer_numbers({"_target_": TRAINER, "micro_batches": 3, **settings})
     may = {name for name in HONOURED if not HONOURED[name].why} - {"precision"}
     assert set(found) == may | {"micro_batches"}
@@ -158,6 +166,19 @@ def test_numbers_are_those_of_what_may_change_them():
         "gradient_clip_val": 1.0
     }
     assert trainer_numbers({"own": 1}) == {"own": 1}
+
+
+def test_what_happens_anyway_is_no_change():
+    anyway = {"deterministic": False, "benchmark": None, "inference_mode": True, "gradient_clip_algorithm": "norm"}
+    assert trainer_numbers({"val_check_interval": 1.0, "check_val_every_n_epoch": 1, **anyway}) == {}
+    # Of these, null is another way to validate, and 1 is one batch.
+    assert set(trainer_numbers({"check_val_every_n_epoch": None})) == {"check_val_every_n_epoch"}
+    assert set(trainer_numbers({"val_check_interval": 1})) == {"val_check_interval", "micro_batches"}
+
+
+@pytest.mark.parametrize("names", [("32", 32, "32-true", None), ("16", "16-mixed"), ("bf16", "bf16-mixed"), ("64", 64)])
+def test_names_of_one_precision_are_one(names):
+    assert len({whole_precision({"precision": name}) for name in names}) == 1
     assert trainer_numbers({"profiler": CALL}) == {}
     assert trainer_numbers({"profiler": {"_target_": "mine.Profiler"}}) == {"profiler": {"_target_": "mine.Profiler"}}
 

@@ -52,6 +52,8 @@ def changed(before: Digests, after: Digests) -> set[str]:
         ["trainer.log_every_n_steps=1", "+trainer.profiler=simple", "+trainer.detect_anomaly=true"],
         ["+trainer.num_sanity_val_steps=0", "+trainer.enable_progress_bar=false", "+trainer.fast_dev_run=false"],
         ["trainer.strategy=ddp", "+trainer.default_root_dir=elsewhere"],
+        ["trainer.precision=32", "+trainer.deterministic=false", "+trainer.benchmark=null"],
+        ["+trainer.gradient_clip_algorithm=norm", "+trainer.check_val_every_n_epoch=1"],
         ["teacher.name=another", "student.name=another", "method.name=another"],
         ["teacher.gradient_checkpointing=true"],
         ["phases=[evaluate,report]"],

@@ -26,6 +26,15 @@ def test_plugins_that_compute_or_start_processes_are_refused(plugin):
             cpu(plugins=given).check_options()
 
 
+def test_what_a_cluster_has_set_and_lightning_refuses_is_told(monkeypatch):
+    """As in a job of several tasks that starts run.py without srun."""
+    for name, value in {"SLURM_JOB_ID": "5", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "4"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("SLURM_NTASKS_PER_NODE", raising=False)
+    with pytest.raises(ConfigError, match="ntasks-per-node"):
+        cpu().check_options()
+
+
 def test_plugins_that_write_files_are_taken():
     plugin = AsyncCheckpointIO()
     factory = cpu(plugins=[plugin])

@@ -68,7 +68,7 @@ def test_a_failing_hook_is_named_with_its_line(error):
 
 def test_so_is_one_that_takes_less_than_it_is_given():
     with pytest.raises(ConfigError, match=r"Failing\.on_train_batch_end.*positional"):
-        told_where_it_fails(Failing()).on_train_batch_end(None, None, None)  # type: ignore[call-arg]
+        told_where_it_fails(Failing()).on_train_batch_end(*[None] * 5)
 
 
 @pytest.mark.parametrize(
