@@ -12,7 +12,7 @@ from scd_lightning.data.rows import Row, shorten
 from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.data.sources import DataSource
 from scd_lightning.data.spelling import spelled
-from scd_lightning.tasks.entity_doubts import splits_without_entities, torn_words
+from scd_lightning.tasks.entity_doubts import cut_ends, splits_without_entities
 from scd_lightning.tasks.entity_lines import NONE, align, one_line, parse_entities, write_entities
 from scd_lightning.tasks.entity_scores import (
     EntitiesByLabel,
@@ -122,7 +122,7 @@ class NER(Task):
 
     @override
     def doubts(self, samples: Mapping[str, Sequence[Sample]]) -> list[str]:
-        return [*super().doubts(samples), *splits_without_entities(samples), *torn_words(samples)]
+        return [*super().doubts(samples), *splits_without_entities(samples), *cut_ends(samples)]
 
     def retarget(self, sample: Sample, cut: Cut) -> tuple[str, int]:
         """Entities that are cut away leave the completion; what is matched as a string may stand elsewhere too."""
