@@ -101,6 +101,7 @@ def make_job(plan: Plan, store: Path) -> PreparedJob:
         settings={part: {} for part in GROUPS} | {"allowed_targets": []},
         tokenizer=workload.tokenizer(case.vocab_size),
         tokenizer_identity=case.name,
+        tokenizer_digest=case.name,
     )
 
 

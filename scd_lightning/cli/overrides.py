@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from scd_lightning.analysis.comparison.failed_jobs import places_of_options
+from scd_lightning.config.option_places import places_of_options
 
 _SWEEP = ("-m", "--multirun")
 # A quotation, whose line breaks belong to it, or else a line break.

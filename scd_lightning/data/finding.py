@@ -127,7 +127,7 @@ def _readable(file: Path) -> Path:
 
 def _without_train(folder: Path) -> DataError:
     others = sorted(each.name for each in folder.iterdir() if _suffix(each) in SUFFIXES)
-    one = f"; task.data.path={shorten(folder / others[0])} takes that file as train" if len(others) == 1 else ""
+    one = f"; task.data.path={folder / others[0]} takes that file as train" if len(others) == 1 else ""
     return DataError(
         "The data folder has no training file",
         where=folder,

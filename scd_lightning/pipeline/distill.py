@@ -154,7 +154,7 @@ def sample_set(job: PreparedJob, name: str, indices: Sequence[int]) -> SampleSet
     """
     lengths = [len(job.data.tokenized["train"][i].completion_ids) for i in indices]
     train = job.data.digests["train"]
-    digest = sha256_json({"data": train, "tokenizer": job.tokenizer_identity, "indices": list(indices)})
+    digest = sha256_json({"data": train, "tokenizer": job.tokenizer_digest, "indices": list(indices)})
     batches = -(-len(indices) // (job.task.evaluation_batch * distributed.world_size()))
     return SampleSet(name, indices, lengths, digest, partial(_loader, job, indices), batches)
 

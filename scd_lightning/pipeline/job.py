@@ -115,7 +115,8 @@ class PreparedJob(Job):
     Attributes:
         data: The task's samples as token ids.
         tokenizer: The one of teacher and student.
-        tokenizer_identity: Its digest.
+        tokenizer_identity: Digest of what makes two tokenizers the same, and of its chat template.
+        tokenizer_digest: Digest of all that texts become tokens by, and tokens texts.
         trajectory: The teacher's existing checkpoints in order of their steps; empty where it is fine-tuned here.
         existing_anchor: The existing anchor; None where it is fine-tuned here.
     """
@@ -123,6 +124,7 @@ class PreparedJob(Job):
     data: EncodedData
     tokenizer: PreTrainedTokenizerFast
     tokenizer_identity: str
+    tokenizer_digest: str
     trajectory: Sequence[SavedModel] = ()
     existing_anchor: SavedModel | None = None
 

@@ -60,7 +60,7 @@ def _of_every_key(job: PreparedJob) -> dict[str, Any]:
     return {
         "format": NUMERIC_FORMAT,
         "versions": {name: job.versions[name] for name in ("torch", "transformers")},
-        "tokenizer": job.tokenizer_identity,
+        "tokenizer": job.tokenizer_digest,
         "precision": whole_precision(job.settings["trainer"]),
         "passes": {name: value for name, value in _trainer(job)["trainer"].items() if name in _PASSES},
         "code": _code_of_trainer(job) | _code(job, "task", _target(job, "task")),

@@ -10,9 +10,7 @@ from scd_lightning.errors import OutOfMemory
 from scd_lightning.models.loading import resolve_dtype
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.job import PreparedJob
-
-# What torch's allocators say where they raise no error of their own kind, on a CPU.
-_SIGNS = ("can't allocate memory", "not enough memory", "cannot allocate memory")
+from scd_lightning.training.memory_signs import is_about_memory
 
 
 @contextmanager
@@ -30,7 +28,7 @@ def explained(job: PreparedJob, phase: str, spec: ModelSpec) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_about_memory(error):
+        if not is_about_memory(error):
             raise
         where = "the GPU" if isinstance(error, torch.OutOfMemoryError) else "this machine"
         raise OutOfMemory(
@@ -39,12 +37,6 @@ def explained(job: PreparedJob, phase: str, spec: ModelSpec) -> Iterator[None]:
             got=str(error).strip().splitlines()[0][:200].rstrip(".") if str(error).strip() else type(error).__name__,
             remedy=f"one or more of {', '.join(remedies(job, phase, spec))}",
         ) from error
-
-
-def _is_about_memory(error: Exception) -> bool:
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return any(sign in str(error).lower() for sign in _SIGNS)
 
 
 def remedies(job: PreparedJob, phase: str, spec: ModelSpec) -> list[str]:

@@ -20,7 +20,14 @@ from scd_lightning.models.gguf import convert_gguf, find_gguf
 from scd_lightning.models.loading import build_empty, check_kernel, check_reachable, resolve_dtype
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.models.stored_weights import check_numbers
-from scd_lightning.models.tokenizers import check_pair, everything, load_tokenizer, stored_tokenizer, train_tokenizer
+from scd_lightning.models.tokenizers import (
+    check_pair,
+    everything,
+    identity,
+    load_tokenizer,
+    stored_tokenizer,
+    train_tokenizer,
+)
 from scd_lightning.pipeline.imports import check_imported_numbers, check_imports, find_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.model_checks import check_lengths
@@ -73,7 +80,8 @@ def prepare(job: Job) -> PreparedJob:
         **{each.name: getattr(job, each.name) for each in fields(job)},
         data=encode(data, tokenizer),
         tokenizer=tokenizer,
-        tokenizer_identity=sha256_json(everything(tokenizer)),
+        tokenizer_identity=sha256_json([identity(tokenizer), tokenizer.chat_template]),
+        tokenizer_digest=sha256_json(everything(tokenizer)),
         trajectory=imports.trajectory,
         existing_anchor=imports.anchor,
     )

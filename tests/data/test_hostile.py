@@ -316,6 +316,8 @@ def check(task: str, suffix: str, files: dict[str, Written], tokenizer: Any) -> 
 # What is wrong with what is left where rows were spoilt, or with the spoilt ones together.
 OF_ALL_ROWS = (
     "There is nothing to learn",
+    "Train and validation have no label",
+    "Train and test have no label",
     "All train rows of a kind",
     "All validation rows of a kind",
     "All test rows of",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scd_lightning.data.converters import LetterAnswers, RowConverter, TaggedTokens
+from scd_lightning.data.converters import LetterAnswers, RowConverter
 from scd_lightning.data.kinds import lost_kinds
 from scd_lightning.data.rows import Row
 from scd_lightning.data.sources import DataSource
@@ -87,14 +87,6 @@ def test_columns_under_another_name(write_folder):
     folder = write_folder(train=[*train, {"body": " ", "queue": "c"}, {"body": " ", "queue": "c"}])
     with pytest.raises(DataError, match="2 with label c"):
         read(folder, columns={"body": "text", "queue": "label"}, **SKIP)
-
-
-def test_all_rows_of_a_scheme_of_tags(write_folder):
-    """The others may well have entities of their own."""
-    bio = [{"tokens": ["Ann", f"sees {i}"], "tags": ["B-PER" if i % 2 else "O", "O"]} for i in range(20)]
-    single = [{"tokens": ["Lyon", f"is {i}"], "tags": ["S-LOC", "O"]} for i in range(4)]
-    with pytest.raises(DataError, match=r'All train rows of a kind.*4 with tags S-LOC; the first: Field "tags\[0\]"'):
-        read(write_folder(train=[*bio, *single]), NER, converters=[TaggedTokens()], **SKIP)
 
 
 def test_all_rows_with_an_entity(write_folder):

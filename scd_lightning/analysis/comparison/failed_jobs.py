@@ -4,11 +4,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from scd_lightning.analysis.records import read_json
+from scd_lightning.config.option_places import places_of_options
 from scd_lightning.errors import StoreError
 
 UNFINISHED = "unfinished"
@@ -76,19 +76,6 @@ def read_overrides(folder: Path) -> list[str]:
     except (OSError, ValueError, yaml.YAMLError):
         return []
     return list(map(str, found)) if isinstance(found, list) else []
-
-
-def places_of_options(hydra: Mapping[str, Any]) -> list[str]:
-    """What of a command line says where options of the user's own lie: without it, its overrides mean nothing.
-
-    Args:
-        hydra: Hydra's own part of a job's configuration.
-    """
-    folders = [each["path"] for each in hydra["runtime"]["config_sources"] if each["provider"] == "command-line"]
-    name = hydra["job"]["config_name"]
-    searched = [each for each in hydra["overrides"]["hydra"] if each.lstrip("+").startswith("hydra.searchpath=")]
-    named = [] if name == "config" else [f"--config-name={name}"]
-    return [*(f"--config-dir={each}" for each in folders), *named, *searched]
 
 
 def _places(folder: Path) -> list[str]:

@@ -5,12 +5,12 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import torch
 from lightning import Callback
 from lightning.pytorch import callbacks
 
 from scd_lightning.config.definitions import defined_as
 from scd_lightning.errors import ConfigError, ScdError, translated, words_of
+from scd_lightning.training.memory_signs import is_about_memory
 
 _AVERAGES = "leave it out: the weights that are kept are those that were trained, and it would have others validated"
 # Those of Lightning's that a training here can't have, and the way that works.
@@ -78,9 +78,11 @@ def _told(hook: Callable[..., Any], name: str) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return hook(*args, **kwargs)
-        except (ScdError, MemoryError, torch.OutOfMemoryError):
+        except ScdError:
             raise
         except Exception as error:
+            if is_about_memory(error):
+                raise
             last = traceback.extract_tb(error.__traceback__)[-1]
             raise ConfigError(
                 "A callback has failed",
