@@ -1,7 +1,7 @@
 """From a composed configuration to checked values and the objects that they name: the only place that reads one."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from scd_lightning.config.arguments import check_arguments
 from scd_lightning.config.settings import check_run
-from scd_lightning.config.targets import check_allowed, find_target
+from scd_lightning.config.targets import check_allowed, find_target, targets_in
 from scd_lightning.config.trainer_options import check_trainer
 from scd_lightning.errors import ConfigError, ScdError
 
@@ -121,7 +121,8 @@ def _make_light(values: Any, where: str) -> Any:
     if "optimizer" in values:
         values = {**values, "optimizer": _light_optimizer(values["optimizer"])}
     values = _outlined(values)
-    if not all(str(target).startswith((*_WITHOUT_FRAMEWORK, f"{__name__}.")) for target in _targets(values)):
+    light = (*_WITHOUT_FRAMEWORK, f"{__name__}.")
+    if not all(str(target).startswith(light) for _, target in targets_in(values, where)):
         return None
     check_calls(values, where, [__name__, "scd_lightning.losses.outlines"])
     return _build(values, where)
@@ -139,14 +140,6 @@ def _outlined(values: Any) -> Any:
         if isinstance(target, str) and target.startswith(heavy):
             outlined["_target_"] = outline + target.removeprefix(heavy)
     return outlined
-
-
-def _targets(values: Any) -> Iterator[Any]:
-    """All that values name to be called."""
-    if isinstance(values, dict):
-        yield from (value for name, value in values.items() if name == "_target_")
-    for inner in values.values() if isinstance(values, dict) else values if isinstance(values, list) else ():
-        yield from _targets(inner)
 
 
 def _light_optimizer(given: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import platform
 import site
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from scd_lightning.config.definitions import defined_as
-from scd_lightning.config.targets import find_target
+from scd_lightning.config.targets import find_target, targets_in
 from scd_lightning.errors import ConfigError
 
 _PACKAGE = __name__.partition(".")[0]
@@ -42,22 +42,11 @@ def codes(values: Any, allowed: Sequence[str], where: str) -> dict[str, Any]:
         ConfigError: There is no such class or function, or its code is in no file.
     """
     found: dict[str, Any] = {}
-    for place, path in _targets(values, where):
+    for place, path in targets_in(values, where):
         target = find_target(path, allowed, place)
         if (root := _module(target).partition(".")[0]) != _PACKAGE:
             found[defined_as(target)] = _code(root, _module(target), place)
     return dict(sorted(found.items()))
-
-
-def _targets(values: Any, where: str) -> Iterator[tuple[str, str]]:
-    if isinstance(values, list):
-        for index, value in enumerate(values):
-            yield from _targets(value, f"{where}[{index}]")
-    elif isinstance(values, Mapping):
-        if "_target_" in values:
-            yield where, values["_target_"]
-        for name, value in values.items():
-            yield from _targets(value, f"{where}.{name}")
 
 
 def _module(target: object) -> str:

@@ -6,7 +6,7 @@ over. `allowed_targets` is a setting too: whoever runs a file of somebody else's
 
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.utils import get_object
@@ -41,6 +41,23 @@ def check_allowed(allowed: object) -> list[str]:
         got=repr(allowed),
         expected="a list of packages, modules, classes or functions, such as [my_package, torch.nn]",
     )
+
+
+def targets_in(values: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """The place and the `_target_` of each call in a part of a configuration, the outer ones first.
+
+    Args:
+        values: The part, as plain values.
+        where: Its place in the configuration.
+    """
+    if isinstance(values, list):
+        for index, value in enumerate(values):
+            yield from targets_in(value, f"{where}[{index}]")
+    elif isinstance(values, Mapping):
+        if "_target_" in values:
+            yield where, values["_target_"]
+        for name, value in values.items():
+            yield from targets_in(value, f"{where}.{name}")
 
 
 def find_target(path: object, allowed: Sequence[str], where: str) -> Callable[..., Any]:

@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any
 
+_DECODER = json.JSONDecoder()
+_BLANKS = re.compile(r"[ \t\r\n]*")
 # No row of any task has a tenth of it; whatever else looks into a value may follow it down without a limit of its own.
 _DEEPEST = 100
 
@@ -63,10 +65,6 @@ def separate_values(text: str) -> list[tuple[int, str]] | None:
     if array:
         return found if text[at:].strip() == "]" else None
     return found if at == len(text) else None
-
-
-_DECODER = json.JSONDecoder()
-_BLANKS = re.compile(r"[ \t\r\n]*")
 
 
 def _behind_blanks(text: str, at: int) -> int:

@@ -73,9 +73,8 @@ def refuse_nothing_in_common(samples: Samples) -> Iterator[str]:
             continue
         what = f"Train and {split} have no label in common, so every answer would be wrong"
         got = f"{_counted(known)} in train, {_counted(asked)} in {split}"
-        if (
-            sum(bool(sample.labels) for sample in samples[split]) == 1
-        ):  # A split that was cut from few rows may be so by chance.
+        # A split that was cut from few rows may be so by chance.
+        if sum(bool(sample.labels) for sample in samples[split]) == 1:
             yield f"{what}: {got}."
             continue
         same = alike([*_by_count(known), *_by_count(asked)])

@@ -29,11 +29,9 @@ from transformers import (
 )
 
 from scd_lightning.errors import ModelError, translated
-from scd_lightning.models.gguf_header import check_header
+from scd_lightning.models.gguf_header import MOST_PARTS, check_header
 from scd_lightning.store.manifest import sha256_file
 
-# More of anything than any model is built of, and few enough that what is built of so many is refused in time.
-_MOST_PARTS = 10_000
 _PARTS = ("layer", "expert", "block")
 _COPY = "copy it anew, or leave this checkpoint out"
 
@@ -103,12 +101,12 @@ def _check_parts(path: str | Path, revision: str | None, where: str) -> None:
         content = read_json(Path(file))
     for values in (content, *(each for each in content.values() if isinstance(each, dict))):
         for name, value in values.items():
-            if isinstance(value, int) and value > _MOST_PARTS and any(part in name for part in _PARTS):
+            if isinstance(value, int) and value > MOST_PARTS and any(part in name for part in _PARTS):
                 raise ModelError(
                     "The configuration asks for more parts than any model has",
                     where=f"{name} in {file}, of {where}",
                     got=value,
-                    expected=f"at most {_MOST_PARTS}",
+                    expected=f"at most {MOST_PARTS}",
                 )
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 # Bytes of the values of each type, by its number.
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _STRING, _ARRAY = 8, 9
+_PARTS = (b".block_count", b".expert_count")
 # More layers or experts than any model has, and few enough that a model of so many is refused in time.
-_PARTS, _MOST = (b".block_count", b".expert_count"), 10_000
+MOST_PARTS = 10_000
 
 
 def check_header(file: Path) -> None:
@@ -33,8 +34,8 @@ class _Walk:
             begins = self.place
             self.value(kind)
             parts = int.from_bytes(self.content[begins : self.place], "little" if self.order == "<" else "big")
-            if name.endswith(_PARTS) and parts > _MOST:
-                raise ValueError(f"its {name.decode()} is {parts}, and no model has more than {_MOST}")
+            if name.endswith(_PARTS) and parts > MOST_PARTS:
+                raise ValueError(f"its {name.decode()} is {parts}, and no model has more than {MOST_PARTS}")
         for _ in range(tensors):
             self.string()
             self.skip(8 * self.number("I"))

@@ -57,22 +57,22 @@ def _code_of_trainer(job: PreparedJob) -> dict[str, Any]:
 
 def _of_every_key(job: PreparedJob) -> dict[str, Any]:
     """Of a task's code, what reads its rows is left out: the rows are known."""
+    task = _code(job, "task", _target(job, "task"))
     return {
         "format": NUMERIC_FORMAT,
         "versions": {name: job.versions[name] for name in ("torch", "transformers")},
         "tokenizer": job.tokenizer_digest,
         "precision": whole_precision(job.settings["trainer"]),
         "passes": {name: value for name, value in _trainer(job)["trainer"].items() if name in _PASSES},
-        "code": _code_of_trainer(job) | _code(job, "task", _target(job, "task")),
-        "task": _own_task(job),
+        "code": _code_of_trainer(job) | task,
+        "task": _told(job) if task else {},
     }
 
 
-def _own_task(job: PreparedJob) -> dict[str, Any]:
+def _told(job: PreparedJob) -> Any:
     """All that somebody else's task is told: of settings that it forgets to name its data know nothing."""
-    values = job.settings["task"]
-    told = {name: value for name, value in values.items() if name not in ("data", "name")}
-    return _anywhere(told, job.run_dir) if _code(job, "task", _target(job, "task")) else {}
+    told = {name: value for name, value in job.settings["task"].items() if name not in ("data", "name")}
+    return _anywhere(told, job.run_dir)
 
 
 def _data(job: PreparedJob, *splits: str) -> dict[str, Any]:

@@ -84,13 +84,13 @@ def convert(converter: Converter, rows: Sequence[Row], lost: Counter[str]) -> li
         DataError: As the converter's own call.
     """
     made: object = converter(rows, lost)
-    wrong = made if not isinstance(made, list) else next((each for each in made if not isinstance(each, Row)), None)
-    if isinstance(made, list) and all(isinstance(each, Row) for each in made):
+    wrong = [each for each in made if not isinstance(each, Row)] if isinstance(made, list) else []
+    if isinstance(made, list) and not wrong:
         return made
     raise ConfigError(
         "A converter returns no list of rows",
         where=f"task.data.converters, {defined_as(converter)}",
-        got=f"{type(made).__name__}{f' with a {type(wrong).__name__} in it' if isinstance(made, list) else ''}",
+        got=f"{type(made).__name__}{f' with a {type(wrong[0]).__name__} in it' if wrong else ''}",
         expected="a list of scd_lightning.data.rows.Row, as with_values(row, ...) makes one",
     )
 

@@ -10,6 +10,7 @@ from lightning.pytorch import callbacks
 
 from scd_lightning.config.definitions import defined_as
 from scd_lightning.errors import ConfigError, ScdError, translated, words_of
+from scd_lightning.training.callbacks.hooks import wrapped
 from scd_lightning.training.memory_signs import is_about_memory
 
 _AVERAGES = "leave it out: the weights that are kept are those that were trained, and it would have others validated"
@@ -23,7 +24,6 @@ _REFUSED: Mapping[type[Callback], str] = {
     callbacks.StochasticWeightAveraging: _AVERAGES,
     callbacks.ModelPruning: "student.keep_layers, which takes whole layers out of a pretrained model",
 }
-_HOOKS = ("setup", "teardown", *(name for name in dir(Callback) if name.startswith("on_")))
 C = TypeVar("C", bound=Callback)
 
 
@@ -53,12 +53,9 @@ def check_makers(makers: Mapping[str, Any]) -> None:
 def _check(made: object, where: str) -> None:
     got = defined_as(type(made))
     if not isinstance(made, Callback):
-        raise ConfigError(
-            "This is no callback", where=where, got=defined_as(type(made)), expected="a Lightning Callback"
-        )
+        raise ConfigError("This is no callback", where=where, got=got, expected="a Lightning Callback")
     for kind, remedy in _REFUSED.items():
         if isinstance(made, kind):
-            got = defined_as(type(made))
             raise ConfigError("Trainings here can't have such a callback", where=where, got=got, remedy=remedy)
 
 
@@ -67,10 +64,7 @@ def told_where_it_fails(callback: C) -> C:
 
     Memory that does not suffice is told elsewhere, and this package's own are left alone.
     """
-    for name in () if defined_as(type(callback)).startswith("scd_lightning.") else _HOOKS:
-        if getattr(type(callback), name) is not getattr(Callback, name):
-            setattr(callback, name, _told(getattr(callback, name), f"{type(callback).__name__}.{name}"))
-    return callback
+    return callback if defined_as(type(callback)).startswith("scd_lightning.") else wrapped(callback, _told)
 
 
 def _told(hook: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ from lightning.pytorch import callbacks
 from torch import Tensor
 
 from scd_lightning.errors import ConfigError
+from scd_lightning.training.callbacks.hooks import wrapped
 
 # Lightning's own, themselves and not what is derived from them.
 _OF_LIGHTNING = (
@@ -52,12 +53,7 @@ def held_to_it(callback: C) -> C:
 
     Not seen is what a hook of torch's that it has registered does later, in the middle of a pass.
     """
-    if _declares(type(callback)):
-        hooks = [name for name in dir(Callback) if name.startswith("on_") and name != "on_exception"]
-        for name in (*hooks, "setup", "teardown"):
-            if getattr(type(callback), name) is not getattr(Callback, name):
-                setattr(callback, name, _watched(getattr(callback, name), f"{type(callback).__name__}.{name}"))
-    return callback
+    return wrapped(callback, _watched, besides=("on_exception",)) if _declares(type(callback)) else callback
 
 
 def _watched(hook: Callable[..., Any], name: str) -> Callable[..., Any]:
