@@ -37,10 +37,10 @@ PLACES = {
         {"torch.load", "safe_open", "load_file", "pickle.load", "pickle.loads", "joblib.load"},
         {"models/foreign.py", "store/", "teachers/signals.py", "training/resume/state_io.py"},
     ),
-    # The second and the third are about rows; the next two, about a tokenizer in memory; the rest, what runs left.
+    # The second is about rows; the third, and those of models, about a tokenizer in memory; the rest, what runs left.
     "reads JSON or YAML": (
         {"json.load", "json.loads", "yaml.load", "yaml.safe_load", "OmegaConf.load"},
-        {"models/foreign.py", "data/json_text.py", "pipeline/predict.py"}
+        {"models/foreign.py", "data/json_text.py", "data/literal_text.py", "pipeline/predict.py"}
         | {"models/tokenizers.py", "models/gguf.py"}
         | {"store/", "training/", "analysis/"},
     ),

@@ -1,6 +1,6 @@
 """Samples to token ids: prompt and completion tokenized together, too long texts cut."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scd_lightning.data.bad_rows import STRICT, BadRows
 from scd_lightning.data.chat import check_template, fill
 from scd_lightning.data.collate import TokenizedSample
+from scd_lightning.data.literal_text import LiteralText
 from scd_lightning.data.prompts import render
 from scd_lightning.data.rows import shorten
 from scd_lightning.data.samples import Cut, Sample
@@ -25,13 +26,18 @@ class Encoded:
         samples: The S samples that could be encoded, in the split's order.
         kept: Their positions among those that were to be encoded.
         cut: How many had their text cut.
-        dropped: How many parts of gold answers left the training target because their text was cut away.
+        lost: How many parts of its gold answer left each sample's target because their text was cut away, [S].
     """
 
     samples: list[TokenizedSample]
     kept: list[int]
     cut: int
-    dropped: int
+    lost: list[int]
+
+    @property
+    def dropped(self) -> int:
+        """How many parts of gold answers that is, of all samples."""
+        return sum(self.lost)
 
 
 @dataclass
@@ -66,6 +72,7 @@ class Encoder:
             )
         if tokenizer.chat_template:
             check_template(tokenizer)
+        self._literal = LiteralText(tokenizer)
         self._candidates: dict[tuple[str, tuple[str, ...]], list[list[int]] | None] = {}
 
     def encode(self, samples: Sequence[Sample], split: str, answer_room: int | None = None) -> Encoded:
@@ -81,14 +88,15 @@ class Encoder:
         Raises:
             DataError: A sample is too long even without its free text.
         """
-        prompts = self.prompts([render(self.template, sample.fields) for sample in samples])
+        prompts = self._prompts([sample.fields for sample in samples])
         prompt_ids = self._ids(prompts)
-        full_ids = self._ids([p + sample.completion for p, sample in zip(prompts, samples, strict=True)])
+        golds = [self._literal.guard(sample.completion) for sample in samples]
+        full_ids = self._ids([prompt + gold for prompt, gold in zip(prompts, golds, strict=True)])
         parts = enumerate(zip(samples, prompts, prompt_ids, full_ids, strict=True))
         fit = self.bad_rows.keep(split, partial(self._fit, split, answer_room), parts)
-        cuts = [lost for _, lost in fit if lost is not None]
         encoded = [replace(each, index=index) for index, (each, _) in enumerate(fit)]
-        return Encoded(encoded, [each.index for each, _ in fit], len(cuts), sum(cuts))
+        cut = sum(lost is not None for _, lost in fit)
+        return Encoded(encoded, [each.index for each, _ in fit], cut, [lost or 0 for _, lost in fit])
 
     def _fit(
         self, split: str, answer_room: int | None, part: tuple[int, tuple[Sample, str, list[int], list[int]]]
@@ -100,15 +108,24 @@ class Encoder:
             return tokenized, None
         return self._shorten(index, sample, tokenized, split, answer_room)
 
-    def prompts(self, texts: Sequence[str]) -> list[str]:
-        """The prompts as the model gets them: one user turn of its chat template, or BOS in front where it has one."""
+    def _prompts(self, fields: Sequence[Mapping[str, str]]) -> list[str]:
+        """The prompts as the model gets them: one user turn of its chat template, or BOS in front where it has one.
+
+        What fills the task's template is text, whatever it spells; the templates' own special tokens are such.
+        """
+        guard = self._literal.guard
+        texts = [render(self.template, {name: guard(text) for name, text in each.items()}) for each in fields]
         if self.tokenizer.chat_template:
             return fill(self.tokenizer, texts)
         return [(self.tokenizer.bos_token or "") + text for text in texts]
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         # The rendered prompt holds its special tokens already.
-        return self._encoded(list(texts))["input_ids"] if texts else []
+        ids: list[list[int]] = self._encoded(list(texts))["input_ids"] if texts else []
+        guarded = [place for place, text in enumerate(texts) if self._literal.is_guarded(text)]
+        for place, of_text in zip(guarded, self._literal.ids([texts[each] for each in guarded]), strict=True):
+            ids[place] = of_text
+        return ids
 
     def _encoded(self, texts: str | list[str], **how: Any) -> Any:
         where = self.tokenizer.name_or_path or type(self.tokenizer).__name__
@@ -148,7 +165,7 @@ class Encoder:
     def _answers(self, prompt: str, answers: Sequence[str]) -> list[list[int]]:
         """Each answer tokenized together with the prompt, EOS at its end."""
         eos = self.tokenizer.eos_token_id
-        return [[*ids, eos] for ids in self._ids([prompt + answer for answer in answers])]
+        return [[*ids, eos] for ids in self._ids([prompt + self._literal.guard(answer) for answer in answers])]
 
     def _shorten(
         self, index: int, sample: Sample, tokenized: TokenizedSample, split: str, answer_room: int | None
@@ -166,8 +183,8 @@ class Encoder:
                 fields[field] = cut.apply(text)
                 completion, of_field = self.retarget(sample, cut)
                 lost = max(before, of_field)
-                [prompt] = self.prompts([render(self.template, fields)])
-                prompt_ids, full_ids = self._ids([prompt, prompt + completion])
+                [prompt] = self._prompts([fields])
+                prompt_ids, full_ids = self._ids([prompt, prompt + self._literal.guard(completion)])
                 tokenized = self._join(index, sample, prompt, prompt_ids, full_ids)
             if _needed(tokenized, answer_room) <= self.max_length:
                 return tokenized, lost

@@ -76,12 +76,16 @@ def greedy_decode(
         if not model.joint_passes(int(not done.all())):
             break
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
-    # Cleaning up spaces would change text that must be found in the input again.
-    texts = tokenizer.batch_decode(
-        torch.cat(steps, dim=1).tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False
-    )
+    texts = decode_answers(tokenizer, torch.cat(steps, dim=1).tolist())
     probabilities = torch.cat(surprisals, dim=1).sum(1).neg().exp().tolist()
     return [Answer(*each) for each in zip(texts, probabilities, strict=True)]
+
+
+def decode_answers(tokenizer: PreTrainedTokenizerFast, ids: list[list[int]]) -> list[str]:
+    """The texts of generated token ids: special tokens, as the one that ends an answer, are no part of it."""
+    # Cleaning up spaces would change text that must be found in the input again.
+    texts: list[str] = tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return texts
 
 
 @torch.no_grad()

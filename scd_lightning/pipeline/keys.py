@@ -12,6 +12,7 @@ from typing import Any
 from scd_lightning.config.own_code import codes
 from scd_lightning.config.targets import find_target
 from scd_lightning.config.trainer_options import trainer_numbers, whole_precision
+from scd_lightning.data.splits import SPLITS
 from scd_lightning.existing.adapters import read_adapter
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.models.loading import brings_code, resolve_dtype, weights_identity
@@ -127,6 +128,13 @@ def _objective(job: PreparedJob) -> dict[str, Any]:
 def _trainer(job: PreparedJob) -> dict[str, Any]:
     """What Lightning's trainer is told that may change numbers, such as clipping, or when to validate."""
     return {"trainer": trainer_numbers(job.settings["trainer"])}
+
+
+def gold_key(job: PreparedJob) -> ArtifactKey:
+    """What gold answers score that a model gives exactly."""
+    common = _of_every_key(job)
+    fields = {name: common[name] for name in ("format", "versions", "tokenizer", "code", "task")}
+    return ArtifactKey("gold", fields | _data(job, *SPLITS))
 
 
 def teacher_key(job: PreparedJob) -> ArtifactKey:

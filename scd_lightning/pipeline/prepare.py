@@ -28,6 +28,7 @@ from scd_lightning.models.tokenizers import (
     stored_tokenizer,
     train_tokenizer,
 )
+from scd_lightning.pipeline.gold import with_reachable_scores
 from scd_lightning.pipeline.imports import check_imported_numbers, check_imports, find_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.model_checks import check_lengths
@@ -90,7 +91,7 @@ def prepare(job: Job) -> PreparedJob:
     _check_batches(prepared)
     _check_validation(prepared)
     _check_numbers(prepared)
-    return prepared
+    return replace(prepared, data=with_reachable_scores(prepared))
 
 
 def _check_optimizer(spec: ModelSpec) -> None:

@@ -30,14 +30,16 @@ class EncodedData(TaskData):
         tokenized: Split -> token ids, in the order of `samples`.
         max_new_tokens: Most tokens of a generated answer.
         pad_id: Fills batches up: no completion token sees padding, so any id of the models' will do.
+        lost: Split -> how many parts of its gold answer each sample lost as its text was cut.
         lengths: What is said of them: by split, samples that were "cut", parts of gold answers that were "dropped",
             and statistics of the "lengths"; where any were dropped, also the "recall_left"; the "prompt_date" that the
-            chat template writes, if it does.
+            chat template writes, if it does; where some gold answers can't be reached, the "reachable" primary metric.
     """
 
     tokenized: dict[str, list[TokenizedSample]]
     max_new_tokens: int
     pad_id: int
+    lost: Mapping[str, Sequence[int]]
     lengths: Mapping[str, Any]
 
     def __post_init__(self) -> None:
@@ -103,6 +105,7 @@ def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
         max_new_tokens=max_new_tokens,
         # A pad token that the student's side added may be none of the teacher's.
         pad_id=tokenizer.eos_token_id,
+        lost={split: part.lost for split, part in parts.items()},
         lengths={
             "cut": {split: part.cut for split, part in parts.items()},
             "dropped": dropped,

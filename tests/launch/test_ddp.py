@@ -72,7 +72,14 @@ def test_two_commands_leave_the_same_bytes(command, tmp_path, trainer):
 def test_a_sweep_trains_teacher_and_anchor_once(command, tmp_path, trainer):
     sweep = tmp_path / "sweep"
     done = command("-m", "method=sft,td,scd_aw", f"trainer={trainer}", f"hydra.sweep.dir='{sweep}'")
-    assert artifacts(tmp_path / "store") == {"anchor": 1, "evaluation": 4, "student": 2, "teacher": 1, "tokenizer": 1}
+    assert artifacts(tmp_path / "store") == {
+        "anchor": 1,
+        "evaluation": 4,
+        "student": 2,
+        "teacher": 1,
+        "gold": 1,
+        "tokenizer": 1,
+    }
     for number, method in enumerate(("sft", "td", "scd_aw")):
         results, costs = read(sweep / str(number) / "results.json"), read(sweep / str(number) / "costs.json")
         assert results["method"] == method
@@ -96,7 +103,14 @@ def test_two_runs_side_by_side_share_the_work(command, tmp_path):
     runs = [tmp_path / "one", tmp_path / "two"]
     with ThreadPoolExecutor(2) as pool:
         outputs = list(pool.map(lambda run: command(f"hydra.run.dir='{run}'", "method=td").stdout, runs))
-    assert artifacts(tmp_path / "store") == {"anchor": 1, "evaluation": 3, "student": 1, "teacher": 1, "tokenizer": 1}
+    assert artifacts(tmp_path / "store") == {
+        "anchor": 1,
+        "evaluation": 3,
+        "student": 1,
+        "teacher": 1,
+        "gold": 1,
+        "tokenizer": 1,
+    }
     assert (runs[0] / "results.json").read_bytes() == (runs[1] / "results.json").read_bytes()
     for kind in ("teacher_sft", "student_sft", "distill"):
         assert sorted(read(run / "costs.json")[kind]["reused"] for run in runs) == [False, True]
@@ -157,7 +171,7 @@ def test_a_rank_that_fails_ends_the_job_and_its_error_is_told_once(command, tmp_
     assert "Connection closed" not in done.stderr
     assert "torch.distributed.run" not in done.stderr
     assert read(run / "failure.json")["type"] == said.partition(":")[0]
-    assert artifacts(tmp_path / "store") == {"teacher": 1, "tokenizer": 1}
+    assert artifacts(tmp_path / "store") == {"teacher": 1, "gold": 1, "tokenizer": 1}
     # The teacher was whole, and is found; the rest is made now.
     command("trainer=ddp_cpu", "method=td", f"hydra.run.dir={run}")
     costs = read(run / "costs.json")

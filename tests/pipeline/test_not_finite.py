@@ -147,7 +147,7 @@ def check_told(tmp_path, code, error):
         assert part in message
     assert json.loads((tmp_path / "run" / "failure.json").read_text())["type"] == "NotFinite"
     finished = {path.parent.name.split("-")[0] for path in (tmp_path / "store").glob("*/artifact.json")}
-    assert finished == {"tokenizer", "teacher"}
+    assert finished == {"tokenizer", "gold", "teacher"}
 
 
 @pytest.mark.slow

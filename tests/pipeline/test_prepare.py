@@ -6,7 +6,7 @@ import pytest
 
 from scd_lightning.pipeline.prepare import few_rows, tell_of_data
 
-FEW = ("task=classification", "task.data.synthetic.train=5", "budget.warn=true")
+FEW = ("task=ner", "task.data.synthetic.train=5", "task.max_new_tokens=90", "budget.warn=true")
 
 
 def test_fewer_rows_than_a_step_takes(make_job):

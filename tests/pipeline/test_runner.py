@@ -30,7 +30,7 @@ def kinds(job) -> dict[str, int]:
 def test_one_stage_alone(make_job, run_job):
     job = make_job("phases=[teacher_sft]")
     assert list(run_job(job)) == ["teacher"]
-    assert kinds(job) == {"teacher": 1, "tokenizer": 1}
+    assert kinds(job) == {"teacher": 1, "gold": 1, "tokenizer": 1}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_plain_fine_tuning(make_job, run_job):
     assert results["metrics"]["student"] == results["metrics"]["anchor"]
     assert results["subdomains"]["student_vs_teacher"] == results["subdomains"]["anchor_vs_teacher"]
     assert not (job.run_dir / "schedule.json").exists()
-    assert kinds(job) == {"anchor": 1, "evaluation": 2, "teacher": 1, "tokenizer": 1}
+    assert kinds(job) == {"anchor": 1, "evaluation": 2, "teacher": 1, "gold": 1, "tokenizer": 1}
     predictions = [(job.run_dir / "predictions" / f"{name}.jsonl").read_bytes() for name in ("anchor", "student")]
     assert predictions[0] == predictions[1]
 
