@@ -64,6 +64,7 @@ _TITLES = {
     "processes": "Two processes on the CPU",
     "saving": "Saving the state of a training",
     "texts": "Texts without labels",
+    "gold": "Gold answers held against themselves",
 }
 _NOTES = {
     "steps": "Seconds are medians; columns with a slash are ratios of those, or of peak memory. `of GEMM` is how fast "
@@ -89,6 +90,9 @@ _NOTES = {
     "loading the teacher, keeping each batch in case it is killed, and judging; that it answers the validation "
     "split, too, is counted apart. Phase and loops take turns in one process. "
     "Where the least and the most seconds are far apart, the machine had other work; CPU-seconds know less of that.",
+    "gold": "Every gold answer decoded from its token ids and judged as a model's answer would be, beside making the "
+    "token ids of the same rows, in turns; reading the rows is not counted. The store keeps what is found: equal data "
+    "are checked once.",
 }
 _NO_GPU = """\
 ## Not measured

@@ -127,6 +127,11 @@ def saving_share(row: Row) -> float:
     return float(row["save_seconds"] / row["seconds"])
 
 
+def check_ratio(row: Row, clock: str = "seconds") -> float:
+    """How many times as long checking gold answers takes as encoding their rows, of a row of the section `gold`."""
+    return float(row[clock]["check"]["median"] / row[clock]["encode"]["median"])
+
+
 def text_ratios(row: Row, clock: str = "seconds") -> dict[str, float]:
     """What texts without labels take beside what they are held against, of a row of the section `texts`.
 

@@ -7,6 +7,7 @@ from benchmarks.phases import PHASES
 from benchmarks.rows import (
     Row,
     StepCase,
+    check_ratio,
     copy_speed,
     floor_ratio,
     narrow_floor_ratio,
@@ -279,6 +280,18 @@ def _of_text_times(row: Row, name: str) -> Sequence[Cell]:
     return (_WHAT[row["name"], name], *_times(times), *ratios)
 
 
+def of_gold(rows: Sequence[Row]) -> str:
+    """Seconds of checking gold answers, and of encoding their rows."""
+    head = ("task", "rows", "what", "seconds", "least", "most", "CPU-seconds", "check / encode", "check / encode, CPU")
+    return table(head, [_of_gold_times(row, what) for row in rows for what in row["seconds"]])
+
+
+def _of_gold_times(row: Row, what: str) -> Sequence[Cell]:
+    times = _times({clock: row[clock][what] for clock in ("seconds", "cpu_seconds")})
+    ratios = (factor(check_ratio(row, clock) if what == "check" else None) for clock in ("seconds", "cpu_seconds"))
+    return (row["task"], row["rows"], what, *times, *ratios)
+
+
 TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
     "steps": of_steps,
     "runs": of_runs,
@@ -288,4 +301,5 @@ TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
     "processes": of_processes,
     "saving": of_saving,
     "texts": of_texts,
+    "gold": of_gold,
 }

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.rows import (
     Row,
     StepCase,
+    check_ratio,
     copy_speed,
     floor_ratio,
     narrow_floor_ratio,
@@ -52,6 +53,7 @@ def targets(sections: Mapping[str, Mapping[str, Any]]) -> list[Target]:
         *_of_processes(rows.get("processes", [])),
         *_of_saving(rows.get("saving", [])),
         *_of_texts(rows.get("texts", [])),
+        *_of_gold(rows.get("gold", [])),
     ]
 
 
@@ -160,6 +162,10 @@ def _of_processes(rows: list[Row]) -> list[Target]:
 def _of_saving(rows: list[Row]) -> list[Target]:
     shares = {row["model"]: 100 * saving_share(row) for row in rows}
     return [at_most("saving the state of a training, of the phase's time", shares, 2, "{:.2f} %")]
+
+
+def _of_gold(rows: list[Row]) -> list[Target]:
+    return [at_most("checking gold answers beside encoding them", {row["task"]: check_ratio(row) for row in rows}, 1)]
 
 
 def _of_texts(rows: list[Row]) -> list[Target]:

@@ -63,5 +63,6 @@ def token_data(ids: Sequence[list[int]], prompt: int, validation: int = 1, evalu
         tokenized={split: encoded[:size] for split, size in sizes.items()},
         max_new_tokens=1,
         pad_id=0,
+        lost={split: [0] * size for split, size in sizes.items()},
         lengths={},
     )

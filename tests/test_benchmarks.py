@@ -165,11 +165,21 @@ TEXTS = [
     },
 ]
 
+GOLD = [
+    {
+        "task": task,
+        "rows": 10_000,
+        "rounds": 3,
+        **{clock: {"encode": spread(2.0), "check": spread(check)} for clock in ("seconds", "cpu_seconds")},
+    }
+    for task, check in (("ner", 1.5), ("qa", 0.1))
+]
+
 
 @pytest.fixture
 def sections():
     rows = {"steps": STEPS, "runs": RUNS, "growth": GROWTH, "reload": RELOAD, "startup": STARTUP}
-    rows |= {"processes": PROCESSES, "saving": SAVING, "texts": TEXTS}
+    rows |= {"processes": PROCESSES, "saving": SAVING, "texts": TEXTS, "gold": GOLD}
     common = {"machine": MACHINE, "versions": {"torch": "2.13.0", "trl": "1.16.0"}, "took_seconds": 96.0}
     return {name: common | {"rows": each} for name, each in rows.items()}
 
@@ -205,6 +215,7 @@ def found(sections, beginning):
         ("saving the state", "1.50 % (106M)", True),
         ("a distillation step on texts", "1.06 x", False),
         ("the phase answer", "1.10 x (our own decoding)", True),
+        ("checking gold answers", "0.75 x (ner)", True),
         ("run.py where nothing", "8.2 s", True),
     ],
 )
@@ -287,7 +298,7 @@ def test_the_page_has_every_section_of_every_machine(sections, tmp_path):
     assert text.count("\n### Targets\n") == 2
     assert "\n## Abacus 10, 2 cores" in text
     assert "torch 2.13.0, trl 1.16.0" in text
-    assert "Measuring took 13 minutes" in text
+    assert "Measuring took 14 minutes" in text
     assert "64 samples of 96 + 32 tokens, V = 32,000" in text
     assert "No GPU was at hand" in text
     assert "| td cached | 11.0 | 22.0 | 900 | 1 | 64 | 1.10 | 1.10 | 1.10 | 4.00 | 3.00 |" in text
