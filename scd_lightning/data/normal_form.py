@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -63,8 +63,10 @@ class NormalForm:
         given = composed if self._normaliser is None else self._normaliser.normalize_str(composed)
         return unicodedata.normalize("NFC", given)
 
-    def among(self, name: str, names: Iterable[str]) -> str:
-        """The first of some names that has the same form as a name that is none of them; without one, the name."""
+    def among(self, name: str, names: Collection[str]) -> str:
+        """A name as one of some is spelled: as it is, or as the first that has the same form, if there is one."""
+        if name in names:
+            return name
         form = self(name)
         return next((each for each in names if self(each) == form), name)
 
