@@ -76,10 +76,10 @@ def greedy_decode(
         if not model.joint_passes(int(not done.all())):
             break
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
+    # Not by `skip_special_tokens`: a user may name an end that the tokenizer has among its other tokens.
+    answers = [row[: row.index(end)] if end in row else row for row in torch.cat(steps, dim=1).tolist()]
     # Cleaning up spaces would change text that must be found in the input again.
-    texts = tokenizer.batch_decode(
-        torch.cat(steps, dim=1).tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False
-    )
+    texts = tokenizer.batch_decode(answers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     probabilities = torch.cat(surprisals, dim=1).sum(1).neg().exp().tolist()
     return [Answer(*each) for each in zip(texts, probabilities, strict=True)]
 
