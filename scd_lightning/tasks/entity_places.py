@@ -1,6 +1,9 @@
 """Where the entities of an answer stand in the text: they are looked for one after the other, from left to right."""
 
 import re
+from bisect import bisect
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from scd_lightning.data.occurrences import Place, SearchedText
 
@@ -60,15 +63,20 @@ class EntityPlaces:
         places, number = self._text.places(found[1]), int(found[2])
         return places[number - 1] if number <= len(places) else None
 
-    def _next(self, label: str, places: list[Place]) -> Place | None:
-        """The first free place behind the last one taken; whole words first."""
-        free = [place for place in places if (label, place) not in self._taken]
+    def _next(self, label: str, places: Sequence[Place]) -> Place | None:
         start, end = self._last
-        for origin in (end, start, 0):
-            behind = [place for place in free if place[0] >= origin]
-            if behind:
-                return next(filter(self._is_whole, behind), behind[0])
-        return None
+        behind = (self._first(label, islice(places, bisect(places, (origin, 0)), None)) for origin in (end, start, 0))
+        return next((place for place in behind if place is not None), None)
+
+    def _first(self, label: str, places: Iterable[Place]) -> Place | None:
+        """The first place that is not taken; whole words first."""
+        within = None
+        for place in places:
+            if (label, place) not in self._taken:
+                if self._is_whole(place):
+                    return place
+                within = within or place
+        return within
 
     def _is_whole(self, place: Place) -> bool:
         """Whether a place is not cut out of a longer word in a script that has blanks between words."""

@@ -1,9 +1,9 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import normalizers
+from tokenizers import Regex, normalizers
 
 from scd_lightning.data.normal_form import NormalForm
 from scd_lightning.tasks.entity_lines import EntityLines, one_line
@@ -180,7 +180,7 @@ def test_an_answer_in_a_tokenizers_form_names_the_texts_own_characters():
 
 
 PIECES = [*"aAb e東京が각:：😀", "\n", "\r\n", "\u2028", "e\u0301", "か\u3099", "\u1100\u1161", "👩‍🔬", "❤️"]
-PIECES += ["ab", " [1]", "[2]", "none", "なし", "A: "]
+PIECES += ["ab", "ＡＢ", "ｶﾞ", "ガ", "ÉE", " [1]", "[2]", "none", "なし", "A: "]
 NAMES = ["A", "A:", "A: B", "A/B", "none", "なし", "e\u0301"]
 
 
@@ -202,6 +202,7 @@ def annotated(draw):
     return text, sorted(found, key=lambda entity: (entity.start, entity.end, entity.label))
 
 
+@settings(deadline=None)
 @given(annotated(), st.sampled_from(["NFC", "NFD"]))
 def test_all_entities_of_any_text_come_back(given_text, form):
     text, entities = given_text
@@ -209,6 +210,27 @@ def test_all_entities_of_any_text_come_back(given_text, form):
         answer = "\n".join(lines_of(text, entities))
         for each in (answer, unicodedata.normalize(form, answer)):
             assert EntityLines(text, {entity.label for entity in entities}).read(each) == (entities, False)
+
+
+NORMALISERS = [
+    normalizers.NFKC(),
+    normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()]),
+    normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()]),
+    normalizers.Sequence([normalizers.NFKD(), normalizers.Replace(Regex(" {2,}"), " ")]),
+]
+
+
+@pytest.mark.parametrize("normaliser", NORMALISERS)
+@settings(deadline=None)
+@given(annotated())
+def test_they_come_back_from_any_tokenizer(normaliser, given_text):
+    text, entities = given_text
+    if entities:
+        form = NormalForm(normaliser, folds=normaliser.normalize_str("a  b") == "a b")
+        labels = {entity.label for entity in entities}
+        lines = EntityLines(text, labels, form).write(entities)
+        answer = "\n".join(normaliser.normalize_str(line) for line in lines)
+        assert EntityLines(text, labels, form).read(answer) == (entities, False)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["P", "Q"]), st.integers(0, 30), st.booleans()), max_size=8))
