@@ -76,12 +76,19 @@ def greedy_decode(
         if not model.joint_passes(int(not done.all())):
             break
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
-    # Not by `skip_special_tokens`: a user may name an end that the tokenizer has among its other tokens.
-    answers = [row[: row.index(end)] if end in row else row for row in torch.cat(steps, dim=1).tolist()]
-    # Cleaning up spaces would change text that must be found in the input again.
-    texts = tokenizer.batch_decode(answers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    texts = decode_answers(tokenizer, torch.cat(steps, dim=1).tolist())
     probabilities = torch.cat(surprisals, dim=1).sum(1).neg().exp().tolist()
     return [Answer(*each) for each in zip(texts, probabilities, strict=True)]
+
+
+def decode_answers(tokenizer: PreTrainedTokenizerFast, ids: list[list[int]]) -> list[str]:
+    """The texts of generated token ids: the token that ends an answer is no part of it, nor are special tokens."""
+    # Not by `skip_special_tokens`: a user may name an end that the tokenizer has among its other tokens.
+    end = tokenizer.eos_token_id
+    answers = [row[: row.index(end)] if end in row else row for row in ids]
+    # Cleaning up spaces would change text that must be found in the input again.
+    texts: list[str] = tokenizer.batch_decode(answers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return texts
 
 
 @torch.no_grad()
