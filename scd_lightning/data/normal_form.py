@@ -96,7 +96,8 @@ def normal_form_of(tokenizer: "PreTrainedTokenizerFast") -> NormalForm:
         return NFC
     parts = [part for part in map(_of_characters, _parts(normaliser)) if part is not None]
     folds = re.search(f"a[ {_METASPACE}]b", normaliser.normalize_str("a  b")) is not None
-    return NormalForm(Sequence(parts), folds=folds) if parts or folds else NFC
+    composed = {type(part).__name__ for part in parts} <= {"NFC", "NFD"}
+    return NFC if composed and not folds else NormalForm(Sequence(parts), folds=folds)
 
 
 def _parts(normaliser: Any) -> Iterator[Any]:

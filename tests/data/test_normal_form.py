@@ -60,9 +60,11 @@ def test_forms(normaliser, text, form):
         normalizers.ByteLevel(),
         normalizers.Strip(),
         normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]),
+        normalizers.NFC(),
+        normalizers.Sequence([normalizers.NFD(), normalizers.Replace(" ", "▁")]),
     ],
 )
-def test_what_serves_tokens_alone_changes_no_form(normaliser):
+def test_what_serves_tokens_alone_or_composes_changes_no_form(normaliser):
     assert of(normaliser) is NFC
 
 
