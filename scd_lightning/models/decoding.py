@@ -82,9 +82,12 @@ def greedy_decode(
 
 
 def decode_answers(tokenizer: PreTrainedTokenizerFast, ids: list[list[int]]) -> list[str]:
-    """The texts of generated token ids: special tokens, as the one that ends an answer, are no part of it."""
+    """The texts of generated token ids: the token that ends an answer is no part of it, nor are special tokens."""
+    # Not by `skip_special_tokens`: a user may name an end that the tokenizer has among its other tokens.
+    end = tokenizer.eos_token_id
+    answers = [row[: row.index(end)] if end in row else row for row in ids]
     # Cleaning up spaces would change text that must be found in the input again.
-    texts: list[str] = tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    texts: list[str] = tokenizer.batch_decode(answers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return texts
 
 

@@ -9,19 +9,24 @@ import numpy as np
 from typing_extensions import override
 
 from scd_lightning.data.judgement import Judgement
+from scd_lightning.data.normal_form import NFC, NormalForm
 from scd_lightning.data.samples import Sample
 from scd_lightning.tasks.measures import ByLabel, Floats, LabelKey, Mean, Measure, Row
 
 
-def judge_choice(sample: Sample, answer: str | int) -> Judgement:
+def judge_choice(sample: Sample, answer: str | int, form: NormalForm = NFC) -> Judgement:
     """Holds a chosen candidate against the gold one.
 
     Args:
         sample: A sample with candidates, whose gold answer is one of them or a label that train lacks.
         answer: The candidate's index, or its text; other text is malformed.
+        form: What counts as the same text.
     """
     assert sample.candidates is not None
-    text = sample.candidates[answer] if isinstance(answer, int) else answer.strip()
+    if isinstance(answer, int):
+        text = sample.candidates[answer]
+    else:
+        text = form.among(answer.strip(), (*sample.candidates, sample.gold))
     known = text in sample.candidates
     return Judgement(sample.id, text, sample.gold, float(text == sample.gold), malformed=not known)
 

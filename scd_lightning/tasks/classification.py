@@ -116,7 +116,7 @@ class Classification(Task):
 
     def judge(self, sample: Sample, answer: str | int) -> Judgement:
         """Holds the chosen label against the gold one."""
-        return judge_choice(sample, answer)
+        return judge_choice(sample, answer, self.normal_form)
 
     def answer_format(self, sample: Sample) -> dict[str, Any]:
         """The label set is the same for each sample."""

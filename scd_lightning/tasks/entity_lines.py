@@ -1,12 +1,19 @@
 """How entities are written as text, one a line, and read back into spans."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Iterator
 
-from scd_lightning.tasks.entity_scores import Entity
+from scd_lightning.data.normal_form import NFC, NormalForm
+from scd_lightning.data.occurrences import SearchedText
+from scd_lightning.tasks.entity_labels import known_labels
+from scd_lightning.tasks.entity_places import EntityPlaces
+from scd_lightning.tasks.entity_scores import Entity, Match, same_entity
 
 NONE = {"en": "none", "ja": "なし"}
 _LINE_BREAKS = re.compile(r"[\r\n]")
+# What may stand between label and string. Another one than the first is needed where a longer label would be read, as
+# "A: B" of the label A and the string "B: C". No label has two blanks.
+_SEPARATORS = (": ", " : ", "： ", "  : ")
 
 
 def one_line(text: str) -> str:
@@ -14,79 +21,82 @@ def one_line(text: str) -> str:
     return _LINE_BREAKS.sub(" ", text)
 
 
-def write_entities(entities: Iterable[Entity], language: str) -> str:
-    """Entities as "label: text" lines in the order given; the language's word for none where there are none."""
-    return "\n".join(f"{entity.label}: {entity.text}" for entity in entities) or NONE[language]
-
-
-def parse_entities(answer: str, labels: Collection[str]) -> tuple[list[tuple[str, str]], bool]:
-    """Reads an answer, whatever it is.
+class EntityLines:
+    """The lines of one answer, read or written in order: where an entity is depends on the lines before it.
 
     Args:
-        answer: A model's answer.
-        labels: The known labels.
-
-    Returns:
-        (label, text) of each line that can be read, and whether anything could not.
-    """
-    lines = [line.strip() for line in answer.strip().split("\n")]
-    if len(lines) == 1 and lines[0] in NONE.values():
-        return [], False
-    found = [_parse_line(line, labels) for line in lines]
-    return [pair for pair in found if pair is not None], None in found
-
-
-def _parse_line(line: str, labels: Collection[str]) -> tuple[str, str] | None:
-    # Against the known labels, as a label may hold a colon itself; the longest first, as one may start another.
-    for label in sorted(labels, key=len, reverse=True):
-        rest = line.removeprefix(label).lstrip() if line.startswith(label) else ""
-        if rest[:1] in (":", "：") and rest[1:].strip():
-            return label, rest[1:].strip()
-    return None
-
-
-def align(pairs: Iterable[tuple[str, str]], text: str) -> list[Entity]:
-    """Finds answered entities in the text, from left to right.
-
-    Each is looked for behind the one before it, then from the start of the one before it (nested entities), then
-    anywhere; an occurrence is used once per label. Entities without one get no span.
-
-    Args:
-        pairs: (label, text) in the order answered.
         text: The whole input text.
+        labels: The known labels.
+        form: What counts as the same string.
+
+    Attributes:
+        numbered: Whether a line that was written says by a number which place is meant.
     """
-    flat = one_line(text)
-    used: set[tuple[str, int, int]] = set()
-    entities, start, end = [], 0, 0
-    for label, surface in pairs:
-        found = next((at for origin in (end, start, 0) if (at := _free(label, surface, flat, origin, used)) >= 0), None)
-        if found is None:
-            entities.append(Entity(label, surface))
-            continue
-        start, end = found, found + len(surface)
-        used.add((label, start, end))
-        entities.append(Entity(label, surface, start, end))
-    return entities
 
+    def __init__(self, text: str, labels: Iterable[str], form: NormalForm = NFC) -> None:
+        self.numbered = False
+        self._text = one_line(text)
+        self._searched = SearchedText(self._text, form)
+        self._places = EntityPlaces(self._searched)
+        self._labels = known_labels(frozenset(labels), form)
 
-def _free(label: str, surface: str, text: str, origin: int, used: set[tuple[str, int, int]]) -> int:
-    """Where the surface first occurs from `origin` on without being used; whole words first; -1 for nowhere."""
-    inside = -1
-    at = text.find(surface, origin)
-    while at >= 0:
-        if (label, at, at + len(surface)) not in used:
-            if _is_whole(surface, text, at):
-                return at
-            inside = at if inside < 0 else inside
-        at = text.find(surface, at + 1)
-    return inside
+    def read(self, answer: str) -> tuple[list[Entity], bool]:
+        """Reads an answer, whatever it is.
 
+        Returns:
+            The entity of each line that can be read, without a place where the text has none for it, and whether
+            anything could not be read.
+        """
+        lines = [line.strip() for line in answer.strip().split("\n")]
+        if len(lines) == 1 and lines[0] in NONE.values():
+            return [], False
+        found = [self._take(self._read(line)) for line in lines]
+        return [entity for entity in found if entity is not None], None in found
 
-def _is_whole(surface: str, text: str, at: int) -> bool:
-    """Whether an occurrence is not cut out of a longer word in a script that has blanks between words."""
-    before, after = text[at - 1 : at], text[at + len(surface) : at + len(surface) + 1]
-    return not (_joins(before, surface[0]) or _joins(surface[-1], after))
+    def write(self, entities: Iterable[Entity], match: Match = "spans") -> list[str]:
+        """A line for each entity, in the order given, that is read as this one.
 
+        That is "label: string" wherever it will do; else the string has a number behind it, which says which of its
+        places in the text is meant.
 
-def _joins(left: str, right: str) -> bool:
-    return all(char.isascii() and char.isalnum() for char in (left, right))
+        Args:
+            entities: Entities of the text.
+            match: What makes two entities the same one.
+        """
+        return [self._write(entity, match) for entity in entities]
+
+    def _write(self, entity: Entity, match: Match) -> str:
+        for said in self._strings(entity):
+            for separator in _SEPARATORS:
+                line = f"{entity.label}{separator}{said}"
+                if same_entity(read := self._read(line), entity, match):
+                    self._take(read)
+                    self.numbered |= said != entity.text
+                    return line
+        # None is read as this one: its label can't be told from another, say.
+        line = f"{entity.label}{_SEPARATORS[0]}{entity.text}"
+        self._take(self._read(line))
+        return line
+
+    def _strings(self, entity: Entity) -> Iterator[str]:
+        """What its string may be written as, the plainest first."""
+        yield entity.text
+        if entity.start is not None and entity.end is not None:
+            yield self._places.numbered(entity.text, (entity.start, entity.end))
+
+    def _read(self, line: str) -> Entity | None:
+        """What a line would be read as, were it the next one."""
+        split = self._labels.split(line)
+        if split is None:
+            return None
+        label, said = split
+        place = self._places.find(label, said)
+        if place is not None:
+            return Entity(label, self._text[slice(*place)], *place)
+        # The text's own characters also where all its places are taken.
+        return Entity(label, next((self._text[slice(*each)] for each in self._searched.places(said)), said))
+
+    def _take(self, entity: Entity | None) -> Entity | None:
+        if entity is not None and entity.start is not None and entity.end is not None:
+            self._places.take(entity.label, (entity.start, entity.end))
+        return entity

@@ -73,6 +73,11 @@ def entity_keys(entities: Iterable[EntityRow], match: Match) -> list[LabelKey]:
     return [*dict.fromkeys(key for key in keys if key[1] is not None), *(key for key in keys if key[1] is None)]
 
 
+def same_entity(one: Entity | None, other: Entity, match: Match) -> bool:
+    """Whether two entities of a sample are the same one, by what `count_entities` goes by."""
+    return one is not None and entity_keys(entity_rows([one]), match) == entity_keys(entity_rows([other]), match)
+
+
 def entity_measures() -> dict[str, Measure]:
     """All measures, by the names that results have for them."""
     sides: tuple[Side, ...] = ("precision", "recall", "f1")

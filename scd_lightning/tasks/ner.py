@@ -13,7 +13,7 @@ from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.data.sources import DataSource
 from scd_lightning.data.spelling import spelled
 from scd_lightning.tasks.entity_doubts import cut_ends, splits_without_entities
-from scd_lightning.tasks.entity_lines import NONE, align, one_line, parse_entities, write_entities
+from scd_lightning.tasks.entity_lines import NONE, EntityLines, one_line
 from scd_lightning.tasks.entity_scores import (
     EntitiesByLabel,
     Entity,
@@ -25,6 +25,12 @@ from scd_lightning.tasks.entity_scores import (
 )
 from scd_lightning.tasks.measures import ByLabel, LabelKey, Measure
 from scd_lightning.tasks.task import Task
+
+# What a card says of answers in which places are told by their number.
+_NUMBERS = (
+    "`label: text [2]` means the second place at which the input has that text, overlapping ones counted; without a "
+    "number it is the first free one behind the entity before. "
+)
 
 
 class NER(Task):
@@ -58,6 +64,7 @@ class NER(Task):
         require_one_of(("spans", "strings"), **{"task.match": match})
         self.match: Match = match
         self.labels: list[str] = []
+        self.numbered = False
 
     @classmethod
     def measures(cls, settings: Mapping[str, Any]) -> dict[str, Measure]:
@@ -74,9 +81,8 @@ class NER(Task):
     @override
     def answer_note(cls, form: Mapping[str, Any]) -> str:
         labels = ", ".join(f"`{label}`" for label in form["labels"])
-        return (
-            f"It writes one entity a line as `label: text`, and `{form['none']}` where there is none. Labels: {labels}."
-        )
+        form_of_lines = f"It writes one entity a line as `label: text`, and `{form['none']}` where there is none."
+        return f"{form_of_lines} {_NUMBERS if form.get('numbered') else ''}Labels: {labels}."
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -94,8 +100,10 @@ class NER(Task):
         read_entities(row)
 
     def learn(self, rows: Sequence[Row]) -> None:
-        """The labels."""
-        self.labels = sorted({entity.label for row in rows for entity in read_entities(row)})
+        """The labels, and whether any answer needs numbers to tell places apart."""
+        entities = [read_entities(row) for row in rows]
+        self.labels = sorted({entity.label for each in entities for entity in each})
+        self.numbered = any(map(self._needs_numbers, rows, entities))
 
     def sample(self, row: Row) -> Sample:
         """The text; the answer is a line for each entity."""
@@ -104,7 +112,7 @@ class NER(Task):
             id=row.id,
             fields={"text": row.string("text"), "labels": ", ".join(self.labels)},
             cuttable=("text",),
-            completion=write_entities(entities, self.language),
+            completion=self._write(entities, row.string("text"), entities),
             gold=entities,
             labels=tuple(entity.label for entity in entities),
         )
@@ -124,24 +132,41 @@ class NER(Task):
     def doubts(self, samples: Mapping[str, Sequence[Sample]]) -> list[str]:
         return [*super().doubts(samples), *splits_without_entities(samples), *cut_ends(samples)]
 
+    @override
+    def completion(self, sample: Sample) -> str:
+        return self._write(sample.gold, sample.fields["text"], sample.gold)
+
     def retarget(self, sample: Sample, cut: Cut) -> tuple[str, int]:
         """Entities that are cut away leave the completion; what is matched as a string may stand elsewhere too."""
         length = len(sample.fields[cut.field])
         visible = [entity for entity in sample.gold if cut.shows(entity.start, entity.end, length)]
-        return write_entities(visible, self.language), len(self._keys(sample.gold) - self._keys(visible))
+        # It is judged in the whole text, so what tells places apart is told of the whole text.
+        completion = self._write(visible, sample.fields["text"], sample.gold)
+        return completion, len(self._keys(sample.gold) - self._keys(visible))
 
     def parts(self, sample: Sample) -> int:
         """Its entities, as they are matched."""
         return len(self._keys(sample.gold))
+
+    def _needs_numbers(self, row: Row, entities: Sequence[Entity]) -> bool:
+        lines = self._lines(row.string("text"), entities)
+        lines.write(entities, self.match)
+        return lines.numbered
+
+    def _write(self, entities: Sequence[Entity], text: str, gold: Sequence[Entity]) -> str:
+        return "\n".join(self._lines(text, gold).write(entities, self.match)) or NONE[self.language]
+
+    def _lines(self, text: str, gold: Sequence[Entity]) -> EntityLines:
+        # A gold label that train lacks is understood as well: no model that was tuned here knows it, but one may.
+        return EntityLines(text, [*self.labels, *(entity.label for entity in gold)], self.normal_form)
 
     def _keys(self, entities: Sequence[Entity]) -> set[LabelKey]:
         return set(entity_keys(entity_rows(entities), self.match))
 
     def judge(self, sample: Sample, answer: str | int) -> Judgement:
         """Reads the lines and finds their entities in the text."""
-        # A gold label that train lacks is understood as well: no model that was tuned here knows it, but one may.
-        pairs, malformed = parse_entities(str(answer), {*self.labels, *sample.labels})
-        found = entity_rows(align(pairs, sample.fields["text"]))
+        entities, malformed = self._lines(sample.fields["text"], sample.gold).read(str(answer))
+        found = entity_rows(entities)
         score = count_entities(found, entity_rows(sample.gold), self.match).f1
         return Judgement(sample.id, str(answer), sample.completion, score, malformed, {"entities": found})
 
@@ -150,8 +175,9 @@ class NER(Task):
         return super().describe(sample) | {"entities": entity_rows(sample.gold)}
 
     def answer_format(self, sample: Sample) -> dict[str, Any]:
-        """Entities are written with their labels, and none of them by a word."""
-        return super().answer_format(sample) | {"labels": self.labels, "none": NONE[self.language]}
+        """Entities are written with their labels, and none of them by a word; "numbered" where some have numbers."""
+        numbered = {"numbered": True} if self.numbered else {}
+        return super().answer_format(sample) | {"labels": self.labels, "none": NONE[self.language], **numbered}
 
 
 def read_entities(row: Row) -> list[Entity]:

@@ -1,6 +1,7 @@
 """Question answering: multiple choice, yes/no/maybe, or extractive."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from typing_extensions import override
@@ -11,17 +12,24 @@ from scd_lightning.data.prompts import Prompt
 from scd_lightning.data.rows import Row
 from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.data.sources import DataSource
-from scd_lightning.data.spelling import spelled
 from scd_lightning.tasks.answer_texts import exact_match, token_f1
 from scd_lightning.tasks.choices import ByChoice, choice_measures, judge_choice
 from scd_lightning.tasks.entity_lines import one_line
 from scd_lightning.tasks.measures import ByLabel, Mean, Measure, Ratio
 from scd_lightning.tasks.measures import Row as MeasuredRow
-from scd_lightning.tasks.qa_doubts import answer_doubts, choice_doubts, stands_in
+from scd_lightning.tasks.qa_doubts import answer_doubts, choice_doubts, choice_looks, stands_in
+from scd_lightning.tasks.qa_rows import (
+    LETTERS,
+    YES_NO,
+    check_closed,
+    detect_format,
+    read_answers,
+    read_choices,
+    read_closed,
+    read_index,
+)
 from scd_lightning.tasks.task import Task
 
-YES_NO = ("yes", "no", "maybe")
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _TEXTS = ("context", "question")
 # Those of extractive answers that may be the primary one, the default first.
 _TEXT_METRICS = ("token_f1", "exact_match")
@@ -147,7 +155,7 @@ class QA(Task):
         if self.format == "choice":
             read_index(row, len(read_choices(row)))
         elif self.format == "yes_no":
-            _check_closed(row, split)
+            check_closed(row, split)
         else:
             row.string("context")
             read_answers(row)
@@ -155,7 +163,7 @@ class QA(Task):
     def learn(self, rows: Sequence[Row]) -> None:
         """The letters, or the answers among yes, no and maybe, that occur."""
         if self.format == "choice":
-            self.labels = tuple(_LETTERS[: max(len(read_choices(row)) for row in rows)])
+            self.labels = tuple(LETTERS[: max(len(read_choices(row)) for row in rows)])
         elif self.format == "yes_no":
             found = {read_closed(row) for row in rows}
             self.labels = tuple(answer for answer in YES_NO if answer in found)
@@ -174,7 +182,7 @@ class QA(Task):
 
     def _choice(self, row: Row, fields: dict[str, str]) -> Sample:
         choices = read_choices(row)
-        letters = tuple(_LETTERS[: len(choices)])
+        letters = tuple(LETTERS[: len(choices)])
         listed = zip(letters, choices, strict=True)
         fields["choices"] = "\n".join(f"{letter}. {one_line(choice).strip()}" for letter, choice in listed)
         gold = letters[read_index(row, len(choices))]
@@ -212,9 +220,11 @@ class QA(Task):
     def judge(self, sample: Sample, answer: str | int) -> Judgement:
         """Holds a choice against the right one, and a text against each that will do."""
         if sample.candidates is not None:
-            return judge_choice(sample, answer)
+            judged = judge_choice(sample, answer, self.normal_form)
+            return _as_gold(sample, judged) if self.format == "choice" else judged
         text = str(answer).strip()
-        score, exact = token_f1(text, sample.gold), exact_match(text, sample.gold)
+        said, golds = self.normal_form(text), [self.normal_form(gold) for gold in sample.gold]
+        score, exact = token_f1(said, golds), exact_match(said, golds)
         facts = {} if exact == (score == 1) else {"exact": exact}
         return Judgement(sample.id, text, sample.completion, score, not text, facts)
 
@@ -225,74 +235,8 @@ class QA(Task):
         return super().answer_format(sample) | {"labels": labels} | candidates
 
 
-def detect_format(rows: Sequence[Row]) -> Literal["choice", "yes_no", "extractive"]:
-    """Tells the format by what the rows hold: choices, or answers of yes, no or maybe, or other answers.
-
-    Most rows decide, so that a row that does not fit the others is an error and not another format.
-    """
-    if 2 * sum(row.values.get("choices") is not None for row in rows) >= len(rows):
-        return "choice"
-    answers = [row.values.get("answer") for row in rows]
-    closed = sum(_closed_answer(answer) in YES_NO for answer in answers)
-    return "yes_no" if 2 * closed > len(answers) else "extractive"
-
-
-def read_choices(row: Row) -> list[str]:
-    """A row's choices.
-
-    Raises:
-        DataError: They are missing, not strings, or not 2 to 26.
-    """
-    choices = row.strings("choices", row.require("choices", "a list of strings, as other rows have"))
-    if not 2 <= len(choices) <= len(_LETTERS):
-        raise row.error("choices", "has a wrong number of choices", len(choices), f"2 to {len(_LETTERS)}")
-    return choices
-
-
-def read_index(row: Row, choices: int) -> int:
-    """The index of a row's right choice.
-
-    Raises:
-        DataError: It is missing, not an integer, or outside the choices.
-    """
-    answer = row.integer("answer", row.require("answer", "the index of the right choice, from 0"))
-    if not 0 <= answer < choices:
-        expected = f"an index from 0 to {choices - 1}"
-        remedy = "correct this row; where the first choice is 1, correct the indices of all rows"
-        raise row.error("answer", "is outside the choices", answer, expected, remedy if answer == choices else None)
-    return answer
-
-
-def read_closed(row: Row) -> str:
-    """A row's answer in lower case, such as yes, no or maybe.
-
-    Raises:
-        DataError: It is missing, or no text.
-    """
-    value = row.require("answer", "a word")
-    return _closed_answer(value) or row.check_string("answer", value)
-
-
-def _check_closed(row: Row, split: str) -> None:
-    """Yes, no or maybe in train; elsewhere another answer is one that no model can give: it is scored, and said."""
-    answer = read_closed(row)
-    if split == "train" and answer not in YES_NO:
-        remedy = "correct this row, or pass task.format=extractive"
-        raise row.error("answer", "is not among the answers", answer, " or ".join(YES_NO), remedy)
-
-
-def _closed_answer(value: object) -> str:
-    """The word that an answer is in lower case, or that true and false stand for."""
-    if isinstance(value, bool):
-        return YES_NO[0] if value else YES_NO[1]
-    return spelled(value).lower() if isinstance(value, str) else ""
-
-
-def read_answers(row: Row) -> list[str]:
-    """The answers of an extractive row, one or several.
-
-    Raises:
-        DataError: They are missing, empty or not strings.
-    """
-    answer = row.require("answer", "a non-empty string, or a list of them")
-    return row.strings("answer", answer) if isinstance(answer, list) else [row.check_string("answer", answer)]
+def _as_gold(sample: Sample, judged: Judgement) -> Judgement:
+    """A choice that looks the same as the right one counts as that one."""
+    looks = choice_looks(sample)
+    same = not judged.malformed and looks[judged.answer] == looks[sample.gold]
+    return replace(judged, answer=sample.gold, score=1.0) if same else judged

@@ -18,14 +18,19 @@ def choice_doubts(samples: Samples) -> Iterator[str]:
         if found:
             yield (
                 f"In {split}, {len(found)} of {len(samples[split])} rows have choices that look the same, such as "
-                f"{shorten(found[0].id)} ({shorten(found[0].fields['choices'])}): only one of them counts as right."
+                f"{shorten(found[0].id)} ({shorten(found[0].fields['choices'])}): both count as right if one is."
             )
 
 
-def _has_twins(sample: Sample) -> bool:
+def choice_looks(sample: Sample) -> dict[str, str]:
+    """Letter -> what there is to see of its choice."""
     # Behind the letter, a point and a blank. Case and width may be what is asked.
-    looks = [spelled(line[3:]) for line in sample.fields["choices"].split("\n")]
-    return len(set(looks)) < len(looks)
+    return {line[0]: spelled(line[3:]) for line in sample.fields["choices"].split("\n")}
+
+
+def _has_twins(sample: Sample) -> bool:
+    looks = choice_looks(sample)
+    return len(set(looks.values())) < len(looks)
 
 
 def answer_doubts(samples: Samples) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from scd_lightning.config.checks import require_at_least, require_one_of
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.learnable import examine
+from scd_lightning.data.normal_form import NFC, NormalForm
 from scd_lightning.data.prompts import LANGUAGES, Prompt, choose_template, detect_language
 from scd_lightning.data.rows import Row, free_texts
 from scd_lightning.data.samples import Cut, Sample, unseen_labels
@@ -46,6 +47,8 @@ class Task(ABC):
     # What results call it, and what the hub calls such tasks.
     task: ClassVar[str]
     hub_task: ClassVar[str | None] = None
+    # What counts as the same text in an answer: that of the tokenizer, once one has encoded the samples.
+    normal_form: NormalForm = NFC
 
     def __init__(
         self,
@@ -114,6 +117,10 @@ class Task(ABC):
     def doubts(self, samples: Mapping[str, Sequence[Sample]]) -> list[str]:
         """What is doubtful of samples, a sentence each; raises a DataError where nothing can be learnt of them."""
         return examine(samples, self.written_labels)
+
+    def completion(self, sample: Sample) -> str:
+        """The gold answer as a model should write it, once `normal_form` is known."""
+        return sample.completion
 
     def retarget(self, sample: Sample, cut: Cut) -> tuple[str, int]:
         """The completion that a cut text supports, and how many parts of the gold answer it lost."""

@@ -1,5 +1,6 @@
 """A task's samples as token ids, and Lightning's data module of them."""
 
+import copy
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -17,8 +18,10 @@ from scd_lightning.data.chat import date_of
 from scd_lightning.data.encoding import Encoder
 from scd_lightning.data.learnable import cut_doubts, recall_left
 from scd_lightning.data.loaders import SlotLoader, TrainLoader, fixed_batches, length_statistics, plan_lengths
-from scd_lightning.data.samples import content_digests
+from scd_lightning.data.normal_form import NFC, normal_form_of
+from scd_lightning.data.samples import Sample, content_digests
 from scd_lightning.data.unlabelled import UNLABELLED
+from scd_lightning.tasks.task import Task
 from scd_lightning.tasks.task_data import TaskData
 
 
@@ -80,7 +83,10 @@ def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
         DataError: A sample is too long even without its free text.
         ModelError: The tokenizer can't be used.
     """
-    task = data.task
+    task = copy.copy(data.task)
+    task.normal_form = normal_form_of(tokenizer)
+    if task.normal_form is not NFC:
+        data = replace(data, samples={split: _in_form(task, of_split) for split, of_split in data.samples.items()})
     encoder = Encoder(tokenizer, data.template, task.max_length, task.retarget, data.bad_rows)
     parts = {"train": encoder.encode(data.samples["train"], "train")}
     longest = max(len(sample.completion_ids) for sample in parts["train"].samples)
@@ -88,7 +94,7 @@ def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
     # What a model sees of an evaluated sample must not tell how long its gold answer is.
     for split in [each for each in data.samples if each != "train"]:
         parts[split] = encoder.encode(data.samples[split], split, answer_room=max_new_tokens)
-    values = {each.name: getattr(data, each.name) for each in fields(data)}
+    values = {each.name: getattr(data, each.name) for each in fields(data)} | {"task": task}
     date = date_of(tokenizer.chat_template)
     if any(len(part.kept) < len(data.samples[split]) for split, part in parts.items()):
         rows = {split: [sample.row for sample in samples if sample.row] for split, samples in data.samples.items()}
@@ -114,6 +120,11 @@ def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
             **({"prompt_date": date} if date else {}),
         },
     )
+
+
+def _in_form(task: Task, samples: Sequence[Sample]) -> list[Sample]:
+    """Samples whose answers tell places apart that differ in the task's normal form alone."""
+    return [replace(sample, completion=task.completion(sample)) for sample in samples]
 
 
 def with_answers(data: EncodedData, tokenizer: PreTrainedTokenizerFast, answers: Mapping[int, str]) -> EncodedData:

@@ -210,6 +210,7 @@ def test_choices_that_look_the_same(read):
     data = read(QA, asked(lambda _, i: i % 2, choices=["Rome", "Rome\u200b", "rome"]))
     assert len(data.doubts) == 3
     assert data.doubts[0].startswith("In train, 8 of 8 rows have choices that look the same, such as train-1 (A. Rome")
+    assert data.doubts[0].endswith(": both count as right if one is.")
     assert list(read(QA, asked(lambda _, i: i % 2, choices=["Rome", "rome"])).doubts) == []
 
 

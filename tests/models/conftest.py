@@ -28,6 +28,17 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "mistral": ("MistralConfig", _LLAMA_LIKE | {"sliding_window": 4}),
     "gemma3": ("Gemma3TextConfig", _LLAMA_LIKE | {"head_dim": 8, "sliding_window": 4}),
     "gpt2": ("GPT2Config", _GPT_LIKE),
+    "opt": (
+        "OPTConfig",
+        {
+            "hidden_size": 32,
+            "ffn_dim": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "word_embed_proj_dim": 32,
+            "dropout": 0.0,
+        },
+    ),
     "gptj": ("GPTJConfig", _GPT_LIKE | {"rotary_dim": 8}),
     "phi": ("PhiConfig", _LLAMA_LIKE),
     "bloom": ("BloomConfig", {"hidden_size": 32, "n_layer": 2, "n_head": 4}),

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tokenizers import AddedToken
 from torch import nn
 from transformers import GenerationConfig
 
@@ -14,6 +15,7 @@ from scd_lightning.lm_head import LMHead
 from scd_lightning.models import decoding
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.decoding import best_candidates, greedy_decode
+from scd_lightning.models.tokenizers import train_tokenizer
 
 EOS, PAD = 0, 1
 # Of these, Mistral's and Gemma 3's windows of 4 are shorter than the prompts, and Bloom takes no positions.
@@ -242,6 +244,18 @@ def test_rows_stop_at_their_own_end(counting_model, length, tokenizer):
     samples = [TokenizedSample(i, [3, last], [EOS]) for i, last in enumerate([5, 2, 20])]
     answers = decoded(CausalLM(counting_model, length), tokenizer, samples, 6)
     assert answers == [tokenizer.decode(ids) for ids in ([4, 3, 2], [], [19, 18, 17, 16, 15, 14])]
+
+
+def test_an_end_that_is_no_special_token_is_no_text(counting_model):
+    ending = train_tokenizer(["the answer is in the text"] * 4, 300)
+    ending.add_tokens([AddedToken("<turn>", special=False, normalized=False)])
+    ending.eos_token = "<turn>"
+    end, head = ending.eos_token_id, counting_model.get_output_embeddings().weight
+    with torch.no_grad():
+        head[[end, EOS]] = head[[EOS, end]]
+    model = CausalLM(counting_model, len(ending))
+    samples = [TokenizedSample(i, [3, last], [end]) for i, last in enumerate([5, 20])]
+    assert decoded(model, ending, samples, 6) == [ending.decode(ids) for ids in ([4, 3, 2], [19, 18, 17, 16, 15, 14])]
 
 
 def test_decoding_stops_when_all_rows_have_ended(counting_model, length, tokenizer, monkeypatch):

@@ -1,5 +1,7 @@
 import pytest
+from tokenizers import normalizers
 
+from scd_lightning.data.normal_form import NormalForm
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
 from scd_lightning.tasks.classification import Classification
@@ -47,6 +49,19 @@ def test_samples_and_judging(write_folder):
     assert module.judge("train", 2, 0).score == 1.0
     assert module.judge("train", 2, 1).score == 0.0
     assert module.judge("train", 2, "neither").malformed
+
+
+def test_labels_in_the_tokenizers_own_characters(write_folder):
+    rows = [{"text": f"{name} {label}", "label": label} for name in "ab" for label in ("Thé", "THE", "ﾃｨｰ")]
+    others = {"validation": [{"text": "x", "label": "THE"}], "test": [{"text": "y", "label": "Thé"}]}
+    module = read(write_folder(train=rows, **others))
+    assert module.judge("train", 0, "The\u0301").score == 1
+    assert module.judge("train", 0, "thé").malformed
+    module.task.normal_form = NormalForm(normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()]))
+    assert [module.judge("train", i, answer).score for i, answer in enumerate(["thé", "the", "ティー"])] == [1, 1, 1]
+    # Accents gone as well, two labels are one: what is answered is the first of them.
+    module.task.normal_form = NormalForm(normalizers.BertNormalizer())
+    assert [module.judge("train", i, "the").answer for i in range(2)] == ["THE", "THE"]
 
 
 def test_labels_that_train_lacks_count_as_wrong_and_are_warned_of(write_folder):

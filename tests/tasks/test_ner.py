@@ -1,5 +1,8 @@
 import pytest
+from tokenizers import normalizers
 
+from scd_lightning.data.normal_form import NormalForm
+from scd_lightning.data.samples import Cut
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
 from scd_lightning.tasks.ner import NER
@@ -127,6 +130,63 @@ def test_cut_texts_lose_entities_from_the_target_but_not_from_the_gold(write_fol
     assert byte_tokenizer.decode(module.tokenized["train"][0].completion_ids) == "P: Ann\nP: Eve</s>"
     assert [gold.text for gold in module.samples["train"][0].gold] == ["Ann", "Bob", "Eve"]
     assert module.judge("train", 0, "P: Ann\nP: Eve").score == pytest.approx(4 / 5)
+
+
+AGAIN = "Rome left, Rome stayed in Rome"
+
+
+def later(start, text=AGAIN):
+    return {"text": text, "entities": [{"start": start, "end": start + 4, "label": "P"}]}
+
+
+def test_places_that_a_name_alone_would_not_tell_are_numbered(write_folder):
+    module = read(write_folder(**splits([GOOD, later(11)], [later(26, f"{AGAIN}.")])))
+    assert [module.samples[split][-1].completion for split in ("train", "test")] == ["P: Rome [2]", "P: Rome [3]"]
+    assert module.judge("train", 1, "P: Rome [2]").facts == {"entities": [["P", "Rome", 11, 15]]}
+    assert [module.judge("train", 1, answer).score for answer in ("P: Rome [2]", "P: Rome", "P: Rome [4]")] == [1, 0, 0]
+    form = module.task.answer_format(module.samples["train"][0])
+    assert form["numbered"]
+    assert "`label: text [2]` means the second place" in module.task.answer_note(form)
+
+
+def test_without_need_nothing_is_numbered(write_folder):
+    for module in (read(write_folder(**splits([GOOD]))), read(write_folder(**splits([later(26)])), match="strings")):
+        form = module.task.answer_format(module.samples["train"][0])
+        assert "numbered" not in form
+        assert "[2]" not in module.task.answer_note(form)
+        assert "[" not in module.samples["train"][0].completion
+
+
+def test_what_is_left_of_a_cut_text_is_written_as_the_whole_one_is_read(write_folder):
+    entities = [{"start": start, "end": start + 4, "label": label} for start, label in ((0, "P"), (26, "P"), (11, "L"))]
+    module = read(write_folder(**splits([{"text": AGAIN, "entities": entities}])))
+    [sample] = module.samples["train"]
+    completion, lost = module.task.retarget(sample, Cut("text", 0, 6))
+    assert (completion, lost) == ("P: Rome [3]", 2)
+    assert module.judge("train", 0, completion).facts == {"entities": [["P", "Rome", 26, 30]]}
+
+
+@pytest.mark.parametrize("match", ["spans", "strings"])
+@pytest.mark.parametrize(
+    ("normaliser", "text", "name"),
+    [
+        (normalizers.NFC(), "Zu Gast bei Zoe\u0308 Ku\u0308hn.", "Zoe\u0308 Ku\u0308hn"),
+        (normalizers.NFC(), "\u1112\u1161\u11ab\u1100\u116e\u11a8에서", "\u1112\u1161\u11ab\u1100\u116e\u11a8"),
+        (normalizers.NFD(), "Ville de Besançon", "Besançon"),
+        (normalizers.NFKC(), "㈱ﾊﾞﾝﾀﾞｲの人", "ﾊﾞﾝﾀﾞｲ"),
+        (normalizers.NFKC(), "山田\u3000太郎さん", "山田\u3000太郎"),
+        (normalizers.Lowercase(), "Seen in ÅLESUND.", "ÅLESUND"),
+        (normalizers.BertNormalizer(), "Seen by Zoë Kühn.", "Zoë Kühn"),
+    ],
+)
+def test_a_right_answer_in_the_tokenizers_own_characters(write_folder, match, normaliser, text, name):
+    start = text.index(name)
+    row = {"text": text, "entities": [{"start": start, "end": start + len(name), "label": "Société: É"}]}
+    module = read(write_folder(**splits([row])), match=match)
+    module.task.normal_form = NormalForm(normaliser)
+    judged = module.judge("train", 0, normaliser.normalize_str(module.samples["train"][0].completion))
+    assert (judged.score, judged.malformed) == (1, False)
+    assert judged.facts == {"entities": [["Société: É", name, start, start + len(name)]]}
 
 
 def test_japanese(write_folder):

@@ -1,5 +1,7 @@
 import pytest
+from tokenizers import normalizers
 
+from scd_lightning.data.normal_form import NormalForm
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
 from scd_lightning.tasks.qa import QA
@@ -68,6 +70,16 @@ def test_multiple_choice(write_folder, measured):
     assert measured(module, "train", [(0, 2), (1, 0)])["accuracy"] == 0.5
 
 
+def test_a_choice_that_looks_like_the_right_one_is_right(write_folder, measured):
+    row = {"question": "Which?", "choices": ["Oslo", "Bergen", " Oslo\u200b", "oslo"], "answer": 2}
+    module = read(write_folder(**splits(CHOICE, row)))
+    assert [module.judge("train", 1, i).score for i in range(4)] == [1, 0, 1, 0]
+    assert module.judge("train", 1, "A").answer == "C"
+    assert module.judge("train", 1, "E").malformed
+    values = measured(module, "train", [(1, 0), (1, 2)])
+    assert (values["accuracy"], values["macro_f1"]) == (1, 1)
+
+
 def test_yes_no(write_folder):
     no_context = {"question": "No?", "answer": "no"}
     module = read(write_folder(**splits(YES_NO, no_context)))
@@ -88,6 +100,24 @@ def test_extractive(write_folder, measured):
     assert module.judge("train", 0, "Rome or Paris").score == pytest.approx(2 * 1 / (1 + 3))
     assert module.judge("train", 0, " ").malformed
     assert measured(module, "train", [(0, "Rome")]) == {"exact_match": 1.0, "token_f1": 1.0, "malformed": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("normaliser", "answer"),
+    [
+        (normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()]), "Malmö, a\u0300 la Gare"),
+        (normalizers.BertNormalizer(), "İzmir Ünlü"),
+        (normalizers.NFKD(), "ﾊﾞﾝﾀﾞｲ ㍿ ½"),
+        (normalizers.NFD(), "각하"),
+    ],
+)
+@pytest.mark.parametrize("several", [False, True])
+def test_an_answer_in_the_tokenizers_own_characters(write_folder, normaliser, answer, several):
+    row = {"question": "Where?", "context": f"So {answer}.", "answer": ["other", answer, answer] if several else answer}
+    module = read(write_folder(**splits(row)))
+    module.task.normal_form = NormalForm(normaliser)
+    judged = module.judge("train", 0, normaliser.normalize_str(answer))
+    assert (judged.score, judged.malformed, dict(judged.facts)) == (1, False, {})
 
 
 def test_format_can_be_set(write_folder):

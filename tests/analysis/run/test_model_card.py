@@ -131,6 +131,11 @@ def test_choices_are_explained_and_listed(run):
         ("qa", {"kind": "choice"}, "is the answer; there are as many letters as choices. Candidates: `a`, `b`."),
         ("qa", {"kind": "yes_no"}, "is the answer. Candidates: `a`, `b`."),
         ("ner", {"kind": "ner", "candidates": None, "none": "NONE"}, "`NONE` where there is none. Labels: `a`, `b`.\n"),
+        (
+            "ner",
+            {"kind": "ner", "candidates": None, "numbered": True},
+            "`label: text [2]` means the second place at which",
+        ),
         ("qa", {"kind": "extractive", "candidates": None}, "It writes the answer, and then ends.\n"),
         ("another", {"kind": "ner", "candidates": None}, "It writes the answer, and then ends.\n"),
     ],
