@@ -118,6 +118,16 @@ def test_what_a_tokenizer_can_t_write(checked):
     assert "of 4, 4 can't be written by the tokenizer; test-1 has 'CITY: Zoë', which becomes 'CITY: Zo'." in sentence
 
 
+def test_places_are_told_apart_as_the_tokenizer_spells_them(checked):
+    """Lower-cased, the second name is the first one again: by its number it is the second."""
+    rows = named("train", "in lyon they call it Lyon", ("Lyon", "CITY"))
+    data, found, _ = checked(NER, {"train": rows}, bare_bpe(PRINTABLE, normalizers.Lowercase()))
+    assert found == {}
+    assert data.samples["train"][0].completion == "CITY: Lyon [2]"
+    plain, _, _ = checked(NER, {"train": rows}, bare_bpe(PRINTABLE))
+    assert plain.samples["train"][0].completion == "CITY: Lyon"
+
+
 class Strict(NER):
     """Understands nothing in capitals."""
 
