@@ -8,7 +8,7 @@ from scd_lightning.data.rows import as_whole
 Entity = dict[str, Any]
 OWN, TRIPLES, OFFSETS, LABEL_LISTS, COLUMNS = (
     "start, end and label",
-    "triples [start, end, label] as doccano writes them",
+    "triples [start, end, label] as doccano and spaCy write them",
     "objects with start_offset and end_offset as doccano writes them",
     "regions with a list of labels as Label Studio writes them, an entity for each",
     "an object of lists",
