@@ -9,7 +9,7 @@ from typing import Any
 
 from scd_lightning.data.bad_rows import STRICT, BadRows
 from scd_lightning.data.class_names import Names, apply_names, named_columns
-from scd_lightning.data.finding import beside, find_files, find_only_file, not_read, suffix_of
+from scd_lightning.data.finding import beside, find_files, find_only_file, not_read, part_of, suffix_of
 from scd_lightning.data.json_files import json_records, read_record, splits_of_file
 from scd_lightning.data.json_text import read_json_text
 from scd_lightning.data.raw_bytes import check_bytes, read_bytes
@@ -50,9 +50,10 @@ def read_folder(path: Path, bad_rows: BadRows = STRICT, notes: list[str] | None 
     found = _within_one(find_files(path))
     if path.is_file():
         cut = "" if len(found) > 1 else ", which is train; validation and test are cut from it"
-        said.append(f"task.data.path is one file{cut}.{_left(beside(path))}")
+        part = f" and by its name {part_of(path)}" if part_of(path) else ""
+        said.append(f"task.data.path is one file{part}{cut}.{_left(beside(path))}")
     elif left := not_read(path, (file for files in found.values() for file in files)):
-        said.append(f"Files of the folder are called like splits, and are none.{_left(left)}")
+        said.append(f"The folder has files that are called like splits and are none.{_left(left)}")
     return {split: _read_files(files, split, bad_rows, said) for split, files in found.items()}
 
 

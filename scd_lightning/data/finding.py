@@ -42,6 +42,8 @@ def find_files(path: Path) -> dict[str, list[Path]]:
     files = {split: _called(path.iterdir(), SPLIT_NAMES[split]) for split in SPLITS}
     if not files["train"]:
         raise _without_train(path)
+    if suffix_of(files["train"][0]) in _TABLES:
+        files = {split: [each for each in found if suffix_of(each) in _TABLES] for split, found in files.items()}
     return {split: _of_one_kind(path, split, found) for split, found in files.items() if found}
 
 
@@ -83,6 +85,12 @@ def not_read(folder: Path, found: Iterable[Path]) -> list[str]:
     read = {*found}
     others = [each for each in folder.iterdir() if each not in read and each.is_file()]
     return sorted(each.name for each in others if _LIKE_SPLITS.match(each.name) and each.suffix)
+
+
+def part_of(file: Path) -> str | None:
+    """Which part of several a file is by its name, in words; None of a whole one."""
+    shard = _SHARD.fullmatch(_stem(file))
+    return f"part {int(shard['number']) + 1} of {int(shard['count'])}" if shard and int(shard["count"]) > 1 else None
 
 
 def suffix_of(file: Path) -> str:
@@ -158,6 +166,9 @@ def _readable(file: Path) -> Path:
 def _without_train(folder: Path) -> DataError:
     others = [each.name for each in _of_kinds(folder.iterdir())]
     one = f"; task.data.path={folder / others[0]} takes that file as train" if len(others) == 1 else ""
+    parts = [name for name in others if name.lower().startswith("train")]
+    if len(parts) > 1:
+        one = f"; parts of one file are called train-00000-of-{len(parts):05} and so on, or train in one file"
     return DataError(
         "The data folder has no training file",
         where=folder,

@@ -115,8 +115,11 @@ def _of_values(text: str, lines: Records, file: Path, split: str, notes: list[st
     if values is None:
         if any(isinstance(_value(line), dict) for _, line in lines[1:3]):
             return lines  # One that can't be read, of others that can.
-        lists = all(isinstance(_value(line), list) for _, line in lines[:2])
-        raise _no_names(file, _value(lines[0][1])) if lists else _no_json(text, file)
+        lists = [_value(line) for _, line in lines]
+        if not all(isinstance(each, list) for each in lists):
+            raise _no_json(text, file)
+        notes.append(f"{file.name} has an array on each line, read as one.")
+        return _rows([(number, value) for (number, _), each in zip(lines, lists, strict=True) for value in each], file)
     if not values:
         return []
     first = _value(values[0][1])
@@ -146,8 +149,9 @@ def _of_whole(whole: dict[str, Any], given: Records, file: Path, split: str, not
 
 def _rows(values: Records, file: Path) -> Records:
     rows = [(number, as_row(value)) for number, value in values]
-    if any(row is None for _, row in rows):
-        raise _no_names(file, next(value for (_, row), (_, value) in zip(rows, values, strict=True) if row is None))
+    strange = [value for (_, row), (_, value) in zip(rows, values, strict=True) if row is None]
+    if strange:
+        raise _no_names(file, strange[0])
     return rows
 
 

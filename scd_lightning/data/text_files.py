@@ -31,7 +31,8 @@ def read_text(file: Path, notes: list[str]) -> str:
     check_bytes(raw, file)
     encoding = _encoding(raw)
     try:
-        text = raw.decode(encoding)
+        # What DOS writes at the end of a text.
+        text = raw.decode(encoding).removesuffix("\x1a")
     except UnicodeDecodeError as error:
         raise _undecodable(file, raw, error, encoding) from error
     if not encoding.startswith("utf-8"):
