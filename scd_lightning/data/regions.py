@@ -6,13 +6,26 @@ from typing import Any
 from scd_lightning.data.rows import as_whole
 
 Entity = dict[str, Any]
-OWN, TRIPLES, OFFSETS, LABEL_LISTS, COLUMNS = (
+OWN, OTHERS, TRIPLES, OFFSETS, LABEL_LISTS, COLUMNS = (
     "start, end and label",
+    "objects with other names for start, end and label",
     "triples [start, end, label] as doccano and spaCy write them",
     "objects with start_offset and end_offset as doccano writes them",
     "regions with a list of labels as Label Studio writes them, an entity for each",
     "an object of lists",
 )
+
+# As above, and of the clouds' services, of pipelines and of other annotation tools; compared without "_" and case.
+_PLACES = (
+    ("start", "end"),
+    ("startoffset", "endoffset"),
+    ("beginoffset", "endoffset"),
+    ("startchar", "endchar"),
+    ("begin", "end"),
+    ("offset", "length"),
+)
+_LABELS = ("label", "labelname", "type", "entitytype", "entitygroup", "category", "tag", "entity")
+_STRINGS = ("text", "Text")
 
 
 def read_regions(value: object) -> list[tuple[str, list[Entity]]] | None:
@@ -49,7 +62,7 @@ def _region(value: object) -> tuple[str, list[Entity]] | None:
 
 
 def _forms(region: Mapping[str, Any]) -> Iterator[tuple[str, list[Entity]]]:
-    text = {"text": region["text"]} if isinstance(region.get("text"), str) else {}
+    text: Entity = next(({"text": region[name]} for name in _STRINGS if isinstance(region.get(name), str)), {})
     for form, start, end in ((OWN, "start", "end"), (OFFSETS, "start_offset", "end_offset")):
         placed = _placed(region.get(start), region.get(end), region.get("label"))
         if placed is not None:
@@ -59,6 +72,20 @@ def _forms(region: Mapping[str, Any]) -> Iterator[tuple[str, list[Entity]]]:
         each = [_placed(region.get("start"), region.get("end"), label) for label in labels]
         if None not in each:
             yield LABEL_LISTS, [placed | text for placed in each if placed is not None]
+    placed = _placed_by_others(region)
+    if placed is not None:
+        yield OTHERS, [placed | text]
+
+
+def _placed_by_others(region: Mapping[str, Any]) -> Entity | None:
+    """An entity under names that other programs have, in any case, with its end or its length."""
+    values = {name.lower().replace("_", ""): value for name, value in region.items()}
+    label = next((values[name] for name in _LABELS if isinstance(values.get(name), str)), None)
+    for start, end in _PLACES:
+        placed = _placed(values.get(start), values.get(end), label)
+        if placed is not None:
+            return placed | ({"end": placed["start"] + placed["end"]} if end == "length" else {})
+    return None
 
 
 def _placed(start: object, end: object, label: object) -> Entity | None:
