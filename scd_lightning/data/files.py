@@ -125,7 +125,7 @@ def _cells(record: Record | dict[str, Any], row: Row) -> dict[str, Any]:
     if len(cells) != len(header):
         what = "The line has another number of cells than the header"
         raise _unreadable(what, replace(row, values={"line": cells}), cells, f"{len(header)} cells")
-    return {name: cell for name, cell in zip(header, cells, strict=True) if cell != ""}
+    return {name: cell or None for name, cell in zip(header, cells, strict=True)}
 
 
 def _parquet_records(file: Path, split: str, notes: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -64,9 +64,7 @@ def recount(splits: Mapping[str, Sequence[Row]], notes: list[str]) -> dict[str, 
         return {split: [_recounted(row, _COUNTINGS[name]) for row in part] for split, part in rows.items()}
     notes.extend(_cut_words([mark for mark in marks if mark.string is None]))
     if spelled := sum(mark.text[mark.start : mark.end] != mark.string for mark in with_strings) - len(wrong):
-        notes.append(
-            f"{spelled} strings of entities compose accents otherwise than their texts, and are read as there."
-        )
+        notes.append(f"{spelled} strings of entities compose accents otherwise than their texts: those are read.")
         return {split: [_recounted(row, _characters) for row in part] for split, part in rows.items()}
     return rows
 

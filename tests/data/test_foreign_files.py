@@ -164,7 +164,7 @@ def test_columns_without_a_name_that_hold_something_stay(tmp_path):
 def test_empty_records_before_the_end_are_rows_without_values(tmp_path):
     (tmp_path / "train.csv").write_text("text,label\na,x\n,\nb,y\n,\n")
     assert [row.values for row in read(tmp_path)[0]["train"]] == [
-        {"text": "a", "label": "x"}, {}, {"text": "b", "label": "y"},
+        {"text": "a", "label": "x"}, {"text": None, "label": None}, {"text": "b", "label": "y"},
     ]  # fmt: skip
 
 

@@ -57,7 +57,10 @@ def test_csv_cells_are_text_as_they_stand(tmp_path):
     with (tmp_path / "a.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["text", "label", "note"], ["None", "NA", ""], ["nan", "b", "x"]])
     rows = HubSet("csv", data_files=str(tmp_path / "a.csv")).read()["train"]
-    assert [row.values for row in rows] == [{"text": "None", "label": "NA"}, {"text": "nan", "label": "b", "note": "x"}]
+    assert [row.values for row in rows] == [
+        {"text": "None", "label": "NA", "note": None},
+        {"text": "nan", "label": "b", "note": "x"},
+    ]
 
 
 def test_numbers_in_csv_files_are_text_in_every_split(tmp_path):
@@ -65,7 +68,7 @@ def test_numbers_in_csv_files_are_text_in_every_split(tmp_path):
     (tmp_path / "b.csv").write_text("id,a,b\nx,none,\n")
     rows = HubSet("csv", data_files={"train": str(tmp_path / "a.csv"), "test": str(tmp_path / "b.csv")}).read()
     assert rows["train"][0].values == {"id": "007", "a": "1.50", "b": "10"}
-    assert rows["test"][0].values == {"id": "x", "a": "none"}
+    assert rows["test"][0].values == {"id": "x", "a": "none", "b": None}
 
 
 def test_a_folder_as_a_hub_set_in_a_source(tmp_path):

@@ -67,7 +67,7 @@ FORMS = {
     "from 1, with": ("{}", lambda _, at: at + 1, lambda _, at: at),
     "from 1:": ("{}", lambda _, at: at + 1, None),
     "composed accents": ("Cafe\u0301 Me\u0301lange {}", composed, None),
-    "accents apart": ("Caf\u00e9 M\u00e9lange {}", apart, None),
+    "accents apart": ("Stra\u00dfe Caf\u00e9 {}", apart, None),
     "single blanks": ("   Ticket  \t{}", single_blanks, None),
     "without its markup": ("<p class='a'>Ticket <b>{}</b>", without_markup, None),
 }
