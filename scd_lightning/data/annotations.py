@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 from scd_lightning.data.cells import list_cell
 from scd_lightning.data.regions import OWN, Entity, read_regions
-from scd_lightning.data.rows import Row, is_blank
+from scd_lightning.data.rows import Row, is_blank, shorten
 from scd_lightning.errors import DataError
 
 Splits = Mapping[str, Sequence[Row]]
 _COLUMN = "entities"
+_PLACELESS = {"text", "label"}
 _NAMING = "'task.data.converters=[{_target_: scd_lightning.data.converters.MergedLabels, same: [[NAME, \"1\"]]}]'"
 
 
@@ -52,6 +53,23 @@ def recognise_entities(splits: Splits, notes: list[str]) -> dict[str, list[Row]]
     return {
         split: [_filled(row, each) for row, each in zip(splits[split], marks[split], strict=True)] for split in marks
     }
+
+
+def check_places(splits: Splits) -> None:
+    """Raises a DataError where no entity has a place and all have their strings, for which there is a converter."""
+    rows = [row for part in splits.values() for row in part]
+    lists = [row.values["entities"] for row in rows if isinstance(row.values.get("entities"), list)]
+    entities = [each for found in lists for each in found]
+    if entities and all(isinstance(each, dict) and each.keys() & {"text", "label"} == _PLACELESS for each in entities):
+        if not any(name in each for each in entities for name in ("start", "end")):
+            raise DataError(
+                "Entities have strings and no places",
+                where=rows[0].file,
+                got=f"{len(entities)} entities, such as {shorten(entities[0])}",
+                expected='"start" and "end" in each',
+                remedy="task.data.converters=[{_target_: scd_lightning.data.converters.PlacedStrings}] gives each the "
+                "first free place of its string",
+            )
 
 
 def _column(splits: Splits) -> str | None:

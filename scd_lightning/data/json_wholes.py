@@ -98,7 +98,12 @@ def _header_and_cells(whole: Mapping[str, Any], split: str) -> tuple[str, Rows] 
 
 def _lists_by_column(whole: Mapping[str, Any], split: str) -> tuple[str, Rows] | None:
     columns = [*whole.values()]
-    lists = len(columns) > 1 and "tokens" not in whole and all(isinstance(each, list) for each in columns)
+    lists = (
+        len(columns) > 1
+        and "tokens" not in whole
+        and not lists_within(whole)
+        and all(isinstance(each, list) for each in columns)
+    )
     if not lists or len({len(each) for each in columns}) > 1 or len(columns[0]) < 2:
         return None
     rows = zip(*columns, strict=True)

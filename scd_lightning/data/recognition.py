@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from scd_lightning.data.annotations import recognise_entities
+from scd_lightning.data.annotations import check_places, recognise_entities
 from scd_lightning.data.choice_forms import recognise_questions
 from scd_lightning.data.converters.base import Converter
 from scd_lightning.data.converters.entities import TaggedTokens
@@ -64,6 +64,8 @@ def find_converters(
     task: str, splits: Splits, notes: list[str], converters: Sequence[Converter]
 ) -> Sequence[Converter]:
     """The converters that rows need besides their own; arguments and errors as in `recognise`."""
+    if task == "ner" and not converters:
+        check_places(splits)
     found = find_tags(splits, converters, notes) if task == "ner" else None
     return [] if found is None else [found]
 

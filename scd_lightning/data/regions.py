@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scd_lightning.data.rows import as_whole
+from scd_lightning.data.rows import as_whole, whole_number
 
 Entity = dict[str, Any]
 OWN, OTHERS, TRIPLES, OFFSETS, LABEL_LISTS, COLUMNS = (
@@ -54,7 +54,9 @@ def _rows_of(columns: Mapping[str, Any]) -> list[dict[str, Any]] | None:
 
 def _region(value: object) -> tuple[str, list[Entity]] | None:
     if isinstance(value, list | tuple):
-        triple = _placed(*value) if len(value) == 3 else None
+        # spaCy's order, or the label first.
+        orders = (value, (*value[1:], value[0])) if len(value) == 3 else ()
+        triple = next((placed for each in orders if (placed := _placed(*each)) is not None), None)
         return None if triple is None else (TRIPLES, [triple])
     if not isinstance(value, Mapping):
         return None
@@ -82,10 +84,14 @@ def _placed_by_others(region: Mapping[str, Any]) -> Entity | None:
     values = {name.lower().replace("_", ""): value for name, value in region.items()}
     label = next((values[name] for name in _LABELS if isinstance(values.get(name), str)), None)
     for start, end in _PLACES:
-        placed = _placed(values.get(start), values.get(end), label)
+        placed = _placed(_number(values.get(start)), _number(values.get(end)), label)
         if placed is not None:
             return placed | ({"end": placed["start"] + placed["end"]} if end == "length" else {})
     return None
+
+
+def _number(value: object) -> object:
+    return whole_number(value) if isinstance(value, str) else value
 
 
 def _placed(start: object, end: object, label: object) -> Entity | None:

@@ -7,7 +7,7 @@ from scd_lightning.data.cells import check_numpy, list_cell
 from scd_lightning.data.converters.base import Converter
 from scd_lightning.data.converters.entities import TaggedTokens, words_of
 from scd_lightning.data.converters.tags import read_tag
-from scd_lightning.data.rows import Row
+from scd_lightning.data.rows import Row, is_blank
 from scd_lightning.errors import DataError
 
 Splits = Mapping[str, Sequence[Row]]
@@ -46,7 +46,7 @@ def find_tags(splits: Splits, converters: Sequence[Converter], notes: list[str])
         _check_tokens(rows, marks[column], column)
         return None
     joiner = "" if _lack_blanks(word for words in lists[tokens][:_LOOKED_AT] for word in words) else " "
-    joined = "" if all(isinstance(row.values[tokens], str) for row in rows) else _said(joiner)
+    joined = "" if all(isinstance(row.values.get(tokens), str | None) for row in rows) else _said(joiner)
     notes.append(f'Entities are read from the tokens in "{tokens}" and the tags in "{column}"{joined}.')
     return TaggedTokens(tokens, column, joiner)
 
@@ -73,11 +73,11 @@ def _split(cell: Any) -> Any:
 
 
 def _lists(rows: Sequence[Row], name: str, split: Callable[[Any], Any]) -> list[list[Any]] | None:
-    """The lists, or the words of texts, that a column has in all rows; None where some row has none."""
+    """The lists, or the words of texts, that a column has, none in empty cells; None where some are something else."""
     found = []
     for row in rows:
         try:
-            words = split(list_cell(row, name))
+            words = [] if is_blank(row.values.get(name)) else split(list_cell(row, name))
         except DataError:
             return None
         if not isinstance(words, list):
@@ -136,7 +136,7 @@ def _fit_any(words: Sequence[Sequence[Any]], tags: Sequence[Sequence[Any]]) -> b
 
 
 def _check_tokens(rows: Sequence[Row], tags: Sequence[Sequence[Any]], column: str) -> None:
-    if all(len(each) == 1 for each in tags):
+    if all(len(each) < 2 for each in tags):
         raise DataError(
             "Each row is one token with its tag",
             where=rows[0].file,

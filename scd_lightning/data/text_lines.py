@@ -9,6 +9,7 @@ from typing import Any
 
 from scd_lightning.data.converters.tags import read_tag
 from scd_lightning.data.rows import shorten
+from scd_lightning.data.splits import SPLITS
 from scd_lightning.data.text_files import read_text
 from scd_lightning.errors import DataError
 
@@ -42,7 +43,7 @@ def line_records(file: Path, split: str, notes: list[str]) -> Records:
         notes: Takes a sentence for what was recognised.
 
     Raises:
-        DataError: It can't be read, or lines are not as the others.
+        DataError: It can't be read, lines are not as the others, or the texts of a split have no labels.
     """
     text = read_text(file, notes)
     tagged = tagged_records(text, file, notes, broken=True)
@@ -52,6 +53,14 @@ def line_records(file: Path, split: str, notes: list[str]) -> Records:
     if lines and all(line.startswith(_LABEL) for _, line in lines):
         notes.append(f"{file.name} has fastText's labels before its texts, and is read so.")
         return [(number, _labelled(line)) for number, line in lines]
+    if split in SPLITS:
+        raise DataError(
+            "The file is lines of text, without labels",
+            where=file,
+            got=shorten(lines[0][1]) if lines else "nothing",
+            expected="a token and its tag on each line, or fastText's labels before each text",
+            remedy="bring labels and texts together in a .jsonl or .csv file; as texts without: task.data.unlabelled=",
+        )
     notes.append(f"{file.name} has neither columns nor labels: each line is read as a text.")
     return [(number, {"text": line}) for number, line in lines]
 
@@ -83,7 +92,7 @@ def _cells(text: str, separator: str | None) -> Iterator[_Line]:
     for number, line in enumerate(_LINE_ENDS.split(text), 1):
         if not line.strip() or line.startswith(_DOCUMENT):
             yield _Line(number, [])
-        elif not line.startswith("# "):
+        elif not line.startswith(("# ", "#\t")):
             yield _Line(number, [cell.strip() for cell in line.strip("\r\n").split(separator)])
 
 
@@ -98,15 +107,14 @@ def _width(lines: Sequence[_Line], broken: bool) -> int | None:
 
 
 def _tag_column(lines: Sequence[_Line], width: int, broken: bool) -> int | None:
-    """The last column that has tags in all, or nearly all, lines, some of them besides O."""
+    """The last column that has tags in all, or nearly all, lines; rather one that has some besides O."""
     full = [line.cells for line in lines if len(line.cells) == width]
+    found = {}
     for column in reversed(range(1, width)):
-        tags = [read_tag(cells[column]) for cells in full]
-        known = [tag for tag in tags if tag is not None]
-        enough = len(known) == len(tags) or (broken and len(known) >= _MOST * len(tags))
-        if enough and any(prefix for prefix, _ in known):
-            return column
-    return None
+        known = [tag for cells in full if (tag := read_tag(cells[column])) is not None]
+        if len(known) == len(full) or (broken and len(known) >= _MOST * len(full)):
+            found[column] = any(prefix for prefix, _ in known)
+    return next((column for column, entities in found.items() if entities), next(iter(found), None))
 
 
 def _check(lines: Sequence[_Line], width: int, tags: int, file: Path) -> None:
