@@ -12,6 +12,7 @@ from scd_lightning.errors import DataError
 Splits = Mapping[str, Sequence[Row]]
 _COLUMN = "entities"
 _PLACELESS = {"text", "label"}
+_FIELDS = _PLACELESS | {"start", "end"}
 _NAMING = "'task.data.converters=[{_target_: scd_lightning.data.converters.MergedLabels, same: [[NAME, \"1\"]]}]'"
 
 
@@ -60,16 +61,15 @@ def check_places(splits: Splits) -> None:
     rows = [row for part in splits.values() for row in part]
     lists = [row.values["entities"] for row in rows if isinstance(row.values.get("entities"), list)]
     entities = [each for found in lists for each in found]
-    if entities and all(isinstance(each, dict) and each.keys() & {"text", "label"} == _PLACELESS for each in entities):
-        if not any(name in each for each in entities for name in ("start", "end")):
-            raise DataError(
-                "Entities have strings and no places",
-                where=rows[0].file,
-                got=f"{len(entities)} entities, such as {shorten(entities[0])}",
-                expected='"start" and "end" in each',
-                remedy="task.data.converters=[{_target_: scd_lightning.data.converters.PlacedStrings}] gives each the "
-                "first free place of its string",
-            )
+    if entities and all(isinstance(each, dict) and each.keys() & _FIELDS == _PLACELESS for each in entities):
+        raise DataError(
+            "Entities have strings and no places",
+            where=rows[0].file,
+            got=f"{len(entities)} entities, such as {shorten(entities[0])}",
+            expected='"start" and "end" in each',
+            remedy="'task.data.converters=[{_target_: scd_lightning.data.converters.PlacedStrings}]' gives each the first "
+            "free place of its string",
+        )
 
 
 def _column(splits: Splits) -> str | None:

@@ -12,6 +12,13 @@ from scd_lightning.errors import DataError
 _TABLES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 # Of lines without names of columns; also notes lie beside data under such names.
 _LINES = (".conll", ".bio", ".iob", ".iob2", ".txt")
+# What lies in folders of others -> the way to rows.
+_WAYS = {
+    ".arrow": "a folder of save_to_disk: load_from_disk(FOLDER).to_parquet('train.parquet')",
+    ".ann": "brat's .ann files beside texts are not read: convert them to JSON, or to a .conll file",
+    ".xlsx": "save the spreadsheet as CSV",
+    ".zip": "unpack the archive",
+}
 SUFFIXES = (*_TABLES, *_LINES)
 _KINDS = ".jsonl, .json, .csv, .tsv, .parquet, .conll or .txt"
 # As `datasets` writes them: train-00000-of-00002, sometimes with a hash behind it.
@@ -166,9 +173,11 @@ def _readable(file: Path) -> Path:
 def _without_train(folder: Path) -> DataError:
     others = [each.name for each in _of_kinds(folder.iterdir())]
     one = f"; task.data.path={folder / others[0]} takes that file as train" if len(others) == 1 else ""
+    strange = sorted({each.suffix.lower() for each in folder.iterdir()} & _WAYS.keys())
+    one += "".join(f"; {_WAYS[suffix]}" for suffix in strange)
     parts = [name for name in others if name.lower().startswith("train")]
     if len(parts) > 1:
-        one = f"; parts of one file are called train-00000-of-{len(parts):05} and so on, or train in one file"
+        one += f"; parts of one file are called train-00000-of-{len(parts):05} and so on, or train in one file"
     return DataError(
         "The data folder has no training file",
         where=folder,

@@ -98,16 +98,12 @@ def _header_and_cells(whole: Mapping[str, Any], split: str) -> tuple[str, Rows] 
 
 def _lists_by_column(whole: Mapping[str, Any], split: str) -> tuple[str, Rows] | None:
     columns = [*whole.values()]
-    lists = (
-        len(columns) > 1
-        and "tokens" not in whole
-        and not lists_within(whole)
-        and all(isinstance(each, list) for each in columns)
-    )
-    if not lists or len({len(each) for each in columns}) > 1 or len(columns[0]) < 2:
+    if "tokens" in whole or lists_within(whole) or not all(isinstance(each, list) for each in columns):
         return None
-    rows = zip(*columns, strict=True)
-    return "an object with a list for each column", [dict(zip(whole, each, strict=True)) for each in rows]
+    if len(columns) < 2 or len({len(each) for each in columns}) > 1 or len(columns[0]) < 2:
+        return None
+    cells = zip(*columns, strict=True)
+    return "an object with a list for each column", [dict(zip(whole, each, strict=True)) for each in cells]
 
 
 def _objects_by_column(whole: Mapping[str, Any], split: str) -> tuple[str, Rows] | None:

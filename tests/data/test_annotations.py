@@ -13,22 +13,7 @@ from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import DataError
 from scd_lightning.tasks.classification import Classification
 from scd_lightning.tasks.ner import NER
-
-NAMES = ["Ida Berg", "Omar Aziz", "Li Na"]
-TOWNS = ["Oslo", "Cairo"]
-
-
-def sentence(i):
-    """A text and the parts of it that are marked: (start, end, label)."""
-    if i % 5 == 4:
-        return f"Nobody came on day {i}.", []
-    name, town = NAMES[i % 3], TOWNS[i % 2]
-    text = f"On day {i} {name} left {town}."
-    return text, [(text.index(s), text.index(s) + len(s), label) for s, label in ((name, "WHO"), (town, "TOWN"))]
-
-
-SENTENCES = [sentence(i) for i in range(20)]
-OWN = [{"text": t, "entities": [{"start": a, "end": b, "label": c} for a, b, c in marks]} for t, marks in SENTENCES]
+from tests.data.examples import OWN, SENTENCES
 
 
 def studio(text, marks):
