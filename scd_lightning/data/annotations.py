@@ -67,8 +67,8 @@ def check_places(splits: Splits) -> None:
             where=rows[0].file,
             got=f"{len(entities)} entities, such as {shorten(entities[0])}",
             expected='"start" and "end" in each',
-            remedy="'task.data.converters=[{_target_: scd_lightning.data.converters.PlacedStrings}]' gives each the first "
-            "free place of its string",
+            remedy="'task.data.converters=[{_target_: scd_lightning.data.converters.PlacedStrings}]' gives each the "
+            "first free place of its string",
         )
 
 

@@ -84,7 +84,8 @@ def read_lines(text: str, file: Path, separator: str, notes: list[str]) -> Lines
         if other is None:
             raise _swallowed(file, swallowed)
         return _noted(other, file, notes)
-    other = None if _equal(lines) else _otherwise(text, usual, [_BEHIND_BLANKS, *_singly(lines)])
+    others = [_BEHIND_BLANKS] if f'{found} "' in text and _any_enclosed(lines, " ") else []
+    other = _otherwise(text, usual, others if _equal(lines) else [*others, *_singly(lines)])
     return lines if other is None else _noted(other, file, notes)
 
 
@@ -179,8 +180,9 @@ def _otherwise(text: str, usual: _Way, others: Sequence[_Other]) -> tuple[str, L
     return None
 
 
-def _any_enclosed(lines: Lines) -> bool:
-    return any(len(cell) > 1 and cell[0] == cell[-1] == '"' for _, cells in lines for cell in cells)
+def _any_enclosed(lines: Lines, behind: str = "") -> bool:
+    """Whether a cell has quotes around it, or the first of them, behind something."""
+    return any(cell.startswith(f'{behind}"') and (behind or cell[1:].endswith('"')) for _, row in lines for cell in row)
 
 
 def _swallowing(text: str, lines: Lines, separator: str) -> tuple[int, int] | None:

@@ -118,6 +118,8 @@ def _of_values(text: str, lines: Records, file: Path, split: str, notes: list[st
         lists = [_value(line) for _, line in lines]
         if not all(isinstance(each, list) for each in lists):
             raise _no_json(text, file)
+        if not all(isinstance(value, dict) for each in lists for value in each):
+            raise _no_names(file, lists[0])
         notes.append(f"{file.name} has an array on each line, read as one.")
         return _rows([(number, value) for (number, _), each in zip(lines, lists, strict=True) for value in each], file)
     if not values:
