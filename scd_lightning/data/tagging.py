@@ -136,7 +136,7 @@ def _fit_any(words: Sequence[Sequence[Any]], tags: Sequence[Sequence[Any]]) -> b
 
 
 def _check_tokens(rows: Sequence[Row], tags: Sequence[Sequence[Any]], column: str) -> None:
-    if all(len(each) < 2 for each in tags):
+    if all(len(each) < 2 for each in tags) and all(isinstance(row.values.get(column), str | None) for row in rows):
         raise DataError(
             "Each row is one token with its tag",
             where=rows[0].file,
