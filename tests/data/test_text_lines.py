@@ -30,7 +30,7 @@ def test_lines_without_labels(tmp_path, write_folder):
     assert [each.fields["text"] for each in data.samples["unlabelled"]] == [
         "First one.",
         "Second one.",
-        "Third, the last",
+        "Third, last",
     ]
     assert "each line is read as a text" in data.doubts[0]
     with pytest.raises(DataError, match=r"lines of text, without labels.*First one.*task\.data\.unlabelled="):
