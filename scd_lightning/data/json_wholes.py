@@ -118,7 +118,10 @@ def _objects_by_column(whole: Mapping[str, Any], split: str) -> tuple[str, Rows]
 
 
 def _objects_by_row(whole: Mapping[str, Any], split: str) -> tuple[str, Rows] | None:
-    if len(whole) < 2 or not all(isinstance(each, dict) and _OF_ROWS & each.keys() for each in whole.values()):
+    if len(whole) < 2 or not all(isinstance(each, dict) for each in whole.values()):
+        return None
+    numbered = all(name.isdecimal() for name in whole)
+    if not numbered and not all(_OF_ROWS & each.keys() for each in whole.values()):
         return None
     return "an object with an object for each row", [{"id": name, **each} for name, each in whole.items()]
 

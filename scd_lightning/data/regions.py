@@ -84,14 +84,16 @@ def _placed_by_others(region: Mapping[str, Any]) -> Entity | None:
     values = {name.lower().replace("_", ""): value for name, value in region.items()}
     label = next((values[name] for name in _LABELS if isinstance(values.get(name), str)), None)
     for start, end in _PLACES:
-        placed = _placed(_number(values.get(start)), _number(values.get(end)), label)
+        placed = _placed(*_numbers(values.get(start), values.get(end)), label)
         if placed is not None:
             return placed | ({"end": placed["start"] + placed["end"]} if end == "length" else {})
     return None
 
 
-def _number(value: object) -> object:
-    return whole_number(value) if isinstance(value, str) else value
+def _numbers(start: object, end: object) -> tuple[object, object]:
+    """A place that is text as numbers."""
+    both = isinstance(start, str) and isinstance(end, str)
+    return (whole_number(str(start)), whole_number(str(end))) if both else (start, end)
 
 
 def _placed(start: object, end: object, label: object) -> Entity | None:

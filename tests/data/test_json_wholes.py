@@ -51,6 +51,8 @@ def test_objects_by_id(tmp_path):
     found, [note] = read(tmp_path, {f"doc-{i}": row for i, row in enumerate(ROWS)})
     assert found["train"] == [{"id": f"doc-{i}", **row} for i, row in enumerate(ROWS)]
     assert "an object for each row" in note
+    found, _ = read(tmp_path, {str(i): {"body": f"b{i}", "queue": "x"} for i in range(3)})
+    assert found["train"] == [{"id": str(i), "body": f"b{i}", "queue": "x"} for i in range(3)]
 
 
 @pytest.mark.parametrize("name", ["dev", "Validation"])
