@@ -87,11 +87,20 @@ def read_only_file(path: Path, split: str, where: str, bad_rows: BadRows, notes:
 
 def _read_files(files: Sequence[Path], split: str, bad_rows: BadRows, notes: list[str]) -> list[Row]:
     # Numbered over all shards, so that rows have the ids that they would have in one file.
-    records = ((file, *each) for file in files for each in _format(file).records(file, split, notes))
+    records = ((file, *each) for file in files for each in _records(file, files[0], split, notes))
     rows = bad_rows.keep(split, partial(_row, split), enumerate(records, 1))
     if not rows:
         raise DataError(f"The {split} file holds no rows", where=files[0], expected="at least one row")
     return rows
+
+
+def _records(file: Path, first: Path, split: str, notes: list[str]) -> Iterable[tuple[int, Any]]:
+    """The records of a file; what is said of it under the name of the first shard, so that all say it once."""
+    said: list[str] = []
+    records = _format(file).records(file, split, said)
+    renamed = [note.replace(file.name, first.name) for note in said]
+    notes.extend(note for note in renamed if note not in notes)
+    return records
 
 
 def _row(split: str, numbered: tuple[int, tuple[Path, int, Any]]) -> Row:

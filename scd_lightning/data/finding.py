@@ -18,6 +18,7 @@ _WAYS = {
     ".ann": "brat's .ann files beside texts are not read: convert them to JSON, or to a .conll file",
     ".xlsx": "save the spreadsheet as CSV",
     ".zip": "unpack the archive",
+    ".zst": "unpack the file: unzstd FILE",
 }
 SUFFIXES = (*_TABLES, *_LINES)
 _KINDS = ".jsonl, .json, .csv, .tsv, .parquet, .conll or .txt"

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scd_lightning.data.converters import LetterAnswers, PlacedStrings, TaggedTokens
+from scd_lightning.data.files import read_folder
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
 
@@ -183,3 +184,9 @@ def test_embedded_data_set(task):
     assert {split: len(rows) for split, rows in data.rows.items()} == sizes
     with pytest.raises(ConfigError, match="embedded data set"):
         DataSource(synthetic={"label_noise": 2.0}).read(task)
+
+
+def test_an_empty_cell_is_no_missing_column(tmp_path):
+    (tmp_path / "train.csv").write_text("text,label\na,x\nb,\nc,y\n")
+    with pytest.raises(DataError, match=r'"label" is empty.*train\.csv:3.*on_bad_row=skip'):
+        read_folder(tmp_path)["train"][1].string("label")
