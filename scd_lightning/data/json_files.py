@@ -42,7 +42,7 @@ def json_records(file: Path, split: str, notes: list[str]) -> Records:
         return _said(lines, first, file, "lines", notes)
     if first is _UNREAD and _lines_of_python(lines):
         notes.append(f"{file.name} has objects as Python writes them, and is read so.")
-        return [(number, python_literal(line) or line) for number, line in lines]
+        return [(number, _literal_object(line)) for number, line in lines]
     return _of_values(text, lines, file, split, notes)
 
 
@@ -106,7 +106,13 @@ def _value(text: str) -> Any:
 
 
 def _lines_of_python(lines: Records) -> bool:
-    return lines[0][1].startswith("{'") and isinstance(python_literal(lines[0][1]), dict)
+    return lines[0][1].startswith("{'") and isinstance(_literal_object(lines[0][1]), dict)
+
+
+def _literal_object(line: str) -> Any:
+    """The object that a line of Python is; of another, the line."""
+    value = python_literal(line)
+    return value if isinstance(value, dict) else line
 
 
 def _of_values(text: str, lines: Records, file: Path, split: str, notes: list[str]) -> Records:
@@ -161,13 +167,8 @@ def _said(records: Records, first: Any, file: Path, form: str, notes: list[str])
     """The records, and what they are in words."""
     if as_row(first) is None and first is not _UNREAD:
         raise _no_names(file, first)
-    what = (
-        " of texts"
-        if isinstance(first, str)
-        else " of pairs, a text and its marks, as spaCy has them"
-        if is_pair(first)
-        else ""
-    )
+    pairs = " of pairs, a text and its marks, as spaCy has them" if is_pair(first) else ""
+    what = " of texts" if isinstance(first, str) else pairs
     notes.append(f"{file.name} is {form}{what}, read so.")
     return records
 

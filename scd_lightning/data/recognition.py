@@ -15,6 +15,7 @@ from scd_lightning.data.tagging import find_tags, joined_tokens
 
 __all__ = ["find_converters", "recognise", "recognise_texts", "unwrap", "unwrap_texts"]
 
+_PACKAGE = __name__.partition(".")[0] + "."
 Splits = Mapping[str, Sequence[Row]]
 _OF_TASK: dict[str, tuple[Callable[[Splits, list[str]], dict[str, list[Row]]], ...]] = {
     "ner": (keep_accepted, recognise_entities, recount),
@@ -47,13 +48,13 @@ def recognise(
         task: "ner", "qa" or "classification".
         splits: Split -> rows, columns renamed.
         notes: Takes a sentence for what was recognised.
-        converters: The data's own; where one takes the answers of questions, they are left to it.
+        converters: The data's own; where one takes the answers of questions, or may do so, they are left to it.
 
     Raises:
         DataError: The rows together are in a form that can't be read with certainty.
     """
     rows = {split: [*part] for split, part in splits.items()}
-    if task == "qa" and any("answer" in each.answers for each in converters):
+    if task == "qa" and (_are_unknown(converters) or any("answer" in each.answers for each in converters)):
         return rows
     for each in _OF_TASK.get(task, ()):
         rows = each(rows, notes)
@@ -66,8 +67,13 @@ def find_converters(
     """The converters that rows need besides their own; arguments and errors as in `recognise`."""
     if task == "ner" and not converters:
         check_places(splits)
-    found = find_tags(splits, converters, notes) if task == "ner" else None
+    found = find_tags(splits, converters, notes) if task == "ner" and not _are_unknown(converters) else None
     return [] if found is None else [found]
+
+
+def _are_unknown(converters: Sequence[Converter]) -> bool:
+    """Whether one is of another package, which may take columns that it does not name."""
+    return any(not type(each).__module__.startswith(_PACKAGE) for each in converters)
 
 
 def recognise_texts(task: str, rows: Sequence[Row], notes: list[str], converters: Sequence[Converter]) -> list[Row]:

@@ -191,3 +191,8 @@ def test_squads_file(tmp_path, write_folder):
     assert data.description["rejected"]["train"] == 6
     with pytest.raises(DataError, match=r'"answer" is empty.*train\.json:2.*on_bad_row=skip'):
         QA(DataSource(str(tmp_path))).read()
+
+
+def test_a_line_of_python_that_is_no_object(tmp_path):
+    with pytest.raises(DataError, match=r"not JSON.*train\.jsonl:2"):
+        read(tmp_path, f"{ROWS[0]}\n['a', 'b']\n{ROWS[1]}\n", "train.jsonl")

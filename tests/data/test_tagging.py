@@ -7,7 +7,8 @@ import json
 import datasets
 import pytest
 
-from scd_lightning.data.converters import TaggedTokens
+from scd_lightning.data.converters import RowConverter, TaggedTokens
+from scd_lightning.data.converters.base import with_values
 from scd_lightning.data.hub_sets import HubSet
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import DataError
@@ -205,3 +206,20 @@ def test_tokens_of_texts_without_labels(write_folder, tmp_path):
     ):
         data = NER(DataSource(write_folder(train=train), unlabelled=str(texts))).read()
         assert [sample.fields["text"] for sample in data.samples["unlabelled"]] == ["Eva left", "So it is"]
+
+
+class Joined(RowConverter):
+    """One of one's own that does not say which columns it takes."""
+
+    def convert(self, row):
+        text = "".join(row.values["tokens"])
+        return with_values(
+            row, text=text, entities=[{"start": 0, "end": len(text), "label": row.values["tags"][0][2:]}]
+        )
+
+
+def test_tokens_are_left_to_a_converter_of_ones_own(write_folder):
+    rows = [{"tokens": ["Ann", str(i)], "tags": [f"B-{'XY'[i % 2]}", "O"]} for i in range(9)]
+    data = read(write_folder(train=rows), converters=[Joined()])
+    assert data.samples["train"][0].gold[0].text == "Ann0"
+    assert not data.doubts
