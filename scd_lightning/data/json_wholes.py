@@ -89,7 +89,7 @@ def _questions(rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
 
 def _header_and_cells(whole: Mapping[str, Any], split: str) -> tuple[str, Rows] | None:
     header, cells = whole.get("columns"), whole.get("data")
-    if not isinstance(header, list) or not isinstance(cells, list):
+    if not isinstance(header, list) or not isinstance(cells, list) or not all(isinstance(e, str) for e in header):
         return None
     if not all(isinstance(each, list) and len(each) == len(header) for each in cells):
         return None

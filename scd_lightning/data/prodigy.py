@@ -7,7 +7,8 @@ from dataclasses import replace
 from scd_lightning.data.rows import Row
 
 Splits = Mapping[str, Sequence[Row]]
-_ANSWERS = {"accept", "reject", "ignore"}
+# No set: a value may be a list.
+_ANSWERS = ("accept", "reject", "ignore")
 _MARKS = {"_task_hash", "_input_hash", "spans", "accept"}
 
 

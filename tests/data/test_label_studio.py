@@ -202,5 +202,5 @@ def test_categories_of_spacy(write_folder):
 
 
 def test_other_columns_called_answer_are_none_of_prodigys(write_folder):
-    rows = [{**row, "answer": ["accept", "reject"][i % 2]} for i, row in enumerate(OWN)]
+    rows = [{**row, "answer": ["accept", ["reject"]][i % 2]} for i, row in enumerate(OWN)]
     assert len(ner(write_folder(train=rows)).samples["train"]) == 16

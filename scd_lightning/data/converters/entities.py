@@ -80,7 +80,8 @@ class TaggedTokens(Converter):
         row.require(self.tokens, "a list of tokens")
         row.require(self.tags, "a list of tags")
         given = list_cell(row, self.tokens)
-        tokens, tags = words_of(given), words_of(list_cell(row, self.tags))
+        tokens = given.split() if isinstance(given, str) else given
+        tags = words_of(list_cell(row, self.tags))
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
             raise row.error(self.tokens, "has the wrong type", repr(tokens), "a list of strings")
         if not isinstance(tags, list) or len(tags) != len(tokens):
