@@ -3,15 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from scd_lightning.data.cells import list_cell
 from scd_lightning.data.regions import OWN, Entity, read_regions
-from scd_lightning.data.rows import Row, is_blank
+from scd_lightning.data.rows import Row, is_blank, shorten
 from scd_lightning.errors import DataError
 
 Splits = Mapping[str, Sequence[Row]]
 _COLUMN = "entities"
+_PLACELESS = {"text", "label"}
+_FIELDS = _PLACELESS | {"start", "end"}
 _NAMING = "'task.data.converters=[{_target_: scd_lightning.data.converters.MergedLabels, same: [[NAME, \"1\"]]}]'"
 
 
@@ -36,11 +37,7 @@ def recognise_entities(splits: Splits, notes: list[str]) -> dict[str, list[Row]]
     Args:
         splits: Split -> rows, columns renamed.
         notes: Takes a sentence for what was recognised.
-
-    Raises:
-        DataError: Rows were annotated several times.
     """
-    splits = _unwrapped(splits, notes)
     column = _column(splits)
     if column is None:
         return {split: [*rows] for split, rows in splits.items()}
@@ -59,35 +56,20 @@ def recognise_entities(splits: Splits, notes: list[str]) -> dict[str, list[Row]]
     }
 
 
-def recognise_labels(splits: Splits, notes: list[str]) -> dict[str, list[Row]]:
-    """Rows with one label each, where those of the data have a list with one in it; others stay as they are.
-
-    Args:
-        splits: Split -> rows, columns renamed.
-        notes: Takes a sentence for what was recognised.
-
-    Raises:
-        DataError: Some of the lists have several labels.
-    """
-    rows = [row for part in splits.values() for row in part if not is_blank(row.values.get("label"))]
-    if not rows or not all(isinstance(row.values["label"], list) for row in rows):
-        return {split: [*part] for split, part in splits.items()}
-    several = [row for row in rows if len(row.values["label"]) > 1]
-    if several:
+def check_places(splits: Splits) -> None:
+    """Raises a DataError where no entity has a place and all have their strings, for which there is a converter."""
+    rows = [row for part in splits.values() for row in part]
+    lists = [row.values["entities"] for row in rows if isinstance(row.values.get("entities"), list)]
+    entities = [each for found in lists for each in found]
+    if entities and all(isinstance(each, dict) and each.keys() & _FIELDS == _PLACELESS for each in entities):
         raise DataError(
-            "Texts have several labels each",
-            where=several[0].where,
-            got=f"{len(several)} of {len(rows)} rows with more than one label",
-            expected="one label of each text",
-            remedy="keep one of them, or make a class of each combination (task.data.converters)",
+            "Entities have strings and no places",
+            where=rows[0].file,
+            got=f"{len(entities)} entities, such as {shorten(entities[0])}",
+            expected='"start" and "end" in each',
+            remedy="'task.data.converters=[{_target_: scd_lightning.data.converters.PlacedStrings}]' gives each the "
+            "first free place of its string",
         )
-    notes.append(f"{len(rows)} labels are lists with one label, and read so.")
-    return {split: [_with_one(row) for row in part] for split, part in splits.items()}
-
-
-def _with_one(row: Row) -> Row:
-    label = row.values.get("label")
-    return replace(row, values={**row.values, "label": next(iter(label or ()), None)}) if "label" in row.values else row
 
 
 def _column(splits: Splits) -> str | None:
@@ -137,50 +119,3 @@ def _said(column: str, forms: Mapping[str, int], empty: int) -> Iterator[str]:
         yield named.strip()
     if empty:
         yield f"{empty} rows have nothing in the column of the entities: they are read as texts without any."
-
-
-def _unwrapped(splits: Splits, notes: list[str]) -> Splits:
-    """Rows of Label Studio's full export: a task's text stands in `data`, what was marked in `annotations`."""
-    rows = [row for part in splits.values() for row in part]
-    if not rows or not all(_is_task(row) for row in rows):
-        return splits
-    several = [row for row in rows if len(_results(row)) > 1]
-    if several:
-        raise DataError(
-            "Texts were annotated several times",
-            where=several[0].where,
-            got=f"{len(several)} of {len(rows)} rows with more than one annotation",
-            expected="one annotation of each text",
-            remedy="keep one of each row's annotations, such as the reviewed one, and export or write the file again",
-        )
-    notes.append("The rows are Label Studio's tasks with their annotations, and read so.")
-    return {split: [_of_task(row) for row in part] for split, part in splits.items()}
-
-
-def _is_task(row: Row) -> bool:
-    data, annotations = row.values.get("data"), row.values.get("annotations")
-    return isinstance(data, dict) and isinstance(annotations, list) and _text(data) is not None
-
-
-def _text(data: Mapping[str, Any]) -> str | None:
-    texts = [value for value in data.values() if isinstance(value, str)]
-    chosen = data.get("text", texts[0] if len(texts) == 1 else None)
-    return chosen if isinstance(chosen, str) else None
-
-
-def _results(row: Row) -> list[list[Any]]:
-    """What each annotation of a task that was not cancelled holds."""
-    found = [each for each in row.values["annotations"] if isinstance(each, dict) and not each.get("was_cancelled")]
-    return [each["result"] for each in found if isinstance(each.get("result"), list)]
-
-
-def _of_task(row: Row) -> Row:
-    results = _results(row)
-    values = [each.get("value") for each in results[0] if isinstance(each, dict)] if results else []
-    regions = [each for each in values if isinstance(each, dict) and "labels" in each]
-    kept = {name: value for name, value in row.values.items() if name not in ("data", "annotations")}
-    return replace(
-        row,
-        values={**kept, **row.values["data"], "text": _text(row.values["data"])}
-        | {_COLUMN: regions if results else None},
-    )

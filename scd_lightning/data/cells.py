@@ -40,13 +40,13 @@ def list_cell(row: Row, column: str) -> Any:
     try:
         return read_json_text(cell)
     except ValueError as error:
-        value = _python_literal(cell)
+        value = python_literal(cell)
         if value is None:
             raise _unreadable(row, column, cell, error) from error
         return value
 
 
-def _python_literal(cell: str) -> Any:
+def python_literal(cell: str) -> Any:
     """What Python would read, None where it is nothing of the kind, or numpy's print, which Python reads wrongly."""
     try:
         return None if _has_strings_side_by_side(cell) else ast.literal_eval(cell.strip())
@@ -64,11 +64,21 @@ def _has_strings_side_by_side(cell: str) -> bool:
     return any(a == b == tokenize.STRING for a, b in zip(kinds, kinds[1:], strict=False))
 
 
-def _unreadable(row: Row, column: str, cell: str, error: ValueError) -> DataError:
-    numpy = _has_strings_side_by_side(cell) or "array(" in cell or _OBJECTS_SIDE_BY_SIDE.search(cell)
+def check_numpy(row: Row, column: str) -> None:
+    """Raises a DataError where a cell has a list as numpy prints it."""
+    cell = row.values.get(column)
+    if isinstance(cell, str) and cell.startswith("[") and _is_of_numpy(cell):
+        raise _unreadable(row, column, cell, None)
+
+
+def _is_of_numpy(cell: str) -> bool:
+    return _has_strings_side_by_side(cell) or "array(" in cell or bool(_OBJECTS_SIDE_BY_SIDE.search(cell))
+
+
+def _unreadable(row: Row, column: str, cell: str, error: ValueError | None) -> DataError:
     way = f"frame[{column!r}] = frame[{column!r}].map(lambda cell: json.dumps(list(cell)))"
     return DataError(
-        "The cell is a list as numpy prints it" if numpy else f"The cell is not JSON ({error})",
+        "The cell is a list as numpy prints it" if _is_of_numpy(cell) else f"The cell is not JSON ({error})",
         where=f"{row.where}, column {column}",
         got=shorten(cell),
         expected="a list, written as JSON",

@@ -123,7 +123,8 @@ class HubSet:
 
         def row(numbered: tuple[int, dict[str, Any]]) -> Row:
             number, record = numbered
-            values = {name: value for name, value in record.items() if not is_blank(value) and value not in empty}
+            blank = {name for name, value in record.items() if is_blank(value) or value in empty}
+            values = {name: None if name in blank else value for name, value in record.items()}
             return make_row(apply_names(values, named), split, number, file)
 
         rows = bad_rows.keep(split, row, enumerate(split_rows.to_list(), 1))

@@ -39,7 +39,10 @@ def _is_too_deep(value: Any) -> bool:
 
 
 def separate_values(text: str) -> list[tuple[int, str]] | None:
-    r"""The objects of a text that is one array of them, or one after another over several lines, and their lines.
+    r"""The objects of a text that is one array, or has one after another over several lines, and their lines.
+
+    An array may hold strings and lists as well.
+
 
     >>> separate_values('[{"a": 1},\n {"a": 2}]')
     [(1, '{"a": 1}'), (2, '{"a": 2}')]
@@ -50,7 +53,8 @@ def separate_values(text: str) -> list[tuple[int, str]] | None:
     array = text.lstrip().startswith("[")
     at = len(text) - len(text.lstrip()) + array
     found, line, seen = [], 1, 0
-    while (at := _behind_blanks(text, at)) < len(text) and text[at] == "{":
+    begins = '{["' if array else "{"
+    while (at := _behind_blanks(text, at)) < len(text) and text[at] in begins:
         try:
             _, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):

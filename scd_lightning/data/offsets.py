@@ -1,5 +1,7 @@
 """What offsets of entities count: characters, or something else that strings beside them, or cut words, give away."""
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -12,6 +14,9 @@ Place = tuple[int, int]
 Counting = Callable[[str], Callable[[int, int], Place | None]]
 # Of those that a counting explains, few may be wrong for another reason; and few words are rightly marked in part.
 _MOST, _MANY, _FEWEST, _SHOWN = 0.9, 0.2, 3, 3
+_TAG = re.compile(r"<[^<>]*>")
+# A character and the accents behind it, of the blocks that have nothing else.
+_CLUSTER = re.compile("(?s:.)[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u3099\u309a]*")
 # Latin, Greek, Cyrillic, Armenian: between their letters no name begins. Scripts behind have prefixes, or no blanks.
 _LAST_OF_WORDS = "\u058f"
 
@@ -30,7 +35,7 @@ class _Mark:
 
     def is_right(self, counting: Counting) -> bool:
         place = self.at(counting)
-        return place is not None and self.text[slice(*place)] == self.string
+        return place is not None and _same(self.text[slice(*place)], self.string)
 
     def cuts(self, counting: Counting) -> bool:
         """Whether it begins within a word."""
@@ -58,6 +63,9 @@ def recount(splits: Mapping[str, Sequence[Row]], notes: list[str]) -> dict[str, 
         )
         return {split: [_recounted(row, _COUNTINGS[name]) for row in part] for split, part in rows.items()}
     notes.extend(_cut_words([mark for mark in marks if mark.string is None]))
+    if spelled := sum(mark.text[mark.start : mark.end] != mark.string for mark in with_strings) - len(wrong):
+        notes.append(f"{spelled} strings of entities compose accents otherwise than their texts: those are read.")
+        return {split: [_recounted(row, _characters) for row in part] for split, part in rows.items()}
     return rows
 
 
@@ -94,13 +102,24 @@ def _recounted(row: Row, counting: Counting) -> Row:
     if not isinstance(text, str) or not isinstance(entities, list):
         return row
     convert = counting(text)
-    return replace(row, values={**row.values, "entities": [_moved(entity, convert) for entity in entities]})
+    return replace(row, values={**row.values, "entities": [_moved(entity, text, convert) for entity in entities]})
 
 
-def _moved(entity: Any, convert: Callable[[int, int], Place | None]) -> Any:
+def _moved(entity: Any, text: str, convert: Callable[[int, int], Place | None]) -> Any:
     place = _place(entity)
     moved = None if place is None else convert(*place)
-    return entity if moved is None else {**entity, "start": moved[0], "end": moved[1]}
+    if moved is None:
+        return entity
+    string = text[slice(*moved)]
+    spelled = {"text": string} if _same(string, entity.get("text")) else {}
+    return {**entity, "start": moved[0], "end": moved[1], **spelled}
+
+
+def _same(string: str, other: object) -> bool:
+    """Whether strings are the same, however their accents are composed."""
+    if string == other or not isinstance(other, str) or string.isascii():
+        return string == other
+    return unicodedata.normalize("NFC", string) == unicodedata.normalize("NFC", other)
 
 
 def _cut_words(marks: Sequence[_Mark]) -> Iterator[str]:
@@ -149,11 +168,35 @@ def _short_breaks(text: str) -> list[int]:
     return [int(text[i : i + 2] != "\r\n") for i in range(len(text))]
 
 
+def _composed(text: str) -> Callable[[int, int], Place | None]:
+    """Offsets that count a letter and its accents as one, where the text has them apart."""
+    places, at = {0: 0}, 0
+    for cluster in _CLUSTER.finditer(text):
+        at += len(unicodedata.normalize("NFC", cluster[0]))
+        places[at] = cluster.end()
+    return lambda start, end: (places[start], places[end]) if start in places and end in places else None
+
+
+def _single_blanks(text: str) -> list[int]:
+    """Characters as they count where blanks at the start are gone, and several in the text are one."""
+    return [int(not char.isspace() or not (i == 0 or text[i - 1].isspace())) for i, char in enumerate(text)]
+
+
+def _without_markup(text: str) -> list[int]:
+    inside = {i for tag in _TAG.finditer(text) for i in range(*tag.span())}
+    return [int(i not in inside) for i in range(len(text))]
+
+
 _COUNTINGS: dict[str, Counting] = {
     "in UTF-16 units, as browsers do": _wide(lambda text: [1 + (char > "\uffff") for char in text]),
     "in bytes of UTF-8": _wide(lambda text: [len(char.encode("utf-8", "surrogatepass")) for char in text]),
     "with two characters for a line break, which has one here": _wide(lambda text: [1 + (c == "\n") for c in text]),
     "with one character for a line break, which has two here": _wide(_short_breaks),
+    "in the text with composed accents": _composed,
+    "in the text with its accents apart": _wide(lambda text: [len(unicodedata.normalize("NFD", c)) for c in text]),
+    "in the text with single blanks, and none at its start": _wide(_single_blanks),
+    "in the text without its markup": _wide(_without_markup),
     "with the last character as their end": lambda text: lambda start, end: (start, end + 1),
     "from 1, with the last character as their end": lambda text: lambda start, end: (max(start - 1, 0), end),
+    "from 1": lambda text: lambda start, end: (max(start - 1, 0), end - 1),
 }

@@ -3,16 +3,29 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scd_lightning.data.rows import as_whole
+from scd_lightning.data.rows import as_whole, whole_number
 
 Entity = dict[str, Any]
-OWN, TRIPLES, OFFSETS, LABEL_LISTS, COLUMNS = (
+OWN, OTHERS, TRIPLES, OFFSETS, LABEL_LISTS, COLUMNS = (
     "start, end and label",
-    "triples [start, end, label] as doccano writes them",
+    "objects with other names for start, end and label",
+    "triples [start, end, label] as doccano and spaCy write them",
     "objects with start_offset and end_offset as doccano writes them",
     "regions with a list of labels as Label Studio writes them, an entity for each",
     "an object of lists",
 )
+
+# As above, and of the clouds' services, of pipelines and of other annotation tools; compared without "_" and case.
+_PLACES = (
+    ("start", "end"),
+    ("startoffset", "endoffset"),
+    ("beginoffset", "endoffset"),
+    ("startchar", "endchar"),
+    ("begin", "end"),
+    ("offset", "length"),
+)
+_LABELS = ("label", "labelname", "type", "entitytype", "entitygroup", "category", "tag", "entity")
+_STRINGS = ("text", "Text")
 
 
 def read_regions(value: object) -> list[tuple[str, list[Entity]]] | None:
@@ -41,7 +54,9 @@ def _rows_of(columns: Mapping[str, Any]) -> list[dict[str, Any]] | None:
 
 def _region(value: object) -> tuple[str, list[Entity]] | None:
     if isinstance(value, list | tuple):
-        triple = _placed(*value) if len(value) == 3 else None
+        # spaCy's order, or the label first.
+        orders = (value, (*value[1:], value[0])) if len(value) == 3 else ()
+        triple = next((placed for each in orders if (placed := _placed(*each)) is not None), None)
         return None if triple is None else (TRIPLES, [triple])
     if not isinstance(value, Mapping):
         return None
@@ -49,7 +64,7 @@ def _region(value: object) -> tuple[str, list[Entity]] | None:
 
 
 def _forms(region: Mapping[str, Any]) -> Iterator[tuple[str, list[Entity]]]:
-    text = {"text": region["text"]} if isinstance(region.get("text"), str) else {}
+    text: Entity = next(({"text": region[name]} for name in _STRINGS if isinstance(region.get(name), str)), {})
     for form, start, end in ((OWN, "start", "end"), (OFFSETS, "start_offset", "end_offset")):
         placed = _placed(region.get(start), region.get(end), region.get("label"))
         if placed is not None:
@@ -59,6 +74,26 @@ def _forms(region: Mapping[str, Any]) -> Iterator[tuple[str, list[Entity]]]:
         each = [_placed(region.get("start"), region.get("end"), label) for label in labels]
         if None not in each:
             yield LABEL_LISTS, [placed | text for placed in each if placed is not None]
+    placed = _placed_by_others(region)
+    if placed is not None:
+        yield OTHERS, [placed | text]
+
+
+def _placed_by_others(region: Mapping[str, Any]) -> Entity | None:
+    """An entity under names that other programs have, in any case, with its end or its length."""
+    values = {name.lower().replace("_", ""): value for name, value in region.items()}
+    label = next((values[name] for name in _LABELS if isinstance(values.get(name), str)), None)
+    for start, end in _PLACES:
+        placed = _placed(*_numbers(values.get(start), values.get(end)), label)
+        if placed is not None:
+            return placed | ({"end": placed["start"] + placed["end"]} if end == "length" else {})
+    return None
+
+
+def _numbers(start: object, end: object) -> tuple[object, object]:
+    """A place that is text as numbers."""
+    both = isinstance(start, str) and isinstance(end, str)
+    return (whole_number(str(start)), whole_number(str(end))) if both else (start, end)
 
 
 def _placed(start: object, end: object, label: object) -> Entity | None:

@@ -11,11 +11,12 @@ from scd_lightning.config.checks import require_one_of
 from scd_lightning.data.bad_rows import BadRows
 from scd_lightning.data.cells import parse_cells
 from scd_lightning.data.converters import Converter, RenameColumns
-from scd_lightning.data.converters.base import check_converters, convert
+from scd_lightning.data.converters.base import check_converters
+from scd_lightning.data.converting import convert_splits, convert_texts
 from scd_lightning.data.files import read_folder
 from scd_lightning.data.finding import find_files, find_only_file
 from scd_lightning.data.hub_sets import HubSet
-from scd_lightning.data.recognition import recognise
+from scd_lightning.data.recognition import find_converters, recognise, recognise_texts, unwrap, unwrap_texts
 from scd_lightning.data.rows import Row, make_row
 from scd_lightning.data.source_settings import read_generator_arguments, read_limits, read_ratios
 from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
@@ -50,7 +51,7 @@ class SourceData:
         bad_rows: What was left out, and takes what later steps leave out.
         whole: Split -> its rows, where `rows` are drawn from them; else None.
         as_read: Split -> its rows before they were converted, where some of them were left out; else nothing.
-        answers: The columns that they have labels and answers in, as far as converters say so.
+        converters: What made the data's rows the task's: the source's own, and what was found to be needed.
     """
 
     rows: dict[str, list[Row]]
@@ -63,7 +64,12 @@ class SourceData:
     bad_rows: BadRows
     whole: dict[str, list[Row]] | None
     as_read: dict[str, list[Row]]
-    answers: tuple[str, ...]
+    converters: Sequence[Converter]
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The columns that rows have labels and answers in, as far as converters say so."""
+        return tuple(name for converter in self.converters for name in converter.answers)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -155,13 +161,15 @@ class DataSource:
         bad_rows = BadRows(skip=self.on_bad_row == "skip")
         notes: list[str] = []
         found, origin = self._find(task, bad_rows, notes)
+        found = unwrap(task, found, notes, self._renaming.columns)
         lost: Counter[str] = Counter()
         named = {
             split: bad_rows.keep(split, lambda row: parse_cells(self._renaming.convert(row)), rows)
             for split, rows in found.items()
         }
-        known = recognise(task, named, notes)
-        given = self._convert(known, lost, bad_rows, notes)
+        known = recognise(task, named, notes, self.converters)
+        converters = [*find_converters(task, known, notes, self.converters), *self.converters]
+        given = convert_splits(converters, known, lost, bad_rows, notes)
         given = self._check(given, checker, bad_rows)
         whole, rule = cut_missing(given, self._ratios, self.split_seed, self.group_column)
         if self.split_note and "test" not in given:
@@ -179,7 +187,7 @@ class DataSource:
             bad_rows=bad_rows,
             whole=whole if any(len(splits[split]) < len(whole[split]) for split in SPLITS) else None,
             as_read=self._as_read(task, found) if bad_rows.found else {},
-            answers=tuple(name for converter in self.converters for name in converter.answers),
+            converters=converters,
         )
 
     def read_texts(
@@ -205,26 +213,21 @@ class DataSource:
             return None
         if placeholders is None:
             raise ConfigError("The task has no use for texts without labels", where=WHERE, got=task, expected="null")
-        bad_rows = labelled.bad_rows
+        bad_rows, notes = labelled.bad_rows, list[str]()
         if self.unlabelled is None:
             drawn = generate_texts(task, self._generated_texts, self._generator_arguments.get("seed", 0))
             rows, origin = self._as_rows(drawn, task, UNLABELLED), "embedded data set"
         else:
-            rows, origin = find_texts(self.unlabelled, bad_rows)
-        converted = self._convert_texts(rows, bad_rows)
+            rows, origin = find_texts(self.unlabelled, bad_rows, notes)
+        named = unwrap_texts(rows, notes, self._renaming.columns)
+        named = bad_rows.keep(UNLABELLED, lambda row: parse_cells(self._renaming.convert(row)), named)
+        named = recognise_texts(task, named, notes, labelled.converters)
+        converted = convert_texts(labelled.converters, named)
         blank, with_labels = without_labels(converted, placeholders)
         checked = self._check({UNLABELLED: blank}, lambda _: check, bad_rows)[UNLABELLED]
         texts, facts = hold_against(checked, labelled.rows, overlap_allowed=self.allow_overlap)
         texts = subsample(texts, self._limits.get(UNLABELLED), self.split_seed)
-        return Texts(texts, {"source": origin, "rows": len(rows), "labelled": with_labels, **facts})
-
-    def _convert_texts(self, rows: list[Row], bad_rows: BadRows) -> list[Row]:
-        """Rows that a converter refuses stay as they are: it may be for columns that labelled rows alone have."""
-        rows = bad_rows.keep(UNLABELLED, lambda row: parse_cells(self._renaming.convert(row)), rows)
-        for converter in self.converters:
-            parts = [rows] if converter.joins_rows else [[row] for row in rows]
-            rows = [row for part in parts for row in _converted_or_as_is(converter, part)]
-        return rows
+        return Texts(texts, {"source": origin, "rows": len(rows), "labelled": with_labels, **facts}, notes)
 
     def _find(self, task: str, bad_rows: BadRows, notes: list[str]) -> tuple[dict[str, list[Row]], str]:
         if self.path is not None:
@@ -234,21 +237,9 @@ class DataSource:
             return self.hub.read(bad_rows), self.hub.origin
         return self._embedded(task), "embedded data set"
 
-    def _convert(
-        self, given: dict[str, list[Row]], lost: Counter[str], bad_rows: BadRows, notes: list[str]
-    ) -> dict[str, list[Row]]:
-        splits = given
-        for converter in self.converters:
-            notes.extend(converter.look([row for rows in splits.values() for row in rows]))
-            splits = {split: _converted(converter, split, rows, lost, bad_rows) for split, rows in splits.items()}
-        for split, rows in splits.items():
-            if not rows:
-                where, got = given[split][0].file, f"{len(given[split])} rows as read"
-                raise DataError("No row is left after conversion", where=where, got=got)
-        return splits
-
     def _as_read(self, task: str, found: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
-        return recognise(task, {split: [*map(self._renamed, rows)] for split, rows in found.items()}, [])
+        named = {split: [*map(self._renamed, rows)] for split, rows in found.items()}
+        return recognise(task, named, [], self.converters)
 
     def _renamed(self, row: Row) -> Row:
         try:
@@ -294,18 +285,3 @@ class DataSource:
     def _as_rows(generated: Sequence[dict[str, Any]], task: str, split: str) -> list[Row]:
         file = f"embedded {task} {split}"
         return [make_row(values, split, number, file) for number, values in enumerate(generated, 1)]
-
-
-def _converted(converter: Converter, split: str, rows: list[Row], lost: Counter[str], bad_rows: BadRows) -> list[Row]:
-    """One at a time, so that a bad row can be left out; but not where it would be missing from what others make."""
-    if converter.joins_rows:
-        return convert(converter, rows, lost)
-    parts = bad_rows.keep(split, lambda row: convert(converter, [row], lost), rows)
-    return [row for part in parts for row in part]
-
-
-def _converted_or_as_is(converter: Converter, rows: list[Row]) -> list[Row]:
-    try:
-        return convert(converter, rows, Counter())
-    except DataError:
-        return rows

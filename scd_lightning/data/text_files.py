@@ -3,6 +3,7 @@
 import codecs
 from pathlib import Path
 
+from scd_lightning.data.raw_bytes import check_bytes, read_bytes
 from scd_lightning.errors import DataError
 
 # The marks of UTF-32 begin with those of UTF-16.
@@ -24,15 +25,14 @@ def read_text(file: Path, notes: list[str]) -> str:
         notes: Takes a sentence where it is not in UTF-8.
 
     Raises:
-        DataError: It can't be read, or is in none of Unicode's encodings.
+        DataError: It can't be read or unpacked, is no text, or is in none of Unicode's encodings.
     """
-    try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"The file can't be read ({error.strerror})", where=file, expected="a readable file") from error
+    raw = read_bytes(file)
+    check_bytes(raw, file)
     encoding = _encoding(raw)
     try:
-        text = raw.decode(encoding)
+        # What DOS writes at the end of a text.
+        text = raw.decode(encoding).removesuffix("\x1a")
     except UnicodeDecodeError as error:
         raise _undecodable(file, raw, error, encoding) from error
     if not encoding.startswith("utf-8"):

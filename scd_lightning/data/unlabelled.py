@@ -28,25 +28,29 @@ class Texts:
         rows: What is used of them; labels are placeholders.
         facts: What results.json says: "source", "rows" as read, "labelled" ones among them, whose labels are not used,
             those left out as they stand "in_train" or "twice", and "overlap" with other splits where that is allowed.
+        notes: What was recognised of them, a sentence each.
     """
 
     rows: list[Row]
     facts: Mapping[str, Any]
+    notes: Sequence[str] = ()
 
 
-def find_texts(source: str | HubSet, bad_rows: BadRows) -> tuple[list[Row], str]:
+def find_texts(source: str | HubSet, bad_rows: BadRows, notes: list[str]) -> tuple[list[Row], str]:
     """The rows of a folder, a file or a hub set, and where they come from, without local paths.
 
     Args:
         source: A path, a hub id, or all about a hub set.
         bad_rows: What becomes of rows that can't be read.
+        notes: Takes a sentence for what was recognised of the files.
 
     Raises:
         DataError: They can't be had.
     """
     path = local_texts(source)
     if path is not None:
-        return read_only_file(path, UNLABELLED, WHERE, bad_rows), "local folder" if path.is_dir() else "local file"
+        rows = read_only_file(path, UNLABELLED, WHERE, bad_rows, notes)
+        return rows, "local folder" if path.is_dir() else "local file"
     hub = HubSet(source) if isinstance(source, str) else source
     return hub.read_one(UNLABELLED, bad_rows), hub.origin
 

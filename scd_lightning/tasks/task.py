@@ -216,7 +216,7 @@ class Task(ABC):
         rows = source.rows if texts is None else source.rows | {UNLABELLED: texts.rows}
         samples = task.samples(rows)
         check_scoring(task, samples["train"][0])
-        doubts = [*source.notes, *task._doubts(samples, source.whole)]
+        doubts = [*source.notes, *(texts.notes if texts else ()), *task._doubts(samples, source.whole)]
         description = {
             "name": self.name,
             **source.description,

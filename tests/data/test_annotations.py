@@ -8,27 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scd_lightning.data.converters import MergedLabels
+from scd_lightning.data.converters import MergedLabels, PlacedStrings
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import DataError
 from scd_lightning.tasks.classification import Classification
 from scd_lightning.tasks.ner import NER
-
-NAMES = ["Ida Berg", "Omar Aziz", "Li Na"]
-TOWNS = ["Oslo", "Cairo"]
-
-
-def sentence(i):
-    """A text and the parts of it that are marked: (start, end, label)."""
-    if i % 5 == 4:
-        return f"Nobody came on day {i}.", []
-    name, town = NAMES[i % 3], TOWNS[i % 2]
-    text = f"On day {i} {name} left {town}."
-    return text, [(text.index(s), text.index(s) + len(s), label) for s, label in ((name, "WHO"), (town, "TOWN"))]
-
-
-SENTENCES = [sentence(i) for i in range(20)]
-OWN = [{"text": t, "entities": [{"start": a, "end": b, "label": c} for a, b, c in marks]} for t, marks in SENTENCES]
+from tests.data.examples import OWN, SENTENCES
 
 
 def studio(text, marks):
@@ -58,6 +43,19 @@ FORMS = {
     "list of labels": [{"text": t, "label": studio(t, marks)} if marks else {"text": t} for t, marks in SENTENCES],
     "Label Studio's tasks": [task_of(t, marks) for t, marks in SENTENCES],
     "object of lists": [{"text": t, "entities": columns_of(marks)} for t, marks in SENTENCES],
+    "other names": [
+        {"text": t, "entities": [{"BeginOffset": a, "EndOffset": b, "Type": c, "Text": t[a:b]} for a, b, c in marks]}
+        for t, marks in SENTENCES
+    ],
+    "other names, with lengths": [
+        {"text": t, "spans": [{"offset": a, "length": b - a, "category": c} for a, b, c in marks]}
+        for t, marks in SENTENCES
+    ],
+    "other names, digits as text": [
+        {"text": t, "entities": [{"start": str(a), "end": str(b), "label": c} for a, b, c in marks]}
+        for t, marks in SENTENCES
+    ],
+    "triples, labels first": [{"text": t, "entities": [[c, a, b] for a, b, c in marks]} for t, marks in SENTENCES],
     'the column "spans"': [{"text": t, "spans": own["entities"]} for (t, _), own in zip(SENTENCES, OWN, strict=True)],
 }  # fmt: skip
 
@@ -70,7 +68,7 @@ def own(write_folder):
 def test_forms_of_tools_are_the_same_data(write_folder, form):
     data = NER(DataSource(write_folder("other", train=FORMS[form]))).read()
     assert data.digest == own(write_folder).digest
-    assert any(form.removesuffix(" under our name") in doubt for doubt in data.doubts)
+    assert any(form.removesuffix(" under our name").partition(",")[0] in doubt for doubt in data.doubts)
 
 
 def write_csv(folder, rows, write=json.dumps):
@@ -151,6 +149,20 @@ def test_lists_as_numpy_prints_them(tmp_path):
     (tmp_path / "train.csv").write_text(f"question,choices,answer\n{rows}")
     with pytest.raises(DataError, match=r"as numpy prints it.*column choices.*Parquet.*json\.dumps\(list\(cell\)\)"):
         DataSource(str(tmp_path)).read("qa")
+
+
+def test_entities_without_places_name_their_converter(write_folder):
+    rows = [{"text": t, "entities": [{"text": t[a:b], "label": c} for a, b, c in marks]} for t, marks in SENTENCES]
+    folder = write_folder("strings", train=rows)
+    with pytest.raises(DataError, match=r"strings and no places.*32 entities.*converters\.PlacedStrings"):
+        NER(DataSource(folder)).read()
+    assert NER(DataSource(folder, converters=[PlacedStrings()])).read().digest == own(write_folder).digest
+
+
+@pytest.mark.parametrize("label", ["[urgent]", "{low}", "['odd"])
+def test_labels_that_begin_with_a_bracket_are_labels(write_folder, label):
+    rows = [{"text": f"mail {i}", "label": ["plain", label][i % 2]} for i in range(20)]
+    assert label in Classification(DataSource(write_folder(train=rows))).read().task.candidates
 
 
 def test_labels_in_lists_of_one(write_folder):

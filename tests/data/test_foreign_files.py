@@ -97,6 +97,14 @@ def test_shards_are_one_file(tmp_path, suffix):
         read(tmp_path)
 
 
+def test_what_all_shards_have_in_common_is_said_once(tmp_path):
+    for i in range(4):
+        (tmp_path / f"train-0000{i}-of-00004.csv").write_bytes(table(ROWS[3 * i : 3 * i + 3], ";").encode("utf-16"))
+    found, notes = read(tmp_path)
+    assert [row.values for row in found["train"]] == ROWS
+    assert [note.partition(" ")[0] for note in notes] == ["train-00000-of-00004.csv"] * 2
+
+
 def test_shards_with_the_hubs_hashes_beside_a_whole_file(tmp_path):
     (tmp_path / "train-00000-of-00001-a09b74b3ef9c3b56.jsonl").write_text(lines())
     (tmp_path / "test.csv").write_text(table())
@@ -164,7 +172,7 @@ def test_columns_without_a_name_that_hold_something_stay(tmp_path):
 def test_empty_records_before_the_end_are_rows_without_values(tmp_path):
     (tmp_path / "train.csv").write_text("text,label\na,x\n,\nb,y\n,\n")
     assert [row.values for row in read(tmp_path)[0]["train"]] == [
-        {"text": "a", "label": "x"}, {}, {"text": "b", "label": "y"},
+        {"text": "a", "label": "x"}, {"text": None, "label": None}, {"text": "b", "label": "y"},
     ]  # fmt: skip
 
 

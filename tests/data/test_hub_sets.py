@@ -57,7 +57,10 @@ def test_csv_cells_are_text_as_they_stand(tmp_path):
     with (tmp_path / "a.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["text", "label", "note"], ["None", "NA", ""], ["nan", "b", "x"]])
     rows = HubSet("csv", data_files=str(tmp_path / "a.csv")).read()["train"]
-    assert [row.values for row in rows] == [{"text": "None", "label": "NA"}, {"text": "nan", "label": "b", "note": "x"}]
+    assert [row.values for row in rows] == [
+        {"text": "None", "label": "NA", "note": None},
+        {"text": "nan", "label": "b", "note": "x"},
+    ]
 
 
 def test_numbers_in_csv_files_are_text_in_every_split(tmp_path):
@@ -65,7 +68,31 @@ def test_numbers_in_csv_files_are_text_in_every_split(tmp_path):
     (tmp_path / "b.csv").write_text("id,a,b\nx,none,\n")
     rows = HubSet("csv", data_files={"train": str(tmp_path / "a.csv"), "test": str(tmp_path / "b.csv")}).read()
     assert rows["train"][0].values == {"id": "007", "a": "1.50", "b": "10"}
-    assert rows["test"][0].values == {"id": "x", "a": "none"}
+    assert rows["test"][0].values == {"id": "x", "a": "none", "b": None}
+
+
+def test_forms_of_other_tools_are_recognised(tmp_path):
+    asked = [
+        {"question": f"Who is {i}?", "context": f"Ann or Bo {i}", "answers": {"text": [name], "answer_start": [0]}}
+        for i, name in enumerate(["Ann", "Bo"] * 6)
+    ]
+    data = DataSource(hub=HubSet("json", data_files=jsonl(tmp_path / "a.jsonl", asked))).read("qa")
+    assert data.rows["train"][0].values["answer"] in (["Ann"], ["Bo"])
+    assert "as SQuAD has them" in data.notes[0]
+    choices = {"label": ["A", "B"], "text": ["one", "two"]}
+    chosen = [{"question": f"Is it {i}?", "choices": choices, "answerKey": "AB"[i % 2]} for i in range(12)]
+    data = DataSource(hub=HubSet("json", data_files=jsonl(tmp_path / "b.jsonl", chosen))).read("qa")
+    assert {(*row.values["choices"], row.values["answer"]) for row in data.rows["train"]} == {
+        ("one", "two", 0),
+        ("one", "two", 1),
+    }
+
+
+def test_an_empty_cell_is_no_missing_column(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\na,x\nb,\n")
+    row = HubSet("csv", data_files=str(tmp_path / "a.csv")).read()["train"][1]
+    with pytest.raises(DataError, match=r'"label" is empty.*on_bad_row=skip'):
+        row.string("label")
 
 
 def test_a_folder_as_a_hub_set_in_a_source(tmp_path):

@@ -1,5 +1,8 @@
 """Offsets that don't count characters are put right where strings show it, and doubted where words are cut."""
 
+import re
+import unicodedata
+
 import pytest
 
 from scd_lightning.data.sources import DataSource
@@ -39,13 +42,34 @@ def rows(text, count=lambda text, at: at, end=None, strings=True):
     return made
 
 
+def composed(text, at):
+    return len(unicodedata.normalize("NFC", text[:at]))
+
+
+def apart(text, at):
+    return len(unicodedata.normalize("NFD", text[:at]))
+
+
+def single_blanks(text, at):
+    return at - 3 - text[:at].count("  \t") * 2
+
+
+def without_markup(text, at):
+    return len(re.sub("<[^>]*>", "", text[:at]))
+
+
 FORMS = {
     "UTF-16": ("\U0001f4e6\U0001f4e6 {}", utf16, None),
     "bytes": ("Größe ü {}", utf8, None),
     "two characters for a line break": ("a\nb\n{}", long_breaks, None),
     "one character for a line break": ("a\r\nb\r\n{}", short_breaks, None),
     "last character as their end": ("{}", lambda _, at: at, lambda _, at: at - 1),
-    "from 1": ("{}", lambda _, at: at + 1, lambda _, at: at),
+    "from 1, with": ("{}", lambda _, at: at + 1, lambda _, at: at),
+    "from 1:": ("{}", lambda _, at: at + 1, None),
+    "composed accents": ("Cafe\u0301 Me\u0301lange {}", composed, None),
+    "accents apart": ("Stra\u00dfe Caf\u00e9 {}", apart, None),
+    "single blanks": ("   Ticket  \t{}", single_blanks, None),
+    "without its markup": ("<p class='a'>Ticket <b>{}</b>", without_markup, None),
 }
 
 
@@ -61,6 +85,16 @@ def test_strings_show_what_is_counted(write_folder, form):
     [doubt] = data.doubts
     assert form in doubt
     assert "39 of 39 strings" in doubt
+
+
+def test_strings_whose_accents_are_composed_otherwise(write_folder):
+    made = rows("{} Cafe\u0301")
+    for row in made:
+        at = row["text"].index("Cafe\u0301")
+        row["entities"].append({"start": at, "end": at + 5, "label": "PLACE", "text": "Caf\u00e9"})
+    data = NER(DataSource(write_folder(train=made))).read()
+    assert data.samples["train"][0].gold[0].text == "Cafe\u0301"
+    assert "20 strings of entities compose accents otherwise" in data.doubts[0]
 
 
 def test_a_few_wrong_strings_stay_errors_of_their_rows(write_folder):

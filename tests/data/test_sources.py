@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scd_lightning.data.converters import LetterAnswers, PlacedStrings, TaggedTokens
+from scd_lightning.data.files import read_folder
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, DataError
 
@@ -61,7 +62,7 @@ def test_csv_and_parquet_hold_the_same_rows_as_jsonl(tmp_path, write_folder):
     folders["parquet"].mkdir()
     pq.write_table(pa.Table.from_pylist(ROWS), folders["parquet"] / "train.parquet")
     values = {kind: [row.values for row in read_train(folder)["train"]] for kind, folder in folders.items()}
-    assert values["csv"] == values["jsonl"]
+    assert [{name: cell for name, cell in row.items() if cell is not None} for row in values["csv"]] == values["jsonl"]
     assert values["parquet"] == values["jsonl"]
 
 
@@ -183,3 +184,9 @@ def test_embedded_data_set(task):
     assert {split: len(rows) for split, rows in data.rows.items()} == sizes
     with pytest.raises(ConfigError, match="embedded data set"):
         DataSource(synthetic={"label_noise": 2.0}).read(task)
+
+
+def test_an_empty_cell_is_no_missing_column(tmp_path):
+    (tmp_path / "train.csv").write_text("text,label\na,x\nb,\nc,y\n")
+    with pytest.raises(DataError, match=r'"label" is empty.*train\.csv:3.*on_bad_row=skip'):
+        read_folder(tmp_path)["train"][1].string("label")

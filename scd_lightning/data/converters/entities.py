@@ -1,7 +1,7 @@
 """Entities in other forms: tagged tokens, and strings without a place."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from typing_extensions import override
@@ -25,8 +25,8 @@ class TaggedTokens(Converter):
     label before it.
 
     Args:
-        tokens: The column of the tokens; a list, or one as text in a cell.
-        tags: The column of their tags, such as O, B-label or I-label, or their numbers.
+        tokens: The column of the tokens; a list, one as text in a cell, or a text with blanks between its tokens.
+        tags: The column of their tags, such as O, B-label or I-label, or their numbers; in the same forms.
         joiner: What stands between two tokens in the text: a blank, or nothing in scripts without.
         names: The tags in the order of their numbers; None where the data has the tags themselves.
     """
@@ -52,7 +52,7 @@ class TaggedTokens(Converter):
         if "entities" in row.values:
             return []
         try:
-            tags = self._named(list_cell(row, self.tags))
+            tags = self._named(words_of(list_cell(row, self.tags)))
         except DataError:
             return []
         return tags if isinstance(tags, list) else []
@@ -79,18 +79,25 @@ class TaggedTokens(Converter):
     def _convert(self, row: Row) -> Row:
         row.require(self.tokens, "a list of tokens")
         row.require(self.tags, "a list of tags")
-        tokens, tags = list_cell(row, self.tokens), list_cell(row, self.tags)
+        given = list_cell(row, self.tokens)
+        tokens = given.split() if isinstance(given, str) else given
+        tags = words_of(list_cell(row, self.tags))
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
             raise row.error(self.tokens, "has the wrong type", repr(tokens), "a list of strings")
         if not isinstance(tags, list) or len(tags) != len(tokens):
             raise row.error(self.tags, "does not fit the tokens", repr(tags), f"a list of {len(tokens)} tags")
-        starts = [0]
-        for token in tokens:
-            starts.append(starts[-1] + len(token) + len(self.joiner))
-        text = self.joiner.join(tokens)
+        text = given if isinstance(given, str) else self.joiner.join(tokens)
+        places = list(_places(text, tokens))
         found = spans(self._read(row, self._named(tags)))
-        entities = [_entity(text, label, starts[a], starts[b] - len(self.joiner)) for label, a, b in found]
+        entities = [_entity(text, label, places[a][0], places[b - 1][1]) for label, a, b in found]
         return with_values(row, [self.tokens, self.tags], text=text, entities=entities)
+
+    def joined(self, row: Row) -> Row:
+        """The row with a text of its tokens, where it has tokens and no text."""
+        tokens = row.values.get(self.tokens)
+        if "text" in row.values or not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+            return row
+        return with_values(row, text=self.joiner.join(tokens))
 
     def _named(self, tags: Any) -> Any:
         return apply_names({self.tags: tags}, {self.tags: self.names or ()})[self.tags]
@@ -101,6 +108,27 @@ class TaggedTokens(Converter):
             i = read.index(None)
             raise row.error(f"{self.tags}[{i}]", "is no tag", repr(tags[i]), EXPECTED)
         return [each for each in read if each is not None]
+
+
+def words_of(cell: Any) -> Any:
+    """The words of a text, which stand between blanks or else between commas; what is no text, as it is.
+
+    >>> words_of("O B-TOWN"), words_of("O,B-TOWN"), words_of(["O"])
+    (['O', 'B-TOWN'], ['O', 'B-TOWN'], ['O'])
+    """
+    if not isinstance(cell, str):
+        return cell
+    words = cell.split()
+    return words[0].split(",") if len(words) == 1 else words
+
+
+def _places(text: str, tokens: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Where tokens stand in the text that they make up, one behind another."""
+    end = 0
+    for token in tokens:
+        start = text.index(token, end)
+        end = start + len(token)
+        yield start, end
 
 
 class PlacedStrings(Converter):

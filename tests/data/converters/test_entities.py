@@ -53,7 +53,7 @@ def test_rows_without_tokens_are_left_out_and_counted_and_own_ones_pass(convert)
     [
         ({"tags": ["O"]}, '"tokens" is missing'),
         ({"tokens": ["a"]}, '"tags" is missing'),
-        ({"tokens": "a", "tags": ["O"]}, '"tokens" has the wrong type'),
+        ({"tokens": 7, "tags": ["O"]}, '"tokens" has the wrong type'),
         ({"tokens": ["a", "b"], "tags": ["O"]}, '"tags" does not fit the tokens.*a list of 2 tags'),
         ({"tokens": ["a", "b"], "tags": ["O", "X"]}, r"tags\[1\].*is no tag"),
         ({"tokens": ["a"], "tags": ["B-"]}, "is no tag"),
