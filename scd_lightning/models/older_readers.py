@@ -44,7 +44,14 @@ def _reads_alike(kind: type[PretrainedConfig], written: Mapping[str, Any], added
     """Whether version 5 takes the same from a configuration with what is added: some kinds read names of old anew."""
     # Reading changes what it is given.
     before, after = (kind.from_dict(deepcopy(dict(each))).to_dict() for each in (written, {**written, **added}))
-    return all(after.get(name) == value for name, value in before.items())
+    return _holds(after, before)
+
+
+def _holds(found: Any, wanted: Any) -> bool:
+    """Whether all that is wanted is there, in mappings within too."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return all(name in found and _holds(found[name], value) for name, value in wanted.items())
+    return bool(found == wanted)
 
 
 def _dtype(written: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,9 +70,9 @@ def _rotary(written: Mapping[str, Any]) -> dict[str, Any]:
     scaling = {name: value for name, value in of_full.items() if name not in beside}
     found = {names.get(name, name): value for name, value in beside.items()}
     if scaling.get("rope_type", "default") != "default":
-        found["rope_scaling"] = scaling
-        if scaling["rope_type"] == "longrope" and "original_max_position_embeddings" in scaling:
-            found["original_max_position_embeddings"] = scaling["original_max_position_embeddings"]
+        # Phi-3 takes three fields, and no more.
+        three = {"type": scaling["rope_type"], **{name: scaling.get(name) for name in ("short_factor", "long_factor")}}
+        found["rope_scaling"] = three if written.get("model_type") == "phi3" else scaling
     if isinstance(local, dict) and "rope_theta" in local:
         found["rope_local_base_freq"] = local["rope_theta"]
     return found
