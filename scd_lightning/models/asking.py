@@ -3,6 +3,7 @@
 Model cards show these functions as they stand here, and an export is held against its run by them.
 """
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -33,13 +34,16 @@ def generated(model: Any, tokenizer: Any, text: str) -> str:
 def candidate_scores(model: Any, tokenizer: Any, text: str, candidates: list[str], vocabulary: int) -> list[float]:
     """The log-probability of each candidate as the answer to a prompt, the end token included."""
     prompt, scores = tokenizer(text, add_special_tokens=False)["input_ids"], []
-    for candidate in candidates:
-        ids = tokenizer(text + candidate, add_special_tokens=False)["input_ids"]
-        if ids[: len(prompt)] != prompt:  # a token would reach from the prompt into the candidate
-            ids = prompt + tokenizer(candidate, add_special_tokens=False)["input_ids"]
-        ids = torch.tensor([*ids, tokenizer.eos_token_id], device=model.device)
-        with torch.no_grad():
-            logits = model(ids[None]).logits[0, len(prompt) - 1 : -1, :vocabulary]
-        of_tokens = logits.double().log_softmax(-1).gather(1, ids[len(prompt) :, None])
-        scores.append(float(of_tokens.sum()))
+    with torch.no_grad():
+        # All but the prompt's last token run once: that one is fed with each candidate.
+        start = torch.tensor([prompt[:-1]], device=model.device)
+        cache = model(start, use_cache=True).past_key_values if prompt[1:] else None
+        for candidate in candidates:
+            ids = tokenizer(text + candidate, add_special_tokens=False)["input_ids"]
+            if ids[: len(prompt)] != prompt:  # a token would reach from the prompt into the candidate
+                ids = prompt + tokenizer(candidate, add_special_tokens=False)["input_ids"]
+            tokens = torch.tensor([*ids[len(prompt) - 1 :], tokenizer.eos_token_id], device=model.device)
+            output = model(tokens[None, :-1], past_key_values=deepcopy(cache), use_cache=True)
+            log_probs = output.logits[0, :, :vocabulary].double().log_softmax(-1)
+            scores.append(float(log_probs.gather(1, tokens[1:, None]).sum()))
     return scores
