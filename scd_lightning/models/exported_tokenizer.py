@@ -18,13 +18,12 @@ def exported_tokenizer(tokenizer: PreTrainedTokenizerFast, rows: int) -> PreTrai
         tokenizer: The one that the student was evaluated with.
         rows: How many embeddings the student has.
     """
-    copied = deepcopy(tokenizer)
-    begins = None if tokenizer.chat_template else tokenizer.bos_token
-    if _added(tokenizer) != _with(tokenizer, begins):
+    copied, begins = deepcopy(tokenizer), None if tokenizer.chat_template else tokenizer.bos_token
+    first = [] if begins is None else [(begins, int(tokenizer.bos_token_id))]
+    if _ids(tokenizer, added=True) != [*(i for _, i in first), *_ids(tokenizer, added=False)]:
+        names = [token for token, _ in first]
         copied.backend_tokenizer.post_processor = processors.TemplateProcessing(
-            single=[*_named(begins), "$A"],
-            pair=[*_named(begins), "$A", "$B:1"],
-            special_tokens=[(token, tokenizer.convert_tokens_to_ids(token)) for token in _named(begins)],
+            single=[*names, "$A"], pair=[*names, "$A", "$B:1"], special_tokens=first
         )
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id >= rows:
         # It was added for padding alone, and the model has no row for it.
@@ -32,17 +31,7 @@ def exported_tokenizer(tokenizer: PreTrainedTokenizerFast, rows: int) -> PreTrai
     return copied
 
 
-def _added(tokenizer: PreTrainedTokenizerFast) -> list[int]:
-    """A text's ids, with what the tokenizer adds by itself."""
-    ids: list[int] = tokenizer.backend_tokenizer.encode(_PROBE, add_special_tokens=True).ids
-    return ids
-
-
-def _with(tokenizer: PreTrainedTokenizerFast, begins: str | None) -> list[int]:
-    """The same text's ids behind a token."""
-    ids = tokenizer.backend_tokenizer.encode(_PROBE, add_special_tokens=False).ids
-    return [*(tokenizer.convert_tokens_to_ids(token) for token in _named(begins)), *ids]
-
-
-def _named(token: str | None) -> list[str]:
-    return [] if token is None else [token]
+def _ids(tokenizer: PreTrainedTokenizerFast, *, added: bool) -> list[int]:
+    """A text's ids, with or without what the tokenizer adds by itself."""
+    found: list[int] = tokenizer.backend_tokenizer.encode(_PROBE, add_special_tokens=added).ids
+    return found

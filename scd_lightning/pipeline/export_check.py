@@ -25,6 +25,8 @@ _ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3}
 _OF_HALF = 0.25
 # GPUs may multiply float32 in fewer digits.
 _ON_GPU = 1e-2
+# Tokens over which two answers may have the same letters, though their tokens are others already.
+_TOKENS = 3
 _MIXED = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
@@ -157,14 +159,15 @@ def _told(job: PreparedJob, split: str, index: int, answer: str | int) -> str:
 
 
 def _nearly(exported: Exported, sample: Sample, evaluated: str, told: Callable[[str | int], str]) -> bool:
-    """Whether another token was as good before the two answers part."""
+    """Whether another token was as good where the two answers part."""
+    leads = []
     for text, lead in exported.steps(sample):
-        if lead < exported.rounding:
-            return True
+        leads.append(lead)
         # What is not whole yet of a character of several bytes is none of the text.
         if not evaluated.startswith(told(text).rstrip("\ufffd")):
-            return False
-    return False
+            break
+    # Other tokens may have begun with the same letters.
+    return min(leads[-_TOKENS:]) < exported.rounding
 
 
 def _nearly_chosen(exported: Exported, sample: Sample, evaluated: str, told: Callable[[str | int], str]) -> bool:

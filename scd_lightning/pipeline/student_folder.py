@@ -50,8 +50,9 @@ def prompt_facts(job: PreparedJob) -> dict[str, Any]:
         template and example (values for its fields), kind, language; chat: whether the filled template is a user turn
         of the chat template; date: what the chat template writes as today's, if it does; bos, eos: the tokens' texts,
         bos only where the prompt starts with it; candidates, or None where the answer is generated; labels and the word
-        for none, of NER; max_length, max_new_tokens; vocabulary: the tokens that answers were chosen among, from the first
-        on; own_tokenizer: whether the tokenizer was trained on a task's texts here.
+        for none, of NER; max_length, max_new_tokens; vocabulary: from the first on, how many tokens answers were chosen
+        among; tokenizer_from: "texts" where it was trained on a task's here, "gguf" where it was rebuilt from such a
+        file, else "model".
     """
     data, tokenizer = job.data, job.tokenizer
     sample, chat = data.samples["train"][0], bool(tokenizer.chat_template)
@@ -68,5 +69,12 @@ def prompt_facts(job: PreparedJob) -> dict[str, Any]:
         "max_length": data.task.max_length,
         "max_new_tokens": data.max_new_tokens,
         "vocabulary": vocabulary_size(tokenizer),
-        "own_tokenizer": is_trained_here(tokenizer),
+        "tokenizer_from": _tokenizer_from(job),
     }
+
+
+def _tokenizer_from(job: PreparedJob) -> str:
+    if is_trained_here(job.tokenizer):
+        return "texts"
+    owner = "teacher" if job.student.path is None else "student"
+    return "model" if job.settings[owner].get("gguf") is None else "gguf"

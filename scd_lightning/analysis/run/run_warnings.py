@@ -13,8 +13,7 @@ _LONGEST = 80
 
 
 def run_warnings(results: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A sentence for each: a student that ended below the anchor or that was exported as another one, a schedule that
-    stalls, trainings to doubt.
+    """A sentence for each: a student below the anchor, a schedule that stalls, trainings to doubt, another one exported.
 
     Args:
         results: The content of results.json, or of a partial.json.
@@ -46,8 +45,7 @@ def exported_otherwise(results: Mapping[str, Any]) -> list[str]:
     found = results.get("export_check") or {}
     if found.get("error"):
         return [
-            "The exported student could not be asked whether it answers as the evaluated one did: "
-            f"{found['error']}."
+            f"The exported student could not be asked whether it answers as the evaluated one did: {found['error']}."
         ]
     if not found.get("different"):
         return []
