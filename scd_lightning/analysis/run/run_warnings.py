@@ -13,7 +13,7 @@ _LONGEST = 80
 
 
 def run_warnings(results: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A sentence for each: a student below the anchor, a schedule that stalls, trainings to doubt, another one exported.
+    """A sentence each: a student below the anchor, a schedule that stalls, trainings to doubt, another one exported.
 
     Args:
         results: The content of results.json, or of a partial.json.
