@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-import scd_lightning
 from scd_lightning.analysis.pages import environment
 from scd_lightning.analysis.records import (
     MODEL_NAMES,
@@ -25,7 +24,7 @@ from scd_lightning.analysis.standing import bounds
 from scd_lightning.store.manifest import write_text
 
 # What asks an exported student; read as text, since this part loads no framework.
-_ASKING = Path(scd_lightning.__file__).parent / "models" / "asking.py"
+_ASKING = Path(__file__).parents[2] / "models" / "asking.py"
 PROMPT, BASE = "prompt_template.json", "base_model.json"
 PAPER = "https://arxiv.org/abs/2601.10114"
 _LANGUAGES = {"en": "English", "ja": "Japanese"}
