@@ -90,16 +90,14 @@ def rewrite_tokenizer(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     kept = {name: value for name, value in written.items() if name not in _NOT_OF_THE_TOKENIZER}
     # A list under the name of version 5 makes version 4 fail; version 5 reads the older name too.
     extra = kept.pop("extra_special_tokens", None)
-    write_json(
-        file,
-        dict(sorted((kept | _chat_template(tokenizer) | _prefix_space(tokenizer) | _extra(extra)).items()))
-        | {
-            # Version 4 would give a model token types, which generation refuses, and tidy up blanks in answers.
-            "clean_up_tokenization_spaces": False,
-            "model_input_names": ["input_ids", "attention_mask"],
-            "tokenizer_class": "PreTrainedTokenizerFast",
-        },
-    )
+    for_both = {
+        # Version 4 would give a model token types, which generation refuses, and tidy up blanks in answers.
+        "clean_up_tokenization_spaces": False,
+        "model_input_names": ["input_ids", "attention_mask"],
+        "tokenizer_class": "PreTrainedTokenizerFast",
+    }
+    written = kept | _chat_template(tokenizer) | _prefix_space(tokenizer) | _extra(extra) | for_both
+    write_json(file, dict(sorted(written.items())))
 
 
 def _extra(tokens: Any) -> dict[str, Any]:

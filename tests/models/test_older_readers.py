@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from tokenizers import pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from scd_lightning.models.causal_lm import CausalLM
@@ -130,3 +131,13 @@ def test_the_tokenizer_is_of_a_class_that_both_have_and_its_settings_are_readabl
     text = "the answer , in <|pad|> text!"
     assert loaded(text).input_ids == tokenizer(text).input_ids
     assert loaded.extra_special_tokens == ["<|pad|>"]
+
+
+@pytest.mark.parametrize("blank", [True, False])
+def test_a_blank_before_the_first_word_stays_or_stays_away(make_model, tokenizer, tmp_path, blank):
+    own = copy.deepcopy(tokenizer)
+    own.backend_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=blank)
+    export(CausalLM(make_model("llama"), len(own)), own, tmp_path)
+    assert ("add_prefix_space" in json.loads((tmp_path / "tokenizer_config.json").read_text())) is blank
+    loaded = AutoTokenizer.from_pretrained(tmp_path)
+    assert loaded("the answer").input_ids == own("the answer").input_ids != tokenizer("no answer").input_ids
