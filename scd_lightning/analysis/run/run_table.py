@@ -30,7 +30,7 @@ def run_table(results: dict[str, Any], verdict: str) -> RenderableType:
 
 
 def run_line(results: dict[str, Any]) -> str:
-    """The run in a line: each model's primary metric, whether the student lost to the anchor, and doubts of its export."""
+    """The run in a line: each model's primary metric, whether the student lost to the anchor, doubts of its export."""
     metric = results["primary_metric"]
     values = {title: results["metrics"].get(key, {}).get(metric) for key, title in MODEL_NAMES.items()}
     listed = ", ".join(f"{title} {number(value)}" for title, value in values.items() if value is not None)
