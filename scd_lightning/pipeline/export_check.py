@@ -135,9 +135,17 @@ def askable(job: PreparedJob, exported: Exported) -> Iterator[int]:
     special = [str(token) for token in exported.tokenizer.added_tokens_decoder.values() if token.special]
     for index in sorted(range(len(samples)), key=lambda i: len(tokenized[i].prompt_ids)):
         room = max(map(len, tokenized[index].candidate_ids or [[0] * job.data.max_new_tokens]))
-        spelled = any(token in text for text in samples[index].fields.values() for token in special)
+        spelled = any(
+            token in text for text in _texts(samples[index], exported.prompt["template"]) for token in special
+        )
         if not spelled and len(exported.ids(samples[index])) + room <= job.task.max_length:
             yield index
+
+
+def _texts(sample: Sample, template: str) -> list[str]:
+    """What the model is given of a sample: the fields that the template has, and the candidates."""
+    used = (text for name, text in sample.fields.items() if f"{{{name}}}" in template)
+    return [*used, *(sample.candidates or ())]
 
 
 def _compare(job: PreparedJob, exported: Exported, index: int, evaluated: str) -> tuple[str, dict[str, str]]:

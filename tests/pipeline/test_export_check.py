@@ -158,6 +158,15 @@ def test_texts_that_spell_special_tokens_or_were_cut_are_left_out(make_job, tmp_
     assert set(ids) == {*map(str, range(10))} - {"3", "7"}
 
 
+def test_only_what_the_model_is_given_is_looked_at():
+    fields = {"text": "a text", "labels": "</s>, b"}
+    assert export_check._texts(Sample("s", fields, (), "", "", ()), "{text}\n") == ["a text"]
+    assert export_check._texts(Sample("s", fields, (), "", "", (), ("</s>", "b")), "{text} {labels}\n") == [
+        *("a text", "</s>, b"),
+        *("</s>", "b"),
+    ]
+
+
 class Answering(Exported):
     """What an exported student would say, with the leads of its tokens, or of its candidates' scores."""
 
