@@ -1,4 +1,4 @@
-"""Samples to token ids: prompt and completion tokenized together, too long texts cut."""
+"""Samples to token ids: the prompt's own, then the completion's; too long texts cut."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,12 +27,14 @@ class Encoded:
         kept: Their positions among those that were to be encoded.
         cut: How many had their text cut.
         lost: How many parts of its gold answer left each sample's target because their text was cut away, [S].
+        apart: How many gold answers were tokenized alone, since a token would have reached from the prompt into them.
     """
 
     samples: list[TokenizedSample]
     kept: list[int]
     cut: int
     lost: list[int]
+    apart: int
 
     @property
     def dropped(self) -> int:
@@ -92,18 +94,19 @@ class Encoder:
         prompt_ids = self._ids(prompts)
         golds = [self._literal.guard(sample.completion) for sample in samples]
         full_ids = self._ids([prompt + gold for prompt, gold in zip(prompts, golds, strict=True)])
+        apart = sum(full[: len(ids)] != ids for ids, full in zip(prompt_ids, full_ids, strict=True))
         parts = enumerate(zip(samples, prompts, prompt_ids, full_ids, strict=True))
         fit = self.bad_rows.keep(split, partial(self._fit, split, answer_room), parts)
         encoded = [replace(each, index=index) for index, (each, _) in enumerate(fit)]
         cut = sum(lost is not None for _, lost in fit)
-        return Encoded(encoded, [each.index for each, _ in fit], cut, [lost or 0 for _, lost in fit])
+        return Encoded(encoded, [each.index for each, _ in fit], cut, [lost or 0 for _, lost in fit], apart)
 
     def _fit(
         self, split: str, answer_room: int | None, part: tuple[int, tuple[Sample, str, list[int], list[int]]]
     ) -> tuple[TokenizedSample, int | None]:
         """A sample's ids, cut where need be, and then how many parts its gold answer lost; else None."""
         index, (sample, prompt, prompt_ids, full_ids) = part
-        tokenized = self._join(index, sample, prompt, prompt_ids, full_ids)
+        tokenized = self._join(index, sample, self._literal.guard(sample.completion), prompt, prompt_ids, full_ids)
         if _needed(tokenized, answer_room) <= self.max_length:
             return tokenized, None
         return self._shorten(index, sample, tokenized, split, answer_room)
@@ -133,21 +136,28 @@ class Encoder:
             return self.tokenizer(texts, add_special_tokens=False, verbose=False, **how)
 
     def _join(
-        self, index: int, sample: Sample, prompt: str, prompt_ids: list[int], full_ids: list[int]
+        self, index: int, sample: Sample, completion: str, prompt: str, prompt_ids: list[int], full_ids: list[int]
     ) -> TokenizedSample:
-        """Splits jointly tokenized ids where prompt and completion part, for the gold answer and each candidate."""
-        full_ids = [*full_ids, self.tokenizer.eos_token_id]
-        border = _shared_start(prompt_ids, full_ids)
+        """The prompt's own ids, and after them those of the gold answer and of each candidate."""
+        gold = self._after(prompt_ids, full_ids, completion)
         if sample.candidates is None:
-            return TokenizedSample(index, full_ids[:border], full_ids[border:])
+            return TokenizedSample(index, prompt_ids, gold)
         candidates = self._shared_candidates(prompt, sample.candidates)
-        clean = candidates is not None and border == len(prompt_ids) and full_ids[border:] in candidates
-        if candidates is None or not clean:
+        if candidates is None or gold not in candidates:
             # The answers' tokens depend on more than the prompt's last line: tokenize each with the whole of it.
-            joint = self._answers(prompt, sample.candidates)
-            border = min(border, *(_shared_start(prompt_ids, ids) for ids in joint))
-            candidates = [ids[border:] for ids in joint]
-        return TokenizedSample(index, full_ids[:border], full_ids[border:], candidates)
+            candidates = self._answers(prompt, prompt_ids, sample.candidates)
+        return TokenizedSample(index, prompt_ids, gold, candidates)
+
+    def _after(self, prompt_ids: list[int], joint_ids: list[int], answer: str) -> list[int]:
+        """An answer's ids behind a prompt's, EOS at the end: those that it has in one text with the prompt.
+
+        Where a token of that text reaches across the border, those that it has alone: whoever asks the model later has
+        the prompt's own ids, and no others.
+        """
+        end = len(prompt_ids)
+        parts = joint_ids[:end] == prompt_ids
+        own = joint_ids[end:] if parts else self._ids([answer])[0]
+        return [*own, self.tokenizer.eos_token_id]
 
     def _shared_candidates(self, prompt: str, candidates: tuple[str, ...]) -> list[list[int]] | None:
         """The candidates' ids after the prompt's last line, None where one merges with it or the line has none.
@@ -157,15 +167,16 @@ class Encoder:
         """
         tail = prompt[prompt.rstrip("\n").rfind("\n") + 1 :]
         if (tail, candidates) not in self._candidates:
-            [alone], joint = self._ids([tail]), self._answers(tail, candidates)
-            merged = not alone or any(_shared_start(alone, ids) < len(alone) for ids in joint)
-            self._candidates[tail, candidates] = None if merged else [ids[len(alone) :] for ids in joint]
+            [alone], joint = self._ids([tail]), self._ids([tail + self._literal.guard(each) for each in candidates])
+            clean = bool(alone) and all(ids[: len(alone)] == alone for ids in joint)
+            self._candidates[tail, candidates] = self._answers(tail, alone, candidates) if clean else None
         return self._candidates[tail, candidates]
 
-    def _answers(self, prompt: str, answers: Sequence[str]) -> list[list[int]]:
-        """Each answer tokenized together with the prompt, EOS at its end."""
-        eos = self.tokenizer.eos_token_id
-        return [[*ids, eos] for ids in self._ids([prompt + self._literal.guard(answer) for answer in answers])]
+    def _answers(self, prompt: str, prompt_ids: list[int], answers: Sequence[str]) -> list[list[int]]:
+        """Each answer's ids behind the prompt's."""
+        guarded = [self._literal.guard(answer) for answer in answers]
+        joint = self._ids([prompt + answer for answer in guarded])
+        return [self._after(prompt_ids, ids, answer) for ids, answer in zip(joint, guarded, strict=True)]
 
     def _shorten(
         self, index: int, sample: Sample, tokenized: TokenizedSample, split: str, answer_room: int | None
@@ -184,8 +195,9 @@ class Encoder:
                 completion, of_field = self.retarget(sample, cut)
                 lost = max(before, of_field)
                 [prompt] = self._prompts([fields])
-                prompt_ids, full_ids = self._ids([prompt, prompt + self._literal.guard(completion)])
-                tokenized = self._join(index, sample, prompt, prompt_ids, full_ids)
+                completion = self._literal.guard(completion)
+                prompt_ids, full_ids = self._ids([prompt, prompt + completion])
+                tokenized = self._join(index, sample, completion, prompt, prompt_ids, full_ids)
             if _needed(tokenized, answer_room) <= self.max_length:
                 return tokenized, lost
         raise self._too_long(sample, tokenized, split, answer_room)
@@ -222,7 +234,16 @@ def _needed(sample: TokenizedSample, answer_room: int | None) -> int:
     return len(sample.prompt_ids) + answer
 
 
-def _shared_start(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many ids both begin with."""
-    different = (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y)
-    return next(different, min(len(a), len(b)))
+def border_doubts(encoded: Encoded) -> list[str]:
+    """A sentence where answers had to be tokenized alone.
+
+    Args:
+        encoded: The training samples.
+    """
+    if not encoded.apart:
+        return []
+    return [
+        f"In {encoded.apart} of {len(encoded.samples)} training samples the end of the prompt and the beginning of the "
+        "answer would have been one token, so that the answer got tokens of its own, which a pretrained model rarely "
+        "sees there. A template that ends in a line break keeps them apart by itself."
+    ]

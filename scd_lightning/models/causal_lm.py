@@ -1,12 +1,15 @@
 """One view of every causal language model: hidden states first, then the completion positions, then the head."""
 
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self, cast
 
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from transformers import DynamicCache, PreTrainedModel
+from typing_extensions import override
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
@@ -29,6 +32,12 @@ class CausalLM(nn.Module):
         super().__init__()
         self.model = model
         self.vocab_size = vocab_size
+
+    @override
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Lightning too converts a model, whole, before each of its loops."""
+        with computed_exactly(self):
+            return super()._apply(fn, recurse)
 
     @property
     def base(self) -> PreTrainedModel:
@@ -180,3 +189,22 @@ def _close(found: Tensor, expected: Tensor) -> bool:
     """Whether two tensors are equal up to what reordered sums may change in their precision."""
     tolerance = torch.finfo(found.dtype).eps ** 0.5 * expected.abs().max()
     return bool((found - expected).abs().max() <= tolerance)
+
+
+@contextmanager
+def computed_exactly(model: nn.Module) -> Iterator[None]:
+    """Leaves what a model computes by itself, as rotary frequencies, as exact as it is while weights are converted.
+
+    A model that is loaded again has it so: of frequencies in half precision, distant positions would be others.
+    """
+    computed = [
+        (module, name, tensor)
+        for module in model.modules()
+        for name, tensor in module.named_buffers(recurse=False)
+        if name in module._non_persistent_buffers_set and tensor.is_floating_point()
+    ]
+    yield
+    for module, name, tensor in computed:
+        converted = getattr(module, name)
+        if converted.itemsize < tensor.itemsize:
+            setattr(module, name, tensor.to(converted.device))

@@ -6,10 +6,13 @@ from typing import Any, cast
 
 from huggingface_hub import try_to_load_from_cache
 from peft import PeftModel
+from torch import nn
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.exported_tokenizer import exported_tokenizer
 from scd_lightning.models.foreign import read_card_head
+from scd_lightning.models.older_readers import add_older_names, rewrite_tokenizer
 from scd_lightning.models.packaged import find_packaged
 from scd_lightning.store.manifest import open_as_its_folder
 
@@ -30,15 +33,23 @@ def export(
     merged = cast(
         PreTrainedModel, model.model.merge_and_unload() if isinstance(model.model, PeftModel) else model.model
     )
-    # Results are those of greedy answers; the base model's own settings may sample, or punish repetitions.
+    rows = cast(nn.Embedding, merged.get_input_embeddings()).num_embeddings
+    own = exported_tokenizer(tokenizer, rows)
+    ids = {name: getattr(own, name) for name in ("eos_token_id", "pad_token_id", "bos_token_id")}
+    # Results are those of greedy answers; the base model's own settings may sample, or punish repetitions. Answers
+    # were chosen among the tokenizer's tokens: a padded vocabulary has rows that were never trained.
     merged.generation_config = GenerationConfig(
         do_sample=False,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
         max_new_tokens=max_new_tokens,
+        suppress_tokens=list(range(model.vocab_size, merged.config.get_text_config().vocab_size)) or None,
+        **ids,
     )
-    save(merged, tokenizer, folder)
+    # Programs that ask the configuration for the end of an answer find the token that training used.
+    for config in (merged.config, merged.config.get_text_config()):
+        config.update(ids)
+    save(merged, own, folder)
+    add_older_names(folder, merged.config)
+    rewrite_tokenizer(folder, own)
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from scd_lightning.errors import ConfigError, ModelError, translated
-from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.causal_lm import CausalLM, computed_exactly
 from scd_lightning.models.foreign import file_digest, read_config, read_json, read_model
 from scd_lightning.models.gguf import find_gguf
 from scd_lightning.models.hub import check_own_code, check_weights, fetch_config
@@ -120,7 +120,8 @@ def _from_scratch(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: s
     with translated("The architecture can't be built", where=where, got=fields, kind=ConfigError):
         config = LlamaConfig(**of_tokenizer, **fields)
         model = AutoModelForCausalLM.from_config(config, attn_implementation=kernel)
-    return model.to(resolve_dtype(spec))
+    with computed_exactly(model):
+        return model.to(resolve_dtype(spec))
 
 
 def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str) -> PreTrainedModel:

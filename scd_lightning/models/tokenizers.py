@@ -40,6 +40,11 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=PAD)
 
 
+def is_trained_here(tokenizer: PreTrainedTokenizerFast) -> bool:
+    """Whether `train_tokenizer` made it, for this run or for that of a model that this one starts from."""
+    return tokenizer.convert_ids_to_tokens([0, 1]) == [END, PAD]
+
+
 def stored_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """A tokenizer that `train_tokenizer` made, from the folder that it was saved in."""
     return PreTrainedTokenizerFast.from_pretrained(folder)

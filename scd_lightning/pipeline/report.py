@@ -13,6 +13,7 @@ from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.models.loading import weights_identity
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.evaluate import PREDICTIONS
+from scd_lightning.pipeline.export_check import check_export
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.results import EvaluationResult, TeacherResult
 from scd_lightning.pipeline.runner import Artifacts, Step
@@ -42,7 +43,8 @@ def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[di
     _write_predictions(job, folder / "predictions", made)
     write_tables(job, steps, made)
     write_student(job, made, folder / "student")
-    results = _results(job, made)
+    found = check_export(job, folder / "student", read_predictions(folder, "student"))
+    results = _results(job, made) | {"export_check": found}
     write_json(folder / RESULTS, results)
     delete(folder / PARTIAL)
     _, verdict = write_run_pages(folder, job.settings.get("allowed_targets", ()))

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from scd_lightning.analysis.run.model_card import BASE, PROMPT
 from scd_lightning.data.chat import date_of
 from scd_lightning.models.export import base_facts, export
+from scd_lightning.models.tokenizers import is_trained_here, vocabulary_size
 from scd_lightning.pipeline.evaluate import tuned_weights
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.runner import Artifacts
@@ -35,10 +37,10 @@ def write_student(job: PreparedJob, made: Artifacts, folder: Path) -> None:
     CheckpointStore(weights.store).load_into(model, weights.index)
     delete(folder, ignore_errors=True)
     export(model, job.tokenizer, folder, job.data.max_new_tokens)
-    write_json(folder / "prompt_template.json", prompt_facts(job))
+    write_json(folder / PROMPT, prompt_facts(job))
     settings = job.settings["student"]
     origin = {name: settings.get(name) for name in ("path", "gguf", "revision")}
-    write_json(folder / "base_model.json", base_facts(job.student.name, **origin))
+    write_json(folder / BASE, base_facts(job.student.name, **origin))
 
 
 def prompt_facts(job: PreparedJob) -> dict[str, Any]:
@@ -48,7 +50,9 @@ def prompt_facts(job: PreparedJob) -> dict[str, Any]:
         template and example (values for its fields), kind, language; chat: whether the filled template is a user turn
         of the chat template; date: what the chat template writes as today's, if it does; bos, eos: the tokens' texts,
         bos only where the prompt starts with it; candidates, or None where the answer is generated; labels and the word
-        for none, of NER; max_length, max_new_tokens.
+        for none, of NER; max_length, max_new_tokens; vocabulary: from the first on, how many tokens answers were chosen
+        among; tokenizer_from: "texts" where it was trained on a task's here, "gguf" where it was rebuilt from such a
+        file, else "model".
     """
     data, tokenizer = job.data, job.tokenizer
     sample, chat = data.samples["train"][0], bool(tokenizer.chat_template)
@@ -64,4 +68,13 @@ def prompt_facts(job: PreparedJob) -> dict[str, Any]:
         **data.task.answer_format(sample),
         "max_length": data.task.max_length,
         "max_new_tokens": data.max_new_tokens,
+        "vocabulary": vocabulary_size(tokenizer),
+        "tokenizer_from": _tokenizer_from(job),
     }
+
+
+def _tokenizer_from(job: PreparedJob) -> str:
+    if is_trained_here(job.tokenizer):
+        return "texts"
+    owner = "teacher" if job.student.path is None else "student"
+    return "model" if job.settings[owner].get("gguf") is None else "gguf"

@@ -15,7 +15,7 @@ from scd_lightning.config.batch_size import BatchSize
 from scd_lightning.config.checks import require_at_least
 from scd_lightning.data.batching import BatchPlan, PlanSampler
 from scd_lightning.data.chat import date_of
-from scd_lightning.data.encoding import Encoder
+from scd_lightning.data.encoding import Encoder, border_doubts
 from scd_lightning.data.learnable import cut_doubts, recall_left
 from scd_lightning.data.loaders import SlotLoader, TrainLoader, fixed_batches, length_statistics, plan_lengths
 from scd_lightning.data.normal_form import NFC, normal_form_of
@@ -104,7 +104,7 @@ def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
     # Texts without labels have placeholders, of which nothing can be lost.
     dropped = {split: part.dropped * (split != UNLABELLED) for split, part in parts.items()}
     left = recall_left(dropped, values["samples"], task.parts)
-    values["doubts"] = [*data.doubts, *cut_doubts(dropped, left, task.max_length)]
+    values["doubts"] = [*data.doubts, *border_doubts(parts["train"]), *cut_doubts(dropped, left, task.max_length)]
     return EncodedData(
         **values,
         tokenized={split: part.samples for split, part in parts.items()},

@@ -2,7 +2,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from scd_lightning.data.encoding import Encoder
+from scd_lightning.data.encoding import Encoder, border_doubts
 from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.errors import DataError, ModelError
 
@@ -43,14 +43,15 @@ def test_candidates_are_tokenized_like_the_gold_answer_among_them(byte_tokenizer
 
 
 @pytest.mark.parametrize("gold", ["yb", "zb", "bb"])
-def test_where_tokens_merge_across_the_border_all_answers_part_at_the_same_place(gold):
+def test_where_tokens_merge_across_the_border_the_prompt_keeps_its_own(gold):
     tokenizer = merging_tokenizer()
     candidates = ("yb", "zb", "bb")
     [sample] = encode(tokenizer, make_sample("abx", gold, candidates), template="{text}").samples
-    joint = [tokenizer(f"abx{answer}", add_special_tokens=False)["input_ids"] + [0] for answer in candidates]
-    assert [sample.prompt_ids + ids for ids in sample.candidate_ids] == joint
-    assert sample.prompt_ids + sample.completion_ids == joint[candidates.index(gold)]
-    assert tokenizer.convert_ids_to_tokens(sample.prompt_ids) == ["a", "b"]
+    assert sample.prompt_ids == tokenizer("abx", add_special_tokens=False)["input_ids"]
+    assert tokenizer.convert_ids_to_tokens(sample.prompt_ids) == ["a", "b", "x"]
+    alone = [tokenizer(answer, add_special_tokens=False)["input_ids"] + [0] for answer in candidates]
+    assert sample.candidate_ids == alone
+    assert sample.completion_ids == alone[candidates.index(gold)]
 
 
 def sentencepiece_like():
@@ -65,7 +66,9 @@ def sentencepiece_like():
 
 @pytest.mark.parametrize("template", ["{text}\nClass:\n", "{text} the", "{text}\n\nit is ", "{text}", "{text}:\n\n"])
 @pytest.mark.parametrize("kind", ["byte-level", "sentencepiece", "merging"])
-def test_every_answer_has_the_ids_of_prompt_and_answer_tokenized_together(byte_tokenizer, kind, template):
+def test_every_prompt_has_its_own_ids_and_answers_those_of_one_text_with_it_where_they_part(
+    byte_tokenizer, kind, template
+):
     makers = {"byte-level": lambda: byte_tokenizer, "sentencepiece": sentencepiece_like, "merging": merging_tokenizer}
     tokenizer = makers[kind]()
     candidates = ("the", "there", " an answer", "\nanother", "yb", "z")
@@ -75,16 +78,30 @@ def test_every_answer_has_the_ids_of_prompt_and_answer_tokenized_together(byte_t
         samples, Encoder(tokenizer, template, 512, keep_target).encode(samples, "t").samples, strict=True
     ):
         prompt = (tokenizer.bos_token or "") + template.format(**sample.fields)
-        joint = [tokenizer(prompt + answer, add_special_tokens=False)["input_ids"] for answer in candidates]
-        eos = tokenizer.eos_token_id
-        assert ids.candidate_ids is not None
-        assert [ids.prompt_ids + answer for answer in ids.candidate_ids] == [[*answer, eos] for answer in joint]
-        assert ids.prompt_ids + ids.completion_ids == [*joint[candidates.index(sample.completion)], eos]
+        own, *joint = (
+            tokenizer(text, add_special_tokens=False)["input_ids"]
+            for text in (prompt, *(prompt + answer for answer in candidates))
+        )
+        alone = [tokenizer(answer, add_special_tokens=False)["input_ids"] for answer in candidates]
+        expected = [
+            [*(each[len(own) :] if each[: len(own)] == own else apart), tokenizer.eos_token_id]
+            for each, apart in zip(joint, alone, strict=True)
+        ]
+        assert ids.prompt_ids == own
+        assert ids.candidate_ids == expected
+        assert ids.completion_ids == expected[candidates.index(sample.completion)]
 
 
-def test_a_generated_answer_that_merges_with_the_prompt():
-    [sample] = encode(merging_tokenizer(), make_sample("abx", "yb"), template="{text}").samples
-    assert (sample.prompt_ids, sample.completion_ids) == ([1, 2], [7, 2, 0])
+@pytest.mark.parametrize(("template", "apart"), [("{text}", 2), ("{text}y", 0)])
+def test_a_generated_answer_that_merges_with_the_prompt_is_counted_and_warned_of(template, apart):
+    samples = [make_sample("abx", "yb"), make_sample("xz", "yb"), make_sample("bx", "zz")]
+    encoded = Encoder(merging_tokenizer(), template, 512, keep_target).encode(samples, "train")
+    first = encoded.samples[0]
+    assert encoded.apart == apart
+    assert bool(border_doubts(encoded)) == bool(apart)
+    if apart:
+        assert (first.prompt_ids, first.completion_ids) == ([1, 2, 4], [5, 2, 0])
+        assert border_doubts(encoded)[0].startswith("In 2 of 3 training samples the end of the prompt and")
 
 
 def test_chat_template_makes_one_user_turn_without_a_second_bos(byte_tokenizer):

@@ -80,6 +80,17 @@ def test_it_loads_with_transformers_alone(make_student, tokenizer, tmp_path, arg
     assert not list(tmp_path.glob("adapter*"))
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+@pytest.mark.parametrize("converted", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_model_in_any_precision_is_the_same_when_it_is_loaded(make_student, tokenizer, tmp_path, dtype, converted):
+    model = make_student(dtype=dtype, architecture=ARCHITECTURE | {"max_position_embeddings": 512}).to(converted)
+    ids = torch.arange(400).unsqueeze(0) % len(tokenizer)
+    export(model, tokenizer, tmp_path)
+    with torch.no_grad():
+        evaluated = model.base(input_ids=ids).logits
+        assert torch.equal(AutoModelForCausalLM.from_pretrained(tmp_path).eval()(input_ids=ids).logits, evaluated)
+
+
 def test_who_may_read_the_folder_may_read_its_files(make_student, tokenizer, tmp_path):
     tmp_path.chmod(0o755)
     export(make_student(), tokenizer, tmp_path)

@@ -223,6 +223,9 @@ def test_a_run_converts_it_once_and_goes_on_with_the_folder(make_job, run_job, f
     assert job.teacher.path == job.student.path
     assert (job.teacher.name, job.student.name) == ("small", "small, 1 layer")
     run_job(job)
-    assert str(tmp_path) not in (job.run_dir / "results.json").read_text()
+    results = (job.run_dir / "results.json").read_text()
+    assert str(tmp_path) not in results
+    check = json.loads(results)["export_check"]
+    assert check["same"] == check["asked"] == 14
     student = AutoModelForCausalLM.from_pretrained(job.run_dir / "student")
     assert student.config.num_hidden_layers == 1

@@ -6,12 +6,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from scd_lightning.analysis.run.run_pages import write_run_pages
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import execute, plan
+from scd_lightning.pipeline.student_folder import _tokenizer_from
 from scd_lightning.training.data_module import encode
 
 CHAT = "{% for m in messages %}<user>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<model>\n{% endif %}"
@@ -94,6 +97,24 @@ def test_everything_that_a_user_needs_is_there(student):
     settings, prompt = read(student / "generation_config.json"), read(student / "prompt_template.json")
     assert settings["do_sample"] is False
     assert settings["max_new_tokens"] == prompt["max_new_tokens"]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "student", "teacher", "expected"),
+    [
+        (["<|end|>", "<|pad|>"], {"gguf": "a.gguf"}, {}, "texts"),
+        (["<s>", "</s>"], {"gguf": "a.gguf"}, {}, "gguf"),
+        (["<s>", "</s>"], {}, {"gguf": "a.gguf"}, "model"),
+        (["<s>", "</s>"], {"path": None}, {"gguf": "a.gguf"}, "gguf"),
+        (["<s>", "</s>"], {"path": None}, {}, "model"),
+    ],
+)
+def test_where_the_tokenizer_comes_from_is_told(tokens, student, teacher, expected):
+    tokenizer = SimpleNamespace(convert_ids_to_tokens=lambda ids: [tokens[i] for i in ids])
+    # What was a GGUF file is a folder by then, and the settings have the file.
+    spec = SimpleNamespace(path=student.pop("path", "a folder"))
+    job: Any = SimpleNamespace(tokenizer=tokenizer, student=spec, settings={"student": student, "teacher": teacher})
+    assert _tokenizer_from(job) == expected
 
 
 def test_no_path_and_no_machine_is_named(student):

@@ -1,5 +1,6 @@
 """student/README.md: the model card, from the files in a run's folder alone."""
 
+import ast
 import math
 import re
 from pathlib import Path
@@ -18,9 +19,12 @@ from scd_lightning.analysis.records import (
     read_json,
 )
 from scd_lightning.analysis.run.intervals import RunIntervals
+from scd_lightning.analysis.run.run_warnings import exported_otherwise
 from scd_lightning.analysis.standing import bounds
 from scd_lightning.store.manifest import write_text
 
+# What asks an exported student; read as text, since this part loads no framework.
+_ASKING = Path(__file__).parents[2] / "models" / "asking.py"
 PROMPT, BASE = "prompt_template.json", "base_model.json"
 PAPER = "https://arxiv.org/abs/2601.10114"
 _LANGUAGES = {"en": "English", "ja": "Japanese"}
@@ -73,6 +77,10 @@ def write_model_card(run_dir: Path, record: RunRecord, found: RunIntervals) -> P
         "differences": _differences(record, found),
         "error": record.results.get("subdomains", {}).get("student_vs_teacher", {}).get("error"),
         "generation": read_json(folder / "generation_config.json", {}),
+        "own_code": "auto_map" in read_json(folder / "config.json", {}),
+        "code": asking_code(),
+        "check": record.results.get("export_check") or {},
+        "otherwise": exported_otherwise(record.results),
         "training": _training(record),
         "costs": record.costs,
         "paper": PAPER,
@@ -80,6 +88,13 @@ def write_model_card(run_dir: Path, record: RunRecord, found: RunIntervals) -> P
     path = folder / "README.md"
     write_text(path, _render(facts))
     return path
+
+
+def asking_code() -> dict[str, str]:
+    """The functions that ask an exported student, by name: what a run held its own export against it by."""
+    source = _ASKING.read_text(encoding="utf-8")
+    functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
+    return {node.name: ast.get_source_segment(source, node) or "" for node in functions}
 
 
 def _render(facts: dict[str, Any]) -> str:

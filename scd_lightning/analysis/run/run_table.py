@@ -9,7 +9,7 @@ from rich.text import Text
 
 from scd_lightning.analysis.formatting import number, share, signed
 from scd_lightning.analysis.records import MODEL_NAMES, data_name, decompositions, evaluated_split, metric_names
-from scd_lightning.analysis.run.run_warnings import lost_to_anchor, run_warnings
+from scd_lightning.analysis.run.run_warnings import exported_otherwise, lost_to_anchor, run_warnings
 
 
 def run_table(results: dict[str, Any], verdict: str) -> RenderableType:
@@ -30,13 +30,14 @@ def run_table(results: dict[str, Any], verdict: str) -> RenderableType:
 
 
 def run_line(results: dict[str, Any]) -> str:
-    """The run in a line: the primary metric of each of its models, and whether the student lost to the anchor."""
+    """The run in a line: each model's primary metric, whether the student lost to the anchor, doubts of its export."""
     metric = results["primary_metric"]
     values = {title: results["metrics"].get(key, {}).get(metric) for key, title in MODEL_NAMES.items()}
     listed = ", ".join(f"{title} {number(value)}" for title, value in values.items() if value is not None)
     by = lost_to_anchor(results)
     below = "" if by is None else f"; the student ended below the anchor by {number(by)}"
-    return f"method {results['method']}, seed {results['seed']}: {metric} {listed}{below}"
+    export = "; its exported student is in doubt" if exported_otherwise(results) else ""
+    return f"method {results['method']}, seed {results['seed']}: {metric} {listed}{below}{export}"
 
 
 def _metrics(results: dict[str, Any]) -> list[RenderableType]:

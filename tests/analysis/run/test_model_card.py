@@ -1,3 +1,4 @@
+import inspect
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import yaml
 from scd_lightning.analysis.records import read_run
 from scd_lightning.analysis.run.intervals import run_intervals
 from scd_lightning.analysis.run.model_card import write_model_card
+from scd_lightning.models import asking
 
 PROMPT = {
     "template": "{text}\nClass:\n",
@@ -22,6 +24,8 @@ PROMPT = {
     "none": None,
     "max_length": 512,
     "max_new_tokens": 4,
+    "vocabulary": 320,
+    "tokenizer_from": "model",
 }
 CONFIG = {
     "method": {"weighting": {"_target_": "scd_lightning.losses.weighting.AdaptiveWeight"}},
@@ -223,6 +227,65 @@ def test_results_alone_are_enough(make_run):
     _, body = card(folder)
     assert "0.842" in body
     assert "```python" not in body
+
+
+CHECK = {"asked": 16, "same": 16, "rounding": 0, "different": [], "error": None}
+
+
+def checked(run, **found) -> str:
+    path = run / "results.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"export_check": CHECK | found}))
+    return " ".join(card(run)[1].split())
+
+
+def test_the_card_says_that_its_code_gave_the_evaluated_answers(run):
+    assert "asked the model the 16 shortest test samples" in checked(run)
+    assert ": 16 answers are those that were evaluated. Special tokens that a text spells, such as `</s>`," in checked(
+        run
+    )
+    assert ": 14 answers are those that were evaluated, 2 are told apart by rounding. " in checked(
+        run, same=14, rounding=2
+    )
+
+
+def test_the_card_says_where_its_code_gave_others(run):
+    different = [{"id": "a|1", "evaluated": "a", "exported": "b\nc"}]
+    body = checked(run, same=15, different=different)
+    assert "**Not as evaluated.** The exported student answers otherwise than the evaluated one" in body
+    assert r"1 of 16 answers are others (a\|1: evaluated 'a', exported 'b\nc')." in body
+    assert "answers are those that were evaluated" not in body
+
+
+def test_a_run_that_asked_nothing_claims_nothing(run):
+    assert "Right after the export" not in checked(run, asked=0, same=0)
+    assert "Right after the export" not in " ".join(card(run)[1].split())
+
+
+@pytest.mark.parametrize("kind", [{}, {"candidates": None}], ids=["chosen", "generated"])
+def test_the_code_is_that_which_the_export_was_held_against(run, kind):
+    (run / "student" / "prompt_template.json").write_text(json.dumps(PROMPT | kind))
+    _, body = card(run)
+    for function in (asking.written_prompt, asking.generated if kind else asking.candidate_scores):
+        assert inspect.getsource(function) in body
+    assert ("import torch" in body) == ("def candidate_scores" in body) == (not kind)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        ("prompt_template.json", PROMPT | {"tokenizer_from": "texts"}, "llama.cpp's converter refuses it: "),
+        ("prompt_template.json", PROMPT | {"tokenizer_from": "gguf"}, "This one was rebuilt from a GGUF file"),
+        ("prompt_template.json", PROMPT, "Programs that take chat messages alone can't ask it"),
+        ("config.json", {"auto_map": {"AutoConfig": "own.Config"}}, "programs that don't run such code can't read it"),
+        ("generation_config.json", {"suppress_tokens": [320, 321]}, "- Tokens from 320 on are none of the tokenizer's"),
+    ],
+)
+def test_programs_that_can_not_read_the_folder_are_named(run, file, content, sentence):
+    (run / "student" / "prompt_template.json").write_text(json.dumps(PROMPT | {"chat": True}))
+    assert sentence not in card(run)[1]
+    (run / "student" / file).write_text(json.dumps(content))
+    assert sentence in card(run)[1]
+    assert ("trust_remote_code=True" in card(run)[1]) == (file == "config.json")
 
 
 def test_an_anchor_that_was_brought_along_is_named_as_such(run):

@@ -57,6 +57,42 @@ def test_a_run_in_a_line_says_so_too():
     assert run_line(results(student=0.75)) == f"{start} 0.750"
 
 
+DIFFERENT = {"id": "a2", "evaluated": "", "exported": "x" * 200}
+
+
+def checked(**found):
+    return results(
+        student=0.8, export_check={"asked": 16, "same": 16, "rounding": 0, "different": [], "error": None} | found
+    )
+
+
+def test_a_student_that_was_exported_as_another_one_is_said_to_be_so():
+    different = [
+        {"id": "a1", "evaluated": "PERSON: Ada\nCITY: Lyon", "exported": "PERSON: Ada"},
+        DIFFERENT,
+    ]
+    [told] = run_warnings(checked(same=11, rounding=1, different=different), [])
+    assert told == (
+        "The exported student answers otherwise than the evaluated one, asked as its card says: 4 of 16 answers are "
+        "others (a1: evaluated 'PERSON: Ada\\nCITY: Lyon', exported 'PERSON: Ada'; a2: evaluated '', exported "
+        f"'{'x' * 79}…')."
+    )
+    [told] = run_warnings(checked(asked=0, same=0, error="no room"), [])
+    assert told == "The exported student could not be asked whether it answers as the evaluated one did: no room."
+
+
+@pytest.mark.parametrize("found", [{"error": "no room"}, {"same": 15, "different": [DIFFERENT]}])
+def test_a_run_in_a_line_doubts_its_export(found):
+    line = "method scd, seed 0: f1 teacher 0.800, anchor 0.750, student 0.800"
+    assert run_line(checked(**found)) == f"{line}; its exported student is in doubt"
+    assert run_line(checked()) == line
+
+
+@pytest.mark.parametrize("found", [{}, {"same": 13, "rounding": 3}, {"asked": 0, "same": 0}])
+def test_one_that_answers_alike_or_up_to_rounding_is_not(found):
+    assert run_warnings(checked(**found), []) == []
+
+
 def test_all_warnings_stand_together():
     budget = {"stages": 4, "stage_epochs": 2, "teacher_epochs": 8}
     doubt = {"model": "anchor", "kind": "stage", "change": 0.0346}
