@@ -12,10 +12,12 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from scd_lightning.cli.reading import is_plain_text, is_prompt
 from scd_lightning.config.option_places import places_of_options
 
 _SWEEP = ("-m", "--multirun")
@@ -35,10 +37,17 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
 def one_line(argument: str) -> str:
     r"""An override that goes over several lines, as long lists do, in one: Hydra can't read others.
 
-    >>> one_line("list=[\n  1,\n  2]")
-    'list=[ 1, 2]'
+    Line breaks of a text stay, in quotes.
+
+    >>> one_line("list=[\n  1,\n  2]"), one_line("task.template={text}\nClass:\n")
+    ('list=[ 1, 2]', "task.template='{text}\nClass:\n'")
     """
-    return _BREAK.sub(lambda found: found[1] or " ", argument.strip())
+    line = _BREAK.sub(lambda found: found[1] or " ", argument.strip())
+    key, _, text = argument.partition("=")
+    text = text if is_prompt(key) else text.strip()
+    if "\n" in text and is_plain_text(line):
+        return f"{key.strip()}={QuotedString(text, Quote.single).with_quotes()}"
+    return line
 
 
 def job_title() -> str:

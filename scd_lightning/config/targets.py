@@ -5,6 +5,7 @@ over. `allowed_targets` is a setting too: whoever runs a file of somebody else's
 """
 
 import inspect
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -76,6 +77,8 @@ def find_target(path: object, allowed: Sequence[str], where: str) -> Callable[..
     """
     if not isinstance(path, str):
         raise ConfigError("A _target_ is no name", where=where, got=repr(path), expected="package.module.name")
+    # What Hydra says of a class that does not exist, our own message says in one line.
+    logging.getLogger("hydra._internal.utils").setLevel(logging.CRITICAL)
     roots = {each.partition(".")[0] for each in (*CONFIGURABLE, *allowed)}
     try:
         target = get_object(path) if path.partition(".")[0] in roots else _imported(path)
