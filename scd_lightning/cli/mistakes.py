@@ -5,11 +5,11 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import Container, DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from scd_lightning.config.pasting import override_of
 from scd_lightning.errors import ConfigError
 
 _SEE = "`python run.py --help` lists the groups, `python run.py --cfg job` all settings"
@@ -56,7 +56,7 @@ def explain(error: Exception) -> ConfigError:
 
 def _one_or_several(override: str) -> ConfigError:
     key, _, value = override.partition("=")
-    one = shlex.quote(f"{key}={QuotedString(value, Quote.double).with_quotes()}")
+    one = override_of(key, value)
     return ConfigError(
         "A setting has several values outside a sweep",
         where=key,

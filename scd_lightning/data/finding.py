@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from scd_lightning.config.pasting import override_of
 from scd_lightning.data.rows import shorten
 from scd_lightning.data.splits import SPLIT_NAMES, SPLITS
 from scd_lightning.errors import DataError
@@ -127,7 +128,8 @@ def _readable(file: Path) -> Path:
 
 def _without_train(folder: Path) -> DataError:
     others = sorted(each.name for each in folder.iterdir() if _suffix(each) in SUFFIXES)
-    one = f"; task.data.path={folder / others[0]} takes that file as train" if len(others) == 1 else ""
+    given = override_of("task.data.path", str(folder / others[0])) if len(others) == 1 else None
+    one = "" if given is None else f"; {given} takes that file as train"
     return DataError(
         "The data folder has no training file",
         where=folder,

@@ -122,9 +122,9 @@ class ModelSpec:
         if self.path is not None and self.gguf is not None:
             raise ConfigError(
                 "A model has a path and a GGUF file",
-                where=self.name,
+                where=f"{self.role}.path, {self.role}.gguf",
                 got=f"path={self.path}, gguf={self.gguf}",
-                remedy="set the one that is not meant to null",
+                remedy=f"set the one that is not meant to null, {self.role}.path=null or {self.role}.gguf=null",
             )
         for name in ("keep_layers", "bos_token", "eos_token", "quantization"):
             value = getattr(self, name)
@@ -140,7 +140,7 @@ class ModelSpec:
                 "Only frozen weights can be quantized, and without adapters none are frozen",
                 where=f"{self.role}.quantization",
                 got=f"{self.quantization} with lora.r=0",
-                remedy="set lora.r=16, or quantization=null",
+                remedy=f"set {self.role}.lora.r=16, or {self.role}.quantization=null",
             )
 
 
