@@ -66,7 +66,8 @@ def _has_strings_side_by_side(cell: str) -> bool:
 
 def _unreadable(row: Row, column: str, cell: str, error: ValueError) -> DataError:
     numpy = _has_strings_side_by_side(cell) or "array(" in cell or _OBJECTS_SIDE_BY_SIDE.search(cell)
-    way = f"frame[{column!r}] = frame[{column!r}].map(lambda cell: json.dumps(list(cell)))"
+    written = "lambda cell: json.dumps(list(cell), default=lambda each: each.tolist())"
+    way = f"frame[{column!r}] = frame[{column!r}].map({written})"
     return DataError(
         "The cell is a list as numpy prints it" if numpy else f"The cell is not JSON ({error})",
         where=f"{row.where}, column {column}",

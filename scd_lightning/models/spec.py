@@ -133,7 +133,7 @@ class ModelSpec:
                     f"{name} is for pretrained models",
                     where=f"{self.role}.{name}",
                     got=value,
-                    remedy="give the model a path, or its architecture fewer or smaller layers",
+                    remedy=f"leave it out, or name a pretrained model by {self.role}.path or {self.role}.gguf",
                 )
         if self.quantization is not None and not self.lora.r:
             raise ConfigError(
@@ -194,7 +194,8 @@ class StudentSpec(ModelSpec):
                 "A student's weights can't be quantized: it is exported whole, and so it is measured whole",
                 where="student.quantization",
                 got=self.quantization,
-                remedy="for less memory: student.lora.r=16, student.gradient_checkpointing=true",
+                remedy="student.quantization=null; for less memory student.lora.r=16 "
+                "student.gradient_checkpointing=true",
             )
         super().__post_init__()
 
