@@ -1,28 +1,30 @@
-"""Remedies work when they are followed to the letter: what a message is about is gone then.
+"""Remedies work when they are followed to the letter: what a message is about is gone then."""
 
-Each override and each command that the package's texts name is held against the configuration, too.
-"""
-
-import ast
+import csv
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
-from hydra.errors import HydraException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 
 import scd_lightning
-from scd_lightning.cli.mistakes import explain
+from scd_lightning.cli.mistakes import _PLUGINS, explain
 from scd_lightning.cli.reading import read_more
-from scd_lightning.cli.report import _parser as report_parser
-from scd_lightning.cli.store import _parser as store_parser
-from scd_lightning.config.build import check_calls, check_light_parts
-from scd_lightning.errors import ScdError
+from scd_lightning.cli.swept_groups import fit_to_options
+from scd_lightning.config.build import check_light_parts
+from scd_lightning.data.cells import list_cell
+from scd_lightning.data.rows import make_row
+from scd_lightning.errors import ConfigError, DataError, ScdError, StoreError
+from scd_lightning.store.layout import check_place
 from tests.cli.test_text_settings import settings_of
 
 read_more()
@@ -172,88 +174,102 @@ def test_an_override_that_a_remedy_names_helps(told, tmp_path, name):
     assert after is None or after.what != error.what, (words, str(after))
 
 
-# All texts of the package: what they name exists, and what they give is a value that fits.
+# Remedies of other kinds.
 
-KINDS = (
-    ["task=classification", "method=scd_aw"],
-    ["task=qa", "teacher=hub", "teacher.path=x", "student=hub", "student.path=x", "logger=wandb"],
+
+def test_the_help_that_messages_name(run_py):
+    said = str(explain(ConfigCompositionException("something else")).remedy)
+    commands = re.findall("`python run.py (.*?)`", said)
+    assert commands == ["--help", "--cfg job"]
+    code, out, _ = run_py("--cfg", "job")
+    assert code == 0
+    assert "max_length: 512" in out
+
+
+def test_a_plugins_extra_is_one_of_this_package():
+    extras = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for name in _PLUGINS:
+        remedy = str(explain(MissingConfigException("it is missing", name)).remedy)
+        assert shlex.split(remedy)[:5] == ["python", "-m", "pip", "install", "-e"]
+        assert shlex.split(remedy)[5].strip(".[]") in extras["optional-dependencies"]
+
+
+def test_a_sweep_over_those_that_have_a_setting():
+    given = ["-m", "method.weighting.weight=0.5", "seed=0,1"]
+    with pytest.raises(ConfigError, match="Not all options") as caught:
+        fit_to_options([*given, "method=sft,td"], PACKAGE.parent / "conf")
+    (having,) = re.findall("over (.*) alone", str(caught.value.remedy))
+    options = ",".join(each.strip().removeprefix("method=") for each in having.split(","))
+    assert fit_to_options([*given, f"method={options}"], PACKAGE.parent / "conf")
+
+
+@pytest.mark.parametrize("name", ["DEVICES", "GRADIENT_CLIP_VAL", "BENCHMARK"])
+def test_variables_of_lightnings_trainer(monkeypatch, name):
+    monkeypatch.setenv(f"PL_TRAINER_{name}", "1")
+    monkeypatch.setenv("PL_TRAINER_ACCELERATOR", "cpu")
+    with pytest.raises(ConfigError, match="from the environment") as caught:
+        check_light_parts(settings_of("paths.run=here"))
+    unset, _, given = str(caught.value.remedy).partition("; what can be set is set by ")
+    for variable in unset.split()[1:]:
+        monkeypatch.delenv(variable)
+    value = {"accelerator": "cpu"}.get(given.removeprefix("++trainer.").strip("="), "1")
+    check_light_parts(settings_of("paths.run=here", f"{given}{value}"))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["trainer=gpu", "trainer.devices=2"], "lower trainer.devices, or take "),
+        (
+            ["trainer.strategy={_target_: lightning.pytorch.strategies.FSDPStrategy, _partial_: true}"],
+            "take trainer=ddp or trainer=fsdp; on a CPU, ",
+        ),
+    ],
 )
-# What stands for what the reader or the message fills in.
-PLACES = {"CLASS": "EarlyStopping", "NAME": "mine", "ARGUMENT: ...": "monitor: x", "<commit>": "main", "FOLDER": "out"}
-ROLES = ("role", "spec.role", "self.role", "where", "where.partition('.')[0]", "part")
-GROUP = re.compile(
-    r"\+{0,2}(task|teacher|student|method|budget|trainer|logger|callbacks|paths|resume|unlabelled|debug)\b"
+def test_trainers_that_are_named_in_place_of_one(make_job, given, says):
+    def check(*words: str) -> None:
+        trainer = make_job(*words, prepared=False).trainer
+        trainer.check_devices(launched=False)
+        trainer.check_options()
+
+    with pytest.raises(ConfigError) as caught:
+        check(*given)
+    assert says in str(caught.value.remedy)
+    words = [word for word in overrides_in(str(caught.value.remedy)) if word.endswith("cpu")]
+    assert len(words) > 1
+    instead = [str(caught.value.where)] if "in its place" in str(caught.value.remedy) else []
+    for word in words:
+        check(*followed(given, [word], instead))
+
+
+def test_a_store_elsewhere(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError) as caught:
+        check_place(tmp_path / "file" / "store")
+    assert "choose another one with paths.store= or" in str(caught.value.remedy)
+    check_place(Path(settings_of("paths.run=here", f"paths.store='{tmp_path / 'other (2)'}'")["paths"]["store"]))
+
+
+def test_a_table_of_numpys_lists_is_written_as_the_remedy_says(tmp_path):
+    file, column = tmp_path / "train.csv", [["a", "b"], [1, 2], [{"start": 0, "label": "X"}]]
+    row = make_row({"tags": str(numpy.array(column[0]))}, "train", 1, str(file))
+    with pytest.raises(DataError, match="save the table as Parquet, or before it becomes CSV") as caught:
+        list_cell(row, "tags")
+    (line,) = re.findall(r"CSV: (frame.*)$", str(caught.value.remedy))
+    made = f"frame = pandas.DataFrame({{'tags': [numpy.array(each) for each in {column}]}})"
+    script = f"import json, numpy, pandas\n{made}\n{line}\nframe.to_csv({str(file)!r}, index=False)"
+    subprocess.run([sys.executable, "-c", script], check=True)
+    with file.open() as lines:
+        assert [json.loads(each["tags"]) for each in csv.DictReader(lines)] == column
+
+
+@pytest.mark.parametrize(
+    ("template", "mended"),
+    [("Class:", "{text} Class:"), ("{text} {sum}", "{text} {{sum}}"), ("{text} {", "{text} {{")],
 )
-
-
-def texts() -> Iterator[str]:
-    """Each text of the package but docstrings and what was got; what is put into it in braces."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        whole = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
-        parts = {id(part) for node in whole for part in ast.walk(node) if part is not node}
-        apart = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr | ast.keyword) and _is_apart(node))
-        parts |= {id(part) for node in apart for part in ast.walk(node)}
-        yield from (_text(node) for node in ast.walk(tree) if id(node) not in parts and _is_text(node))
-
-
-def _is_apart(node: ast.Expr | ast.keyword) -> bool:
-    return node.arg in ("got", "where") if isinstance(node, ast.keyword) else isinstance(node.value, ast.Constant)
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.JoinedStr) or isinstance(node, ast.Constant) and isinstance(node.value, str)
-
-
-def _text(node: ast.AST) -> str:
-    if isinstance(node, ast.JoinedStr):
-        return _filled("".join(map(_text, node.values)))
-    if isinstance(node, ast.FormattedValue):
-        inside = ast.unparse(node.value)
-        return "teacher" if inside in ROLES else "8" if inside.isidentifier() or "*" in inside else "{}"
-    assert isinstance(node, ast.Constant)
-    return _filled(node.value)
-
-
-def _filled(text: str) -> str:
-    for place, example in PLACES.items():
-        text = text.replace(place, example)
-    return text
-
-
-def batches(words: Iterable[str]) -> Iterator[list[str]]:
-    """Overrides with one for each group at a time, so that a composition tries several."""
-    by_group: dict[str, list[str]] = {}
-    for word in dict.fromkeys(words):
-        by_group.setdefault(GROUP.match(word)[1], []).append(word)
-    for several in zip_longest(*by_group.values()):
-        yield [word for word in several if word is not None]
-
-
-def misfit(words: list[str], kind: list[str]) -> Exception | None:
-    """Why overrides don't compose, or what they give is of the wrong type."""
-    try:
-        settings = settings_of("paths.run=here", *followed(kind, words, []))
-        for group in ("task", "teacher", "student", "method", "budget", "resume", "unlabelled", "callbacks"):
-            check_calls(settings[group], group, [])
-    except (HydraException, ScdError) as error:
-        return error
-    return None
-
-
-def test_overrides_that_texts_name_fit():
-    every = (word for text in texts() for word in overrides_in(text))
-    named = [word for word in every if GROUP.match(word) and "{}" not in word and not re.fullmatch(r"\w+=8", word)]
-    assert len(set(named)) > 50
-    for words in batches(named):
-        if not any(misfit(words, kind) is None for kind in KINDS):
-            wrong = {word: each for word in words if all(each := [misfit([word], kind) for kind in KINDS])}
-            assert not wrong
-
-
-def test_commands_that_texts_name_are_there():
-    command = re.compile(r"python -m scd_lightning\.(store|report)((?: [\w./-]+)+)")
-    found = {(each[1], each[2]) for text in texts() for each in command.finditer(text.replace("{}", "x"))}
-    assert len(found) > 4
-    for name, words in found:
-        {"store": store_parser, "report": report_parser}[name]().parse_args(words.split())
+def test_a_template_is_mended_as_the_remedy_says(make_job, template, mended):
+    with pytest.raises(ConfigError, match=r"Where: task\.template") as caught:
+        make_job("task=classification", f"task.template='{template}'")
+    named = "write a literal brace twice" if "{{" in mended else "write {text} where the row's own is to stand"
+    assert named in str(caught.value.remedy)
+    make_job("task=classification", f"task.template='{mended}'")
