@@ -2,14 +2,13 @@
 
 import difflib
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import Container, DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from scd_lightning.config.pasting import override_of
+from scd_lightning.config.pasting import command_of, override_of
 from scd_lightning.errors import ConfigError
 
 _SEE = "`python run.py --help` lists the groups, `python run.py --cfg job` all settings"
@@ -62,7 +61,7 @@ def _one_or_several(override: str) -> ConfigError:
         where=key,
         got=value,
         remedy=f"for a job with each of them add --multirun; for one text with commas put quotes around it, {one}, and "
-        f"for a list brackets, {shlex.quote(f'{key}=[{value}]')}",
+        f"for a list brackets, {command_of([f'{key}=[{value}]'])}",
     )
 
 

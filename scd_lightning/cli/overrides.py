@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from omegaconf import OmegaConf
 
 from scd_lightning.cli.reading import is_plain_text, is_prompt
 from scd_lightning.config.option_places import places_of_options
+from scd_lightning.config.pasting import command_of
 
 _SWEEP = ("-m", "--multirun")
 # A quotation, whose line breaks belong to it, or else a line break.
@@ -117,8 +117,8 @@ def job_command() -> str:
         overrides = [*places_of_options(_plain(hydra)), *written(hydra.overrides.task)]
         # A search is a sweep by itself.
         single = ["hydra.mode=RUN"] if any(each.startswith("hparams_search=") for each in overrides) else []
-        return shlex.join(["python", script, *overrides, *single])
-    return shlex.join(["python", script, *sys.argv[1:]])
+        return command_of(["python", script, *overrides, *single])
+    return command_of(["python", script, *sys.argv[1:]])
 
 
 def rank_command(run_dir: Path) -> list[str]:

@@ -1,12 +1,38 @@
-"""Overrides that messages name, as they can be pasted into a shell."""
+"""Commands, and overrides that messages name, as they can be pasted into a shell."""
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 # What a command line, and a YAML file, reads as this text without quotes, wherever it stands.
 _BARE = re.compile(r"(?!(?:true|false|null|none|nan|inf|yes|no|on|off|y|n)$)[a-z_][\w./\-]*", re.ASCII | re.IGNORECASE)
+
+
+# What a terminal or a paste would not leave as it is, and how a shell writes it.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "'": "\\'", "\\": "\\\\"}
+
+
+def command_of(words: Iterable[str]) -> str:
+    r"""A command line of its words, on one line.
+
+    >>> print(command_of(["python", "run.py", "task.data.path=a b", "task.template='{text}\n'"]))
+    python run.py 'task.data.path=a b' $'task.template=\'{text}\n\''
+    """
+    return " ".join(_shell_word(word) for word in words)
+
+
+def _shell_word(word: str) -> str:
+    if not _CONTROL.search(word):
+        return shlex.quote(word)
+    return "$'" + "".join(_ESCAPES.get(sign) or _escaped(sign) for sign in word) + "'"
+
+
+def _escaped(sign: str) -> str:
+    if not _CONTROL.match(sign):
+        return sign
+    return f"\\x{ord(sign):02x}" if ord(sign) < 128 else f"\\u{ord(sign):04x}"
 
 
 def override_of(key: str, value: Any) -> str:
@@ -19,7 +45,7 @@ def override_of(key: str, value: Any) -> str:
         key: The setting, dotted.
         value: Text, a number, true or false, None, or a list or dictionary of such.
     """
-    return shlex.quote(f"{key}={_spelled(value)}")
+    return _shell_word(f"{key}={_spelled(value)}")
 
 
 def in_quotes(text: str) -> str:

@@ -1,13 +1,13 @@
 """Room on a disk, and what its errors mean for a run, in words: once they are mended, the same command goes on."""
 
 import re
-import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import EACCES, EDQUOT, EFBIG, EIO, ENOENT, ENOSPC, EPERM, EROFS, ESTALE
 from pathlib import Path
 
+from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import ScdError, StoreError
 
 _AGAIN = "then run the same command again: what is finished is kept"
@@ -93,7 +93,7 @@ def bytes_on_disk(path: Path) -> int:
 
 def _freeing(store: str | Path) -> str:
     """What to do for room in a store's folder: the command lists what can go, with its last word it removes it."""
-    command = shlex.join(["python", "-m", "scd_lightning.store", "gc", "--store", str(store), "--yes"])
+    command = command_of(["python", "-m", "scd_lightning.store", "gc", "--store", str(store), "--yes"])
     return f"free some space, as `{command}` does (without --yes it lists what can go)"
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,6 +33,9 @@ HARD = [
     "student.lora.alpha=None",
     "task.name='$HOME `x` \\\\'",
     "task.data.group_column=a:b",
+    "student.name='tab\there, \x1b[2J! ~ é'",
+    "teacher.name=1.50",
+    "student.revision=line\nbreak",
 ]
 
 
@@ -54,9 +58,18 @@ def composed():
     HydraConfig.instance().cfg = None
 
 
+def words_of(command):
+    """The words that a program gets where its command is pasted into a shell, on one line."""
+    assert "\n" not in command
+    program = command.partition(" ")[0]
+    script = f"{program}() {{ printf '%s\\0' {program} \"$@\"; }}; {command}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.split("\0")[:-1]
+
+
 def pasted(command):
     """The overrides that run.py gets where a command is pasted into a shell."""
-    return [one_line(each) for each in shlex.split(command)[2:] if not each.startswith("-")]
+    return [one_line(each) for each in words_of(command)[2:] if not each.startswith("-")]
 
 
 def found(pattern, message):
@@ -68,7 +81,8 @@ def found(pattern, message):
 
 @pytest.mark.parametrize("sweep", [False, True])
 def test_a_jobs_command_gives_the_same_settings(composed, monkeypatch, sweep):
-    (given,) = swept_jobs(HARD) if sweep else (HARD,)
+    hard = [one_line(each) for each in HARD]
+    (given,) = swept_jobs(hard) if sweep else (hard,)
     monkeypatch.setattr(sys, "argv", ["run.py", *given])
     settings = composed(*given, sweep=sweep)
     assert settings["task"]["template"] == "[INST] {text}\nQueue: [/INST]\n"
@@ -100,7 +114,7 @@ def test_the_command_of_a_failed_job_names_the_folder_of_ones_own_options(compos
     (tmp_path / "0" / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
     (tmp_path / "0" / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(HARD, allow_unicode=True))
     (failure,) = describe_failures({tmp_path / "0": None}, [tmp_path / "0"])
-    assert shlex.split(failure.command)[2:] == [
+    assert words_of(failure.command)[2:] == [
         "--config-dir=/my conf",
         "hydra.searchpath=[file:///c d]",
         *HARD,
