@@ -93,7 +93,7 @@ def bytes_on_disk(path: Path) -> int:
 
 def _freeing(store: str | Path) -> str:
     """What to do for room in a store's folder: the command lists what can go, with its last word it removes it."""
-    command = command_of(["python", "-m", "scd_lightning.store", "gc", "--store", str(store), "--yes"])
+    command = command_of(["python", "-m", "scd_lightning.store", "gc", f"--store={store}", "--yes"])
     return f"free some space, as `{command}` does (without --yes it lists what can go)"
 
 

@@ -16,11 +16,12 @@ from hydra.errors import ConfigCompositionException, OverrideParseException
 from omegaconf import OmegaConf
 
 from scd_lightning.analysis.comparison.failed_jobs import describe_failures
+from scd_lightning.cli import report
 from scd_lightning.cli.mistakes import explain
 from scd_lightning.cli.overrides import job_command, one_line, rank_command, swept_jobs
 from scd_lightning.cli.reading import read_more
 from scd_lightning.config.build import check_light_parts, read_settings
-from scd_lightning.errors import ConfigError
+from scd_lightning.errors import ConfigError, StoreError
 from tests.conftest import ROOT
 
 read_more()
@@ -140,6 +141,18 @@ def test_the_remedies_for_a_value_with_commas_work(composed, value):
     assert composed(*shlex.split(several))["task"]["data"]["path"] == values
     jobs = [OverridesParser.create().parse_override(job).value() for (job,) in swept_jobs([f"task.data.path={value}"])]
     assert list(map(str, jobs)) == values
+
+
+@pytest.mark.parametrize("name", ["out [v2] x", "acme's, 50 %", "a\nb", "$(id)"])
+def test_the_folder_that_a_report_names_may_be_called_anything(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    run = Path(name, "runs/0")
+    run.mkdir(parents=True)
+    (run / "results.json").touch()
+    with pytest.raises(StoreError, match="name one such as") as caught:
+        report._runs(Path(name))
+    (said,) = re.findall("name one such as (.*), or several", str(caught.value.remedy))
+    assert words_of(f"python {said}")[1:] == [str(run)]
 
 
 @pytest.mark.parametrize("labels", ["[1_000,7]", "[true,false]"])

@@ -75,7 +75,7 @@ def test_free_space_is_asked_of_the_nearest_folder(tmp_path, monkeypatch):
         check_free_space(folder, 5_400_000_000)
     assert str(error.value) == (
         f"The disk has no room for the checkpoints. Where: {folder}. Got: 2.0 GB free. Expected: "
-        f"5.4 GB. Remedy: free some space, as `python -m scd_lightning.store gc --store {folder} --yes` "
+        f"5.4 GB. Remedy: free some space, as `python -m scd_lightning.store gc --store={folder} --yes` "
         "does (without --yes it lists what can go), keep fewer with teacher.checkpoints, or choose another folder with "
         "paths.store."
     )

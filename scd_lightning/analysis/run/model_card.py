@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from scd_lightning.analysis.markdown import code, in_line
 from scd_lightning.analysis.pages import environment
 from scd_lightning.analysis.records import (
     MODEL_NAMES,
@@ -83,11 +84,11 @@ def write_model_card(run_dir: Path, record: RunRecord, found: RunIntervals) -> P
 
 
 def _render(facts: dict[str, Any]) -> str:
-    # Markdown, not HTML: nothing to escape, and quotes in the code must stay as they are.
+    # Markdown, not HTML: quotes in the code must stay as they are.
     card = environment(escape=False)
     card.keep_trailing_newline = True
     card.filters["python"] = repr
-    card.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", "\\|")
+    card.filters |= {"cell": in_line, "code": code}
     return card.get_template("model_card.md.j2").render(**facts)
 
 
