@@ -58,7 +58,7 @@ def read_more() -> None:
         if rule_name != "override":
             return read(self, s, rule_name)
         try:
-            found = read(self, s, rule_name)
+            found = read(self, _cast(s), rule_name)
         except HydraException as error:
             try:
                 found = read(self, _readable(s), rule_name)
@@ -94,6 +94,14 @@ def as_written(overrides: Sequence[str]) -> list[Written]:
         for each in read
         if isinstance(each, WrittenOverride) and not each.is_sweep_override() and not each.is_delete()
     ]
+
+
+def _cast(written: str) -> str:
+    """An override in which what is cast to text is that text already: Hydra would cast the number that it has read."""
+    if _CAST.search(written):
+        with suppress(Unreadable):
+            return in_hydras_words(written)
+    return written
 
 
 def _readable(written: str, *, all_text: bool = False) -> str:

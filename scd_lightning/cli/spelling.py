@@ -16,6 +16,8 @@ _SEGMENT = re.compile(r"[\w/\-$@:]*", re.ASCII)
 _QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 _ESCAPED = re.compile(r"\\([\\()\[\]{}:=, \t])")
 _CALL = re.compile(r"(choice|range|interval|tag|sort|shuffle|glob|str|int|float|bool|extend_list)\s*\(.*\)", re.DOTALL)
+# Hydra's function for text.
+_TEXT = re.compile(r"str\s*\((.*)\)", re.DOTALL)
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 # What Hydra takes for numbers, true, false and null where it has no quotes.
 _NO_WORD = re.compile(r"[+-]?(?:[\d._]+(?:e[+-]?[\d_]+)?|inf|nan)|true|false|null", re.ASCII | re.IGNORECASE)
@@ -48,7 +50,7 @@ def in_hydras_words(override: str, *, all_text: bool = False) -> str:
     signs = re.match(r"[+~]*", key)
     assert signs is not None
     segments = [each if _SEGMENT.fullmatch(each) else _code(each) for each in key[signs.end() :].split(".")]
-    return f"{signs[0]}{'.'.join(segments)}={_Reader(value.strip(), all_text).read()}"
+    return f"{signs[0]}{'.'.join(segments)}={_Reader(value.strip(), all_text=all_text).read()}"
 
 
 def decoded(key: str) -> str:
@@ -82,7 +84,7 @@ def _unquoted(text: str) -> str:
 class _Reader:
     """Reads a value from its beginning to its end, and gives it in Hydra's spelling."""
 
-    def __init__(self, text: str, all_text: bool) -> None:
+    def __init__(self, text: str, *, all_text: bool) -> None:
         self._text, self._at, self._all_text = text, 0, all_text
 
     def read(self) -> str:
@@ -96,6 +98,17 @@ class _Reader:
             self._at += 1  # The comma, at which an element ends.
             parts.append(self._element(""))
         return ",".join(parts)
+
+    def read_one(self) -> str:
+        """One value.
+
+        Raises:
+            Unreadable: See `in_hydras_words`; or there are several.
+        """
+        made = self._element("")
+        if self._next():
+            raise Unreadable(self._text)
+        return made
 
     def _element(self, closer: str) -> str:
         self._skip()
@@ -169,6 +182,8 @@ class _Reader:
 
     def _bare(self, closer: str) -> str:
         text = self._until(",", closer)
+        if cast := _TEXT.fullmatch(text):
+            return _Reader(cast[1].strip(), all_text=True).read_one()
         meant_as_more = text[:1] in ("'", '"') or text[:1] in ("[", "{") and text.endswith(_PAIRS[text[0]])
         if meant_as_more or _CALL.fullmatch(text):
             raise Unreadable(text)

@@ -55,9 +55,14 @@ READ = {
     # Functions of Hydra's.
     "a.b=str(7)": "7",
     "a.b=str(None)": "None",
-    "a=[str(1e3), str(true), 2]": ["1000.0", "true", 2],
+    "a=[str(1e3), str(true), 2]": ["1e3", "true", 2],
     "a={x: str(007), y: 7}": {"x": "007", "y": 7},
     "a=int('7')": 7,
+    "a.b=str([1.50, {null: 0452}])": ["1.50", {"null": "0452"}],
+    "a=str('a, b')": "a, b",
+    "a.b=str(null)": "null",
+    "a=str(a (b))": "a (b)",
+    "a=str(int(7))": "7",
     # Prompts.
     "task.template={text} {labels}": "{text} {labels}",
     # As before.
@@ -146,6 +151,16 @@ def test_numbers_stay_as_they_were_written_in_a_sweep(value):
     assert job.replace(" ", "") == f"a={value}".replace(" ", "")
     jobs = swept_jobs([f"a={value},x", "b=y"])
     assert [each.replace(" ", "") for each, _ in jobs] == [f"a={value}".replace(" ", ""), "a=x"]
+
+
+def test_several_that_are_cast_are_several_texts():
+    for given, first in (
+        ("a.b=str(1e3),str(None),str(007)", "1e3"),
+        # Hydra's own reading.
+        ("a.b=str(1e3, None,007)", "1000.0"),
+        ("a.b=str(choice(1e3, None, 007))", "1000.0"),
+    ):
+        assert [parsed(job).value() for (job,) in swept_jobs([given])] == [first, "None", "007"]
 
 
 def test_keys_that_are_one_number_are_no_defect():
