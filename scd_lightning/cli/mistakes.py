@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator, Sequence
+from typing import TypeGuard
 
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import Container, DictConfig
@@ -20,6 +21,11 @@ _PLUGINS = {
     "hydra/launcher/submitit_slurm": "submitit",
     "hydra/sweeper/optuna": "optuna",
 }
+
+
+def is_about_options(error: BaseException) -> TypeGuard[ValueError]:
+    """Whether Hydra has met null where a group's option is to be named, of which it makes an error of Python's own."""
+    return isinstance(error, ValueError) and str(error).startswith("Config group override must be a string")
 
 
 def explain(error: Exception) -> ConfigError:
@@ -47,6 +53,12 @@ def explain(error: Exception) -> ConfigError:
             got=_paragraph(error.message).partition(" See https")[0],
             remedy="put quotes around values with spaces, commas, brackets or =, once for the shell and once within: "
             "'name=\"a, b\"'",
+        )
+    if is_about_options(error):
+        return ConfigError(
+            "A group has null for its option",
+            expected="the name of an option",
+            remedy="leave the group out where its default is wanted; in a sweep, run that in one of its own",
         )
     if found := _SEVERAL.search(str(error)):
         return _one_or_several(found["override"])

@@ -18,6 +18,7 @@ from hydra.errors import HydraException
 from typing_extensions import override
 
 from scd_lightning.cli.spelling import Unreadable, decoded, in_hydras_words
+from scd_lightning.config.build import GROUPS
 from scd_lightning.config.wording import Written
 
 # Texts in which no backslash is meant, and the signs that a shell leaves as two.
@@ -25,6 +26,8 @@ _PROMPTS = ("task.template",)
 _SIGNS = {"n": "\n", "t": "\t"}
 _SIGN = re.compile(r"(?<!\\)\\([nt])")
 _QUOTES = ("'", '"')
+# Names of options, which Hydra refuses where they are numbers, and of folders, which it would write anew.
+_NAMES = {*GROUPS, "paths", "experiment", "hparams_search", "debug", "hydra.run.dir", "hydra.sweep.dir"}
 # Keys that need no quotes, and can be read as nothing but text.
 _PLAIN_KEY = re.compile(r"(?!(?:true|false|null|nan|inf)$)[a-z_][\w\-]*", re.ASCII | re.IGNORECASE)
 # What it gives is text, whatever it looks like.
@@ -124,6 +127,8 @@ def _meant(found: Override, words: Override, written: str) -> WrittenOverride:
         shown = [_shown(*each, cast) for each in zip(meant, map(_with_keys, texts.list), strict=True)]
         value.list = [_safe(each) for each in shown]
         return WrittenOverride(**vars(found))
+    if found.key_or_group in _NAMES and isinstance(value, bool | int | float):
+        value = texts
     found._value = _spelled(found.key_or_group, value, written)
     return WrittenOverride(**vars(found), words=_with_keys(texts))
 

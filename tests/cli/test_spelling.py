@@ -63,6 +63,11 @@ READ = {
     "a.b=str(null)": "null",
     "a=str(a (b))": "a (b)",
     "a=str(int(7))": "7",
+    # Names of options and of folders.
+    "experiment=2024": "2024",
+    "task=1e3": "1e3",
+    "hydra.run.dir=1_000": "1_000",
+    "seed=7": 7,
     # Prompts.
     "task.template={text} {labels}": "{text} {labels}",
     # As before.
