@@ -8,8 +8,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import Segment
+from rich.text import Text
+from typing_extensions import override
 
 T = TypeVar("T")
 
@@ -19,11 +22,38 @@ JOB = "SCD_JOB"
 # Seconds between two lines on what goes on, where there is no display.
 _EVERY = 20
 
+# By such signs a name could move the cursor or clear the screen: they are shown as JSON has them.
+_CONTROL = {code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def printable(text: str) -> str:
+    r"""A text with escapes in place of what controls a terminal; line breaks stay.
+
+    >>> printable("runs/\x1b[2J\r")
+    'runs/\\u001b[2J\\u000d'
+    """
+    return text.translate(_CONTROL)
+
+
+class Printer(Console):
+    """Prints all text as `printable` has it, in tables and bars too."""
+
+    @override
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(printable(text), **how)
+
+    @override
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else printable(segment.text)
+            yield segment if text == segment.text else Segment(text, segment.style)
+
+
 # Names of people's folders, labels and settings are printed: brackets in them are no styles, and colons no emoji.
 _LITERAL: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
-_console = Console(**_LITERAL)
+_console = Printer(**_LITERAL)
 # For tables in a file or a pipe, which have no width: long enough that no line is broken.
-_wide = Console(**_LITERAL, width=160)
+_wide = Printer(**_LITERAL, width=160)
 _progress = Progress(
     TextColumn("{task.description}", markup=False),
     BarColumn(),
@@ -98,7 +128,7 @@ def show(what: RenderableType, *, wide: bool = False) -> None:
 
 def complain(message: str) -> None:
     """Prints to standard error what has gone wrong."""
-    print(message, file=sys.stderr, flush=True)
+    print(printable(message), file=sys.stderr, flush=True)
 
 
 def ask(question: str) -> str:
@@ -107,7 +137,7 @@ def ask(question: str) -> str:
     Raises:
         EOFError: Nobody is there to answer.
     """
-    return input(question)
+    return input(printable(question))
 
 
 def prefix() -> str:

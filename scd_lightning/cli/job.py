@@ -9,7 +9,7 @@ from scd_lightning.cli import default_models, search
 from scd_lightning.cli.endings import ended, in_sweep, signals_first
 from scd_lightning.cli.overrides import job_title, written
 from scd_lightning.cli.places import check_places
-from scd_lightning.cli.reading import read_more
+from scd_lightning.cli.reading import as_written, read_more
 from scd_lightning.cli.session import session
 from scd_lightning.config.build import check_light_parts, read_settings
 from scd_lightning.launch import preemption, ranks
@@ -34,7 +34,8 @@ def run_job(cfg: DictConfig) -> float | None:
     session.started = True
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     with ended(run_dir):
-        settings = read_settings(_settle(cfg))
+        given = as_written(written(HydraConfig.get().overrides.task))
+        settings = read_settings(_settle(cfg), given)
         parts = check_light_parts(settings)
         if ranks.leads():
             check_places(parts, Path(settings["paths"]["store"]))

@@ -9,7 +9,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from scd_lightning.cli.job import run_job
-from scd_lightning.cli.mistakes import explain, unusable_folder
+from scd_lightning.cli.mistakes import explain, is_about_options, unusable_folder
 from scd_lightning.cli.overrides import flags_first, one_line
 from scd_lightning.cli.session import session
 from scd_lightning.cli.swept_groups import VERSION, fit_to_options
@@ -64,7 +64,7 @@ def _mistake(error: BaseException) -> ConfigError | None:
     """What Hydra has met before any job has started, as a mistake of the command line."""
     if isinstance(error, ConfigError):
         return error
-    if isinstance(error, HydraException | OmegaConfBaseException):
+    if isinstance(error, HydraException | OmegaConfBaseException) or is_about_options(error):
         return explain(error)
     # Hydra composes and makes the run's folder before anything of ours has started.
     if session.started or isinstance(error, ValueError) and session.conclude_sweep is not None:

@@ -2,14 +2,14 @@
 
 import difflib
 import re
-import shlex
 from collections.abc import Iterator, Sequence
+from typing import TypeGuard
 
-from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import Container, DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from scd_lightning.config.pasting import command_of, override_of
 from scd_lightning.errors import ConfigError
 
 _SEE = "`python run.py --help` lists the groups, `python run.py --cfg job` all settings"
@@ -21,6 +21,11 @@ _PLUGINS = {
     "hydra/launcher/submitit_slurm": "submitit",
     "hydra/sweeper/optuna": "optuna",
 }
+
+
+def is_about_options(error: BaseException) -> TypeGuard[ValueError]:
+    """Whether Hydra has met null where a group's option is to be named, of which it makes an error of Python's own."""
+    return isinstance(error, ValueError) and str(error).startswith("Config group override must be a string")
 
 
 def explain(error: Exception) -> ConfigError:
@@ -49,6 +54,12 @@ def explain(error: Exception) -> ConfigError:
             remedy="put quotes around values with spaces, commas, brackets or =, once for the shell and once within: "
             "'name=\"a, b\"'",
         )
+    if is_about_options(error):
+        return ConfigError(
+            "A group has null for its option",
+            expected="the name of an option",
+            remedy="leave the group out where its default is wanted; in a sweep, run that in one of its own",
+        )
     if found := _SEVERAL.search(str(error)):
         return _one_or_several(found["override"])
     return ConfigError(f"The command line or the configuration can't be used ({_paragraph(str(error))})", remedy=_SEE)
@@ -56,13 +67,13 @@ def explain(error: Exception) -> ConfigError:
 
 def _one_or_several(override: str) -> ConfigError:
     key, _, value = override.partition("=")
-    one = shlex.quote(f"{key}={QuotedString(value, Quote.double).with_quotes()}")
+    one = override_of(key, value)
     return ConfigError(
         "A setting has several values outside a sweep",
         where=key,
         got=value,
         remedy=f"for a job with each of them add --multirun; for one text with commas put quotes around it, {one}, and "
-        f"for a list brackets, {shlex.quote(f'{key}=[{value}]')}",
+        f"for a list brackets, {command_of([f'{key}=[{value}]'])}",
     )
 
 

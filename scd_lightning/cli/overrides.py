@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -12,11 +11,14 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from scd_lightning.cli.reading import is_plain_text, is_prompt
 from scd_lightning.config.option_places import places_of_options
+from scd_lightning.config.pasting import command_of
 
 _SWEEP = ("-m", "--multirun")
 # A quotation, whose line breaks belong to it, or else a line break.
@@ -35,10 +37,17 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
 def one_line(argument: str) -> str:
     r"""An override that goes over several lines, as long lists do, in one: Hydra can't read others.
 
-    >>> one_line("list=[\n  1,\n  2]")
-    'list=[ 1, 2]'
+    Line breaks of a text stay, in quotes.
+
+    >>> one_line("list=[\n  1,\n  2]"), one_line("task.template={text}\nClass:\n")
+    ('list=[ 1, 2]', "task.template='{text}\nClass:\n'")
     """
-    return _BREAK.sub(lambda found: found[1] or " ", argument.strip())
+    line = _BREAK.sub(lambda found: found[1] or " ", argument.strip())
+    key, _, text = argument.partition("=")
+    text = text if is_prompt(key) else text.strip()
+    if "\n" in text and is_plain_text(line):
+        return f"{key.strip()}={QuotedString(text, Quote.single).with_quotes()}"
+    return line
 
 
 def job_title() -> str:
@@ -108,8 +117,8 @@ def job_command() -> str:
         overrides = [*places_of_options(_plain(hydra)), *written(hydra.overrides.task)]
         # A search is a sweep by itself.
         single = ["hydra.mode=RUN"] if any(each.startswith("hparams_search=") for each in overrides) else []
-        return shlex.join(["python", script, *overrides, *single])
-    return shlex.join(["python", script, *sys.argv[1:]])
+        return command_of(["python", script, *overrides, *single])
+    return command_of(["python", script, *sys.argv[1:]])
 
 
 def rank_command(run_dir: Path) -> list[str]:

@@ -19,6 +19,7 @@ from scd_lightning.analysis.run.run_pages import write_run_pages
 from scd_lightning.analysis.run.run_table import run_table
 from scd_lightning.analysis.search.search_summary import show_search, write_search
 from scd_lightning.analysis.search.trials import Search, read_trials, summarize
+from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import ConfigError, ScdError, StoreError, exit_code
 from scd_lightning.progress import complain, say, show
 
@@ -182,5 +183,7 @@ def _not_a_run(folder: Path) -> StoreError:
         "This is not the folder of a run or of a sweep",
         where=folder,
         expected="a results.json in it, or in folders just below it",
-        remedy=f"name one such as {below[-1]}, or several" if below else "name a folder under outputs/ or multirun/",
+        remedy=f"name one such as {command_of([str(below[-1])])}, or several"
+        if below
+        else "name a folder under outputs/ or multirun/",
     )

@@ -8,6 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from scd_lightning.cli.default_models import compose_job, settle_models
 from scd_lightning.cli.overrides import written
+from scd_lightning.cli.reading import as_written
 from scd_lightning.config.build import build_parts, read_settings
 from scd_lightning.config.settings import Budget
 from scd_lightning.data.unlabelled import UNLABELLED
@@ -29,7 +30,7 @@ def tell_full_costs(job: PreparedJob) -> None:
     """Says what the same command would take without `debug=smoke`."""
     overrides = [each for each in written(HydraConfig.get().overrides.task) if each != "debug=smoke"]
     full = settle_models(compose_job(overrides), overrides)
-    parts = build_parts(read_settings(full), ["task", "budget"])
+    parts = build_parts(read_settings(full, as_written(overrides)), ["task", "budget"])
     data = parts["task"].read()
     small = _volume(job, job.data, job.teacher, job.budget)
     whole = _volume(job, data, full.teacher, parts["budget"])

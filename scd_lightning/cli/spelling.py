@@ -16,7 +16,11 @@ _SEGMENT = re.compile(r"[\w/\-$@:]*", re.ASCII)
 _QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 _ESCAPED = re.compile(r"\\([\\()\[\]{}:=, \t])")
 _CALL = re.compile(r"(choice|range|interval|tag|sort|shuffle|glob|str|int|float|bool|extend_list)\s*\(.*\)", re.DOTALL)
+# Hydra's function for text.
+_TEXT = re.compile(r"str\s*\((.*)\)", re.DOTALL)
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
+# What Hydra takes for numbers, true, false and null where it has no quotes.
+_NO_WORD = re.compile(r"[+-]?(?:[\d._]+(?:e[+-]?[\d_]+)?|inf|nan)|true|false|null", re.ASCII | re.IGNORECASE)
 # Stands for a key in what Hydra is given.
 _CODE = re.compile(r"scd_key_((?:[0-9a-f]{2})+)")
 
@@ -25,11 +29,17 @@ class Unreadable(ValueError):
     """A value that means nothing for certain."""
 
 
-def in_hydras_words(override: str) -> str:
+def in_hydras_words(override: str, *, all_text: bool = False) -> str:
     """An override that Hydra can't read as it stands, in words that it can; keys beyond its grammar are codes.
 
     >>> in_hydras_words("task.data.path=data (v2)"), in_hydras_words('columns={"body": text}')
     ("task.data.path='data (v2)'", 'columns={body: text}')
+    >>> in_hydras_words("labels=[1_000, yes]", all_text=True)
+    "labels=['1_000',yes]"
+
+    Args:
+        override: What was written.
+        all_text: Whether numbers, true, false and null without quotes are to be read as the text that they are.
 
     Raises:
         Unreadable: It may mean several things, or a bracket or a quote is left open.
@@ -40,7 +50,7 @@ def in_hydras_words(override: str) -> str:
     signs = re.match(r"[+~]*", key)
     assert signs is not None
     segments = [each if _SEGMENT.fullmatch(each) else _code(each) for each in key[signs.end() :].split(".")]
-    return f"{signs[0]}{'.'.join(segments)}={_Reader(value.strip()).read()}"
+    return f"{signs[0]}{'.'.join(segments)}={_Reader(value.strip(), all_text=all_text).read()}"
 
 
 def decoded(key: str) -> str:
@@ -52,23 +62,30 @@ def decoded(key: str) -> str:
     return _CODE.sub(lambda found: bytes.fromhex(found[1]).decode(), key)
 
 
+def is_no_word(text: str) -> bool:
+    """Whether Hydra takes a text for a number, for true, false or null where it has no quotes."""
+    return _NO_WORD.fullmatch(text) is not None
+
+
 def _code(text: str) -> str:
     return f"scd_key_{text.encode().hex()}"
-
-
-def _key(text: str) -> str:
-    return text if _KEY.fullmatch(text) else _code(text)
 
 
 def _quoted(text: str) -> str:
     return QuotedString(text, Quote.single).with_quotes()
 
 
+def _unquoted(text: str) -> str:
+    """What is in quotes: backslashes are doubled in front of such a quote alone."""
+    pattern = rf"(\\+)({text[0]}|$)"
+    return re.sub(pattern, lambda found: "\\" * (len(found[1]) // 2) + found[2], text[1:-1])
+
+
 class _Reader:
     """Reads a value from its beginning to its end, and gives it in Hydra's spelling."""
 
-    def __init__(self, text: str) -> None:
-        self._text, self._at = text, 0
+    def __init__(self, text: str, *, all_text: bool) -> None:
+        self._text, self._at, self._all_text = text, 0, all_text
 
     def read(self) -> str:
         """One value, or the several of a sweep.
@@ -82,10 +99,21 @@ class _Reader:
             parts.append(self._element(""))
         return ",".join(parts)
 
+    def read_one(self) -> str:
+        """One value.
+
+        Raises:
+            Unreadable: See `in_hydras_words`; or there are several.
+        """
+        made = self._element("")
+        if self._next():
+            raise Unreadable(self._text)
+        return made
+
     def _element(self, closer: str) -> str:
         self._skip()
         begin = self._at
-        for form in (self._list, self._dictionary, self._quotation):
+        for form in (self._list, self._dictionary, self._tuple, self._quotation):
             try:
                 made = form()
                 self._skip()
@@ -97,12 +125,20 @@ class _Reader:
         return self._bare(closer)
 
     def _list(self) -> str:
-        return self._within("[", lambda: self._element("]"))
+        return f"[{','.join(self._within('[', lambda: self._element(']')))}]"
 
     def _dictionary(self) -> str:
-        return self._within("{", self._pair)
+        return f"{{{','.join(self._within('{', self._pair))}}}"
 
-    def _within(self, opener: str, part: Callable[[], str]) -> str:
+    def _tuple(self) -> str:
+        """A list, where Python has written it as a tuple; what else is in round brackets is text."""
+        begin = self._at
+        parts = self._within("(", self._literal)
+        if len(parts) == 1 and not re.search(r",\s*\)$", self._text[begin : self._at]):
+            raise Unreadable(self._text)
+        return f"[{','.join(parts)}]"
+
+    def _within(self, opener: str, part: Callable[[], str]) -> list[str]:
         self._take(opener)
         parts: list[str] = []
         self._skip()
@@ -113,19 +149,29 @@ class _Reader:
                 self._take(",")
                 self._skip()
         self._at += 1
-        return f"{opener}{','.join(parts)}{_PAIRS[opener]}"
+        return parts
+
+    def _literal(self) -> str:
+        begin = self._at
+        made = self._element(")")
+        written = self._text[begin : self._at].strip()
+        if written[:1] not in tuple("'\"[{(") and written != "None" and not is_no_word(written):
+            raise Unreadable(self._text)
+        return made
 
     def _pair(self) -> str:
         self._skip()
-        found = _QUOTED.match(self._text, self._at)
+        found, is_text = _QUOTED.match(self._text, self._at), self._all_text
         if found:
             self._at = found.end()
-            name = re.sub(r"\\(['\"\\])", r"\1", found[0][1:-1])
+            name, is_text = _unquoted(found[0]), True
         else:
             name = _ESCAPED.sub(r"\1", self._until(":", "}"))
         self._skip()
         self._take(":")
-        return f"{_key(name)}: {self._element('}')}"
+        if not _KEY.fullmatch(name) or is_text and is_no_word(name):
+            name = _code(name)
+        return f"{name}: {self._element('}')}"
 
     def _quotation(self) -> str:
         found = _QUOTED.match(self._text, self._at)
@@ -136,10 +182,13 @@ class _Reader:
 
     def _bare(self, closer: str) -> str:
         text = self._until(",", closer)
+        if cast := _TEXT.fullmatch(text):
+            return _Reader(cast[1].strip(), all_text=True).read_one()
         meant_as_more = text[:1] in ("'", '"') or text[:1] in ("[", "{") and text.endswith(_PAIRS[text[0]])
         if meant_as_more or _CALL.fullmatch(text):
             raise Unreadable(text)
-        return text if _BARE.fullmatch(text) else _quoted(_ESCAPED.sub(r"\1", text))
+        bare = _BARE.fullmatch(text) and not (self._all_text and is_no_word(text))
+        return text if bare else _quoted(_ESCAPED.sub(r"\1", text))
 
     def _until(self, end: str, closer: str) -> str:
         """Text up to a sign or a closing bracket that is not within brackets of its own."""

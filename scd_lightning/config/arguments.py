@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from scd_lightning.errors import ConfigError
 
 _SCALARS = (bool, int, float, str, type(None))
+_EXAMPLES: dict[type, str] = {list: '["0452", "yes"]', dict: '{"0452": "yes"}'}
 
 
 def check_arguments(target: Callable[..., Any], arguments: Mapping[str, Any], where: str, *, partial: bool) -> None:
@@ -30,7 +31,7 @@ def check_arguments(target: Callable[..., Any], arguments: Mapping[str, Any], wh
         raise ConfigError(
             f"The arguments do not fit ({error})", where=where, got=", ".join(arguments), expected=", ".join(names)
         ) from error
-    hints = _hints(target)
+    hints = hints_of(target)
     for name, value in arguments.items():
         if name in hints and not fits(value, hints[name]):
             raise ConfigError(
@@ -50,10 +51,10 @@ def fits(value: object, hint: Any) -> bool:
     """
     if hint is Any or isinstance(hint, TypeVar):
         return True
+    if len(several := alternatives(hint)) > 1:
+        return any(fits(value, each) for each in several)
     arguments = get_args(hint)
     origin = type(None) if hint is None else get_origin(hint) or hint
-    if origin in (Union, types.UnionType):
-        return any(fits(value, each) for each in arguments)
     if origin is Literal:
         return any(value == each and type(value) is type(each) for each in arguments)
     if origin in _SCALARS:
@@ -63,21 +64,42 @@ def fits(value: object, hint: Any) -> bool:
     # An object of any other class is made by a call or read from a list; a scalar can't stand for it.
     if isinstance(value, list):
         return _fits_list(value, origin, arguments)
+    if isinstance(value, dict) and is_mapping(hint) and arguments:
+        return all(fits(name, arguments[0]) and fits(each, arguments[1]) for name, each in value.items())
     return isinstance(value, dict) or not isinstance(value, _SCALARS)
 
 
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """The annotations of which a value is to fit one.
+
+    >>> alternatives(int | None), alternatives(list[int])
+    ((<class 'int'>, <class 'NoneType'>), (list[int],))
+    """
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def is_mapping(hint: Any) -> bool:
+    """Whether an annotation asks for a dictionary, and not for an object that one makes."""
+    return (get_origin(hint) or hint) in (dict, Mapping)
+
+
 def _quoting(value: object, hint: Any, where: str) -> str | None:
-    """How to write words that were read as numbers or as true and false, where words are asked for."""
-    read = [each for each in (value if isinstance(value, list) else [value]) if not isinstance(each, str)]
-    as_words = [str(each) for each in value] if isinstance(value, list) else str(value)
-    if not read or not all(isinstance(each, bool | int | float) for each in read) or not fits(as_words, hint):
+    """How to write words that were read as numbers, as true, false or null, where words are asked for."""
+    if value is None or not fits(_as_words(value), hint):
         return None
-    words = '"0452", "yes"' if isinstance(value, list) else '"0452"'
-    example = f"[{words}]" if isinstance(value, list) else words
+    example = _EXAMPLES.get(type(value), '"0452"')
     return (
-        "put quotes around words that are digits, yes, no, on, off, true or false, and on the command line once more "
-        f"around all: {where.rpartition('.')[2]}: {example} in a file, '{where}={example}' in a shell"
+        "put quotes around words that are digits, yes, no, on, off, true, false or null, and on the command line once "
+        f"more around all: {where.rpartition('.')[2]}: {example} in a file, '{where}={example}' in a shell"
     )
+
+
+def _as_words(value: object) -> object:
+    if isinstance(value, list):
+        return [_as_words(each) for each in value]
+    if isinstance(value, dict):
+        return {_as_words(name): _as_words(each) for name, each in value.items()}
+    return str(value)
 
 
 def _fits_list(value: list[Any], kind: Any, arguments: tuple[Any, ...]) -> bool:
@@ -89,9 +111,23 @@ def _fits_list(value: list[Any], kind: Any, arguments: tuple[Any, ...]) -> bool:
     return all(fits(each, elements[0]) for each in value) if elements else True
 
 
-def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+def hints_of(target: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a call's arguments; of a class those too that it hands on to the classes it is made of."""
+    if not isinstance(target, type):
+        return _hints(target)
+    found: dict[str, Any] = {}
+    for each in target.__mro__:
+        if constructor := vars(each).get("__init__"):
+            found = {**_hints(constructor), **found}
+            kinds = {parameter.kind for parameter in inspect.signature(constructor).parameters.values()}
+            if inspect.Parameter.VAR_KEYWORD not in kinds:
+                break
+    return found
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
-        return get_type_hints(target.__init__ if isinstance(target, type) else target)  # type: ignore[misc]
+        return get_type_hints(function)
     except (NameError, TypeError):  # Annotations of a library that are there for type checkers alone.
         return {}
 
@@ -105,4 +141,6 @@ def _describe(hint: Any) -> str:
         return " or ".join(map(str, get_args(hint)))
     if get_origin(hint) in (list, Sequence):
         return f"a list of {_describe(get_args(hint)[0])}"
+    if get_origin(hint) in (dict, Mapping):
+        return f"{{{': '.join(map(_describe, get_args(hint)))}}}"
     return "null" if hint is type(None) else getattr(hint, "__name__", str(hint)) if not get_args(hint) else str(hint)

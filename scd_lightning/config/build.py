@@ -1,7 +1,7 @@
 """From a composed configuration to checked values and the objects that they name: the only place that reads one."""
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -13,6 +13,7 @@ from scd_lightning.config.arguments import check_arguments
 from scd_lightning.config.settings import check_run
 from scd_lightning.config.targets import check_allowed, find_target, targets_in
 from scd_lightning.config.trainer_options import check_trainer
+from scd_lightning.config.wording import Written, in_words
 from scd_lightning.errors import ConfigError, ScdError
 
 GROUPS = ("task", "teacher", "student", "method", "objective", "budget", "trainer", "logger", "callbacks")
@@ -34,11 +35,17 @@ _OUTLINES = {
     "scd_lightning.losses.divergences.": "scd_lightning.losses.outlines.",
     "scd_lightning.loggers.wandb.WandbLogger": "scd_lightning.loggers.wandb_switches.Switches",
 }
+_LIGHT = (*_WITHOUT_FRAMEWORK, f"{__name__}.")
+_ALLOWED_TOO = (__name__, "scd_lightning.losses.outlines")
 KEYS = {*GROUPS, *PARTS, "paths", "seed", "phases", "allowed_targets"}
 
 
-def read_settings(cfg: DictConfig) -> dict[str, Any]:
+def read_settings(cfg: DictConfig, written: Iterable[Written] = ()) -> dict[str, Any]:
     """A composed configuration as plain values.
+
+    Args:
+        cfg: The configuration.
+        written: What a command line gave for it: a setting that takes text has it as it was written.
 
     Raises:
         ConfigError: A value can't be had, or a part is unknown, missing or no part.
@@ -54,7 +61,7 @@ def read_settings(cfg: DictConfig) -> dict[str, Any]:
         raise ConfigError(
             "The configuration has unknown keys, or lacks some", got=", ".join(odd), expected=", ".join(sorted(KEYS))
         )
-    for name in (*GROUPS, *PARTS):
+    for name in (*GROUPS, *PARTS, "paths"):
         if not isinstance(settings[name], dict):
             raise ConfigError(
                 "A part of the configuration is replaced by a single value",
@@ -62,7 +69,22 @@ def read_settings(cfg: DictConfig) -> dict[str, Any]:
                 got="null" if settings[name] is None else settings[name],
                 expected=f"settings of it, as {name}.<setting>=<value>",
             )
-    return {str(name): value for name, value in settings.items()}
+    settings = in_words({str(name): value for name, value in settings.items()}, written, _light_target, ["paths"])
+    check_arguments(_paths, settings["paths"], "paths", partial=False)
+    return settings
+
+
+def _paths(store: str, run: str) -> None:
+    """Has the annotations of the part `paths`, and is never called."""
+
+
+def _light_target(name: object) -> Callable[..., Any] | None:
+    """What a `_target_` names, or what stands for it without a framework; None where neither can be had so."""
+    outlined = str(_outlined({"_target_": name})["_target_"])
+    if outlined.startswith(_LIGHT):
+        with suppress(ConfigError):  # Of one that there isn't, `check_calls` tells.
+            return find_target(outlined, _ALLOWED_TOO, "")
+    return None
 
 
 def build_parts(settings: Mapping[str, Any], names: Sequence[str] = (*GROUPS, *PARTS)) -> dict[str, Any]:
@@ -75,8 +97,6 @@ def build_parts(settings: Mapping[str, Any], names: Sequence[str] = (*GROUPS, *P
     Raises:
         ScdError: A value is refused by the object that it is for.
     """
-    # What Hydra says of a class that does not exist, our own message says in one line.
-    logging.getLogger("hydra._internal.utils").setLevel(logging.CRITICAL)
     allowed = check_allowed(settings["allowed_targets"])
     for name in names:  # All before any: a part that is refused has nothing made before it.
         check_calls(settings[name], name, allowed)
@@ -121,10 +141,9 @@ def _make_light(values: Any, where: str) -> Any:
     if "optimizer" in values:
         values = {**values, "optimizer": _light_optimizer(values["optimizer"])}
     values = _outlined(values)
-    light = (*_WITHOUT_FRAMEWORK, f"{__name__}.")
-    if not all(str(target).startswith(light) for _, target in targets_in(values, where)):
+    if not all(str(target).startswith(_LIGHT) for _, target in targets_in(values, where)):
         return None
-    check_calls(values, where, [__name__, "scd_lightning.losses.outlines"])
+    check_calls(values, where, _ALLOWED_TOO)
     return _build(values, where)
 
 

@@ -5,6 +5,7 @@ over. `allowed_targets` is a setting too: whoever runs a file of somebody else's
 """
 
 import inspect
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from hydra.utils import get_object
 
 from scd_lightning.config.definitions import defined_as
+from scd_lightning.config.pasting import override_of
 from scd_lightning.errors import ConfigError
 
 _OWN: tuple[str, ...] = ("config.settings", "data", "loggers", "losses", "models.spec", "pipeline.method", "schedules")
@@ -76,6 +78,8 @@ def find_target(path: object, allowed: Sequence[str], where: str) -> Callable[..
     """
     if not isinstance(path, str):
         raise ConfigError("A _target_ is no name", where=where, got=repr(path), expected="package.module.name")
+    # What Hydra says of a class that does not exist, our own message says in one line.
+    logging.getLogger("hydra._internal.utils").setLevel(logging.CRITICAL)
     roots = {each.partition(".")[0] for each in (*CONFIGURABLE, *allowed)}
     try:
         target = get_object(path) if path.partition(".")[0] in roots else _imported(path)
@@ -88,7 +92,7 @@ def find_target(path: object, allowed: Sequence[str], where: str) -> Callable[..
             where=where,
             got=path if name == path else f"{path}, which is {name}",
             expected=f"a class of {', '.join(CONFIGURABLE)}, or what allowed_targets names",
-            remedy=f"if you trust it, and whoever wrote the configuration: allowed_targets=[{_suggested(name)}]",
+            remedy=f"if you trust it, and whoever wrote the configuration: {_allowing(name, allowed)}",
         )
     return target
 
@@ -114,8 +118,9 @@ def _within(name: str, place: str) -> bool:
     return name == place or name.startswith(f"{place}.")
 
 
-def _suggested(name: str) -> str:
+def _allowing(name: str, allowed: Sequence[str]) -> str:
     """As little as will do: the object itself of a library that is partly allowed, else its package."""
     root = name.partition(".")[0]
     known = {each.partition(".")[0] for each in CONFIGURABLE} | set(sys.stdlib_module_names)
-    return name if root in known else root
+    before = [each for each in allowed if not _within(each, "scd_lightning")]
+    return override_of("allowed_targets", [*before, name if root in known else root])

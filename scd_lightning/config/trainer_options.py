@@ -73,8 +73,11 @@ _STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_false", "ddp_find_unus
 _PRECISIONS = ("32-true", "32", "64-true", "64", "bf16-mixed", "bf16", "16-mixed", "16", "bf16-true", "16-true")
 _PROFILERS = ("simple", "advanced", "pytorch")
 _LENGTH = "teacher.epochs, and budget.stages and budget.stage_epochs or budget.samples; debug=smoke tries a run out"
-_FEWER = "task.data.max_samples=200 or {train: 500, validation: 100, test: 100}; debug=smoke tries a run out"
-_CALLBACK = "+callbacks.NAME={_target_: lightning.pytorch.callbacks.CLASS, _partial_: true, ARGUMENT: ...}"
+_FEWER = (
+    "task.data.max_samples=200 or 'task.data.max_samples={train: 500, validation: 100, test: 100}'; debug=smoke "
+    "tries a run out"
+)
+_CALLBACK = "'+callbacks.NAME={_target_: lightning.pytorch.callbacks.CLASS, _partial_: true, ARGUMENT: ...}'"
 
 OPTIONS: Mapping[str, Honoured | Ours] = {
     "accelerator": Honoured(_is_one_of(*_ACCELERATORS), ", ".join(_ACCELERATORS), "says where the work is done"),
@@ -123,20 +126,25 @@ OPTIONS: Mapping[str, Honoured | Ours] = {
     "limit_test_batches": Ours(_FEWER, (1.0,)),
     "limit_predict_batches": Ours(_FEWER, (1.0,)),
     "overfit_batches": Ours(
-        "task.data.max_samples={train: 16}, and more teacher.epochs and budget.stage_epochs", (0, 0.0)
+        "'task.data.max_samples={train: 16}', and more teacher.epochs and budget.stage_epochs", (0, 0.0)
     ),
     "num_sanity_val_steps": Ours("debug=smoke tries a whole run out", (0,)),
     "reload_dataloaders_every_n_epochs": Ours("leave it out: each epoch has an order of its own", (0,)),
     "use_distributed_sampler": Ours("leave it out: the processes always share each batch among them", (True,)),
     "sync_batchnorm": Ours("leave it out: language models have no such layers", (False,)),
-    "logger": Ours("logger=csv, tensorboard or wandb, or several, [wandb,csv]; none logs nothing", (False,)),
+    "logger": Ours(
+        "logger=csv, logger=tensorboard or logger=wandb, or several, 'logger=[wandb,csv]'; logger=none logs nothing",
+        (False,),
+    ),
     "callbacks": Ours(_CALLBACK, ([],)),
     "enable_checkpointing": Ours(
         f"resume.every_minutes and resume.every_steps, null for no saves; a ModelCheckpoint is {_CALLBACK}", (True,)
     ),
     # A bar of ours is shown on terminals, and Lightning's own never.
     "enable_progress_bar": Ours("leave it out", (True, False)),
-    "enable_model_summary": Ours(_CALLBACK.replace("CLASS", "RichModelSummary"), (False,)),
+    "enable_model_summary": Ours(
+        _CALLBACK.replace("CLASS", "RichModelSummary").replace(", ARGUMENT: ...", ""), (False,)
+    ),
     "enable_autolog_hparams": Ours("logger=none: what logs, logs the settings", (True,)),
     "model_registry": Ours("student/ of the run's folder is a transformers folder, for any registry"),
     "barebones": Ours("logger=none resume.every_minutes=null", (False,)),
@@ -197,7 +205,7 @@ def _check_environment() -> None:
             "Lightning's Trainer would take arguments from the environment",
             where=", ".join(found),
             got=os.environ[found[0]],
-            remedy=f"unset {' '.join(found)}; what can be set is set by +trainer.{name}=",
+            remedy=f"unset {' '.join(found)}; what can be set is set by ++trainer.{name}=",
         )
 
 

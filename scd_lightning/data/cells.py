@@ -76,7 +76,8 @@ def _is_of_numpy(cell: str) -> bool:
 
 
 def _unreadable(row: Row, column: str, cell: str, error: ValueError | None) -> DataError:
-    way = f"frame[{column!r}] = frame[{column!r}].map(lambda cell: json.dumps(list(cell)))"
+    written = "lambda cell: json.dumps(list(cell), default=lambda each: each.tolist())"
+    way = f"frame[{column!r}] = frame[{column!r}].map({written})"
     return DataError(
         "The cell is a list as numpy prints it" if _is_of_numpy(cell) else f"The cell is not JSON ({error})",
         where=f"{row.where}, column {column}",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from scd_lightning.config.pasting import override_of
 from scd_lightning.data.raw_bytes import PACKED
 from scd_lightning.data.rows import shorten
 from scd_lightning.data.splits import SPLIT_NAMES, SPLITS
@@ -173,7 +174,8 @@ def _readable(file: Path) -> Path:
 
 def _without_train(folder: Path) -> DataError:
     others = [each.name for each in _of_kinds(folder.iterdir())]
-    one = f"; task.data.path={folder / others[0]} takes that file as train" if len(others) == 1 else ""
+    given = override_of("task.data.path", str(folder / others[0])) if len(others) == 1 else None
+    one = "" if given is None else f"; {given} takes that file as train"
     strange = sorted({each.suffix.lower() for each in folder.iterdir()} & _WAYS.keys())
     one += "".join(f"; {_WAYS[suffix]}" for suffix in strange)
     parts = [name for name in others if name.lower().startswith("train")]

@@ -54,7 +54,7 @@ def load_splits(wanted: HubSet) -> Any:
     except (DatasetsError, OSError, ValueError, RuntimeError, TypeError) as error:
         raise wanted.error(
             f"The data set can't be loaded ({shorten(' '.join(str(error).split()))})",
-            f"say more with name, revision or data_files: {wanted.call('revision: refs/convert/parquet')}",
+            f"say more with name, revision or data_files: {wanted.call(revision='refs/convert/parquet')}",
             "plain JSONL, CSV or Parquet files, and a configuration's name where there are several",
         ) from error
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scd_lightning.config.pasting import override_of
 from scd_lightning.config.redaction import hide_in_addresses
 from scd_lightning.data.bad_rows import STRICT, BadRows
 from scd_lightning.data.class_names import apply_names, named_columns
@@ -66,9 +67,11 @@ class HubSet:
         """A DataError that names this set."""
         return DataError(what, where=f"task.data.hub={self.path}", got=self.origin, expected=expected, remedy=remedy)
 
-    def call(self, more: str) -> str:
+    def call(self, **more: Any) -> str:
         """How the set is asked for on the command line with one more argument, for messages."""
-        return f"task.data.hub={{_target_: scd_lightning.data.hub_sets.HubSet, path: {self.path}, {more}}}"
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        call = {"_target_": "scd_lightning.data.hub_sets.HubSet", **given, **more}
+        return hide_in_addresses(override_of("task.data.hub", call))
 
     def read(self, bad_rows: BadRows = STRICT) -> dict[str, list[Row]]:
         """The rows of the splits that the set has, with names in place of class numbers.
@@ -111,7 +114,7 @@ class HubSet:
                 where=f"task.data.hub={self.path}",
                 got=", ".join(found),
                 expected=", ".join(" or ".join(each) for each in names.values()) if self.splits else "train",
-                remedy=f"name its splits, such as {self.call('splits: {train: everything}')}",
+                remedy=f"name its splits, such as {self.call(splits={'train': 'everything'})}",
             )
         return {split: each[0] for split, each in chosen.items() if each}
 

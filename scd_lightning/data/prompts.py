@@ -72,8 +72,9 @@ def _checked(template: str, prompt: Prompt, where: str) -> str:
     """The template, if it can be filled with the prompt's fields."""
     required, allowed = prompt.required, prompt.required | prompt.optional
 
-    def wrong(what: str) -> ConfigError:
-        return _template_error(what, where, template, required, allowed)
+    def wrong(what: str, remedy: str = "write a literal brace twice, as {{ or }}") -> ConfigError:
+        expected = f"fields {_braced(allowed)}, of which {_braced(required)} must be there"
+        return ConfigError(what, where=where, got=repr(template), expected=expected, remedy=remedy)
 
     try:
         parsed = [part[1:] for part in string.Formatter().parse(template) if part[1] is not None]
@@ -83,20 +84,11 @@ def _checked(template: str, prompt: Prompt, where: str) -> str:
     if names - allowed or any(spec or conversion for _, spec, conversion in parsed):
         raise wrong("The template has unknown fields")
     if required - names:
-        raise wrong(f"The template lacks {sorted(required - names)}")
+        missing = _braced(required - names)
+        raise wrong(
+            f"The template lacks {sorted(required - names)}", f"write {missing} where the row's own is to stand"
+        )
     return template
-
-
-def _template_error(
-    what: str, where: str, template: str, required: frozenset[str], allowed: frozenset[str]
-) -> ConfigError:
-    return ConfigError(
-        what,
-        where=where,
-        got=repr(template),
-        expected=f"fields {_braced(allowed)}, of which {_braced(required)} must be there",
-        remedy="write a literal brace twice, as {{ or }}",
-    )
 
 
 def _braced(names: Iterable[str]) -> str:

@@ -24,7 +24,7 @@ def check_makers(makers: Mapping[str, Any]) -> None:
             raise ConfigError(
                 "Lightning's own logger of W&B would make one run of all phases, and of all jobs of a sweep",
                 where=where,
-                remedy="logger=wandb, which makes one run of each job",
+                remedy="in its place logger=wandb, which makes one run of each job",
             )
         try:
             inspect.signature(make).bind(name="a phase")

@@ -1,7 +1,6 @@
 """W&B: one run for each job, however many processes and trainings it has; offline wherever online can't be had."""
 
 import os
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
 from scd_lightning import distributed
+from scd_lightning.config.pasting import command_of
 from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, PhaseLogger, Row
 from scd_lightning.loggers.wandb_identity import Identity, end, identify, read_identity
 from scd_lightning.loggers.wandb_switches import DISABLED, FINISH_SECONDS, PROJECT, START_SECONDS, Switches
@@ -291,4 +291,4 @@ def _first_line(error: Exception) -> str:
 
 
 def _sync(folders: Sequence[Path | str]) -> str:
-    return shlex.join(["wandb", "sync", *map(str, folders)])
+    return command_of(["wandb", "sync", *map(str, folders)])

@@ -109,7 +109,7 @@ def check_weights(path: str, revision: str | None, config: Path, role: str) -> N
             names |= {file.rfilename for file in listed}
     if names & _SAFE or not names & _PICKLED:
         return
-    convert = f"AutoModelForCausalLM.from_pretrained({path!r}).save_pretrained(folder)"
+    convert = f"for each in AutoModelForCausalLM, AutoTokenizer: each.from_pretrained({path!r}).save_pretrained(folder)"
     raise ModelError(
         "The model's weights are pickled, a format that may carry code",
         where=f"{role}.path",

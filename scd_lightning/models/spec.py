@@ -122,9 +122,9 @@ class ModelSpec:
         if self.path is not None and self.gguf is not None:
             raise ConfigError(
                 "A model has a path and a GGUF file",
-                where=self.name,
+                where=f"{self.role}.path, {self.role}.gguf",
                 got=f"path={self.path}, gguf={self.gguf}",
-                remedy="set the one that is not meant to null",
+                remedy=f"set the one that is not meant to null, {self.role}.path=null or {self.role}.gguf=null",
             )
         for name in ("keep_layers", "bos_token", "eos_token", "quantization"):
             value = getattr(self, name)
@@ -133,14 +133,14 @@ class ModelSpec:
                     f"{name} is for pretrained models",
                     where=f"{self.role}.{name}",
                     got=value,
-                    remedy="give the model a path, or its architecture fewer or smaller layers",
+                    remedy=f"leave it out, or name a pretrained model by {self.role}.path or {self.role}.gguf",
                 )
         if self.quantization is not None and not self.lora.r:
             raise ConfigError(
                 "Only frozen weights can be quantized, and without adapters none are frozen",
                 where=f"{self.role}.quantization",
                 got=f"{self.quantization} with lora.r=0",
-                remedy="set lora.r=16, or quantization=null",
+                remedy=f"set {self.role}.lora.r=16, or {self.role}.quantization=null",
             )
 
 
@@ -194,7 +194,8 @@ class StudentSpec(ModelSpec):
                 "A student's weights can't be quantized: it is exported whole, and so it is measured whole",
                 where="student.quantization",
                 got=self.quantization,
-                remedy="for less memory: student.lora.r=16, student.gradient_checkpointing=true",
+                remedy="student.quantization=null; for less memory student.lora.r=16 "
+                "student.gradient_checkpointing=true",
             )
         super().__post_init__()
 

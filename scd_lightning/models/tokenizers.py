@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
 
+from scd_lightning.config.pasting import override_of
 from scd_lightning.data.chat import with_still_clock
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models.foreign import read_tokenizer
@@ -149,7 +150,7 @@ def _remedy(different: Sequence[str], teacher: PreTrainedTokenizerFast, student:
     for role, other in (("teacher", student), ("student", teacher)):
         tokens = {name: getattr(other, f"{name}_token") for name in different}
         if None not in tokens.values():
-            ways.append(" ".join(f'"{role}.{name}_token={token!r}"' for name, token in tokens.items()))
+            ways.append(" ".join(override_of(f"{role}.{name}_token", token) for name, token in tokens.items()))
     return f"tune one with the other's: {', or '.join(ways)}"
 
 

@@ -93,7 +93,10 @@ def _too_long(job: PreparedJob, spec: ModelSpec, positions: int, longest: Longes
     remedy = f"task.max_length={positions}, which cuts longer texts; or a model with more positions"
     if longest.own_answer:
         needed = len(job.data.tokenized[longest.split][longest.index].completion_ids)
-        remedy = f"task.max_new_tokens={needed} with task.max_length={positions}; or a model with more positions"
+        remedy = "a shorter answer, or a model with more positions"
+        # The prompt's wording takes some of them, too: where few are left, the data say so.
+        if needed < positions:
+            remedy = f"task.max_new_tokens={needed} with task.max_length={positions}; or a model with more positions"
     return ConfigError(
         f"Samples may be longer than the {spec.role} has positions",
         where=f"task.max_length, {spec.role}.path",

@@ -15,8 +15,8 @@ from scd_lightning.store.disk import check_free_space
 from scd_lightning.teachers.signals import SampleSet, SignalStore
 
 _REMEDY = (
-    "as `python -m scd_lightning.store gc` does, choose another folder with paths.store, halve float32 signals with "
-    "method.signals_dtype=bfloat16, or take method.teacher=live, which stores none"
+    "choose another folder with paths.store, halve float32 signals with method.signals_dtype=bfloat16, or take "
+    "method.teacher=live, which stores none"
 )
 
 

@@ -7,13 +7,13 @@ from contextlib import contextmanager, suppress
 from errno import EACCES, EDQUOT, EFBIG, EIO, ENOENT, ENOSPC, EPERM, EROFS, ESTALE
 from pathlib import Path
 
+from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import ScdError, StoreError
 
 _AGAIN = "then run the same command again: what is finished is kept"
 _FULL = (
     "The disk is full",
-    f"free some space, as `python -m scd_lightning.store gc` does, or choose another disk with paths.store or "
-    f"hydra.run.dir; {_AGAIN}",
+    f"{{space}}, or choose another disk with paths.store or hydra.run.dir; {_AGAIN}",
 )
 _READ_ONLY = ("A file can't be written here", f"make the folder writable, or choose another with paths.store; {_AGAIN}")
 _BROKEN = ("The disk can't be read or written", f"look after the disk; {_AGAIN}")
@@ -78,7 +78,7 @@ def check_free_space(
             where=root,
             got=f"{free / 1e9:.1f} GB free",
             expected=f"{needed / 1e9:.1f} GB",
-            remedy=f"free some space, {remedy}",
+            remedy=f"{_freeing(root)}, {remedy}",
         )
 
 
@@ -91,6 +91,12 @@ def bytes_on_disk(path: Path) -> int:
     return 0
 
 
+def _freeing(store: str | Path) -> str:
+    """What to do for room in a store's folder: the command lists what can go, with its last word it removes it."""
+    command = command_of(["python", "-m", "scd_lightning.store", "gc", f"--store={store}", "--yes"])
+    return f"free some space, as `{command}` does (without --yes it lists what can go)"
+
+
 def _explain(error: BaseException, folders: Mapping[str, Path]) -> StoreError | None:
     for each in _chain(error):
         number = _errno(each)
@@ -99,7 +105,9 @@ def _explain(error: BaseException, folders: Mapping[str, Path]) -> StoreError | 
         told = _ANYWHERE.get(number) or (_OF_OURS.get(number) if ours else None)
         if told is not None:
             where = path or ", ".join(f"{name} {folder}" for name, folder in folders.items())
-            return StoreError(told[0], where=where, got=each, remedy=told[1])
+            return StoreError(
+                told[0], where=where, got=each, remedy=told[1].format(space=_freeing(folders["the store"]))
+            )
     return None
 
 

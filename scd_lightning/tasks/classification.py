@@ -82,8 +82,9 @@ class Classification(Task):
         # In other splits such a row is an answer that no model can give: it is scored, and said.
         if self.given_labels is not None and split == "train" and label not in self.given_labels:
             expected = f"one of task.labels: {', '.join(self.given_labels)}"
-            twins = alike([*self.given_labels, label])
-            remedy = f"write it as there; {merging(twins)}" if twins else None
+            # All of them at once: a converter for one label would be in the place of that for another.
+            ours = [[each] for each in self.given_labels]
+            remedy = f"write it as there; {merging(ours)}" if alike([*self.given_labels, label]) else None
             raise row.error("label", "is not among the labels", label, expected, remedy)
 
     def learn(self, rows: Sequence[Row]) -> None:

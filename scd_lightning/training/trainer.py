@@ -129,7 +129,7 @@ class TrainerFactory:
                 "Models can't be trained by this strategy",
                 where="trainer.strategy",
                 got=self.strategy,
-                remedy="take trainer=ddp or trainer=fsdp; on a CPU, trainer=ddp_cpu or trainer=fsdp_cpu",
+                remedy="in its place take trainer=ddp or trainer=fsdp; on a CPU, trainer=ddp_cpu or trainer=fsdp_cpu",
             )
         if self.shards and self.options.get("inference_mode"):
             raise ConfigError(

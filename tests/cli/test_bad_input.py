@@ -277,11 +277,11 @@ def test_different_tokenizers(refused, tmp_path):
         ("method.policy._target_=os.nothing", ["method.policy", "os.nothing"]),
         (
             "+callbacks.list={_target_: logging.os.system, _partial_: true, command: ls}",
-            ["callbacks.list", "logging.os.system, which is posix.system", "allowed_targets=[posix.system]"],
+            ["callbacks.list", "logging.os.system, which is posix.system", "[conftest, test_memory, posix.system]"],
         ),
         (
             "+student.architecture.extra=[{a: {_target_: builtins.eval, _args_: ['1']}}]",
-            ["student.architecture.extra[0].a", "Got: builtins.eval.", "allowed_targets=[builtins.eval]"],
+            ["student.architecture.extra[0].a", "Got: builtins.eval.", "test_memory, builtins.eval]"],
         ),
         ("objective.divergence._target_=torch.load", ["objective.divergence", "which is torch.serialization.load"]),
         ("+student.extra='\\${oc.env:HOME}'", ["student.extra", "resolved later", "${oc.env:HOME}"]),

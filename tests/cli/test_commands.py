@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from hydra.errors import ConfigCompositionException, OverrideParseException
 from omegaconf import OmegaConf
 
 from scd_lightning.analysis.comparison.failed_jobs import describe_failures
+from scd_lightning.cli import report
 from scd_lightning.cli.mistakes import explain
 from scd_lightning.cli.overrides import job_command, one_line, rank_command, swept_jobs
 from scd_lightning.cli.reading import read_more
 from scd_lightning.config.build import check_light_parts, read_settings
-from scd_lightning.errors import ConfigError
+from scd_lightning.errors import ConfigError, StoreError
 from tests.conftest import ROOT
 
 read_more()
@@ -32,6 +34,9 @@ HARD = [
     "student.lora.alpha=None",
     "task.name='$HOME `x` \\\\'",
     "task.data.group_column=a:b",
+    "student.name='tab\there, \x1b[2J! ~ é'",
+    "teacher.name=1.50",
+    "student.revision=line\nbreak",
 ]
 
 
@@ -54,9 +59,18 @@ def composed():
     HydraConfig.instance().cfg = None
 
 
+def words_of(command):
+    """The words that a program gets where its command is pasted into a shell, on one line."""
+    assert "\n" not in command
+    program = command.partition(" ")[0]
+    script = f"{program}() {{ printf '%s\\0' {program} \"$@\"; }}; {command}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.split("\0")[:-1]
+
+
 def pasted(command):
     """The overrides that run.py gets where a command is pasted into a shell."""
-    return [one_line(each) for each in shlex.split(command)[2:] if not each.startswith("-")]
+    return [one_line(each) for each in words_of(command)[2:] if not each.startswith("-")]
 
 
 def found(pattern, message):
@@ -68,7 +82,8 @@ def found(pattern, message):
 
 @pytest.mark.parametrize("sweep", [False, True])
 def test_a_jobs_command_gives_the_same_settings(composed, monkeypatch, sweep):
-    (given,) = swept_jobs(HARD) if sweep else (HARD,)
+    hard = [one_line(each) for each in HARD]
+    (given,) = swept_jobs(hard) if sweep else (hard,)
     monkeypatch.setattr(sys, "argv", ["run.py", *given])
     settings = composed(*given, sweep=sweep)
     assert settings["task"]["template"] == "[INST] {text}\nQueue: [/INST]\n"
@@ -100,7 +115,7 @@ def test_the_command_of_a_failed_job_names_the_folder_of_ones_own_options(compos
     (tmp_path / "0" / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
     (tmp_path / "0" / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(HARD, allow_unicode=True))
     (failure,) = describe_failures({tmp_path / "0": None}, [tmp_path / "0"])
-    assert shlex.split(failure.command)[2:] == [
+    assert words_of(failure.command)[2:] == [
         "--config-dir=/my conf",
         "hydra.searchpath=[file:///c d]",
         *HARD,
@@ -126,6 +141,18 @@ def test_the_remedies_for_a_value_with_commas_work(composed, value):
     assert composed(*shlex.split(several))["task"]["data"]["path"] == values
     jobs = [OverridesParser.create().parse_override(job).value() for (job,) in swept_jobs([f"task.data.path={value}"])]
     assert list(map(str, jobs)) == values
+
+
+@pytest.mark.parametrize("name", ["out [v2] x", "acme's, 50 %", "a\nb", "$(id)"])
+def test_the_folder_that_a_report_names_may_be_called_anything(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    run = Path(name, "runs/0")
+    run.mkdir(parents=True)
+    (run / "results.json").touch()
+    with pytest.raises(StoreError, match="name one such as") as caught:
+        report._runs(Path(name))
+    (said,) = re.findall("name one such as (.*), or several", str(caught.value.remedy))
+    assert words_of(f"python {said}")[1:] == [str(run)]
 
 
 @pytest.mark.parametrize("labels", ["[1_000,7]", "[true,false]"])

@@ -17,7 +17,7 @@ MISTAKES = {
     "teacher.lr=1": r"did you mean teacher\.optimizer\.lr or ",
     "tsk=ner": r"no setting tsk \(did you mean task\?\)",
     "task=nre": r"The group task has no option nre \(did you mean nrner or ner\?\).*Expected: task= .*qa",
-    "budget=null": r"can't be used \(Config group override must be a string or a list\. Got NoneType\)",
+    "budget=null": r"A group has null for its option\. Expected: the name of an option\. Remedy: leave the group out",
     "budget=x": r"The group budget has no option x\. .*Expected: budget= embedded, paper, patient, scratch",
     "budget.stages=[": r"An override can't be read\. Where: budget\.stages=\[",
     "logger=csv,wandb": r"add --multirun",
@@ -38,6 +38,13 @@ def test_a_typing_error_is_one_paragraph_with_the_nearest_names(run_py, mistake)
     assert error.count("\n") == 1
     assert re.search(MISTAKES[mistake], error), error
     assert not out
+
+
+def test_null_for_an_option_is_no_defect_of_a_sweep_either(run_py):
+    code, _, error = run_py("budget=scratch,null", "seed=-1", "-m", "hydra.sweep.dir=sweep")
+    assert code == 2
+    assert "A group has null for its option" in error
+    assert "Traceback" not in error
 
 
 def test_the_flag_of_a_sweep_may_stand_anywhere(run_py, tmp_path):

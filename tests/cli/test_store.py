@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -86,6 +87,18 @@ def test_gc_lists_and_removes_with_yes(maker, store):
     assert "Nothing can go" in store("gc", "--older-than", "2h")[1]
     assert "removed." in store("gc", "--yes")[1]
     assert not (maker.root / name).exists()
+
+
+def test_the_command_that_removes_what_cannot_be_read_is_one(maker, store, capsys, monkeypatch):
+    name = maker.artifact("anchor")
+    (maker.root / name / "artifact.json").write_text("[]")
+    moved = maker.root.rename(maker.root.with_name("the store's (2)"))
+    assert main(["show", name, f"--store={moved}"]) == 2
+    (command,) = re.findall("Remedy: `(.*)` removes", capsys.readouterr().err)
+    words = shlex.split(command)
+    assert words[:3] == ["python", "-m", "scd_lightning.store"]
+    assert main([*words[3:], "--yes"]) == 0
+    assert not (moved / name).exists()
 
 
 def test_mistakes_are_paragraphs_with_exit_code_2(maker, store, tmp_path):

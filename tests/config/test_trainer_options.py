@@ -207,5 +207,5 @@ def test_the_light_check_is_that_of_the_class_itself():
 @pytest.mark.parametrize("name", ["LIMIT_PREDICT_BATCHES", "FAST_DEV_RUN", "DEVICES"])
 def test_what_lightning_would_take_from_the_environment_is_refused(monkeypatch, name):
     monkeypatch.setenv(f"PL_TRAINER_{name}", "1")
-    with pytest.raises(ConfigError, match=rf"PL_TRAINER_{name}.*unset.*\+trainer\.{name.lower()}="):
+    with pytest.raises(ConfigError, match=rf"PL_TRAINER_{name}.*unset.*\+\+trainer\.{name.lower()}="):
         check_trainer()

@@ -138,7 +138,7 @@ FAILURES = [
     (errors.HfHubHTTPError("down", response=answer(503)), UNREACHABLE, "task.data.path="),
     (http.ConnectError("refused"), UNREACHABLE, "connect"),
     (http.ReadTimeout("slow"), UNREACHABLE, "connect"),
-    (ValueError("Config name is missing."), "can't be loaded", "with name, revision or data_files: task"),
+    (ValueError("Config name is missing."), "can't be loaded", "with name, revision or data_files: 'task"),
     (RuntimeError("Dataset scripts are no longer supported"), "can't be loaded", "refs/convert/parquet"),
 ]
 

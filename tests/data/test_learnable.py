@@ -145,7 +145,7 @@ def test_labels_that_look_alike(read):
     [doubt] = data.doubts
     assert "look alike" in doubt
     assert "Billing (4), billing (4), \\u0412illing (4)." in doubt
-    assert 'same: ["Billing"]' in doubt
+    assert "same: [Billing]" in doubt
     assert data.description["warnings"] == [doubt]
     data = read(Classification, labelled(lambda _, i: names[i % 4]), converters=[MergedLabels(["Billing"])])
     assert (data.task.candidates, list(data.doubts)) == (("Billing", "Refund"), [])

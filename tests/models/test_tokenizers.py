@@ -135,16 +135,16 @@ def test_what_changes_token_ids_is_refused(student, reason):
             {"eos": "<|chat|>"},
             {},
             "eos '<|chat|>' (10) and '</s>' (2)",
-            "\"teacher.eos_token='</s>'\", or \"student.eos_token='<|chat|>'\"",
+            "'teacher.eos_token=\"</s>\"', or 'student.eos_token=\"<|chat|>\"'",
         ),
         (
             {"bos": "<|chat|>", "eos": "<unk>"},
             {},
             "bos '<|chat|>' (10) and '<s>' (1); eos '<unk>' (0) and '</s>' (2)",
-            "\"teacher.bos_token='<s>'\" \"teacher.eos_token='</s>'\", or "
-            "\"student.bos_token='<|chat|>'\" \"student.eos_token='<unk>'\"",
+            "'teacher.bos_token=\"<s>\"' 'teacher.eos_token=\"</s>\"', or "
+            "'student.bos_token=\"<|chat|>\"' 'student.eos_token=\"<unk>\"'",
         ),
-        ({}, {"bos": None}, "bos '<s>' (1) and none", "\"student.bos_token='<s>'\""),
+        ({}, {"bos": None}, "bos '<s>' (1) and none", "'student.bos_token=\"<s>\"'"),
     ],
 )
 def test_one_family_with_other_ends_is_told_from_strangers(tmp_path, teacher, student, got, remedy):
@@ -158,7 +158,7 @@ def test_one_family_with_other_ends_is_told_from_strangers(tmp_path, teacher, st
         loaded = {}
         for role, each in made.items():
             each.save_pretrained(tmp_path / role)
-            given = dict(re.findall(rf"{role}\.(\w+)='([^']+)'", way))
+            given = dict(re.findall(rf'{role}\.(\w+)="([^"]+)"', way))
             path = str(tmp_path / role)
             loaded[role] = load_tokenizer(path, None, trust_remote_code=False, where=f"{role}.path", **given)
         check_pair(loaded["teacher"], loaded["student"])

@@ -67,13 +67,15 @@ def test_other_errors_stay_what_they_are(error):
 
 
 def test_free_space_is_asked_of_the_nearest_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "not" / "yet"
     free = {tmp_path: SimpleNamespace(free=2_000_000_000)}
     monkeypatch.setattr("shutil.disk_usage", free.__getitem__)
-    check_free_space(tmp_path / "not" / "yet", 2_000_000_000)
+    check_free_space(folder, 2_000_000_000)
     with pytest.raises(StoreError) as error:
-        check_free_space(tmp_path / "not" / "yet", 5_400_000_000)
+        check_free_space(folder, 5_400_000_000)
     assert str(error.value) == (
-        f"The disk has no room for the checkpoints. Where: {tmp_path / 'not' / 'yet'}. Got: 2.0 GB free. Expected: "
-        "5.4 GB. Remedy: free some space, keep fewer with teacher.checkpoints, "
-        "or choose another folder with paths.store."
+        f"The disk has no room for the checkpoints. Where: {folder}. Got: 2.0 GB free. Expected: "
+        f"5.4 GB. Remedy: free some space, as `python -m scd_lightning.store gc --store={folder} --yes` "
+        "does (without --yes it lists what can go), keep fewer with teacher.checkpoints, or choose another folder with "
+        "paths.store."
     )

@@ -6,6 +6,7 @@ from scd_lightning.analysis.comparison.comparison_verdict import introduction, v
 from scd_lightning.analysis.comparison.comparison_words import shared_line
 from scd_lightning.analysis.comparison.sweep_runs import metric_path
 from scd_lightning.analysis.formatting import number
+from scd_lightning.analysis.markdown import in_line
 
 
 def markdown_table(setting: Setting) -> str:
@@ -44,5 +45,5 @@ def _line(cells: list[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    # A setting's value may hold what Markdown would read as the end of a cell or as emphasis.
-    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("_", "\\_").replace("*", "\\*").split())
+    # A setting's value may hold what Markdown would read as emphasis.
+    return in_line(text).replace("_", "\\_")

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from scd_lightning.analysis.markdown import code, in_line
 from scd_lightning.analysis.pages import environment
 from scd_lightning.analysis.records import (
     MODEL_NAMES,
@@ -98,11 +99,11 @@ def asking_code() -> dict[str, str]:
 
 
 def _render(facts: dict[str, Any]) -> str:
-    # Markdown, not HTML: nothing to escape, and quotes in the code must stay as they are.
+    # Markdown, not HTML: quotes in the code must stay as they are.
     card = environment(escape=False)
     card.keep_trailing_newline = True
     card.filters["python"] = repr
-    card.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", "\\|")
+    card.filters |= {"cell": in_line, "code": code}
     return card.get_template("model_card.md.j2").render(**facts)
 
 

@@ -11,6 +11,7 @@ from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_fail
 from scd_lightning.analysis.comparison.sweep_runs import find_runs
 from scd_lightning.analysis.records import read_json
 from scd_lightning.analysis.search import TRIAL
+from scd_lightning.config.pasting import command_of
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class Candidate:
 
     @property
     def override(self) -> str:
-        """What gives other runs these settings."""
-        return " ".join(f"{name}={value}" for name, value in self.values.items())
+        """What gives other runs these settings, for a shell."""
+        return command_of(f"{name}={value}" for name, value in self.values.items())
 
 
 @dataclass(frozen=True)

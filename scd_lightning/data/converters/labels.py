@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from scd_lightning.config.pasting import override_of
 from scd_lightning.data.converters.base import RowConverter, with_values
-from scd_lightning.data.rows import Row, shorten
-from scd_lightning.data.spelling import as_name, look
+from scd_lightning.data.rows import Row
+from scd_lightning.data.spelling import as_name, look, spelled
 from scd_lightning.errors import ConfigError
 
 
@@ -49,10 +50,5 @@ def merging(groups: Sequence[Sequence[str]]) -> str:
     Args:
         groups: Labels that look alike, in each the one to keep first.
     """
-    names = ", ".join(_quoted(shorten(group[0])) for group in groups)
-    return f"'task.data.converters=[{{_target_: scd_lightning.data.converters.MergedLabels, same: [{names}]}}]'"
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    call = {"_target_": "scd_lightning.data.converters.MergedLabels", "same": [spelled(group[0]) for group in groups]}
+    return override_of("task.data.converters", [call])

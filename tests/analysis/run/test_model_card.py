@@ -306,3 +306,20 @@ def test_the_card_is_of_the_split_that_was_evaluated(run, split, size):
     assert f"## Results on the {split} split" in body
     assert f"the {size} {split} samples)" in body
     assert ("the test split was not read" in body) == (split == "validation")
+
+
+def test_names_are_neither_markup_nor_html(run):
+    names = ["a|b", "<b>x", "`c`", "{{ d }}", "two\nlines", "</details><!--"]
+    (run / "student" / "prompt_template.json").write_text(json.dumps(PROMPT | {"candidates": names, "labels": names}))
+    results = json.loads((run / "results.json").read_text())
+    results["models"]["student"]["name"] = results["data"]["name"] = "<script>`*|\n# x"
+    results["method"] = "my`method"
+    results["data"]["unseen_labels"] = names
+    (run / "results.json").write_text(json.dumps(results))
+    _, body = card(run)
+    listed = "`a|b`, `<b>x`, `` `c` ``, `{{ d }}`, `two lines`, `</details><!--`"
+    assert f"Candidates: {listed}." in body
+    assert f"can't be answered: {listed}." in body
+    assert "method `` my`method ``." in body
+    assert body.splitlines()[1] == "# \\<script>\\`\\*\\| # x for \\<script>\\`\\*\\| # x"
+    assert "\n# x" not in body

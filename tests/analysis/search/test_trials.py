@@ -1,13 +1,14 @@
 """What a search makes of its jobs."""
 
 import json
+import shlex
 
 import pytest
 import yaml
 from rich.console import Console
 
 from scd_lightning.analysis.search.search_summary import show_search, write_search
-from scd_lightning.analysis.search.trials import Search, read_trials, summarize
+from scd_lightning.analysis.search.trials import Candidate, Search, read_trials, summarize
 from scd_lightning.cli.report import main as report
 
 RATE = "student.optimizer.lr"
@@ -116,3 +117,13 @@ def test_the_report_command_shows_what_a_search_that_was_cut_off_has_tried(make_
     write_search(summarize([], [RATE]), tmp_path)  # As at its beginning.
     assert report([str(tmp_path)]) == 0
     assert f"Best on the validation split: {RATE}=1e-4" in capsys.readouterr().out
+
+
+def test_the_best_settings_are_for_a_shell():
+    values = {"student.lora.target_modules": "['q_proj','v_proj']", "task.template": "'{text}\n'", RATE: "1e-3"}
+    found = Candidate(values, ["0"], 1.0, 0.0).override
+    assert shlex.split(found.replace("$'", "'").replace("\\'", "@")) == [
+        "student.lora.target_modules=['q_proj','v_proj']",
+        "task.template=@{text}\\n@",
+        f"{RATE}=1e-3",
+    ]

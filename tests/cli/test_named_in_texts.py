@@ -1,0 +1,150 @@
+"""What the package's texts name: overrides that fit, commands that are there, remedies that a test follows."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+
+from hydra.errors import HydraException
+
+from scd_lightning.cli.report import _parser as report_parser
+from scd_lightning.cli.store import _parser as store_parser
+from scd_lightning.config.build import check_calls
+from scd_lightning.errors import ScdError
+from tests.cli.test_remedies import CASES, PACKAGE, followed, overrides_in
+from tests.cli.test_text_settings import settings_of
+
+KINDS = (
+    ["task=classification", "method=scd_aw"],
+    ["task=qa", "teacher=hub", "teacher.path=x", "student=hub", "student.path=x", "logger=wandb"],
+)
+# What stands for what the reader or the message fills in.
+PLACES = {"CLASS": "EarlyStopping", "NAME": "mine", "ARGUMENT: ...": "monitor: x", "<commit>": "main", "FOLDER": "out"}
+ROLES = ("role", "spec.role", "self.role", "where", "where.partition('.')[0]", "part")
+GROUP = re.compile(
+    r"\+{0,2}(task|teacher|student|method|budget|trainer|logger|callbacks|paths|resume|unlabelled|debug)\b"
+)
+
+
+def texts() -> Iterator[str]:
+    """Each text of the package but docstrings and what was got; what is put into it in braces."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        whole = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+        parts = {id(part) for node in whole for part in ast.walk(node) if part is not node}
+        apart = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr | ast.keyword) and _is_apart(node))
+        parts |= {id(part) for node in apart for part in ast.walk(node)}
+        yield from (_text(node) for node in ast.walk(tree) if id(node) not in parts and _is_text(node))
+
+
+def _is_apart(node: ast.Expr | ast.keyword) -> bool:
+    return node.arg in ("got", "where") if isinstance(node, ast.keyword) else isinstance(node.value, ast.Constant)
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.JoinedStr) or isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _text(node: ast.AST) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return _filled("".join(map(_text, node.values)))
+    if isinstance(node, ast.FormattedValue):
+        inside = ast.unparse(node.value)
+        return "teacher" if inside in ROLES else "8" if inside.isidentifier() or "*" in inside else "{}"
+    assert isinstance(node, ast.Constant)
+    return _filled(node.value)
+
+
+def _filled(text: str) -> str:
+    for place, example in PLACES.items():
+        text = text.replace(place, example)
+    return text
+
+
+def batches(words: Iterable[str]) -> Iterator[list[str]]:
+    """Overrides with one for each group at a time, so that a composition tries several."""
+    by_group: dict[str, list[str]] = {}
+    for word in dict.fromkeys(words):
+        by_group.setdefault(GROUP.match(word)[1], []).append(word)
+    for several in zip_longest(*by_group.values()):
+        yield [word for word in several if word is not None]
+
+
+def misfit(words: list[str], kind: list[str]) -> Exception | None:
+    """Why overrides don't compose, or what they give is of the wrong type."""
+    try:
+        settings = settings_of("paths.run=here", *followed(kind, words, []))
+        for group in ("task", "teacher", "student", "method", "budget", "resume", "unlabelled", "callbacks"):
+            check_calls(settings[group], group, [])
+    except (HydraException, ScdError) as error:
+        return error
+    return None
+
+
+def test_overrides_that_texts_name_fit():
+    every = (word for text in texts() for word in overrides_in(text))
+    named = [word for word in every if GROUP.match(word) and "{}" not in word and not re.fullmatch(r"\w+=8", word)]
+    assert len(set(named)) > 50
+    for words in batches(named):
+        if not any(misfit(words, kind) is None for kind in KINDS):
+            wrong = {word: each for word in words if all(each := [misfit([word], kind) for kind in KINDS])}
+            assert not wrong
+
+
+def test_commands_that_texts_name_are_there():
+    command = re.compile(r"python -m scd_lightning\.(store|report)((?: [\w./-]+)+)")
+    found = {(each[1], each[2]) for text in texts() for each in command.finditer(text.replace("{}", "x"))}
+    assert len(found) > 4
+    for name, words in found:
+        {"store": store_parser, "report": report_parser}[name]().parse_args(words.split())
+
+
+# Where else remedies with a setting or a command are followed, by a part of each; or why there is nothing to follow.
+ELSEWHERE = {
+    "put quotes around values with spaces": "tests/cli/test_commands.py",
+    "python -m pip install -e '.[{}]'": "tests/cli/test_remedies.py",
+    "give it to a sweep over ": "tests/cli/test_remedies.py",
+    "; what can be set is set by ++trainer.": "tests/cli/test_remedies.py",
+    ".allow_pickle=true": "tests/models/test_loading.py",
+    ".trust_remote_code=true, with ": "tests/models/test_loading.py",
+    "take trainer=gpu, which has bf16-mixed": "it takes a GPU",
+    "python -m pip install {}": "it takes the network",
+    "python -m pip install 8": "it takes the network",
+    "take both models from one family": "it takes the network",
+    "name the one that ends its answers: ": "tests/models/test_tokenizers.py",
+    ", which cuts longer texts": "tests/pipeline/test_model_checks.py",
+    "task.max_new_tokens=8 with ": "tests/pipeline/test_model_checks.py",
+    "trainer.precision=bf16-mixed": "tests/pipeline/test_model_checks.py",
+    ".dtype=float32": "tests/pipeline/test_model_checks.py",
+    "halve float32 signals with ": "it takes a full disk",
+    "choose another one with paths.store= or ": "tests/cli/test_remedies.py",
+    "free some disk space, choose another folder": "it takes a full disk",
+    "lower trainer.devices, or take ": "tests/cli/test_remedies.py",
+    "start it by torchrun --nnodes=": "it takes several machines",
+    "take trainer=ddp or trainer=fsdp; ": "tests/cli/test_remedies.py",
+    "Give it fewer epochs than teacher.epochs=": "advice about results",
+}
+
+
+def remedies() -> Iterator[str]:
+    """The texts that errors are given as remedies, and those that variables named so have."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            given = isinstance(node, ast.keyword) and node.arg == "remedy"
+            if given or isinstance(node, ast.Assign) and "remedy" in ast.unparse(node.targets[0]).lower():
+                yield from map(_text, _texts_in(node.value))
+
+
+def _texts_in(node: ast.expr) -> Iterator[ast.AST]:
+    if _is_text(node):
+        yield node
+    else:
+        for part in ast.iter_child_nodes(node):
+            yield from _texts_in(part)
+
+
+def test_each_remedy_that_names_a_setting_or_a_command_is_followed():
+    parts = [*(case.says for case in CASES.values()), *ELSEWHERE]
+    named = [text for text in remedies() if re.search(r"=|python", text)]
+    assert not [text for text in named if not any(part in text for part in parts)]
+    assert not [part for part in ELSEWHERE if not any(part in text for text in named)]
