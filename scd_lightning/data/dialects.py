@@ -112,8 +112,8 @@ def _lines(text: str, way: _Way) -> Iterator[tuple[int, list[str]]]:
         for cells in reader:
             # A quoted cell may span lines: a record starts after the last line of the one before it.
             start, line = line + 1, reader.line_num + skipped
-            # A line of blanks is a cell of blanks only where there is one column.
-            if cells and (width == 1 or len(cells) > 1 or cells[0].strip()):
+            # A line of blanks is a cell of blanks only where there is one column; a cell without anything had quotes.
+            if cells and (width == 1 or len(cells) > 1 or not cells[0] or cells[0].strip()):
                 width = max(width, len(cells))
                 yield start, cells
     except csv.Error as error:

@@ -147,7 +147,9 @@ def test_what_is_not_certain_is_no_form(write_folder, rows, said):
 def test_lists_as_numpy_prints_them(tmp_path):
     rows = "".join(f"t {i},\"['one' 'two']\",0\n" for i in range(4))
     (tmp_path / "train.csv").write_text(f"question,choices,answer\n{rows}")
-    with pytest.raises(DataError, match=r"as numpy prints it.*column choices.*Parquet.*json\.dumps\(list\(cell\)\)"):
+    with pytest.raises(
+        DataError, match=r"as numpy prints it.*column choices.*Parquet.*json\.dumps\(list\(cell\), default="
+    ):
         DataSource(str(tmp_path)).read("qa")
 
 

@@ -132,7 +132,7 @@ def _touched(path):
 
 def test_a_folder_without_train_names_the_path_that_works(tmp_path):
     (tmp_path / "mail.csv").write_text(table())
-    with pytest.raises(DataError, match=rf"no training file.*task\.data\.path={tmp_path}/mail\.csv takes"):
+    with pytest.raises(DataError, match=rf"no training file.*'task\.data\.path=\"{tmp_path}/mail\.csv\"' takes"):
         read(tmp_path)
 
 
