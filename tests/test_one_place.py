@@ -80,7 +80,8 @@ def test_no_text_is_read_as_markup():
         for path in sorted(PACKAGE.rglob("*.py"))
         if "from rich" in path.read_text(encoding="utf-8")
         for name, line in calls(path)
-        if name.rpartition(".")[2] in markup
+        # A printer without markup hands its own texts on.
+        if name.rpartition(".")[2] in markup and name != ".super().render_str"
     ]
     assert not wrong, "\n".join(wrong)
 
