@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,9 @@ class SaveState(Checkpoint):
         self._io = StateIO(state.root)
         self._rng: list[dict[str, Any]] = []
         self._vote = distributed.Vote()
-        self._ends_at_once = ExitStack()
-        self._deferring = False
+        # Open while a signal waits for a place to save at, and while there are such places between two epochs.
+        self._deferring, self._between = ExitStack(), ExitStack()
+        self._defers = False
         self._seen = self._saved_step = 0
         self._saved_at, self._cost = time.monotonic(), 0.0
         self.saves, self.seconds = 0, 0.0
@@ -109,9 +111,10 @@ class SaveState(Checkpoint):
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """From here on a signal waits for the step's end."""
-        if not self._deferring:
-            self._ends_at_once.enter_context(preemption.deferred())
-            self._deferring = True
+        self._between.close()
+        if not self._defers:
+            self._deferring.enter_context(preemption.deferred())
+            self._defers = True
 
     @override
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
@@ -131,11 +134,20 @@ class SaveState(Checkpoint):
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves where that costs little; the epoch is validated by now."""
+        """Saves where that costs little; the epoch is validated by now. Until the next one a signal saves too."""
         cheap = time.monotonic() - self._saved_at >= _RATIO * self._cost
         timed = self.every_seconds is not None and cheap
         signal, due = self._vote.ask_and_wait((self._wishes(trainer.global_step)[0], timed or self._due_by_steps()))
         self._follow(trainer, signal, due)
+        self._between.enter_context(preemption.ending_by(partial(self._look, trainer)))
+
+    def _look(self, trainer: Trainer) -> None:
+        """Between two epochs: saves and ends the run where any process was told to; no process waits for an answer."""
+        signal, _ = self._vote.ask((preemption.requested() is not None, False))
+        self._follow(trainer, signal, due=False)
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._stop_deferring()
 
     @override
@@ -148,8 +160,9 @@ class SaveState(Checkpoint):
 
     def _stop_deferring(self) -> None:
         """From here on a signal ends the run at once."""
-        self._ends_at_once.close()
-        self._deferring = False
+        self._between.close()
+        self._defers = False
+        self._deferring.close()
 
     def _wishes(self, step: int) -> tuple[bool, bool]:
         """Whether this process was told to end, and whether it would save."""
