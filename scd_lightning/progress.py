@@ -105,16 +105,18 @@ def outlive_readers() -> None:
     """
     for number, name in enumerate(("stdout", "stderr"), 1):
         stream = getattr(sys, name)
-        raw = getattr(getattr(stream, "buffer", None), "raw", None)
+        below = getattr(stream, "buffer", None)
+        raw = getattr(below, "raw", below)  # Without a buffer where PYTHONUNBUFFERED is set.
         # Else somebody has put another stream there, or it is one of these already.
         if isinstance(stream, io.TextIOWrapper) and type(raw) is io.FileIO and raw.fileno() == number:
             stream.flush()
-            setattr(sys, name, _outliving(stream, number))
+            setattr(sys, name, _outliving(stream, number, buffered=raw is not below))
 
 
-def _outliving(stream: io.TextIOWrapper, number: int) -> io.TextIOWrapper:
+def _outliving(stream: io.TextIOWrapper, number: int, *, buffered: bool) -> io.TextIOWrapper:
+    raw = _Outliving(number, "w", closefd=False)
     return io.TextIOWrapper(
-        io.BufferedWriter(_Outliving(number, "w", closefd=False)),
+        io.BufferedWriter(raw) if buffered else raw,
         encoding=stream.encoding,
         errors=stream.errors,
         line_buffering=stream.line_buffering,
