@@ -14,7 +14,7 @@ from scd_lightning.config.batch_size import BatchSize
 from scd_lightning.config.settings import Budget, Evaluation, ResumeSettings, Unlabelled
 from scd_lightning.errors import ConfigError
 from scd_lightning.existing.saved import SavedModel
-from scd_lightning.launch.agreement import Agreement
+from scd_lightning.launch.consensus import Agreement
 from scd_lightning.losses.objective import Objective
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.loading import build_model

@@ -11,7 +11,7 @@ import yaml
 from scd_lightning import distributed
 from scd_lightning.errors import ConfigError, Preempted, StoreError, interrupted
 from scd_lightning.launch import network, ranks
-from scd_lightning.launch.agreement import outline
+from scd_lightning.launch.consensus import outline
 from scd_lightning.loggers.job_loggers import JobLoggers
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.logs import job_info, log_results

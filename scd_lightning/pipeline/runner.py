@@ -8,7 +8,7 @@ from pathlib import Path
 from scd_lightning import distributed
 from scd_lightning.errors import ConfigError, StoreError
 from scd_lightning.launch import ranks
-from scd_lightning.launch.agreement import outline
+from scd_lightning.launch.consensus import outline
 from scd_lightning.pipeline.answer import answer_texts
 from scd_lightning.pipeline.distill import distill
 from scd_lightning.pipeline.evaluate import evaluate

@@ -98,7 +98,7 @@ class SaveState(Checkpoint):
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Between two epochs, has the end of the first one saved: Lightning would miscount what has begun of the next."""
+        """Between two epochs, has the end of the first one saved: Lightning miscounts what has begun of the next."""
         if self._at_epoch_end is not None:
             checkpoint["loops"] = self._at_epoch_end.loops
 
