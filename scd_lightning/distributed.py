@@ -1,5 +1,6 @@
 """The few collective operations that run outside a DDP-wrapped step; every one is free on a single process."""
 
+import atexit
 import os
 from datetime import timedelta
 from typing import TypeVar
@@ -38,11 +39,13 @@ def join_alone(*, on_gpu: bool) -> None:
     """
     if not dist.is_initialized():
         dist.init_process_group("nccl" if on_gpu else "gloo", store=dist.HashStore(), rank=0, world_size=1)
+        atexit.register(leave)
 
 
 def leave() -> None:
     """Ends the process group's threads: one that still wants the interpreter's lock at exit aborts the process."""
-    dist.destroy_process_group()
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def active() -> bool:
