@@ -192,6 +192,7 @@ class SignalStore:
             source: Makes the live teacher, only called where it is needed.
             digest: The checkpoint's digest.
         """
+        preemption.safe_point()
         folder = self.folder(digest, samples)
         self.root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{folder}.lock")

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
+from scd_lightning.launch import preemption
 from scd_lightning.lm_head import Unprojected
 from scd_lightning.progress import say
 from scd_lightning.schedules.policies import Policy, Scores
@@ -108,6 +109,7 @@ class TeacherScheduler(Callback):
         self._say_stall()
 
     def _load(self, choice: StageChoice) -> None:
+        preemption.safe_point()
         # All processes have the same scores, but one decides: equal is not the same as agreed.
         checkpoint = distributed.from_first_rank(choice.checkpoint)
         self.source.load(checkpoint)
