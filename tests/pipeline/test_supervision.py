@@ -117,7 +117,9 @@ class Locks:
     """A store's locks, some of which another run holds, and what was asked of them."""
 
     def __init__(self, held: set[str]) -> None:
-        self.held, self.own, self.asked = held, [], []
+        self.held = held
+        self.own: list[str] = []
+        self.asked: list[tuple[str, float, int]] = []
 
     def acquire(self, key: Any, seconds: float = -1) -> Any:
         self.asked.append((key.folder.partition("-")[0], seconds, len(self.own)))
