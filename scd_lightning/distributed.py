@@ -1,5 +1,6 @@
 """The few collective operations that run outside a DDP-wrapped step; every one is free on a single process."""
 
+import atexit
 import os
 from datetime import timedelta
 from typing import TypeVar
@@ -12,24 +13,39 @@ from scd_lightning.errors import StoreError
 
 T = TypeVar("T")
 
-# Processes wait this long for one another: one may save, hash or download for all.
-_PATIENCE = timedelta(minutes=30)
+# How long processes wait for one another, once they have joined.
+_patience = timedelta(minutes=30)
 
 
-def join(*, on_gpu: bool) -> None:
+def join(*, on_gpu: bool, minutes: float) -> None:
     """Joins the process group at once, so that the store's decisions are common ones before any trainer exists.
 
     Args:
         on_gpu: Whether each process has a GPU of its own.
+        minutes: How long the processes wait for one another: one may save, hash or download for all.
     """
+    global _patience
+    _patience = timedelta(minutes=minutes)
     if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_patience)
+
+
+def join_alone(*, on_gpu: bool) -> None:
+    """Makes the group of a single process, where a strategy wants one: by itself it would listen for others.
+
+    Args:
+        on_gpu: Whether the process has a GPU.
+    """
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if on_gpu else "gloo", store=dist.HashStore(), rank=0, world_size=1)
+        atexit.register(leave)
 
 
 def leave() -> None:
     """Ends the process group's threads: one that still wants the interpreter's lock at exit aborts the process."""
-    dist.destroy_process_group()
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def active() -> bool:
@@ -119,7 +135,7 @@ class Vote:
     """
 
     def __init__(self) -> None:
-        self._group = dist.new_group(backend="gloo") if active() else None
+        self._group = dist.new_group(backend="gloo", timeout=_patience) if active() else None
         self._asked: tuple[Tensor, dist.Work] | None = None
 
     def ask(self, wishes: tuple[bool, ...]) -> tuple[bool, ...]:

@@ -371,5 +371,7 @@ def run_py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCD_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # run.py sets it; so it is taken back afterwards.
+    handler = signal.getsignal(signal.SIGINT)  # Likewise.
     yield call
+    signal.signal(signal.SIGINT, handler)
     HydraConfig.instance().cfg = None

@@ -48,7 +48,7 @@ def build_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
         callbacks=list(callbacks.values()),
         seed=settings["seed"],
         phases=settings["phases"],
-        store=ArtifactStore(store, run=str(run_dir), locking=not ranks.has_parent()),
+        store=ArtifactStore(store, run=str(run_dir), locking=not ranks.has_parent(), granted=ranks.to_make()),
         run_dir=run_dir,
         settings=settings,
     )

@@ -74,8 +74,9 @@ def _end_as_rank(run_dir: Path, error: BaseException) -> NoReturn:
     if isinstance(error, Exception) and not interrupted(error):
         failure = record(run_dir, int(os.environ["RANK"]), error)
         if not ranks.has_parent() and first_to_tell(run_dir, failure):
-            _note(run_dir, error)
-            tell(error)
+            told = ranks.blame(run_dir, error, failure)
+            _note(run_dir, told)
+            tell(told)
     elif not isinstance(error, Preempted) and not interrupted(error):
         raise error
     ranks.end(exit_code(error))

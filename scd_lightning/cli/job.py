@@ -13,7 +13,7 @@ from scd_lightning.cli.reading import as_written, read_more
 from scd_lightning.cli.session import session
 from scd_lightning.config.build import check_light_parts, read_settings
 from scd_lightning.launch import preemption, ranks
-from scd_lightning.progress import prefix, say
+from scd_lightning.progress import outlive_readers, prefix, say
 from scd_lightning.store.disk import explained
 
 # At import: a launcher's process composes its job, and only then calls `run_job`.
@@ -32,6 +32,7 @@ def run_job(cfg: DictConfig) -> float | None:
     if session.stopped:
         return None
     session.started = True
+    outlive_readers()  # A launcher's process has not come by `main`.
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     with ended(run_dir):
         given = as_written(written(HydraConfig.get().overrides.task))

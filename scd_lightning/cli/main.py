@@ -15,7 +15,7 @@ from scd_lightning.cli.session import session
 from scd_lightning.cli.swept_groups import VERSION, fit_to_options
 from scd_lightning.errors import ConfigError, Preempted, exit_code, interrupted
 from scd_lightning.launch import ranks
-from scd_lightning.progress import complain
+from scd_lightning.progress import complain, outlive_readers
 
 PREEMPTED = "Ended by {}. What was trained so far is saved: the same command goes on from there."
 INTERRUPTED = "Interrupted. What is finished is in the store: the same command goes on from there."
@@ -30,6 +30,7 @@ def main(conf: Path) -> int:
     Returns:
         The exit code. A defect's traceback is Python's own to print.
     """
+    outlive_readers()
     # Makes Hydra hand exceptions on instead of ending the process with code 1 itself.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv[1:] = [one_line(each) for each in flags_first(sys.argv[1:])]

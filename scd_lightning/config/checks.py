@@ -3,8 +3,12 @@
 import math
 import signal
 from collections.abc import Sequence
+from typing import Any
 
 from scd_lightning.errors import ConfigError
+
+# In minutes: libraries count milliseconds in numbers that have an end.
+_LONGEST_WAIT = 7 * 24 * 60
 
 
 def require_one_of(allowed: Sequence[str], *, what: str | None = None, **arguments: str) -> None:
@@ -35,6 +39,14 @@ def require_positive(**arguments: float) -> None:
     for name, value in arguments.items():
         if not 0 < value < math.inf:
             raise ConfigError("A factor can't be used", where=name, got=value, expected="a finite number above 0")
+
+
+def require_wait(**arguments: Any) -> None:
+    """Raises a ConfigError for the first argument that is no number of minutes that a library can wait for."""
+    for name, value in arguments.items():
+        if type(value) not in (int, float) or not 0 < value <= _LONGEST_WAIT:
+            expected = f"minutes above 0 and up to {_LONGEST_WAIT}, a week"
+            raise ConfigError("Nothing can wait so long", where=name, got=value, expected=expected)
 
 
 def signal_number(name: str) -> signal.Signals:

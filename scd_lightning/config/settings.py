@@ -142,7 +142,7 @@ class ResumeSettings:
 
     every_minutes: float | None = 10
     every_steps: int | None = None
-    signals: Sequence[str] = ("SIGTERM", "SIGUSR1", "SIGUSR2")
+    signals: Sequence[str] = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
     exit_code: int = PREEMPTED
 
     def __post_init__(self) -> None:

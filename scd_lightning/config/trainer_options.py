@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scd_lightning.config.checks import require_at_least
+from scd_lightning.config.checks import require_at_least, require_wait
 from scd_lightning.errors import ConfigError
 
 
@@ -163,7 +163,12 @@ _TALK |= {"static_graph", "gradient_as_bucket_view", "bucket_cap_mb", "broadcast
 
 
 def check_trainer(
-    devices: int = 1, micro_batches: int = 1, strategy: Any = "auto", num_nodes: int = 1, **options: Any
+    devices: int = 1,
+    micro_batches: int = 1,
+    strategy: Any = "auto",
+    num_nodes: int = 1,
+    wait_minutes: float = 30,
+    **options: Any,
 ) -> dict[str, Any]:
     """Refuses what a trainer would ignore, what would end in its middle, and what can't be used.
 
@@ -172,6 +177,7 @@ def check_trainer(
         micro_batches: Forward passes of a process for an optimizer step.
         strategy: A name, or a maker of a strategy.
         num_nodes: Number of machines.
+        wait_minutes: How long the processes wait for one another.
         **options: Further arguments of `lightning.Trainer`, as a configuration has them or as objects.
 
     Returns:
@@ -182,6 +188,7 @@ def check_trainer(
     """
     _check_environment()
     require_at_least(1, **{"trainer.micro_batches": micro_batches})
+    require_wait(**{"trainer.wait_minutes": wait_minutes})
     if _same(options.get("accumulate_grad_batches"), micro_batches):  # Lightning's name for what happens anyway.
         del options["accumulate_grad_batches"]
     for name, value in {"devices": devices, "num_nodes": num_nodes, "strategy": strategy, **options}.items():
@@ -212,9 +219,13 @@ def _check_environment() -> None:
 def _check(name: str, value: Any) -> None:
     where, option = f"trainer.{name}", OPTIONS.get(name)
     if option is None:
-        near = difflib.get_close_matches(name, [*OPTIONS, "micro_batches"], n=1)
+        near = difflib.get_close_matches(name, [*OPTIONS, "micro_batches", "wait_minutes"], n=1)
         meant = f" (did you mean {near[0]}?)" if near else ""
-        known = ["micro_batches", *(each for each, what in OPTIONS.items() if isinstance(what, Honoured))]
+        known = [
+            "micro_batches",
+            "wait_minutes",
+            *(each for each, what in OPTIONS.items() if isinstance(what, Honoured)),
+        ]
         raise ConfigError(f"Lightning's Trainer has no such argument{meant}", where=where, expected=", ".join(known))
     if value is None:
         return
@@ -260,7 +271,7 @@ def trainer_numbers(settings: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         settings: The part `trainer` of a configuration, as plain values.
     """
-    left_out = {"_target_", "precision", "strategy", "micro_batches"}
+    left_out = {"_target_", "precision", "strategy", "micro_batches", "wait_minutes"}
     given = {name: value for name, value in settings.items() if name not in left_out}
     given = {name: value for name, value in given.items() if not _is_default(name, value)}
     found = {name: value for name, value in given.items() if _may_change_numbers(name) or _is_foreign(value)}

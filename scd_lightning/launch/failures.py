@@ -22,6 +22,7 @@ _LOST = re.compile(
     r"\bdist\w+error|connection (was )?(closed|reset|refused)|broken pipe|gloo|nccl|tcpstore|socket|recvvalue failed",
     re.IGNORECASE,
 )
+_WAITED = re.compile(r"timed out|timeout", re.IGNORECASE)
 # How long another process may take to write an error that was there first.
 _WAIT = 3.0
 
@@ -48,6 +49,11 @@ class RankFailure:
     def lost_another(self) -> bool:
         """Whether it tells of the end of another process only."""
         return _is_loss(self.type, self.message)
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it tells of a wait for another process that took too long."""
+        return self.lost_another and _WAITED.search(self.message) is not None
 
     @property
     def error(self) -> "ScdError | RankFailed":

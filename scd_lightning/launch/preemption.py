@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
@@ -67,15 +67,29 @@ class _Watch:
         """Ends the run by the signal that was noted first, see `end` below."""
         assert self.requested is not None
         self.ended = time.monotonic()
+        if self.requested is signal.SIGINT:
+            raise KeyboardInterrupt
         previous = self.previous[self.requested]
         if callable(previous):
             previous(self.requested, None)
-        if self.requested is signal.SIGINT:
-            raise KeyboardInterrupt
         raise Preempted(self.requested.name, self.exit_code)
 
 
 _watch: _Watch | None = None
+_ends: list[Callable[[], object]] = []
+
+
+def handled(names: Iterable[str]) -> list[signal.Signals]:
+    """The signals of some names, but for SIGHUP where it is ignored: so `nohup` has it.
+
+    Args:
+        names: Their names.
+
+    Raises:
+        ConfigError: A name is not that of a signal that can be handled.
+    """
+    numbers = map(signal_number, names)
+    return [each for each in numbers if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN]
 
 
 @contextmanager
@@ -91,7 +105,7 @@ def watch(signals: Sequence[str], exit_code: int = PREEMPTED) -> Iterator[None]:
         Preempted: One of them arrived.
     """
     global _watch
-    numbers = dict.fromkeys([*map(signal_number, signals), signal.SIGINT])
+    numbers = dict.fromkeys([*handled(signals), signal.SIGINT])
     if _watch is not None or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -129,6 +143,26 @@ def deferred() -> Iterator[None]:
         watching.depth -= 1
     if watching.depth == 0 and watching.requested is not None and watching.ended is None:
         watching.end()
+
+
+@contextmanager
+def ending_by(end: Callable[[], object]) -> Iterator[None]:
+    """Has a signal that is deferred looked for at each `safe_point` within the block.
+
+    Args:
+        end: Looks whether the run is to end, and ends it; all processes of a job come to it together.
+    """
+    _ends.append(end)
+    try:
+        yield
+    finally:
+        _ends.remove(end)
+
+
+def safe_point() -> None:
+    """A place in long work where a run may end; all processes of a job pass it equally often. Elsewhere it is free."""
+    if _ends:
+        _ends[-1]()
 
 
 def requested() -> str | None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from torch.distributed import TCPStore
 
 from scd_lightning.errors import PREEMPTED
+from scd_lightning.launch import network
 
 # Seconds from the first process that failed until the others are told to end: the time to write their own errors.
 _GRACE = 5.0
@@ -35,6 +36,10 @@ class Processes:
         environment: Their environment; what tells them apart is added.
         signals: The signals that they will handle, besides SIGTERM; until then these don't end them.
         preempted: The exit code of a process that a signal has ended in good order.
+        patience: Seconds for which the last ones may go on where others are done.
+
+    Attributes:
+        left: Those that did not end when the others did, and were ended here.
     """
 
     def __init__(
@@ -44,15 +49,19 @@ class Processes:
         environment: Mapping[str, str],
         signals: Sequence[int] = (),
         preempted: int = PREEMPTED,
+        patience: float = float("inf"),
     ) -> None:
         # Where they find one another. It is this process's, so that no port has to be free a second time.
-        self._meeting = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-        self._preempted = preempted
+        meeting = network.listening_socket()
+        host, port = meeting.getsockname()
+        self._meeting = TCPStore(host, port, is_master=True, wait_for_workers=False, master_listen_fd=meeting.detach())
+        self._preempted, self._patience = preempted, patience
         self._told: list[int] = []
-        self._told_at = self._failed_at = self._ended_at = self._ending_at = float("inf")
+        self._told_at = self._failed_at = self._ended_at = self._done_at = self._ending_at = float("inf")
+        self.left: list[int] = []
         common = dict(environment) | {
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(self._meeting.port),
+            "MASTER_ADDR": host,
+            "MASTER_PORT": str(port),
             "TORCHELASTIC_RUN_ID": "scd",
             "TORCHELASTIC_USE_AGENT_STORE": "True",
             "TORCHELASTIC_RESTART_COUNT": "0",
@@ -83,7 +92,10 @@ class Processes:
             self._failed_at = min(now, self._failed_at)
         if self._preempted in codes:
             self._ended_at = min(now, self._ended_at)
-        if now > min(self._failed_at + _GRACE, self._ended_at + _GRACE_OF_SIGNALS):
+        if 0 in codes:
+            self._done_at = min(now, self._done_at)
+        ends = (self._failed_at + _GRACE, self._ended_at + _GRACE_OF_SIGNALS, self._done_at + self._patience)
+        if now > min(ends):
             self._end(now)
         return None in codes
 
@@ -109,6 +121,7 @@ class Processes:
     def _end(self, now: float) -> None:
         if self._ending_at == float("inf"):
             self._ending_at = now
+            self.left = [rank for rank, code in enumerate(self.exit_codes()) if code is None]
             self._send_to_groups(signal.SIGTERM)
         elif now > self._ending_at + _LAST:
             self.kill()

@@ -16,9 +16,8 @@ from typing import Any
 
 from typing_extensions import override
 
-from scd_lightning.config.checks import signal_number
 from scd_lightning.errors import Preempted, exit_code
-from scd_lightning.launch import ranks
+from scd_lightning.launch import preemption, ranks
 
 # Seconds between two signals to the jobs: one of them may be just starting.
 _REPEAT = 1.0
@@ -92,7 +91,7 @@ def saving(names: Sequence[str], exit_code: int) -> Iterator[None]:
         KeyboardInterrupt: Ctrl-C arrived.
         Preempted: Another signal arrived.
     """
-    others = [number for number in map(signal_number, names) if number is not signal.SIGINT]
+    others = [number for number in preemption.handled(names) if number is not signal.SIGINT]
     numbers = [signal.SIGINT, *others]
     signals = _Signals(others)
     # A thread that was there before takes signals too, and has them handled here.

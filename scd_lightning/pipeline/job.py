@@ -14,6 +14,7 @@ from scd_lightning.config.batch_size import BatchSize
 from scd_lightning.config.settings import Budget, Evaluation, ResumeSettings, Unlabelled
 from scd_lightning.errors import ConfigError
 from scd_lightning.existing.saved import SavedModel
+from scd_lightning.launch.consensus import Agreement
 from scd_lightning.losses.objective import Objective
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.loading import build_model
@@ -61,6 +62,7 @@ class Job:
         command: The command line that runs this job alone.
         rank_command: What each of its processes is to run, where there are several.
         swept: Whether it is one of a sweep's jobs.
+        agreement: What all of its processes have to see alike.
     """
 
     task: Task
@@ -84,6 +86,7 @@ class Job:
     command: str = ""
     rank_command: Sequence[str] = ()
     swept: bool = False
+    agreement: Agreement = field(default_factory=Agreement)
 
     @cached_property
     def versions(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from scd_lightning import distributed
 from scd_lightning.config.batch_size import BatchSize, SampleCount
 from scd_lightning.data.unlabelled import UNLABELLED
-from scd_lightning.errors import ConfigError
+from scd_lightning.errors import ConfigError, DataError
 from scd_lightning.launch import ranks
 from scd_lightning.losses.loss_contracts import check_weighting
 from scd_lightning.models.gguf import convert_gguf, find_gguf
@@ -66,6 +66,8 @@ def prepare(job: Job) -> PreparedJob:
     if job.method.policy is not None:
         rehearse(job.method.policy, job.budget.stages, len(imports.trajectory) or job.teacher.checkpoints)
     data = job.task.read()
+    # Before a tokenizer is made of them.
+    job.agreement.require("data", data.split_digests, "task.data", DataError)
     if job.method.pseudo_labels and data.unlabelled is None:
         raise ConfigError(
             "A method of pseudo-labels needs texts without labels",

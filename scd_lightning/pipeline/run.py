@@ -10,14 +10,15 @@ import yaml
 
 from scd_lightning import distributed
 from scd_lightning.errors import ConfigError, Preempted, StoreError, interrupted
-from scd_lightning.launch import ranks
+from scd_lightning.launch import network, ranks
+from scd_lightning.launch.consensus import outline
 from scd_lightning.loggers.job_loggers import JobLoggers
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.logs import job_info, log_results
 from scd_lightning.pipeline.model_checks import warn_of_models
 from scd_lightning.pipeline.prepare import prepare, record_rejected, tell_of_data, tell_of_texts
 from scd_lightning.pipeline.report import report
-from scd_lightning.pipeline.runner import Artifacts, execute, plan
+from scd_lightning.pipeline.runner import Artifacts, agree, collect, execute, plan
 from scd_lightning.pipeline.supervision import make_in_ranks
 from scd_lightning.pipeline.unfinished import partial_report
 from scd_lightning.store.manifest import write_json, write_text
@@ -56,9 +57,11 @@ def run(job: Job) -> Finished | None:
     leads, rank = ranks.leads(), ranks.is_rank()
     job.trainer.check_devices(launched=rank)
     if rank:
-        distributed.join(on_gpu=job.trainer.on_gpu)
+        network.choose_interface()
+        distributed.join(on_gpu=job.trainer.on_gpu, minutes=job.trainer.wait_minutes)
     parent = job.trainer.devices > 1 and not rank
     with _on_record(job) if leads else nullcontext():
+        _agree_on_settings(job)
         prepared = prepare(job)
         if leads:
             record_rejected(prepared)
@@ -66,12 +69,14 @@ def run(job: Job) -> Finished | None:
             tell_of_texts(prepared)
             warn_of_models(prepared)
         with JobLoggers(prepared.loggers).open(job_info(prepared, leads=leads)) as loggers:
-            steps = [step for step in plan(prepared) if step.key.folder not in ranks.left_out()]
+            steps = plan(prepared)
+            agree(prepared, steps)
+            steps = [step for step in steps if step.key.folder not in ranks.left_out()]
             prepared.store.use(step.key for step in steps)
             with partial_report(prepared, steps, leads=leads):
                 if parent:
                     make_in_ranks(prepared, steps)
-                made = execute(prepared, steps, parent=parent)
+                made = collect(prepared, steps) if parent else execute(prepared, steps)
                 if rank:
                     distributed.leave()
                 if not leads:
@@ -83,6 +88,13 @@ def run(job: Job) -> Finished | None:
                 results, verdict = report(prepared, steps, made)
                 log_results(loggers, results, verdict, made, prepared.run_dir)
                 return Finished(prepared, made, results, verdict)
+
+
+def _agree_on_settings(job: Job) -> None:
+    """Of what no artifact depends on, all that has the processes wait for one another."""
+    parts = {name: job.settings[name] for name in ("phases", "seed", "resume", "budget", "method", "evaluate")}
+    trainer = {name: value for name, value in job.settings["trainer"].items() if name != "default_root_dir"}
+    job.agreement.require("settings", outline(parts | {"trainer": trainer}), "the configuration")
 
 
 @contextmanager

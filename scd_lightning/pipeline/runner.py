@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from scd_lightning import distributed
-from scd_lightning.errors import ConfigError
+from scd_lightning.errors import ConfigError, StoreError
 from scd_lightning.launch import ranks
+from scd_lightning.launch.consensus import outline
 from scd_lightning.pipeline.answer import answer_texts
 from scd_lightning.pipeline.distill import distill
 from scd_lightning.pipeline.evaluate import evaluate
@@ -115,7 +116,22 @@ def check_inputs(job: PreparedJob, steps: Sequence[Step]) -> None:
             read |= set(step.needs)
 
 
-def execute(job: PreparedJob, steps: Sequence[Step], *, parent: bool = False) -> Artifacts:
+def agree(job: PreparedJob, steps: Sequence[Step]) -> None:
+    """Ends the job where its processes would make different things; all call it, with all steps, before any is made.
+
+    Args:
+        job: The run.
+        steps: All of its steps.
+
+    Raises:
+        ConfigError: One of them sees another input; the first step that it matters to is told of.
+    """
+    job.agreement.require("steps", {step.name: step.key.kind for step in steps}, "phases")
+    for step in steps:
+        job.agreement.require(f"input of the {step.name}", outline(step.key.fields), step.phase)
+
+
+def execute(job: PreparedJob, steps: Sequence[Step]) -> Artifacts:
     """Makes each artifact, or finds it in the store, and says so in a line.
 
     What another run makes meanwhile is left for later: this one goes on with whatever else it can make, and waits only
@@ -124,7 +140,6 @@ def execute(job: PreparedJob, steps: Sequence[Step], *, parent: bool = False) ->
     Args:
         job: The run.
         steps: Its steps.
-        parent: Whether processes of this one have made what was not there: they have told of that.
 
     Returns:
         The artifacts, in the order of the steps.
@@ -154,10 +169,37 @@ def execute(job: PreparedJob, steps: Sequence[Step], *, parent: bool = False) ->
         left.remove(step)
         made[step.name] = artifact
         turns = _turns(left, made)
-        if artifact.reused if parent else ranks.leads() or not artifact.reused:
-            say(summarize(step.name, step.phase, artifact, job))
-            log_artifact(job, step.phase, artifact)
+        if ranks.leads() or not artifact.reused:
+            _tell(job, step, artifact)
     return {step.name: made[step.name] for step in steps if step.name in made}
+
+
+def collect(job: PreparedJob, steps: Sequence[Step]) -> Artifacts:
+    """What the processes of a job have made, and what was there before: their parent makes nothing itself.
+
+    Args:
+        job: The run.
+        steps: Its steps.
+
+    Returns:
+        The artifacts, in the order of the steps.
+
+    Raises:
+        ConfigError: As `execute`.
+        StoreError: The processes have ended well, and left something out.
+    """
+    check_inputs(job, steps)
+    made: Artifacts = {}
+    for step in wanted(steps, job.phases):
+        artifact = made[step.name] = _left_by_processes(job, step) if step.phase in job.phases else _stored(job, step)
+        if artifact.reused:  # Of what they have made they have told.
+            _tell(job, step, artifact)
+    return made
+
+
+def _tell(job: PreparedJob, step: Step, artifact: Artifact) -> None:
+    say(summarize(step.name, step.phase, artifact, job))
+    log_artifact(job, step.phase, artifact)
 
 
 def _turns(left: Sequence[Step], made: Artifacts) -> Iterator[tuple[Step, float]]:
@@ -170,6 +212,17 @@ def _turns(left: Sequence[Step], made: Artifacts) -> Iterator[tuple[Step, float]
         yield from ((step, 0) for step in ready)
         # For the first, on which most depends; but not for long: another one may be given up meanwhile.
         yield ready[0], _TURN
+
+
+def _left_by_processes(job: PreparedJob, step: Step) -> Artifact:
+    if found := job.store.find(step.key):
+        return found
+    raise StoreError(
+        f"The processes of this job have ended well, and the {step.name} is not in the store",
+        where=job.store.root / step.key.folder,
+        got=f"nothing that can be read, of the phase {step.phase}",
+        remedy="see that nothing else changes the store; the same command makes it",
+    )
 
 
 def _stored(job: PreparedJob, step: Step) -> Artifact:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
+from scd_lightning.launch import preemption
 from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.losses.reduction import per_sample_mean
 from scd_lightning.losses.token_scores import chunked_forward_kl
@@ -46,6 +47,7 @@ def kl_to_checkpoints(
     # In float64: checkpoints whose scores are nearer than 1e-9 count as equal, and float32 ends at about 1e-7.
     sums = torch.zeros(len(references), source.num_checkpoints, dtype=torch.float64)
     for checkpoints, i, outputs in source.sweep(batches):
+        preemption.safe_point()
         batch = batches[i]
         divergences = chunked_forward_kl([each[i] for each in references], outputs)
         for r, of_reference in enumerate(divergences):

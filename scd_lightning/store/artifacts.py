@@ -1,6 +1,6 @@
 """The store of finished work: a folder for each artifact, named by the digest of all that its numbers depend on."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,14 +90,15 @@ class ArtifactStore:
         root: The store's folder.
         run: Name of this run, which others that wait are told.
         locking: Whether to lock; off in processes whose parent holds the locks.
+        granted: What such a parent has locked for them, and nothing else may be made; None without one.
 
     Attributes:
         made: Folders of the artifacts that this run made, itself or by its processes.
         registration: This run's entry in the store; None in processes for which another one registers.
     """
 
-    def __init__(self, root: Path, run: str, *, locking: bool = True) -> None:
-        self.root, self.run, self.locking = Path(root), run, locking
+    def __init__(self, root: Path, run: str, *, locking: bool = True, granted: Collection[str] | None = None) -> None:
+        self.root, self.run, self.locking, self.granted = Path(root), run, locking, granted
         self.made: set[str] = set()
         self._told: set[str] = set()
         self.registration: Registration | None = None
@@ -184,12 +185,22 @@ class ArtifactStore:
         if (found := self._find_together(key, whole=whole)) is not None:
             yield found
             return
+        self._require_grant(key)
         with self._lock_together(key, seconds) if self.locking else _unlocked() as free:
             if not free or (found := self._find_together(key, whole=whole)) is not None:
                 yield found
                 return
             claim = Claim(self, key, self.root / f"{key.folder}{PARTIAL}")
             yield claim if claim.begin() else claim.place()
+
+    def _require_grant(self, key: ArtifactKey) -> None:
+        """Ends a process that would make what its parent has not locked, and so expects to be there."""
+        if self.granted is not None and key.folder not in self.granted:
+            raise StoreError(
+                f"The {key.kind} was in the store when this job began, and is not there any more",
+                where=self.root / key.folder,
+                remedy="see that nothing else changes the store, and start the job again",
+            )
 
     def _find_together(self, key: ArtifactKey, *, whole: bool = False) -> Artifact | None:
         """What process 0 finds: one reads the files, and all go on alike."""

@@ -58,6 +58,12 @@ class TaskData:
         return content_digests({}, self.samples, [UNLABELLED])[0]
 
     @property
+    def split_digests(self) -> dict[str, str]:
+        """Hash of the content of each split, texts without labels among them."""
+        texts = {UNLABELLED: self.texts_digest} if UNLABELLED in self.samples else {}
+        return {**self.digests, **texts}
+
+    @property
     def primary_metric(self) -> str:
         """The metric that picks the best weights."""
         assert self.task.primary_metric is not None

@@ -19,6 +19,7 @@ from torch import Tensor
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.errors import StoreError
+from scd_lightning.launch import preemption
 from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.losses.logits import autocast_dtype
 from scd_lightning.progress import say, track
@@ -191,6 +192,7 @@ class SignalStore:
             source: Makes the live teacher, only called where it is needed.
             digest: The checkpoint's digest.
         """
+        preemption.safe_point()
         folder = self.folder(digest, samples)
         self.root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{folder}.lock")
@@ -199,6 +201,7 @@ class SignalStore:
             if not told:
                 say(f"Waiting for another run that computes the {samples.name} of checkpoint {checkpoint}")
                 told = True
+            preemption.safe_point()
         try:
             if state == "compute":
                 about = {"checkpoint": digest, "samples": samples.name}
@@ -227,6 +230,7 @@ def _compute(
     files: SignalFiles | None = None
     with ExitStack() as opened:
         for batch in track(samples.batches(), f"{samples.name} of checkpoint {checkpoint}", samples.num_batches):
+            preemption.safe_point()
             batch = batch.to(source.head.weight.device)
             hidden = source.hidden(batch)
             # A live teacher's losses are taken inside a training step, which runs in this precision too.

@@ -3,6 +3,7 @@
 Tried on Lightning 2.6.6 and torch 2.13.0.
 """
 
+import copy
 from typing import Any
 
 from lightning import Trainer
@@ -34,6 +35,11 @@ def next_is_a_batch(trainer: Trainer) -> bool:
     # What Lightning itself asks right after the hooks of a batch's end, before it validates or ends the epoch.
     over = loop.batch_progress.is_last_batch or trainer.should_stop or trainer.global_step == trainer.max_steps
     return not over and not loop._should_check_val_fx(fetcher)
+
+
+def loops_state(trainer: Trainer) -> dict[str, Any]:
+    """Lightning's counts of what a training has done, as a checkpoint that is saved now has them."""
+    return copy.deepcopy(trainer._checkpoint_connector._get_loops_state_dict())
 
 
 def let_lightning_unscale(optimizer: Optimizer) -> None:

@@ -2,7 +2,8 @@
 
 import gc
 import logging
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -19,6 +20,7 @@ from scd_lightning import distributed
 from scd_lightning.config.trainer_options import check_trainer
 from scd_lightning.data.batching import PlanSampler
 from scd_lightning.errors import ConfigError
+from scd_lightning.launch import network
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.sharding import process_mesh, shard
 from scd_lightning.models.spec import ModelSpec
@@ -42,6 +44,7 @@ class TrainerFactory:
         micro_batches: Forward passes that each process makes for one optimizer step (gradient accumulation).
         strategy: "auto", or a maker of a Lightning strategy: a strategy object serves one trainer only.
         num_nodes: Number of machines.
+        wait_minutes: How long the processes wait for one another before they count one as hung.
         **options: Further arguments of `lightning.Trainer`, of those that `config/trainer_options.py` has users set.
 
     Attributes:
@@ -54,11 +57,12 @@ class TrainerFactory:
         micro_batches: int = 1,
         strategy: str | Callable[[], Strategy] = "auto",
         num_nodes: int = 1,
+        wait_minutes: float = 30,
         **options: Any,
     ) -> None:
-        self.options = check_trainer(devices, micro_batches, strategy, num_nodes, **options)
+        self.options = check_trainer(devices, micro_batches, strategy, num_nodes, wait_minutes, **options)
         self.devices, self.micro_batches, self.strategy = devices, micro_batches, strategy
-        self.num_nodes = num_nodes
+        self.num_nodes, self.wait_minutes = num_nodes, wait_minutes
 
     def check_devices(self, *, launched: bool) -> None:
         """Fails early where the devices are not there, or this process can't start the others.
@@ -67,7 +71,8 @@ class TrainerFactory:
             launched: Whether this is one of several processes already, started by torchrun.
 
         Raises:
-            ConfigError: There are fewer GPUs than devices, or several machines and no torchrun.
+            ConfigError: There are fewer GPUs than devices, or several machines and no torchrun; or torchrun has started
+                another number of processes.
         """
         gpus = torch.cuda.device_count()
         if self.options.get("accelerator") in ("gpu", "cuda") and gpus < self.devices:
@@ -83,6 +88,20 @@ class TrainerFactory:
                 where="trainer.num_nodes",
                 got=self.num_nodes,
                 remedy="start it by torchrun --nnodes=... --nproc-per-node=... run.py ... on each machine",
+            )
+        if launched:
+            self._check_launch()
+
+    def _check_launch(self) -> None:
+        """Others than the trainers count on would wait for one another, or each train alone."""
+        here, all_of_them = (int(os.environ.get(name, "0")) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+        if (here, all_of_them) != (self.devices, self.devices * self.num_nodes):
+            raise ConfigError(
+                "Torchrun has started another number of processes than the job has",
+                where="trainer.devices, trainer.num_nodes",
+                got=f"{self.devices} devices on each of {self.num_nodes} machines",
+                expected=f"{here} processes on this machine, of {all_of_them}",
+                remedy="trainer.devices as --nproc-per-node, trainer.num_nodes as --nnodes",
             )
 
     @property
@@ -223,10 +242,22 @@ class TrainerFactory:
             "enable_model_summary": False,
             "num_sanity_val_steps": 0,
         }
+        arguments = {**given, **own, **fixed}
+        self._join(arguments)
         if "profiler" in given:
             # It reports to Lightning's log, which is silenced.
             logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)
-        return leave_signals_alone(Trainer(**{**given, **own, **fixed}))
+        return leave_signals_alone(Trainer(**arguments))
+
+    def _join(self, arguments: Mapping[str, Any]) -> None:
+        """Leaves nothing to Lightning that starts processes, or listens for them."""
+        several = arguments["devices"] * arguments["num_nodes"] > 1
+        if several and not distributed.active():
+            # It would start run.py once more for each, which would make everything a second time.
+            raise RuntimeError("a trainer of several processes was asked for in a process on its own")
+        if not several and not distributed.active() and arguments["strategy"] != "auto":
+            network.choose_interface()
+            distributed.join_alone(on_gpu=self.on_gpu)
 
     def _sharded_options(self) -> dict[str, Any]:
         """What Lightning has to be told besides the strategy, where models are cut over processes."""

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -117,8 +118,8 @@ def test_two_runs_side_by_side_share_the_work(command, tmp_path):
     assert any("Waiting for" in output and str(tmp_path) in output for output in outputs)
 
 
-def wait_for(what: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
-    end = time.monotonic() + 120
+def wait_for(what: Callable[[], bool], process: subprocess.Popen[str] | None = None, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
     while not what():
         assert process is None or process.poll() is None
         assert time.monotonic() < end
@@ -202,7 +203,95 @@ def test_a_signal_ends_all_ranks_and_the_same_command_goes_on(start, command, tm
     assert "ended" not in read(run / "run.json")
 
 
-def nodes(start, run: Path, *arguments: str) -> list[subprocess.CompletedProcess[str]]:
+def ranks_of(parent: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """The processes that a job's parent has started."""
+    wait_for(lambda: len(psutil.Process(parent.pid).children()) == 2, parent, seconds=300)
+    return psutil.Process(parent.pid).children()
+
+
+def test_data_that_change_under_a_job_end_it_by_name(start, tmp_path, ledger):
+    data, run = tmp_path / "data", tmp_path / "run"
+    data.mkdir()
+    for split, count in {"train": 48, "validation": 8, "test": 8}.items():
+        rows = [{"text": f"{split} {i} of {'ab'[i % 2]}", "label": "ab"[i % 2]} for i in range(count)]
+        (data / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = ("trainer=ddp_cpu", "method=td", "task=classification", f"task.data.path={data}")
+    for number in range(10):
+        with ledger.attempt("data changed under a job of two processes"):
+            split = ("train", "validation", "test")[number % 3]
+            parent = start(*arguments, f"hydra.run.dir={run}")
+            ranks_of(parent)
+            with (data / f"{split}.jsonl").open("a") as file:
+                file.write(json.dumps({"text": f"one more, {number}", "label": "a"}) + "\n")
+            _, error = parent.communicate(timeout=120)
+            assert parent.returncode == 2, error
+            assert error.count("do not see the same data") == 1
+            assert f"Where: task.data: {split}." in error
+            assert read(run / "failure.json")["type"] == "DataError"
+            assert not processes(run)
+    assert artifacts(tmp_path / "store").keys() <= {"gold", "tokenizer"}
+
+
+def test_a_process_that_hangs_is_named(start, command, tmp_path, ledger):
+    run = tmp_path / "run"
+    arguments = ("trainer=ddp_cpu", "method=td", f"hydra.run.dir={run}", "teacher.epochs=30")
+    parent = start(*arguments, "trainer.wait_minutes=0.2")
+    wait_for(lambda: bool(list((tmp_path / "store").glob("teacher-*.partial/trajectory/checkpoint-*"))), parent)
+    with ledger.attempt("one of two processes stopped"):
+        os.kill(ranks_of(parent)[1].pid, signal.SIGSTOP)
+        _, error = parent.communicate(timeout=120)
+        assert parent.returncode == 1
+        assert error.count("RankDied: Process 1 of 2 hung") == 1
+        assert "Traceback" not in error
+        assert not processes(run)
+        command(*arguments)
+
+
+def test_all_processes_of_a_job_listen_on_loopback_alone(start, tmp_path):
+    parent = start("trainer=ddp_cpu", "method=td", f"hydra.run.dir={tmp_path / 'run'}")
+    seen: dict[int, set[str]] = {}
+    while parent.poll() is None:
+        for each in [psutil.Process(parent.pid), *psutil.Process(parent.pid).children(recursive=True)]:
+            with suppress(psutil.Error):
+                listening = [one for one in each.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+                if listening:
+                    seen.setdefault(each.pid, set()).update(one.laddr.ip for one in listening)
+        time.sleep(0.1)
+    assert parent.returncode == 0
+    assert len(seen) == 3
+    assert set().union(*seen.values()) <= {"127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_sighup_saves_unless_it_was_ignored_from_the_start(start, tmp_path, ignored):
+    run = tmp_path / "run"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:  # What nohup does; a process that is started takes it over.
+        parent = start("trainer=ddp_cpu", "method=td", f"hydra.run.dir={run}", "teacher.epochs=300")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_for(lambda: bool(list((tmp_path / "store").glob("teacher-*.partial"))), parent)
+    time.sleep(2)  # For some steps.
+    parent.send_signal(signal.SIGHUP)
+    if ignored:
+        time.sleep(3)
+        parent.send_signal(signal.SIGTERM)
+    _, error = parent.communicate(timeout=120)
+    assert parent.returncode == 75, error
+    assert f"Ended by {'SIGTERM' if ignored else 'SIGHUP'}" in error
+    (unfinished,) = [each for each in read(run / "partial.json")["phases"] if each["state"] == "unfinished"]
+    assert unfinished["saved"]["step"] > 0
+
+
+def test_machines_with_other_commands_are_refused(start, tmp_path):
+    done = nodes(start, tmp_path / "run", "method=td", second=("resume.every_steps=3",))
+    assert 0 not in [each.returncode for each in done]
+    said = "".join(each.stderr for each in done)
+    assert said.count("do not see the same settings. Where: the configuration: resume.every_steps.") == 1
+    assert not artifacts(tmp_path / "store")
+
+
+def nodes(start, run: Path, *arguments: str, second: tuple[str, ...] = ()) -> list[subprocess.CompletedProcess[str]]:
     """Two machines with a process each, here on one: what the user's own torchrun does."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -211,7 +300,7 @@ def nodes(start, run: Path, *arguments: str) -> list[subprocess.CompletedProcess
     for node in range(2):
         where = f"--nnodes=2 --nproc-per-node=1 --master-addr=127.0.0.1 --master-port={port} --node-rank={node}"
         sizes = ("trainer=ddp_cpu", "trainer.devices=1", "trainer.num_nodes=2", f"hydra.run.dir={run}")
-        started.append(start(*sizes, *arguments, torchrun=where.split()))
+        started.append(start(*sizes, *arguments, *second * node, torchrun=where.split()))
     done = []
     for process in started:
         out, error = process.communicate(timeout=200)

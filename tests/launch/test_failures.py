@@ -73,6 +73,59 @@ def test_what_ends_around_a_signal_is_its_doing(tmp_path):
         run()
 
 
+WAITED = (
+    RuntimeError("[/pytorch/gloo/transport/tcp/unbound_buffer.cc:81] Timed out waiting 1800000ms for recv operation"),
+    dist.DistStoreError("Timed out after 1801 seconds waiting for clients. 1/2 clients joined."),
+)
+
+
+@pytest.mark.parametrize("waited", WAITED, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("code", [-9, -15, 75])
+def test_a_process_that_the_others_have_waited_for_is_named(tmp_path, waited, code):
+    record(tmp_path, 0, waited)
+    record(tmp_path, 2, LOST[0])
+    with pytest.raises(RankDied, match=r"^Process 1 of 3 hung.*trainer\.wait_minutes"):
+        ranks.raise_error(tmp_path, [1, code, 1], preempted=75, left=[1])
+
+
+def test_a_process_that_does_not_end_when_the_others_are_done_is_named(tmp_path):
+    with pytest.raises(RankDied, match="^Process 1 of 2 hung"):
+        ranks.raise_error(tmp_path, [0, -15], preempted=75, left=[1])
+
+
+def test_a_process_that_had_no_time_to_fail_has_not_hung(tmp_path):
+    record(tmp_path, 0, ValueError("a defect"))
+    with pytest.raises(RankFailed, match="a defect"):
+        ranks.raise_error(tmp_path, [1, -15], preempted=75, left=[1])
+    record(tmp_path, 0, LOST[1])
+    with pytest.raises(RankFailed, match="NCCL communicator"):
+        ranks.raise_error(tmp_path, [1, -15], preempted=75, left=[1])
+
+
+def test_how_nccl_ends_a_wait_in_vain_tells_of_the_process_that_may_hang(tmp_path):
+    with pytest.raises(RankDied, match="Process 0 of 2 was ended by SIGABRT.*process 1 was still running"):
+        ranks.raise_error(tmp_path, [-6, -9], preempted=75, left=[1])
+
+
+@pytest.mark.usefixtures("_no_wait")
+def test_without_a_parent_a_process_that_left_no_word_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    own = record(tmp_path, 0, WAITED[0])
+    record(tmp_path, 2, LOST[0])
+    assert first_to_tell(tmp_path, own)
+    assert "Process 1 of 3 hung" in str(ranks.blame(tmp_path, WAITED[0], own))
+    # All have failed, or it was no wait: the error is what there is to tell.
+    lost = record(tmp_path, 1, LOST[0])
+    assert ranks.blame(tmp_path, WAITED[0], own) is WAITED[0]
+    assert ranks.blame(tmp_path, LOST[0], lost) is LOST[0]
+
+
+def test_a_file_of_a_process_that_the_job_does_not_have_is_none_of_it(tmp_path):
+    record(tmp_path, 7, ValueError("of another job"))
+    with pytest.raises(RankDied, match="Process 1 of 2"):
+        ranks.raise_error(tmp_path, [0, -9], preempted=75)
+
+
 def test_good_ends_raise_nothing(tmp_path):
     ranks.raise_error(tmp_path, [0, 0], preempted=75)
 

@@ -33,7 +33,7 @@ def send(name: str) -> None:
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
     """Every test leaves the handlers as they were."""
-    names = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
+    names = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT, signal.SIGHUP)
     before = [signal.getsignal(each) for each in names]
     yield
     assert [signal.getsignal(each) for each in names] == before
@@ -156,6 +156,49 @@ def test_a_watch_within_a_watch_changes_nothing():
         with preemption.watch(["SIGUSR1"]):
             pass
         send("SIGTERM")
+
+
+@pytest.fixture
+def _nohup() -> Iterator[None]:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_sighup_ends_a_run_like_others():
+    with ends(Preempted, match="SIGHUP"), preemption.watch(["SIGTERM", "SIGHUP"]):
+        send("SIGHUP")
+
+
+@pytest.mark.usefixtures("_nohup")
+def test_sighup_that_is_ignored_stays_so():
+    with preemption.watch(["SIGTERM", "SIGHUP"]):
+        send("SIGHUP")
+        assert preemption.requested() is None
+        assert signal.SIGHUP not in preemption.handled(["SIGHUP"])
+    with ends(Preempted, match="SIGTERM"), preemption.watch(["SIGTERM", "SIGHUP"]):
+        send("SIGTERM")
+
+
+def test_a_safe_point_asks_whoever_would_end_the_run():
+    asked: list[str] = []
+    preemption.safe_point()
+    with preemption.ending_by(lambda: asked.append("outer")):
+        with preemption.ending_by(lambda: asked.append("inner")):
+            preemption.safe_point()
+        preemption.safe_point()
+    preemption.safe_point()
+    assert asked == ["inner", "outer"]
+
+
+def test_ctrl_c_asks_no_earlier_handler():
+    """That of run.py's first lines ends the process at once."""
+    before = signal.signal(signal.SIGINT, lambda *_: pytest.fail("ended at once"))
+    try:
+        with ends(KeyboardInterrupt), preemption.watch([]):
+            send("SIGINT")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 FORKED = """

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from scd_lightning.launch import processes
+from scd_lightning.errors import RankDied
+from scd_lightning.launch import network, processes, ranks
 from scd_lightning.launch.processes import Processes
 
 # Less than processes that hang sleep for; long, since starting two on a busy machine takes its time.
@@ -78,6 +80,64 @@ sys.exit(3 + dist.get_rank())
 """
     assert wait(begin(script)) == [3, 4]
     assert [(tmp_path / rank).read_text() for rank in "01"] == ["0 0 2 2 127.0.0.1 scd", "1 1 2 2 127.0.0.1 scd"]
+
+
+LISTENS = """
+from scd_lightning.launch import network
+network.choose_interface()
+import psutil, torch, torch.distributed as dist
+dist.init_process_group("gloo")
+group = dist.new_group(backend="gloo")
+for each in (None, group):
+    dist.all_reduce(torch.ones(3), group=each)
+found = [each.laddr.ip for each in psutil.Process().net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+(folder / rank).write_text(" ".join(found))
+dist.barrier()
+"""
+
+
+def test_all_listen_on_loopback_alone(begin, tmp_path, monkeypatch):
+    # Else both would take the address of the machine's name, which may be one that others reach.
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    working = begin(LISTENS)
+    own = {each.laddr.ip for each in psutil.Process().net_connections("tcp") if each.status == psutil.CONN_LISTEN}
+    assert own == {network.LOOPBACK}
+    assert wait(working) == [0, 0]
+    for rank in "01":
+        addresses = (tmp_path / rank).read_text().split()
+        assert set(addresses) == {network.LOOPBACK}
+
+
+HANG = """
+from scd_lightning import distributed
+from scd_lightning.launch.failures import record
+distributed.join(on_gpu=False, minutes=0.03)
+vote = distributed.Vote()
+if rank == "1":
+    os.kill(os.getpid(), signal.SIGSTOP)
+try:
+    {}
+except Exception as error:
+    record(folder, int(rank), error)
+    os._exit(1)
+"""
+
+
+@pytest.mark.parametrize("waits", ["distributed.barrier()", "vote.ask_and_wait((True,))"])
+def test_one_that_hangs_is_noticed_in_the_time_that_was_set_and_named(begin, tmp_path, monkeypatch, waits):
+    monkeypatch.setattr(processes, "_GRACE", 0.3)
+    monkeypatch.setattr(processes, "_LAST", 0.3)
+    working = begin(HANG.format(waits))
+    assert wait(working) == [1, -signal.SIGKILL]
+    with pytest.raises(RankDied, match="Process 1 of 2 hung"):
+        ranks.raise_error(tmp_path, working.exit_codes(), 75, working.left)
+
+
+def test_the_last_ones_have_a_time_to_end(begin, monkeypatch):
+    monkeypatch.setattr(processes, "_LAST", 0.3)
+    working = begin("if rank == '1':\n    time.sleep(100)", patience=1.0)
+    assert wait(working) == [0, -signal.SIGTERM]
+    assert working.left == [1]
 
 
 @pytest.mark.parametrize("ending", ["sys.exit(1)", "os.kill(os.getpid(), signal.SIGKILL)"])

@@ -1,6 +1,8 @@
 """What trainers are made of: options that hold everywhere, or are refused before anything is trained."""
 
 import logging
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -118,3 +120,45 @@ def test_what_is_shown_and_how_one_looks_change_no_bit(make_job, run_job):
         weights = {path.name: path.read_bytes() for path in made.folder.rglob("*.safetensors")}
         kept.append((vars(made.result), weights))
     assert kept[0] == kept[1]
+
+
+def test_lightning_starts_no_process(monkeypatch):
+    """It would run the command a second time; a job's own parent starts its processes, or the user's torchrun."""
+    for strategy in ("auto", partial(DDPStrategy, process_group_backend="gloo")):
+        factory = TrainerFactory(devices=2, accelerator="cpu", strategy=strategy)
+        with pytest.raises(RuntimeError, match="a process on its own"):
+            factory()
+    with pytest.raises(RuntimeError, match="a process on its own"):
+        TrainerFactory(num_nodes=2, accelerator="cpu")()
+
+
+@pytest.mark.parametrize(("here", "everywhere"), [(1, 2), (2, 4), (4, 4), (1, 1)])
+def test_another_number_of_processes_than_torchrun_s_is_refused(monkeypatch, here, everywhere):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(here))
+    monkeypatch.setenv("WORLD_SIZE", str(everywhere))
+    with pytest.raises(ConfigError, match=rf"trainer\.devices.*{here} processes on this machine, of {everywhere}"):
+        TrainerFactory(devices=2, accelerator="cpu").check_devices(launched=True)
+    TrainerFactory(devices=here, num_nodes=everywhere // here, accelerator="cpu").check_devices(launched=True)
+
+
+ALONE = """
+import psutil
+from functools import partial
+from lightning.pytorch.demos.boring_classes import BoringModel
+from lightning.pytorch.strategies import DDPStrategy
+from scd_lightning.training.trainer import TrainerFactory
+for strategy in ("ddp", partial(DDPStrategy, process_group_backend="gloo")):
+    TrainerFactory(strategy=strategy, accelerator="cpu")(callbacks=[], limit_train_batches=1).fit(BoringModel())
+print(*[each.laddr.ip for each in psutil.Process().net_connections("tcp") if each.status == psutil.CONN_LISTEN])
+"""
+
+
+def test_a_process_alone_listens_on_loopback_at_most(tmp_path):
+    done = subprocess.run([sys.executable, "-c", ALONE], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert set(done.stdout.splitlines()[-1].split()) <= {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("minutes", [0, -1, "30", True, None, float("nan"), 10**9])
+def test_a_wait_without_sense_is_refused(minutes):
+    with pytest.raises(ConfigError, match=r"trainer\.wait_minutes"):
+        TrainerFactory(wait_minutes=minutes)

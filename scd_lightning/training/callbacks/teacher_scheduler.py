@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
+from scd_lightning.launch import preemption
 from scd_lightning.lm_head import Unprojected
 from scd_lightning.progress import say
 from scd_lightning.schedules.policies import Policy, Scores
@@ -90,7 +91,7 @@ class TeacherScheduler(Callback):
         """Loads where a training goes on within a stage."""
         stage = trainer.current_epoch // self.stage_epochs
         if stage < len(self.choices):
-            self._load(stage)
+            self._load(self.choices[stage])
 
     @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -98,22 +99,25 @@ class TeacherScheduler(Callback):
         if stage == self._loaded:
             return
         assert isinstance(pl_module, FineTuning)
-        new = stage == len(self.choices)
-        if new:
-            self.choices.append(self._choose(stage, trainer, pl_module))
-        self._load(stage)
-        if new:
-            self._say_stall()
+        if stage < len(self.choices):
+            self._load(self.choices[stage])
+            return
+        choice = self._choose(stage, trainer, pl_module)
+        self._load(choice)
+        # Not before: a state that is saved meanwhile goes on from before the choice.
+        self.choices.append(choice)
+        self._say_stall()
 
-    def _load(self, stage: int) -> None:
+    def _load(self, choice: StageChoice) -> None:
+        preemption.safe_point()
         # All processes have the same scores, but one decides: equal is not the same as agreed.
-        checkpoint = distributed.from_first_rank(self.choices[stage].checkpoint)
+        checkpoint = distributed.from_first_rank(choice.checkpoint)
         self.source.load(checkpoint)
-        self._loaded = stage
+        self._loaded = choice.stage
         # What only choosing and loading needed would take up memory for the whole stage.
         self.source.release()
         self.probe_source.release()
-        say(f"  stage {stage}: taught by checkpoint {checkpoint} of 0 to {self.source.num_checkpoints - 1}")
+        say(f"  stage {choice.stage}: taught by checkpoint {checkpoint} of 0 to {self.source.num_checkpoints - 1}")
 
     def _say_stall(self) -> None:
         """Says so in the first stage that stalls. Those after it would say the same; the report names them all."""

@@ -5,6 +5,8 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,24 @@ from scd_lightning.errors import StoreError
 from scd_lightning.launch import preemption
 from scd_lightning.progress import say
 from scd_lightning.store.saved_state import ResumeState
-from scd_lightning.training.private_parts import next_is_a_batch
+from scd_lightning.training.private_parts import loops_state, next_is_a_batch
 from scd_lightning.training.resume.state_io import StateIO
 
 # Saving takes at most one part in so many of the time, when nobody asks for more.
 _RATIO = 60
 # What a first save is taken to write, in bytes a second; then it is known.
 _SPEED = 500e6
+
+
+@dataclass(frozen=True)
+class _EpochEnd:
+    """What a state saved until the next epoch's first step has of the end of the one before, where it goes on from.
+
+    Weights and optimizers are the same by then, and the choice of a checkpoint is made anew.
+    """
+
+    loops: dict[str, Any]
+    generators: dict[str, Any]
 
 
 class SaveState(Checkpoint):
@@ -62,8 +75,10 @@ class SaveState(Checkpoint):
         self._io = StateIO(state.root)
         self._rng: list[dict[str, Any]] = []
         self._vote = distributed.Vote()
-        self._ends_at_once = ExitStack()
-        self._deferring = False
+        # Open while a signal waits for a place to save at, and while there are such places between two epochs.
+        self._deferring, self._between = ExitStack(), ExitStack()
+        self._defers = False
+        self._at_epoch_end: _EpochEnd | None = None
         self._seen = self._saved_step = 0
         self._saved_at, self._cost = time.monotonic(), 0.0
         self.saves, self.seconds = 0, 0.0
@@ -78,7 +93,14 @@ class SaveState(Checkpoint):
     @override
     def state_dict(self) -> dict[str, Any]:
         """The random number generators of all processes, and what saving has cost; all call it together."""
-        return {"rng": distributed.gather_lists([_generators()]), "saves": self.saves, "seconds": self.seconds}
+        generators = _generators() if self._at_epoch_end is None else self._at_epoch_end.generators
+        return {"rng": distributed.gather_lists([generators]), "saves": self.saves, "seconds": self.seconds}
+
+    @override
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Between two epochs, has the end of the first one saved: Lightning miscounts what has begun of the next."""
+        if self._at_epoch_end is not None:
+            checkpoint["loops"] = self._at_epoch_end.loops
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -109,9 +131,10 @@ class SaveState(Checkpoint):
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """From here on a signal waits for the step's end."""
-        if not self._deferring:
-            self._ends_at_once.enter_context(preemption.deferred())
-            self._deferring = True
+        self._close_between()
+        if not self._defers:
+            self._deferring.enter_context(preemption.deferred())
+            self._defers = True
 
     @override
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
@@ -131,11 +154,21 @@ class SaveState(Checkpoint):
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves where that costs little; the epoch is validated by now."""
+        """Saves where that costs little; the epoch is validated by now. Until the next one a signal saves too."""
         cheap = time.monotonic() - self._saved_at >= _RATIO * self._cost
         timed = self.every_seconds is not None and cheap
         signal, due = self._vote.ask_and_wait((self._wishes(trainer.global_step)[0], timed or self._due_by_steps()))
         self._follow(trainer, signal, due)
+        self._at_epoch_end = _EpochEnd(loops_state(trainer), _generators())
+        self._between.enter_context(preemption.ending_by(partial(self._look, trainer)))
+
+    def _look(self, trainer: Trainer) -> None:
+        """Between two epochs: saves and ends the run where any process was told to; no process waits for an answer."""
+        signal, _ = self._vote.ask((preemption.requested() is not None, False))
+        self._follow(trainer, signal, due=False)
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._stop_deferring()
 
     @override
@@ -148,8 +181,13 @@ class SaveState(Checkpoint):
 
     def _stop_deferring(self) -> None:
         """From here on a signal ends the run at once."""
-        self._ends_at_once.close()
-        self._deferring = False
+        self._close_between()
+        self._defers = False
+        self._deferring.close()
+
+    def _close_between(self) -> None:
+        self._between.close()
+        self._at_epoch_end = None
 
     def _wishes(self, step: int) -> tuple[bool, bool]:
         """Whether this process was told to end, and whether it would save."""

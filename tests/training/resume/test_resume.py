@@ -14,6 +14,8 @@ from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.predict import PredictionLog
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.runner import execute, plan
+from scd_lightning.schedules import scoring
+from scd_lightning.teachers.live import LiveSource
 
 # Dropout draws from the generators that a state has to bring back; two epochs a phase have one end within a phase.
 RUN = (
@@ -143,6 +145,37 @@ def test_a_signal_loses_no_step(make_job, outcome, uninterrupted, phase, step, h
     work(again)
     assert min(made for where, made in seen if where == phase) == expected + 1
     assert outcome(again) == uninterrupted
+
+
+@pytest.mark.parametrize(
+    ("teacher", "owner", "name"),
+    [("cached", scoring, "chunked_forward_kl"), ("cached", LiveSource, "hidden"), ("live", LiveSource, "hidden")],
+    ids=["scores", "signals", "scores of live answers"],
+)
+def test_a_signal_between_two_epochs_loses_no_step(make_job, outcome, uninterrupted, monkeypatch, teacher, owner, name):
+    """The second stage begins after step 12: its checkpoint is chosen, and its signals are made."""
+    settings = (*RUN, "resume.every_minutes=null", f"method.teacher={teacher}")
+    original, seen = getattr(owner, name), []
+
+    def sends(*arguments):
+        if seen[-1] == ("distill", 12):
+            os.kill(os.getpid(), signal.SIGHUP)
+        return original(*arguments)
+
+    job = make_job(*settings, prepared=False)
+    job.callbacks = [partial(Counter, seen)]
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, sends)
+        with pytest.raises(Preempted, match="SIGHUP"), preemption.watch(job.resume.signals):
+            work(job)
+    assert seen[-1] == ("distill", 12)
+    seen.clear()
+    again = make_job(*settings, run="again", prepared=False)
+    again.callbacks = [partial(Counter, seen)]
+    work(again)
+    assert seen[0] == ("distill", 13)
+    if teacher == "cached":
+        assert outcome(again) == uninterrupted
 
 
 @pytest.mark.parametrize("where", ["test split", "train split", "trajectory"])

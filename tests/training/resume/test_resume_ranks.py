@@ -16,6 +16,7 @@ from scd_lightning.pipeline.evaluate import PREDICTIONS
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.runner import execute, plan
 from scd_lightning.pipeline.student_training import WEIGHTS
+from scd_lightning.schedules import scoring
 
 RUN = ("method=scd_aw", "budget.stages=2", "budget.stage_epochs=2", "trainer.precision=64-true")
 SAVING = ("resume.every_steps=1", "resume.every_minutes=null")
@@ -32,6 +33,25 @@ class Interrupted(Callback):
         hit = self.everywhere or trainer.global_rank == 1
         if pl_module.phase == self.phase and trainer.global_step == self.step and hit:
             os.kill(os.getpid(), self.number)
+
+
+class WhileChoosing(Callback):
+    """A signal that reaches one process while the checkpoint of a later stage is scored."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_start(self, trainer, pl_module) -> None:
+        if pl_module.phase != "distill" or trainer.global_rank != 1:
+            return
+        original = scoring.chunked_forward_kl
+
+        def sends(*arguments):
+            if trainer.global_step == self.step:
+                os.kill(os.getpid(), signal.SIGHUP)
+            return original(*arguments)
+
+        scoring.chunked_forward_kl = sends
 
 
 def run(make, callback=None) -> None:
@@ -109,6 +129,19 @@ def test_two_processes_go_on_bit_for_bit(make, in_two_processes, one_process):
         assert json.dumps(vars(interrupted[3][name].result)) == json.dumps(vars(artifact.result)), name
     assert all(np.array_equal(interrupted[0][key], value) for key, value in expected[0].items())
     assert_equal(interrupted, one_process)
+
+
+def test_two_processes_save_where_one_is_told_between_two_epochs(make, in_two_processes):
+    two = make("trainer=ddp_cpu", "resume.every_steps=null")
+    assert in_two_processes(partial(work, two, partial(WhileChoosing, 12))) == [ENDED, ENDED]
+    (state,) = two().store.root.glob("student-*.partial/resume/state.json")
+    assert json.loads(state.read_text())["step"] == 12
+    assert in_two_processes(partial(work, two)) == [0, 0]
+    whole = partial(two, store="whole")
+    assert in_two_processes(partial(work, whole)) == [0, 0]
+    interrupted, expected = outcome(two()), outcome(whole())
+    assert interrupted[1] == expected[1]
+    assert all(np.array_equal(interrupted[0][key], value) for key, value in expected[0].items())
 
 
 def test_another_number_of_processes_and_micro_batches(make, in_two_processes, one_process):
