@@ -7,10 +7,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Group
+
 from scd_lightning.analysis.comparison.compare import Comparison, compare
 from scd_lightning.analysis.comparison.comparison_csv import write_csv
 from scd_lightning.analysis.comparison.comparison_page import write_comparison
-from scd_lightning.analysis.comparison.comparison_table import comparison_table, verdict_lines
+from scd_lightning.analysis.comparison.comparison_table import comparison_table, failure_lines, verdict_lines
+from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_attempts
 from scd_lightning.analysis.comparison.sweep_runs import find_runs
 from scd_lightning.analysis.records import PARTIAL, ended_early, read_json, read_results
 from scd_lightning.analysis.run.partial_run import partial_sentence, reason
@@ -117,6 +120,18 @@ def show_sweep(folder: Path, allowed: Sequence[str]) -> Comparison:
     comparison = compare(find_runs(folder), allowed)
     _show(comparison, folder)
     return comparison
+
+
+def show_attempts(folder: Path, sweep: str) -> list[Failure]:
+    """Shows how the jobs of a sweep failed in a folder that is another sweep's still.
+
+    Args:
+        folder: The folder.
+        sweep: The identity of the sweep that failed.
+    """
+    failures = describe_attempts(find_runs(folder, sweep), sweep)
+    show(Group(*failure_lines(failures)))
+    return failures
 
 
 def show_trials(folder: Path) -> Search:

@@ -24,6 +24,7 @@ from scd_lightning.models.spec import (
     TeacherSpec,
 )
 from scd_lightning.pipeline.method import Method
+from scd_lightning.run_folder.folder import RunFolder
 from scd_lightning.store.artifacts import ArtifactStore
 from scd_lightning.tasks.task import Task
 from scd_lightning.training.callbacks.own_callbacks import told_where_it_fails
@@ -57,6 +58,7 @@ class Job:
         phases: Which phases to run.
         store: Where artifacts are.
         run_dir: This run's folder.
+        folder: The same, as far as it is this run's.
         settings: The resolved sub-configurations as plain values, for digests and for config.yaml.
         command: The command line that runs this job alone.
         rank_command: What each of its processes is to run, where there are several.
@@ -80,6 +82,7 @@ class Job:
     phases: Sequence[str]
     store: ArtifactStore
     run_dir: Path
+    folder: RunFolder
     settings: Mapping[str, Any]
     command: str = ""
     rank_command: Sequence[str] = ()

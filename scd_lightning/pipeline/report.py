@@ -41,7 +41,8 @@ def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[di
     delete(folder / RESULTS)
     _write_predictions(job, folder / "predictions", made)
     write_tables(job, steps, made)
-    write_student(job, made, folder / "student")
+    with job.folder.exporting() as student:
+        write_student(job, made, student)
     results = _results(job, made)
     write_json(folder / RESULTS, results)
     delete(folder / PARTIAL)

@@ -115,6 +115,21 @@ def check_inputs(job: PreparedJob, steps: Sequence[Step]) -> None:
             read |= set(step.needs)
 
 
+def check_left_out(job: PreparedJob, steps: Sequence[Step]) -> None:
+    """Makes sure that the store has what a run needs of phases that it is not to run.
+
+    Args:
+        job: The run.
+        steps: Its steps.
+
+    Raises:
+        ConfigError: Something of them is not there.
+    """
+    for step in wanted(steps, job.phases):
+        if step.phase not in job.phases:
+            _stored(job, step)
+
+
 def execute(job: PreparedJob, steps: Sequence[Step], *, parent: bool = False) -> Artifacts:
     """Makes each artifact, or finds it in the store, and says so in a line.
 
