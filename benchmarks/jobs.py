@@ -20,8 +20,8 @@ from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.method import Method
 from scd_lightning.pipeline.student_training import TRAIN_LOSSES
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
-from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, SingleBest
 from scd_lightning.run_folder.folder import RunFolder
+from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, SingleBest
 from scd_lightning.store.artifacts import Artifact, ArtifactKey, ArtifactStore
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.training.trainer import TrainerFactory

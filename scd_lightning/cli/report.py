@@ -24,6 +24,7 @@ from scd_lightning.analysis.search.search_summary import show_search, write_sear
 from scd_lightning.analysis.search.trials import Search, read_trials, summarize
 from scd_lightning.errors import ConfigError, ScdError, StoreError, exit_code
 from scd_lightning.progress import complain, say, show
+from scd_lightning.run_folder.names import ATTEMPT, FAILURE, RESULTS, RUN
 
 _EPILOG = """examples:
   python -m scd_lightning.report outputs/2026-11-25/10-15-00      rebuilds the report of a run
@@ -108,6 +109,7 @@ def _show_partial(folder: Path) -> None:
     partial = read_json(folder / PARTIAL, {})
     for text in (partial_sentence(partial), reason(partial["ended"]), f"partial report: {page}"):
         say(text)
+    _tell_command(folder)
 
 
 def show_sweep(folder: Path, allowed: Sequence[str]) -> Comparison:
@@ -146,6 +148,16 @@ def _show_run(folder: Path, allowed: Sequence[str]) -> None:
     page, verdict = write_run_pages(folder, allowed)
     show(run_table(read_results(folder), verdict))
     say(f"report: {page}")
+    _tell_command(folder)
+
+
+def _tell_command(folder: Path) -> None:
+    """Says whose a run's folder is, and what came to nothing there since."""
+    if command := read_json(folder / RUN, {}).get("command"):
+        say(f"run by: {command}")
+    if attempt := read_json(folder / ATTEMPT, {}):
+        say(f"A later command left all of this as it was. {attempt['type']}: {attempt['message']}")
+        say(f"its command: {attempt['command']}")
 
 
 def _show(comparison: Comparison, folder: Path) -> None:
@@ -168,10 +180,10 @@ def _runs(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise StoreError("There is no such folder", where=folder, expected="the folder of a run or of a sweep")
-    if (folder / "results.json").exists():
+    if (folder / RESULTS).exists():
         return [folder]
-    if (folder / "failure.json").exists():
-        failure = read_json(folder / "failure.json", {})
+    if (folder / FAILURE).exists():
+        failure = read_json(folder / FAILURE, {})
         raise StoreError(
             "The run failed, so there is nothing to report",
             where=folder,
@@ -184,7 +196,7 @@ def _runs(folder: Path) -> list[Path]:
 
 
 def _not_a_run(folder: Path) -> StoreError:
-    started = any((folder / name).exists() for name in ("run.json", "config.yaml", ".hydra"))
+    started = any((folder / name).exists() for name in (RUN, "config.yaml", ".hydra"))
     if started:
         return StoreError(
             "The run did not finish",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scd_lightning.run_folder.lock import Hold
-from scd_lightning.run_folder.sweep import Sweep
+from scd_lightning.run_folder.sweep_folder import Sweep
 
 
 @dataclass

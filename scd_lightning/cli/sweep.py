@@ -25,7 +25,7 @@ from scd_lightning.errors import ScdError, exit_code, recorded_as
 from scd_lightning.launch import side_by_side
 from scd_lightning.progress import JOB, complain, say
 from scd_lightning.run_folder.lock import Hold
-from scd_lightning.run_folder.sweep import Sweep, swept_by
+from scd_lightning.run_folder.sweep_folder import Sweep, swept_by
 from scd_lightning.store.manifest import sha256_json
 
 # The packages that run jobs for Hydra.

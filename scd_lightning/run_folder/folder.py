@@ -27,9 +27,9 @@ from scd_lightning.run_folder.names import (
     logged,
     present,
 )
+from scd_lightning.run_folder.noted_files import remove
 from scd_lightning.run_folder.record import Record, read_record
-from scd_lightning.run_folder.removal import remove
-from scd_lightning.run_folder.sweep import Sweep
+from scd_lightning.run_folder.sweep_folder import Sweep
 from scd_lightning.store.manifest import write_json, write_text
 from scd_lightning.store.registry import TIME
 from scd_lightning.store.removal import delete
@@ -142,7 +142,7 @@ class RunFolder:
         Args:
             error: What ended it.
         """
-        if self._is_own():
+        if self._is_own() and not self.refused:
             signal = error.signal if isinstance(error, Preempted) else "SIGINT" if interrupted(error) else None
             self._end(ended=signal or type(error).__name__)
 

@@ -50,8 +50,10 @@ def may_be_own(name: str) -> bool:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or str(path) != name:
         return False
-    known = name in (*FILES, _WANDB_JOB) or any(path.match(pattern) for pattern in _PATTERNS)
-    return known or path.parts[0] == STUDENT and len(path.parts) > 1 or _WANDB_RUN.fullmatch(name) is not None
+    parts = path.parts
+    in_student = len(parts) > 1 and parts[0] == STUDENT
+    matches = any(path.match(each) and len(parts) == len(PurePosixPath(each).parts) for each in _PATTERNS)
+    return name in (*FILES, _WANDB_JOB) or matches or in_student or _WANDB_RUN.fullmatch(name) is not None
 
 
 def present(folder: Path) -> set[str]:

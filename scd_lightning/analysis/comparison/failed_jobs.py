@@ -11,7 +11,7 @@ from scd_lightning.analysis.records import read_json
 from scd_lightning.config.option_places import places_of_options
 from scd_lightning.errors import StoreError
 from scd_lightning.run_folder.names import ATTEMPT, FAILURE, RESULTS, RUN
-from scd_lightning.run_folder.sweep import failed_attempt
+from scd_lightning.run_folder.sweep_folder import failed_attempt
 
 UNFINISHED = "unfinished"
 # The command line of each job, and Hydra's own part of its configuration.

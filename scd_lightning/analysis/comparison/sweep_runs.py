@@ -11,7 +11,7 @@ from scd_lightning.analysis.records import RunRecord, decompositions, read_run
 from scd_lightning.analysis.statistics import SAMPLE_SCORE, sample_score, statistic
 from scd_lightning.errors import StoreError
 from scd_lightning.run_folder.names import FAILURE, RESULTS, RUN
-from scd_lightning.run_folder.sweep import is_of, swept_by
+from scd_lightning.run_folder.sweep_folder import is_of, swept_by
 
 LEAD, VALIDATION, SECONDS = "lead", "validation", "seconds"
 _TRAINER = ("accelerator", "devices", "num_nodes", "strategy", "micro_batches", "log_every_n_steps", "profiler")

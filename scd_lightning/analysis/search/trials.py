@@ -12,7 +12,7 @@ from scd_lightning.analysis.comparison.sweep_runs import find_runs
 from scd_lightning.analysis.records import read_json
 from scd_lightning.analysis.search import TRIAL
 from scd_lightning.run_folder.names import FAILURE
-from scd_lightning.run_folder.sweep import failed_attempt
+from scd_lightning.run_folder.sweep_folder import failed_attempt
 
 
 @dataclass(frozen=True)

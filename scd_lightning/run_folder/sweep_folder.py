@@ -8,8 +8,8 @@ from typing import Any
 from scd_lightning.errors import StoreError
 from scd_lightning.run_folder.lock import is_live
 from scd_lightning.run_folder.names import ATTEMPT, RUN
+from scd_lightning.run_folder.noted_files import remove
 from scd_lightning.run_folder.record import read_record
-from scd_lightning.run_folder.removal import remove
 from scd_lightning.store.locks import try_lock
 from scd_lightning.store.manifest import read_json, write_json, write_text
 from scd_lightning.store.removal import delete
