@@ -27,6 +27,7 @@ from scd_lightning.pipeline.method import Method
 from scd_lightning.run_folder.folder import RunFolder
 from scd_lightning.store.artifacts import ArtifactStore
 from scd_lightning.tasks.task import Task
+from scd_lightning.training.callbacks.first_step import FirstStep
 from scd_lightning.training.callbacks.own_callbacks import told_where_it_fails
 from scd_lightning.training.callbacks.watchers import held_to_it
 from scd_lightning.training.data_module import Batching, DomainDataModule, EncodedData
@@ -107,8 +108,8 @@ class Job:
             raise ConfigError(f"A logger can't be made ({first})", where="logger") from error
 
     def new_callbacks(self) -> list[Any]:
-        """The user's own callbacks for one fit."""
-        return [told_where_it_fails(held_to_it(make())) for make in self.callbacks]
+        """The user's own callbacks for one fit, and one by which the run keeps its folder from then on."""
+        return [*(told_where_it_fails(held_to_it(make())) for make in self.callbacks), FirstStep(self.folder.keep)]
 
 
 @dataclass(kw_only=True)

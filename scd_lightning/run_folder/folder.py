@@ -11,6 +11,7 @@ from scd_lightning.errors import ConfigError, Preempted, StoreError, interrupted
 from scd_lightning.launch import ranks
 from scd_lightning.launch.failures import forget
 from scd_lightning.progress import say
+from scd_lightning.run_folder.aside import discard, give_back, is_aside, set_aside
 from scd_lightning.run_folder.inputs import check_inputs
 from scd_lightning.run_folder.lock import Hold, is_live, unwritable
 from scd_lightning.run_folder.names import (
@@ -27,7 +28,7 @@ from scd_lightning.run_folder.names import (
     logged,
     present,
 )
-from scd_lightning.run_folder.noted_files import remove
+from scd_lightning.run_folder.noted_files import prune, remove
 from scd_lightning.run_folder.record import Record, read_record
 from scd_lightning.run_folder.sweep_folder import Sweep
 from scd_lightning.store.manifest import write_json, write_text
@@ -41,8 +42,9 @@ _SHOWN = 5
 class RunFolder:
     """A run's folder, from `open` to `close`; only the process that speaks for a job opens it.
 
-    A run makes a folder its own at once where no earlier run is in it, and else when its own input is known to be good:
-    what the earlier one noted as its own goes then, and nothing else. Until then all is as that one left it.
+    A run makes a folder its own at once where no earlier run is in it, and else when its own input is known to be good.
+    What the earlier one noted as its own, and nothing else, is set aside then, and goes when this one has trained or is
+    through: where it fails before, all is again as the earlier one left it.
 
     Args:
         path: The folder, which is there.
@@ -77,6 +79,7 @@ class RunFolder:
         """
         self.refused = True
         self._hold = Hold(self.path, _WHERE)
+        give_back(self.path)
         earlier = read_record(self.path)
         self._refuse_others(earlier)
         try:
@@ -116,16 +119,25 @@ class RunFolder:
         same = earlier is not None and earlier.identity == identity
         if earlier is not None and not same:
             check_inputs(settings, self.path, earlier.files())
-        if self._sweep is not None:
-            self._sweep.take()
         self._content["identity"] = identity
         if earlier is not None and same:
             self._files = earlier.files()
             if earlier.finished:
                 return
         elif earlier is not None:
-            remove(self.path, earlier.files())
+            set_aside(self.path, earlier)
         self._begin()
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether an earlier run gets its folder back where this one fails now."""
+        return is_aside(self.path)
+
+    def keep(self) -> None:
+        """Takes the folder for good: the run has made something of its own. Any of its processes may say so."""
+        discard(self.path)
+        if self._sweep is not None:
+            self._sweep.take()
 
     def finish(self) -> None:
         """Notes that the run has gone through, and which files are its own."""
@@ -133,16 +145,21 @@ class RunFolder:
             return
         if self._earlier is not None:
             self._begin()
+        self.keep()
         self._end(finished=time.strftime(TIME))
         self.finished = True
 
     def stop(self, error: BaseException) -> None:
-        """Notes what ended the run, where the folder is its own.
+        """Notes what ended the run, where the folder is its own; gives it back where an earlier run's files are aside.
 
         Args:
             error: What ended it.
         """
-        if self._is_own() and not self.refused:
+        if self._hold is None or self.refused:
+            return
+        if self.is_provisional:
+            self._give_back()
+        elif self._is_own():
             signal = error.signal if isinstance(error, Preempted) else "SIGINT" if interrupted(error) else None
             self._end(ended=signal or type(error).__name__)
 
@@ -157,7 +174,9 @@ class RunFolder:
             StoreError: The folder can't be written.
         """
         failure = {"type": kind, "message": message}
-        if self._is_own() if self._hold is not None else is_live(self.path):
+        if self._hold is not None and self.is_provisional:
+            self._give_back()
+        if self._is_own() if self._hold is not None else is_live(self.path) and not self.is_provisional:
             write_json(self.path / FAILURE, failure)
             return
         about = {name: self._content[name] for name in ("command", "started", "sweep")}
@@ -177,6 +196,8 @@ class RunFolder:
         self._files = (self._files - before) | files
         if self._is_own():
             self._write(self._files)
+        for path in sorted(old.rglob("*"), reverse=True):
+            prune(path, old)
         if old.is_dir() and any(old.iterdir()):
             raise StoreError(
                 "The student's folder holds files that no run has noted as its own",
@@ -185,6 +206,10 @@ class RunFolder:
                 remedy="move them away",
             )
         os.replace(new, old)
+
+    def _give_back(self) -> None:
+        give_back(self.path)
+        self._earlier = read_record(self.path)
 
     def _is_own(self) -> bool:
         """Whether the folder is this run's: an earlier one of its identity has lost it where its results are gone."""

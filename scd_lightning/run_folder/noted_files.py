@@ -18,19 +18,20 @@ def remove(folder: Path, names: Iterable[str]) -> None:
         OSError: One can't be deleted.
     """
     for name in sorted(names, key=lambda name: (name not in (RESULTS, "report.html"), name)):
-        if not _is_behind_link(folder, name):
+        if not is_behind_link(folder, name):
             delete(folder / name)
-            _prune((folder / name).parent, folder)
+            prune((folder / name).parent, folder)
     for link in wandb_links(folder):
         delete(link)
 
 
-def _is_behind_link(folder: Path, name: str) -> bool:
+def is_behind_link(folder: Path, name: str) -> bool:
+    """Whether a file of a run's is elsewhere, since a folder on the way to it is a link now."""
     parents = (folder / name).relative_to(folder).parents
     return any((folder / parent).is_symlink() for parent in list(parents)[:-1])
 
 
-def _prune(path: Path, root: Path) -> None:
+def prune(path: Path, root: Path) -> None:
     """Takes empty folders away, up to a run's folder."""
     while path != root and path.is_dir() and not any(path.iterdir()):
         delete(path)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from scd_lightning.errors import ConfigError, Preempted, StoreError
 from scd_lightning.run_folder.folder import RunFolder
 from scd_lightning.run_folder.lock import is_live
+from scd_lightning.store.removal import delete
 
 COMMAND = "python run.py method=scd"
 OTHER = "python run.py method=sft"
@@ -115,6 +117,84 @@ def test_a_run_that_fails_at_once_leaves_the_earlier_one_whole(folder, capsys):
     assert "as it was" in capsys.readouterr().out
     finished(folder)
     assert not (folder / "attempt.json").exists()
+
+
+@pytest.mark.parametrize("how", ["failed", "stopped", "killed"])
+def test_so_does_one_that_fails_before_it_has_trained(folder, how):
+    finished(folder)
+    write(folder / "student" / "empty" / "x")
+    (folder / "student" / "empty" / "x").unlink()
+    write(folder / "wandb/job.json", json.dumps({"id": "aa"}))
+    run = begin(folder)
+    run.finish()
+    run.close()
+    before = content(folder)
+    run = begin(folder, OTHER, "sft")
+    assert run.is_provisional
+    assert not (folder / "results.json").exists()
+    fill(run, "sft")
+    if how == "failed":
+        run.note_failure("ModelError", "There are no weights.")
+    if how != "killed":
+        run.stop(Preempted("SIGTERM"))
+    run.close()
+    if how == "killed":
+        fail_at_once(folder)
+    assert content(folder) == before
+    assert (folder / "attempt.json").exists() == (how != "stopped")
+    finished(folder, "sft")
+    assert b"scd" not in b"".join(content(folder).values())
+
+
+def test_one_that_has_trained_keeps_the_folder(folder):
+    finished(folder)
+    run = begin(folder, OTHER, "sft")
+    RunFolder(folder).keep()  # As another process of the run does.
+    assert not run.is_provisional
+    run.note_failure("OutOfMemory", "There is too little.")
+    run.stop(ValueError())
+    run.close()
+    assert (record(folder)["command"], record(folder)["ended"]) == (OTHER, "ValueError")
+    assert record(folder, "failure.json")["type"] == "OutOfMemory"
+    assert set(content(folder)) == {"run.json", "failure.json", ".hydra/config.yaml"}
+
+
+def test_wherever_a_process_is_killed_the_folder_is_one_run_s(folder, tmp_path, monkeypatch):
+    """The calls that change the folder, each in its turn the last one."""
+    finished(folder)
+    before, replace, places = content(folder), os.replace, ("aside.os.replace", "aside.delete", "noted_files.delete")
+    for turn in range(200):
+        path = tmp_path / f"turn {turn}"
+        shutil.copytree(folder, path)
+        left = iter(range(turn))
+
+        def last(*arguments, to=None, left=left, **more):
+            if next(left, None) is None:
+                raise SystemExit
+            return to(*arguments, **more)
+
+        with monkeypatch.context() as patch:
+            for place in places:
+                to = replace if "replace" in place else delete
+                patch.setattr(f"scd_lightning.run_folder.{place}", partial(last, to=to))
+            run = RunFolder(path, OTHER, {".hydra/config.yaml": OTHER})
+            try:
+                run.open()
+                run.take("sft", {})
+                fill(run, "sft")
+                (run.stop if turn % 2 else run.finish)(*[ValueError()] * (turn % 2))
+                killed = False
+            except SystemExit:
+                killed = True
+            run.close()
+        fail_at_once(path)
+        found = content(path)
+        whole = found == before
+        assert whole or b"scd" not in b"".join(found.values()), turn
+        assert not set(found) & {".replaced", ".returning", ".discarded"}
+        if not killed and turn % 2 == 0:
+            assert not whole
+            break
 
 
 @pytest.mark.parametrize("how", ["killed", "failed", "stopped"])
