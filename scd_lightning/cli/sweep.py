@@ -5,6 +5,7 @@ import shlex
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,10 @@ from scd_lightning.launch import side_by_side
 from scd_lightning.progress import JOB, complain, say
 from scd_lightning.run_folder.lock import Hold
 from scd_lightning.run_folder.sweep_folder import Sweep, swept_by
-from scd_lightning.store.manifest import sha256_json
+from scd_lightning.store.manifest import sha256_json, write_text
 
+# Hydra writes it before the first job, whosever the folder is.
+_COMPOSED = "multirun.yaml"
 # The packages that run jobs for Hydra.
 _LAUNCHERS = ("joblib", "submitit")
 _REMEDY = "The same command goes on: what is finished is in the store and is reused."
@@ -42,6 +45,7 @@ class SweepEnd(Callback, ABC):
     _argv: Sequence[str] = ()
     _allowed: Sequence[str] = ()
     _sweep: Sweep | None = None
+    _before: str | None = None
 
     @override
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -91,6 +95,9 @@ class SweepEnd(Callback, ABC):
         self._sweep = Sweep(folder.absolute(), sha256_json(what), command, texts)
         if swept_by(folder) is None:
             self._sweep.take()
+        elif not self._sweep.owns:
+            with suppress(OSError):
+                self._before = (folder / _COMPOSED).read_text(encoding="utf-8")
 
     def first_texts(self, config: DictConfig) -> dict[str, str]:
         """Name -> text of what a sweep's folder holds from when it is the sweep's own."""
@@ -109,7 +116,12 @@ class SweepEnd(Callback, ABC):
     def _end(self) -> None:
         assert self._sweep is not None
         try:
-            failures = self.conclude(self._sweep.folder) if self._sweep.owns else _tell_failures(self._sweep)
+            if self._sweep.owns:
+                failures = self.conclude(self._sweep.folder)
+            else:
+                failures = _tell_failures(self._sweep)
+                if self._before is not None:
+                    write_text(self._sweep.folder / _COMPOSED, self._before)
             session.exit_code = exit_code(recorded_as(failures[-1]) or Exception) if failures else 0
         except ScdError as error:  # Hydra would make a warning of it.
             complain(f"\n{type(error).__name__}: {error}")

@@ -88,7 +88,7 @@ def test_a_second_command_in_a_folder_has_all_of_it_or_nothing(run_py, tmp_path,
     code, _, error = run_py("method=td", "logger=csv", "hydra.run.dir=run")
     assert code == 0, error
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    for wrong in (["task.data.path=none"], ["teacher.checkpoints=1000"], ["phases=[distill]", "seed=7"], ["seed=-1"]):
+    for wrong in (["task.data.path=none"], ["teacher.checkpoints=1000"], ["phases=[evaluate]", "seed=7"], ["seed=-1"]):
         code, out, _ = run_py("method=sft", "hydra.run.dir=run", *wrong)
         assert code == 2
         assert f"What an earlier run left in {run} is as it was." in out
