@@ -1,6 +1,7 @@
 """From a composed configuration to a finished job, and to what its end means for this process."""
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -35,12 +36,10 @@ def run_job(cfg: DictConfig) -> float | None:
     if session.stopped:
         return None
     session.started = True
-    folder = RunFolder(
-        Path(HydraConfig.get().runtime.output_dir),
-        job_command(),
-        first_texts(cfg) if ranks.leads() else {},
-        session.sweep,
-    )
+    hydra = HydraConfig.get()
+    sweep = replace(session.sweep, job=hydra.job.num) if session.sweep is not None and in_sweep() else None
+    texts = first_texts(cfg) if ranks.leads() else {}
+    folder = RunFolder(Path(hydra.runtime.output_dir), job_command(), texts, sweep)
     with closing(folder), ended(folder):
         if ranks.leads():
             folder.open()

@@ -61,7 +61,7 @@ def give_back(folder: Path) -> None:
     if _is_ours(folder / DISCARDED):
         discard(folder)
     if _is_ours(aside):
-        if (aside / RUN).read_bytes() != (folder / RUN).read_bytes():
+        if not (folder / RUN).exists() or (aside / RUN).read_bytes() != (folder / RUN).read_bytes():
             # The run that followed had begun.
             remove(folder, (present(folder) | exported(folder) | logged(folder)) - {RUN})
         os.replace(aside, returning)

@@ -68,7 +68,7 @@ class RunFolder:
         self._earlier: Record | None = None
         self._files: set[str] = set()
         self._content: dict[str, Any] = {"command": command, "started": time.strftime(TIME), "finished": None}
-        self._content["sweep"] = None if sweep is None else sweep.identity
+        self._content |= {} if sweep is None else sweep.mark
 
     def open(self) -> None:
         """Keeps all others out of the folder.
@@ -81,6 +81,8 @@ class RunFolder:
         self._hold = Hold(self.path, _WHERE)
         give_back(self.path)
         earlier = read_record(self.path)
+        if self._sweep is not None and earlier is not None:
+            self._sweep.check(earlier.content.get("job"), self.path)
         self._refuse_others(earlier)
         try:
             if earlier is None or earlier.identity is None:
@@ -179,7 +181,7 @@ class RunFolder:
         if self._is_own() if self._hold is not None else is_live(self.path) and not self.is_provisional:
             write_json(self.path / FAILURE, failure)
             return
-        about = {name: self._content[name] for name in ("command", "started", "sweep")}
+        about = {name: self._content.get(name) for name in ("command", "started", "sweep")}
         write_json(self.path / ATTEMPT, about | {"ended": time.strftime(TIME)} | failure)
         say(f"What an earlier run left in {self.path} is as it was.")
 

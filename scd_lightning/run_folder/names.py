@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from scd_lightning.config.settings import PHASES
 from scd_lightning.errors import StoreError
-from scd_lightning.store.manifest import read_json
+from scd_lightning.store.manifest import TEMPORARY, read_json
 
 # The command of the run whose folder it is, and what of this it wrote; in its place, that of a later command that
 # ended before it had anything to write here.
@@ -41,6 +41,8 @@ _PATTERNS = (_RANKS, *(f"tensorboard/{part}/events.out.tfevents.*" for part in (
 # W&B's own folder may be the user's, with runs of other programs in it: of these there are those of the run's id alone.
 _WANDB, _WANDB_JOB = "wandb", "wandb/job.json"
 _WANDB_RUN = re.compile(r"wandb/(offline-)?run-\d{8}_\d{6}-[\w-]+")
+# What a process that was killed has left of a file that it was writing.
+_TEMPORARY = re.compile(r"\.(.+)\.\d+\.tmp")
 # Folders that a run makes: one that leads elsewhere is not ours.
 _FOLDERS = (".hydra", "failures", "logs", "predictions", STUDENT, "tensorboard", PARTIAL_STUDENT)
 
@@ -53,14 +55,28 @@ def may_be_own(name: str) -> bool:
     parts = path.parts
     in_student = len(parts) > 1 and parts[0] == STUDENT
     matches = any(path.match(each) and len(parts) == len(PurePosixPath(each).parts) for each in _PATTERNS)
-    return name in (*FILES, _WANDB_JOB) or matches or in_student or _WANDB_RUN.fullmatch(name) is not None
+    known = name in (*FILES, _WANDB_JOB) or _is_temporary(name)
+    return known or matches or in_student or _WANDB_RUN.fullmatch(name) is not None
 
 
 def present(folder: Path) -> set[str]:
     """Which of these a folder holds, apart from the student and what W&B has written."""
     found = {name for name in FILES if os.path.lexists(folder / name)}
     found |= {path.relative_to(folder).as_posix() for pattern in _PATTERNS for path in folder.glob(pattern)}
-    return found | links(folder)
+    return found | links(folder) | set(_temporary(folder))
+
+
+def _temporary(folder: Path) -> Iterator[str]:
+    for parent in {PurePosixPath(name).parent for name in FILES}:
+        for path in (folder / parent).glob(TEMPORARY):
+            if _is_temporary(name := str(parent / path.name)):
+                yield name
+
+
+def _is_temporary(name: str) -> bool:
+    path = PurePosixPath(name)
+    found = _TEMPORARY.fullmatch(path.name)
+    return found is not None and str(path.with_name(found[1])) in FILES
 
 
 def failures(folder: Path) -> set[str]:

@@ -1,11 +1,12 @@
 """Whose a sweep's folder is: what an earlier sweep left there goes with the first job that has something to write."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.errors import StoreError
+from scd_lightning.errors import ConfigError, StoreError
 from scd_lightning.run_folder.lock import is_live
 from scd_lightning.run_folder.names import ATTEMPT, RUN
 from scd_lightning.run_folder.noted_files import remove
@@ -35,12 +36,36 @@ class Sweep:
         identity: Digest of what it runs.
         command: Its command line.
         texts: Name -> text of what stands in its folder from when that is its own.
+        start: What tells this start of it from others of the same sweep.
+        job: Number of the running job.
     """
 
     folder: Path
     identity: str
     command: str = ""
     texts: Mapping[str, str] = field(default_factory=dict)
+    start: str = field(default_factory=lambda: secrets.token_hex(8))
+    job: int = 0
+
+    @property
+    def mark(self) -> dict[str, Any]:
+        """What a job's run.json says of it."""
+        return {"sweep": self.identity, "job": [self.start, self.job]}
+
+    def check(self, job: object, path: Path) -> None:
+        """Raises a ConfigError where a folder is that of another job of the same start.
+
+        Args:
+            job: The mark of the job that had the folder before.
+            path: The folder.
+        """
+        if isinstance(job, list) and job[:1] == [self.start] and job != [self.start, self.job]:
+            raise ConfigError(
+                f"Jobs {job[1]} and {self.job} of this sweep have one folder, and it has the first one's results",
+                where="hydra.sweep.subdir",
+                got=path,
+                remedy="leave it as it is, ${hydra.job.num}, or let it name what varies",
+            )
 
     @property
     def owns(self) -> bool:

@@ -107,6 +107,17 @@ def test_a_second_command_in_a_folder_has_all_of_it_or_nothing(run_py, tmp_path,
     assert "method=sft" in (run / ".hydra" / "overrides.yaml").read_text()
 
 
+def test_one_that_fails_once_it_has_trained_has_the_folder(run_py, tmp_path):
+    run = tmp_path / "run"
+    for arguments, expected in ((["method=sft"], 0), (["method=td", "student.optimizer.lr=1e30"], 2)):
+        code, _, error = run_py(*arguments, "hydra.run.dir=run")
+        assert code == expected, error
+    assert read(run / "failure.json")["type"] == "NotFinite"
+    assert "method=td" in read(run / "run.json")["command"]
+    assert not {"results.json", "student", "attempt.json"} & {path.name for path in run.iterdir()}
+    assert (run / "partial.json").exists()
+
+
 def test_a_folder_that_a_live_run_has_is_refused(run_py, tmp_path):
     (tmp_path / "run").mkdir()
     hold = Hold(tmp_path / "run", "hydra.run.dir")

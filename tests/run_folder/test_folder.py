@@ -376,6 +376,14 @@ def test_wandb_s_files_of_the_run_go_and_those_of_others_stay(folder):
     assert left == {"debug.log", *(Path(name).name for name in others)}
 
 
+def test_what_a_process_was_writing_when_it_was_killed_goes_too(folder):
+    begin(folder).close()
+    for name in (".results.json.17.tmp", "predictions/.student.jsonl.17.tmp", ".notes.txt.17.tmp"):
+        write(folder / name)
+    finished(folder, "sft")
+    assert [path.name for path in folder.rglob("*.tmp")] == [".notes.txt.17.tmp"]
+
+
 def test_a_killed_export_is_made_anew(folder):
     run = begin(folder)
     with suppress(KeyboardInterrupt), run.exporting() as student:

@@ -1,12 +1,15 @@
 """A sweep's folder is one sweep's: no job of another stands in its comparison."""
 
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
 from scd_lightning.analysis.comparison.failed_jobs import describe_attempts, is_finished
 from scd_lightning.analysis.comparison.sweep_runs import find_runs
 from scd_lightning.analysis.search.trials import read_trials
+from scd_lightning.errors import ConfigError
 from scd_lightning.run_folder.folder import RunFolder
 from scd_lightning.run_folder.sweep_folder import Sweep, swept_by
 
@@ -116,3 +119,22 @@ def test_a_live_job_of_an_earlier_sweep_is_left(tmp_path, job):
     assert (tmp_path / "1" / "results.json").exists()
     assert names(tmp_path) == ["0"]
     live.close()
+
+
+def test_two_jobs_of_one_sweep_can_not_have_one_folder(tmp_path):
+    path = tmp_path / "all"
+    path.mkdir()
+    sweep = Sweep(tmp_path, FIRST)
+    for job, start, refused in (
+        (0, sweep.start, False),
+        (0, sweep.start, False),
+        (1, sweep.start, True),
+        (1, "", False),
+    ):
+        folder = RunFolder(path, "python run.py", sweep=replace(sweep, job=job, start=start))
+        with pytest.raises(ConfigError, match="Jobs 0 and 1 .*hydra.sweep.subdir") if refused else nullcontext():
+            folder.open()
+        if not refused:
+            folder.take(str(job), {})
+            folder.finish()
+        folder.close()
