@@ -13,7 +13,7 @@ from scd_lightning.launch.failures import forget
 from scd_lightning.progress import say
 from scd_lightning.run_folder.aside import discard, give_back, is_aside, set_aside
 from scd_lightning.run_folder.inputs import check_inputs
-from scd_lightning.run_folder.lock import Hold, is_live, unwritable
+from scd_lightning.run_folder.lock import Hold, unwritable
 from scd_lightning.run_folder.names import (
     ATTEMPT,
     CARD,
@@ -178,7 +178,7 @@ class RunFolder:
         failure = {"type": kind, "message": message}
         if self._hold is not None and self.is_provisional:
             self._give_back()
-        if self._is_own() if self._hold is not None else is_live(self.path) and not self.is_provisional:
+        if self._is_own() if self._hold is not None else self._is_led():
             write_json(self.path / FAILURE, failure)
             return
         about = {name: self._content.get(name) for name in ("command", "started", "sweep")}
@@ -208,6 +208,13 @@ class RunFolder:
                 remedy="move them away",
             )
         os.replace(new, old)
+
+    def _is_led(self) -> bool:
+        """Whether the folder is that of the run of which another process leads, which may have ended by now."""
+        record = read_record(self.path)
+        command = self._content["command"]
+        led = record is not None and not record.finished and record.content["command"] == command
+        return led and not self.is_provisional
 
     def _give_back(self) -> None:
         give_back(self.path)

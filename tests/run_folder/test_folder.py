@@ -159,6 +159,21 @@ def test_one_that_has_trained_keeps_the_folder(folder):
     assert set(content(folder)) == {"run.json", "failure.json", ".hydra/config.yaml"}
 
 
+@pytest.mark.parametrize("earlier", [None, COMMAND, OTHER])
+def test_a_process_that_does_not_lead_notes_its_error_where_the_run_does(folder, earlier):
+    if earlier is not None:
+        run = begin(folder, earlier)
+        run.finish()
+        run.close()
+    other = RunFolder(folder, COMMAND)
+    if earlier is not None:
+        other.note_failure("DataError", "Only here.")
+        assert record(folder, "attempt.json")["command"] == COMMAND
+    begin(folder, identity="new").keep()
+    other.note_failure("ValueError", "A defect in one process.")
+    assert record(folder, "failure.json")["type"] == "ValueError"
+
+
 def test_wherever_a_process_is_killed_the_folder_is_one_run_s(folder, tmp_path, monkeypatch):
     """The calls that change the folder, each in its turn the last one."""
     finished(folder)
