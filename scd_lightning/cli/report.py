@@ -24,6 +24,7 @@ from scd_lightning.analysis.search.search_summary import show_search, write_sear
 from scd_lightning.analysis.search.trials import Search, read_trials, summarize
 from scd_lightning.errors import ConfigError, ScdError, StoreError, exit_code
 from scd_lightning.progress import complain, say, show
+from scd_lightning.run_folder.folder import settle
 from scd_lightning.run_folder.names import ATTEMPT, FAILURE, RESULTS, RUN
 
 _EPILOG = """examples:
@@ -46,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     first, *others = options.folders
+    for folder in options.folders:
+        for path in (folder, *folder.glob("*/")):
+            settle(path)
     try:
         if not others and ended_early(first):
             _show_partial(first)

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +257,15 @@ class RunFolder:
                 got=f"{_few(others)} in {self.path}",
                 remedy=f"choose another folder by {_WHERE}=, or move them away",
             )
+
+
+def settle(folder: Path) -> None:
+    """Gives a folder back to an earlier run, where a later one was killed before it had trained."""
+    if is_aside(folder):
+        with suppress(ConfigError):  # The later one lives.
+            hold = Hold(folder, _WHERE)
+            give_back(folder)
+            hold.release()
 
 
 def _few(names: Iterable[str]) -> str:

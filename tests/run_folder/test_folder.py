@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scd_lightning.errors import ConfigError, Preempted, StoreError
-from scd_lightning.run_folder.folder import RunFolder
+from scd_lightning.run_folder.folder import RunFolder, settle
 from scd_lightning.run_folder.lock import is_live
 from scd_lightning.store.removal import delete
 
@@ -144,6 +144,19 @@ def test_so_does_one_that_fails_before_it_has_trained(folder, how):
     assert (folder / "attempt.json").exists() == (how != "stopped")
     finished(folder, "sft")
     assert b"scd" not in b"".join(content(folder).values())
+
+
+def test_a_folder_is_settled_for_whoever_looks_at_it(folder):
+    finished(folder)
+    before = content(folder)
+    run = begin(folder, OTHER, "sft")
+    settle(folder)
+    assert run.is_provisional  # It lives.
+    run.close()
+    settle(folder)
+    assert content(folder) == before
+    settle(folder)
+    assert content(folder) == before
 
 
 def test_one_that_has_trained_keeps_the_folder(folder):
