@@ -20,6 +20,7 @@ from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.method import Method
 from scd_lightning.pipeline.student_training import TRAIN_LOSSES
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
+from scd_lightning.run_folder.folder import RunFolder
 from scd_lightning.schedules.policies import FixedOrder, ScheduledCheckpoint, SingleBest
 from scd_lightning.store.artifacts import Artifact, ArtifactKey, ArtifactStore
 from scd_lightning.store.checkpoints import CheckpointStore
@@ -98,6 +99,7 @@ def make_job(plan: Plan, store: Path) -> PreparedJob:
         phases=("distill",),
         store=ArtifactStore(store, "benchmark"),
         run_dir=store,
+        folder=RunFolder(store),
         settings={part: {} for part in GROUPS} | {"allowed_targets": []},
         tokenizer=workload.tokenizer(case.vocab_size),
         tokenizer_identity=case.name,

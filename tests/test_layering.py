@@ -21,6 +21,7 @@ ORDER = (
     "config",
     "store",
     "launch",
+    "run_folder",
     "losses",
     "teachers",
     "schedules",

@@ -18,10 +18,10 @@ PLACES = {
         {"rmtree", "unlink", "rmdir", "removedirs", "os.remove"},
         {"store/removal.py"},
     ),
-    # The last three hand `main`'s code over; Hydra lets a callback end a sweep that can't begin by an exception alone.
+    # The last three hand `main`'s code over; Hydra lets a callback end what can't begin by an exception alone.
     "ends the process": (
         {"_exit", "exit", "abort", "SystemExit"},
-        {"launch/ranks.py", "report.py", "store/__main__.py", "cli/search_end.py"},
+        {"launch/ranks.py", "report.py", "store/__main__.py", "cli/endings.py"},
     ),
     "prints": (
         {"print", "print_json", "Console", "input", "rprint", "stdout.write", "stderr.write"},

@@ -20,6 +20,7 @@ from scd_lightning.loggers.makers import check_makers
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.run import Finished
 from scd_lightning.progress import prefix, say, show
+from scd_lightning.run_folder.folder import RunFolder
 from scd_lightning.store.artifacts import ArtifactStore
 from scd_lightning.training.callbacks import own_callbacks
 
@@ -50,22 +51,24 @@ def build_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
         phases=settings["phases"],
         store=ArtifactStore(store, run=str(run_dir), locking=not ranks.has_parent(), granted=ranks.to_make()),
         run_dir=run_dir,
+        folder=RunFolder(run_dir),
         settings=settings,
     )
 
 
-def build_running_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
+def build_running_job(settings: Mapping[str, Any], folder: RunFolder) -> Job:
     """The job that Hydra has handed over, with its command line; from here on the libraries keep quiet.
 
     Args:
         settings: As `read_settings` gives them.
-        run_dir: The run's folder.
+        folder: The run's.
 
     Raises:
         ScdError: As `build_job`.
     """
-    job = build_job(settings, run_dir)
-    job = replace(job, command=job_command(), rank_command=rank_command(run_dir), swept=in_sweep())
+    job = build_job(settings, folder.path)
+    ranks_run = rank_command(folder.path)
+    job = replace(job, folder=folder, command=job_command(), rank_command=ranks_run, swept=in_sweep())
     quiet()
     return trial(job) if chosen("debug") == "smoke" else job
 

@@ -4,7 +4,6 @@ import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import NoReturn
 
 from hydra.core.hydra_config import HydraConfig
@@ -13,37 +12,46 @@ from hydra.types import RunMode
 from scd_lightning.cli.session import session
 from scd_lightning.errors import Preempted, ScdError, StoreError, exit_code, interrupted
 from scd_lightning.launch import preemption, ranks
-from scd_lightning.launch.failures import FAILURE, RankFailed, first_to_tell, forget, lost_another, record
+from scd_lightning.launch.failures import RankFailed, first_to_tell, lost_another, record
 from scd_lightning.progress import complain, prefix
-from scd_lightning.store.manifest import write_json
+from scd_lightning.run_folder.folder import RunFolder
 
 
 @contextmanager
-def ended(run_dir: Path) -> Iterator[None]:
+def ended(folder: RunFolder) -> Iterator[None]:
     """Takes what ends a job: tells and records it, and keeps its exit code; what ends the whole process goes on.
 
     Args:
-        run_dir: The run's folder.
+        folder: The run's folder.
     """
-    if ranks.leads():
-        forget(run_dir)
     try:
         yield
     except BaseException as error:
         if ranks.is_rank():
-            _end_as_rank(run_dir, error)
+            _end_as_rank(folder, error)
+        _note(folder, error)
         side_by_side = in_sweep() and "joblib" in HydraConfig.get().launcher._target_
         if side_by_side and (isinstance(error, Preempted) or interrupted(error)):
             # Joblib would kill the other jobs, which are saving; the sweep's own process knows of the signal.
             session.stopped = True
             return
-        if isinstance(error, Exception):
-            _note(run_dir, error)
         # A defect shows its traceback; a sweep goes on after it, as after any error.
         if not isinstance(error, Exception) or not (in_sweep() or isinstance(error, ScdError | RankFailed)):
             raise
         tell(error)
         session.exit_code = exit_code(error)
+
+
+@contextmanager
+def before_jobs() -> Iterator[None]:
+    """Ends the process at a mistake that is found before any job: of all else Hydra makes a warning."""
+    try:
+        with suppress(OSError):  # Hydra will meet it too, and ends the process.
+            yield
+    except ScdError as error:
+        if ranks.leads():
+            complain(f"\n{type(error).__name__}: {error}")
+        raise SystemExit(exit_code(error)) from None
 
 
 def in_sweep() -> bool:
@@ -62,23 +70,32 @@ def tell(error: Exception) -> None:
         complain(f"\n{prefix()}a defect\n{''.join(traceback.format_exception(error)).rstrip()}")
 
 
-def _note(run_dir: Path, error: Exception) -> None:
+def _note(folder: RunFolder, error: BaseException) -> None:
     """Records what ended a job in its folder."""
-    kind = error.failure.type if isinstance(error, RankFailed) else type(error).__name__
     with suppress(StoreError):  # A full disk is what is told already.
-        write_json(run_dir / FAILURE, {"type": kind, "message": str(error)})
+        if isinstance(error, Exception) and not folder.refused:
+            kind = error.failure.type if isinstance(error, RankFailed) else type(error).__name__
+            folder.note_failure(kind, str(error))
+        folder.stop(error)
 
 
-def _end_as_rank(run_dir: Path, error: BaseException) -> NoReturn:
+def _end_as_rank(folder: RunFolder, error: BaseException) -> NoReturn:
     """Ends one of several processes. Its parent tells what has ended the job, which may have begun in another."""
-    if isinstance(error, Exception) and not interrupted(error):
-        failure = record(run_dir, int(os.environ["RANK"]), error)
-        if not ranks.has_parent() and first_to_tell(run_dir, failure):
-            told = ranks.blame(run_dir, error, failure)
-            _note(run_dir, told)
+    if folder.refused and isinstance(error, ScdError):
+        tell(error)
+    elif isinstance(error, Exception) and not interrupted(error):
+        failure = record(folder.path, int(os.environ["RANK"]), error)
+        if not ranks.has_parent() and first_to_tell(folder.path, failure):
+            told = ranks.blame(folder.path, error, failure)
+            _note(folder, told)
             tell(told)
-    elif not isinstance(error, Preempted) and not interrupted(error):
-        raise error
+        with suppress(StoreError):
+            folder.stop(error)
+    else:
+        with suppress(StoreError):
+            folder.stop(error)
+        if not isinstance(error, Preempted) and not interrupted(error):
+            raise error
     ranks.end(exit_code(error))
 
 

@@ -1,5 +1,7 @@
 """From a composed configuration to a finished job, and to what its end means for this process."""
 
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -7,13 +9,15 @@ from omegaconf import DictConfig
 
 from scd_lightning.cli import default_models, search
 from scd_lightning.cli.endings import ended, in_sweep, signals_first
-from scd_lightning.cli.overrides import job_title, written
+from scd_lightning.cli.folders import first_texts
+from scd_lightning.cli.overrides import job_command, job_title, written
 from scd_lightning.cli.places import check_places
 from scd_lightning.cli.reading import as_written, read_more
 from scd_lightning.cli.session import session
 from scd_lightning.config.build import check_light_parts, read_settings
 from scd_lightning.launch import preemption, ranks
 from scd_lightning.progress import outlive_readers, prefix, say
+from scd_lightning.run_folder.folder import RunFolder
 from scd_lightning.store.disk import explained
 
 # At import: a launcher's process composes its job, and only then calls `run_job`.
@@ -33,8 +37,13 @@ def run_job(cfg: DictConfig) -> float | None:
         return None
     session.started = True
     outlive_readers()  # A launcher's process has not come by `main`.
-    run_dir = Path(HydraConfig.get().runtime.output_dir)
-    with ended(run_dir):
+    hydra = HydraConfig.get()
+    sweep = replace(session.sweep, job=hydra.job.num) if session.sweep is not None and in_sweep() else None
+    texts = first_texts(cfg) if ranks.leads() else {}
+    folder = RunFolder(Path(hydra.runtime.output_dir), job_command(), texts, sweep)
+    with closing(folder), ended(folder):
+        if ranks.leads():
+            folder.open()
         given = as_written(written(HydraConfig.get().overrides.task))
         settings = read_settings(_settle(cfg), given)
         parts = check_light_parts(settings)
@@ -44,15 +53,16 @@ def run_job(cfg: DictConfig) -> float | None:
         from scd_lightning.cli.built_job import build_running_job, tell
         from scd_lightning.pipeline.run import run
 
-        job = build_running_job(settings, run_dir)
-        folders = {"the run's folder": run_dir, "the store": job.store.root}
+        job = build_running_job(settings, folder)
+        folders = {"the run's folder": folder.path, "the store": job.store.root}
         with preemption.watch(job.resume.signals, job.resume.exit_code), explained(folders), signals_first():
             if ranks.leads() and search.is_search():
-                search.begin(run_dir, job.phases)
+                search.check_phases(job.phases)
             finished = run(job)
+            folder.finish()
             if finished is not None:
                 tell(finished)
-    return search.objective(run_dir) if search.is_search() else None
+    return search.objective(folder) if search.is_search() else None
 
 
 def _settle(cfg: DictConfig) -> DictConfig:

@@ -39,6 +39,8 @@ def main(conf: Path) -> int:
         hydra.main(version_base=VERSION, config_path=str(conf), config_name="config")(run_job)()
     except BaseException as error:
         return _conclude(error)
+    finally:
+        session.let_go()
     if ranks.is_rank():
         ranks.end(session.exit_code)
     return session.exit_code

@@ -7,10 +7,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Group
+
 from scd_lightning.analysis.comparison.compare import Comparison, compare
 from scd_lightning.analysis.comparison.comparison_csv import write_csv
 from scd_lightning.analysis.comparison.comparison_page import write_comparison
-from scd_lightning.analysis.comparison.comparison_table import comparison_table, verdict_lines
+from scd_lightning.analysis.comparison.comparison_table import comparison_table, failure_lines, verdict_lines
+from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_attempts
 from scd_lightning.analysis.comparison.sweep_runs import find_runs
 from scd_lightning.analysis.records import PARTIAL, ended_early, read_json, read_results
 from scd_lightning.analysis.run.partial_run import partial_sentence, reason
@@ -22,6 +25,8 @@ from scd_lightning.analysis.search.trials import Search, read_trials, summarize
 from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import ConfigError, ScdError, StoreError, exit_code
 from scd_lightning.progress import complain, say, show
+from scd_lightning.run_folder.folder import settle
+from scd_lightning.run_folder.names import ATTEMPT, FAILURE, RESULTS, RUN
 
 _EPILOG = """examples:
   python -m scd_lightning.report outputs/2026-11-25/10-15-00      rebuilds the report of a run
@@ -43,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     first, *others = options.folders
+    for folder in options.folders:
+        for path in (folder, *folder.glob("*/")):
+            settle(path)
     try:
         if not others and ended_early(first):
             _show_partial(first)
@@ -106,6 +114,7 @@ def _show_partial(folder: Path) -> None:
     partial = read_json(folder / PARTIAL, {})
     for text in (partial_sentence(partial), reason(partial["ended"]), f"partial report: {page}"):
         say(text)
+    _tell_command(folder)
 
 
 def show_sweep(folder: Path, allowed: Sequence[str]) -> Comparison:
@@ -120,6 +129,18 @@ def show_sweep(folder: Path, allowed: Sequence[str]) -> Comparison:
     return comparison
 
 
+def show_attempts(folder: Path, sweep: str) -> list[Failure]:
+    """Shows how the jobs of a sweep failed in a folder that is another sweep's still.
+
+    Args:
+        folder: The folder.
+        sweep: The identity of the sweep that failed.
+    """
+    failures = describe_attempts(find_runs(folder, sweep), sweep)
+    show(Group(*failure_lines(failures)))
+    return failures
+
+
 def show_trials(folder: Path) -> Search:
     """Shows and writes what a search has found."""
     search = summarize(read_trials(folder), read_json(folder / "search.json", {}).get("searched", []))
@@ -132,6 +153,16 @@ def _show_run(folder: Path, allowed: Sequence[str]) -> None:
     page, verdict = write_run_pages(folder, allowed)
     show(run_table(read_results(folder), verdict))
     say(f"report: {page}")
+    _tell_command(folder)
+
+
+def _tell_command(folder: Path) -> None:
+    """Says whose a run's folder is, and what came to nothing there since."""
+    if command := read_json(folder / RUN, {}).get("command"):
+        say(f"run by: {command}")
+    if attempt := read_json(folder / ATTEMPT, {}):
+        say(f"A later command left all of this as it was. {attempt['type']}: {attempt['message']}")
+        say(f"its command: {attempt['command']}")
 
 
 def _show(comparison: Comparison, folder: Path) -> None:
@@ -154,10 +185,10 @@ def _runs(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise StoreError("There is no such folder", where=folder, expected="the folder of a run or of a sweep")
-    if (folder / "results.json").exists():
+    if (folder / RESULTS).exists():
         return [folder]
-    if (folder / "failure.json").exists():
-        failure = read_json(folder / "failure.json", {})
+    if (folder / FAILURE).exists():
+        failure = read_json(folder / FAILURE, {})
         raise StoreError(
             "The run failed, so there is nothing to report",
             where=folder,
@@ -170,7 +201,7 @@ def _runs(folder: Path) -> list[Path]:
 
 
 def _not_a_run(folder: Path) -> StoreError:
-    started = any((folder / name).exists() for name in ("run.json", "config.yaml", ".hydra"))
+    started = any((folder / name).exists() for name in (RUN, "config.yaml", ".hydra"))
     if started:
         return StoreError(
             "The run did not finish",

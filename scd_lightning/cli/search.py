@@ -1,5 +1,6 @@
 """A job of a search: it trains and validates alone, and hands on what it reached."""
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from scd_lightning.analysis.search import TRIAL
 from scd_lightning.cli.overrides import chosen
 from scd_lightning.errors import ConfigError
+from scd_lightning.run_folder.folder import RunFolder
 from scd_lightning.store.manifest import read_json, write_json
 
 
@@ -16,16 +18,13 @@ def is_search() -> bool:
     return chosen("hparams_search") is not None
 
 
-def begin(run_dir: Path, phases: Sequence[str]) -> None:
-    """Notes that a job of a search has begun.
+def texts() -> dict[str, str]:
+    """What stands in the folder of a job of a search from its beginning; nothing in those of others."""
+    return {TRIAL: json.dumps({"validation_metric": None}) + "\n"} if is_search() else {}
 
-    Args:
-        run_dir: The run's folder.
-        phases: Which phases it runs.
 
-    Raises:
-        ConfigError: It would read the test split.
-    """
+def check_phases(phases: Sequence[str]) -> None:
+    """Raises a ConfigError where a job of a search would read the test split."""
     if set(phases) & {"evaluate", "report"}:
         raise ConfigError(
             "A search reads the validation split alone, and these phases read the test split",
@@ -33,7 +32,6 @@ def begin(run_dir: Path, phases: Sequence[str]) -> None:
             got=list(phases),
             expected="[teacher_sft, student_sft, distill]",
         )
-    write_json(run_dir / TRIAL, {"validation_metric": None})
 
 
 def record(run_dir: Path, metric: str | None, result: Any) -> None:
@@ -48,7 +46,8 @@ def record(run_dir: Path, metric: str | None, result: Any) -> None:
     write_json(run_dir / TRIAL, {"metric": metric, **found})
 
 
-def objective(run_dir: Path) -> float:
+def objective(folder: RunFolder) -> float:
     """What a search makes as high as it can: the validation metric; a job that failed is worse than any."""
-    value = read_json(run_dir / TRIAL)["validation_metric"] if (run_dir / TRIAL).is_file() else None
+    path = folder.path / TRIAL
+    value = read_json(path)["validation_metric"] if folder.finished and path.is_file() else None
     return -math.inf if value is None or math.isnan(value) else float(value)

@@ -1,23 +1,19 @@
 """What surrounds the jobs of a search: what it is for, and the best that they found."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 from typing_extensions import override
 
-from scd_lightning.analysis.search import TRIAL
-from scd_lightning.analysis.search.search_summary import write_search
+from scd_lightning.analysis.search.search_summary import SEARCH, search_text
 from scd_lightning.analysis.search.trials import summarize
 from scd_lightning.cli.overrides import swept_keys
 from scd_lightning.cli.report import show_trials
 from scd_lightning.cli.sweep import SweepEnd
-from scd_lightning.errors import ConfigError, exit_code
-from scd_lightning.launch.failures import FAILURE
-from scd_lightning.progress import complain, say
-from scd_lightning.store.removal import delete
+from scd_lightning.errors import ConfigError
+from scd_lightning.progress import say
 
 
 class SearchSummary(SweepEnd):
@@ -26,23 +22,16 @@ class SearchSummary(SweepEnd):
     @override
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         super().on_multirun_start(config, **kwargs)
-        try:
-            searched = _searched(config.hydra.sweeper)
-        except ConfigError as error:  # Hydra would make a warning of it, as of all but what ends the process.
-            complain(f"\nConfigError: {error}")
-            raise SystemExit(exit_code(error)) from None
         if "optuna" in config.hydra.sweeper._target_:
             # Not above: it is there with an extra of this package alone.
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.WARNING)
-        # An empty search goes in place of what an earlier one has left: one that is cut off is then known as such.
-        folder = Path(config.hydra.sweep.dir)
-        for name in (TRIAL, FAILURE):
-            for path in folder.glob(f"*/{name}"):
-                delete(path)
-        with suppress(OSError):  # Hydra will meet it too, and ends the search.
-            write_search(summarize([], searched), folder)
+
+    @override
+    def first_texts(self, config: DictConfig) -> dict[str, str]:
+        """An empty search: one that is cut off is then known as such."""
+        return {SEARCH: search_text(summarize([], _searched(config.hydra.sweeper)))}
 
     @override
     def conclude(self, folder: Path) -> Sequence[str]:

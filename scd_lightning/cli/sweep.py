@@ -1,10 +1,11 @@
 """What surrounds the jobs of a sweep: what each needs to know in its process, and what all of them found."""
 
 import os
+import shlex
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,20 @@ from omegaconf import DictConfig, OmegaConf
 from typing_extensions import override
 
 from scd_lightning.analysis.comparison.draws import Draws
+from scd_lightning.cli.endings import before_jobs
+from scd_lightning.cli.folders import name_run, name_sweep
 from scd_lightning.cli.overrides import swept_jobs, written
 from scd_lightning.cli.session import session
 from scd_lightning.config.checks import signal_number
 from scd_lightning.errors import ScdError, exit_code, recorded_as
 from scd_lightning.launch import side_by_side
 from scd_lightning.progress import JOB, complain, say
+from scd_lightning.run_folder.lock import Hold
+from scd_lightning.run_folder.sweep_folder import Sweep, swept_by
+from scd_lightning.store.manifest import sha256_json, write_text
 
+# Hydra writes it before the first job, whosever the folder is.
+_COMPOSED = "multirun.yaml"
 # The packages that run jobs for Hydra.
 _LAUNCHERS = ("joblib", "submitit")
 _REMEDY = "The same command goes on: what is finished is in the store and is reused."
@@ -36,14 +44,23 @@ class SweepEnd(Callback, ABC):
 
     _argv: Sequence[str] = ()
     _allowed: Sequence[str] = ()
+    _sweep: Sweep | None = None
+    _before: str | None = None
+
+    @override
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        with before_jobs():
+            name_run(config)
 
     @override
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        with before_jobs():
+            self._begin(config)
         # A launcher runs the jobs in processes that have other command lines.
         self._argv = [os.path.abspath(sys.argv[0]), *sys.argv[1:]]
         # Of a setting that can't be used, each job tells.
         self._allowed = written(config.allowed_targets) if OmegaConf.is_list(config.allowed_targets) else []
-        session.conclude_sweep = partial(self._break_off, Path(config.hydra.sweep.dir))
+        session.conclude_sweep = self._break_off
         if "joblib" in config.hydra.launcher._target_:
             _save_at_signals(config)
 
@@ -52,6 +69,7 @@ class SweepEnd(Callback, ABC):
         if config.hydra.mode != RunMode.MULTIRUN:
             return
         sys.argv = [*self._argv]
+        session.sweep = self._sweep
         if config.hydra.runtime.choices["hydra/launcher"] != "basic":
             os.environ[JOB] = f"job {config.hydra.job.num}"
 
@@ -64,21 +82,46 @@ class SweepEnd(Callback, ABC):
     @override
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         session.conclude_sweep = None
-        self._end(Path(config.hydra.sweep.dir))
+        self._end()
 
-    def _break_off(self, folder: Path, error: Exception) -> bool:
+    def _begin(self, config: DictConfig) -> None:
+        """Keeps other sweeps out of the folder, which is this one's at once where it is none of another's."""
+        texts = self.first_texts(config)
+        folder = name_sweep(config)
+        session.hold = Hold(folder, "hydra.sweep.dir")
+        sweeper = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
+        what = [config.hydra.job.config_name, written(config.hydra.overrides.task), sweeper]
+        command = shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+        self._sweep = Sweep(folder.absolute(), sha256_json(what), command, texts)
+        if swept_by(folder) is None:
+            self._sweep.take()
+        elif not self._sweep.owns:
+            with suppress(OSError):
+                self._before = (folder / _COMPOSED).read_text(encoding="utf-8")
+
+    def first_texts(self, config: DictConfig) -> dict[str, str]:
+        """Name -> text of what a sweep's folder holds from when it is the sweep's own."""
+        return {}
+
+    def _break_off(self, error: Exception) -> bool:
         """Where a job was killed, joblib ends the others too, and submitit waits for none of them any longer."""
         session.conclude_sweep = None
         if type(error).__module__.partition(".")[0] not in _LAUNCHERS:
             return False
-        self._end(folder)
+        self._end()
         complain(f"\nThe launcher broke off the sweep. {type(error).__name__}: {error}\n\n{_REMEDY}")
         session.exit_code = exit_code(error)
         return True
 
-    def _end(self, folder: Path) -> None:
+    def _end(self) -> None:
+        assert self._sweep is not None
         try:
-            failures = self.conclude(folder)
+            if self._sweep.owns:
+                failures = self.conclude(self._sweep.folder)
+            else:
+                failures = _tell_failures(self._sweep)
+                if self._before is not None:
+                    write_text(self._sweep.folder / _COMPOSED, self._before)
             session.exit_code = exit_code(recorded_as(failures[-1]) or Exception) if failures else 0
         except ScdError as error:  # Hydra would make a warning of it.
             complain(f"\n{type(error).__name__}: {error}")
@@ -126,6 +169,16 @@ class SweepComparison(SweepEnd):
         if self._draws is not None:
             self._draws.forget()
         return [failure.type for failure in show_sweep(folder, self._allowed).failures]
+
+
+def _tell_failures(sweep: Sweep) -> Sequence[str]:
+    """Tells how the jobs failed where none came so far as to write into the sweep's folder."""
+    # Not above, for the same reason.
+    from scd_lightning.cli.report import show_attempts
+
+    failures = show_attempts(sweep.folder, sweep.identity)
+    say(f"What an earlier sweep left in {sweep.folder} is as it was.")
+    return [failure.type for failure in failures]
 
 
 def _save_at_signals(config: DictConfig) -> None:

@@ -104,9 +104,14 @@ def record(run_dir: Path, rank: int, error: BaseException) -> RankFailure:
 
 
 def forget(run_dir: Path) -> None:
-    """Removes what an earlier run in the same folder has left."""
-    delete(run_dir / FAILURE)
-    delete(run_dir / FAILURES, ignore_errors=True)
+    """Removes what the processes of an earlier run in the same folder have left."""
+    folder = run_dir / FAILURES
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for path in folder.glob("rank-*.json"):
+        delete(path, ignore_errors=True)
+    if not any(folder.iterdir()):
+        delete(folder, ignore_errors=True)
 
 
 def find_failures(run_dir: Path) -> list[RankFailure]:

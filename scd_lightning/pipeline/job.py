@@ -25,8 +25,10 @@ from scd_lightning.models.spec import (
     TeacherSpec,
 )
 from scd_lightning.pipeline.method import Method
+from scd_lightning.run_folder.folder import RunFolder
 from scd_lightning.store.artifacts import ArtifactStore
 from scd_lightning.tasks.task import Task
+from scd_lightning.training.callbacks.first_step import FirstStep
 from scd_lightning.training.callbacks.own_callbacks import told_where_it_fails
 from scd_lightning.training.callbacks.watchers import held_to_it
 from scd_lightning.training.data_module import Batching, DomainDataModule, EncodedData
@@ -58,6 +60,7 @@ class Job:
         phases: Which phases to run.
         store: Where artifacts are.
         run_dir: This run's folder.
+        folder: The same, as far as it is this run's.
         settings: The resolved sub-configurations as plain values, for digests and for config.yaml.
         command: The command line that runs this job alone.
         rank_command: What each of its processes is to run, where there are several.
@@ -82,6 +85,7 @@ class Job:
     phases: Sequence[str]
     store: ArtifactStore
     run_dir: Path
+    folder: RunFolder
     settings: Mapping[str, Any]
     command: str = ""
     rank_command: Sequence[str] = ()
@@ -107,8 +111,8 @@ class Job:
             raise ConfigError(f"A logger can't be made ({first})", where="logger") from error
 
     def new_callbacks(self) -> list[Any]:
-        """The user's own callbacks for one fit."""
-        return [told_where_it_fails(held_to_it(make())) for make in self.callbacks]
+        """The user's own callbacks for one fit, and one by which the run keeps its folder from then on."""
+        return [*(told_where_it_fails(held_to_it(make())) for make in self.callbacks), FirstStep(self.folder.keep)]
 
 
 @dataclass(kw_only=True)

@@ -42,7 +42,8 @@ def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[di
     delete(folder / RESULTS)
     _write_predictions(job, folder / "predictions", made)
     write_tables(job, steps, made)
-    write_student(job, made, folder / "student")
+    with job.folder.exporting() as student:
+        write_student(job, made, student)
     found = check_export(job, folder / "student", read_predictions(folder, "student"))
     results = _results(job, made) | {"export_check": found}
     write_json(folder / RESULTS, results)

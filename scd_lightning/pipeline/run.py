@@ -1,15 +1,13 @@
 """A job from its input to its report, in the one process, or in each of several."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from scd_lightning import distributed
-from scd_lightning.errors import ConfigError, Preempted, StoreError, interrupted
 from scd_lightning.launch import network, ranks
 from scd_lightning.launch.consensus import outline
 from scd_lightning.loggers.job_loggers import JobLoggers
@@ -18,14 +16,11 @@ from scd_lightning.pipeline.logs import job_info, log_results
 from scd_lightning.pipeline.model_checks import warn_of_models
 from scd_lightning.pipeline.prepare import prepare, record_rejected, tell_of_data, tell_of_texts
 from scd_lightning.pipeline.report import report
-from scd_lightning.pipeline.runner import Artifacts, agree, collect, execute, plan
+from scd_lightning.pipeline.runner import Artifacts, Step, agree, check_left_out, collect, execute, plan
 from scd_lightning.pipeline.supervision import make_in_ranks
 from scd_lightning.pipeline.unfinished import partial_report
-from scd_lightning.store.manifest import write_json, write_text
-from scd_lightning.store.registry import TIME, Registration
-
-# The command line of a job, when it started and finished, or what ended it.
-RUN = "run.json"
+from scd_lightning.store.manifest import sha256_json, write_text
+from scd_lightning.store.registry import Registration
 
 
 @dataclass(frozen=True)
@@ -60,18 +55,23 @@ def run(job: Job) -> Finished | None:
         network.choose_interface()
         distributed.join(on_gpu=job.trainer.on_gpu, minutes=job.trainer.wait_minutes)
     parent = job.trainer.devices > 1 and not rank
-    with _on_record(job) if leads else nullcontext():
+    with Registration(job.store.root, job.run_dir, job.command) if leads else nullcontext() as registration:
+        job.store.registration = registration
         _agree_on_settings(job)
         prepared = prepare(job)
+        every = plan(prepared)
+        agree(prepared, every)
+        steps = [step for step in every if step.key.folder not in ranks.left_out()]
         if leads:
+            check_left_out(prepared, steps)
+            prepared.folder.take(_identity(prepared, steps), prepared.settings)
+            if registration is not None:
+                registration.supersede()
             record_rejected(prepared)
             tell_of_data(prepared)
             tell_of_texts(prepared)
             warn_of_models(prepared)
         with JobLoggers(prepared.loggers).open(job_info(prepared, leads=leads)) as loggers:
-            steps = plan(prepared)
-            agree(prepared, steps)
-            steps = [step for step in steps if step.key.folder not in ranks.left_out()]
             prepared.store.use(step.key for step in steps)
             with partial_report(prepared, steps, leads=leads):
                 if parent:
@@ -97,20 +97,7 @@ def _agree_on_settings(job: Job) -> None:
     job.agreement.require("settings", outline(parts | {"trainer": trainer}), "the configuration")
 
 
-@contextmanager
-def _on_record(job: Job) -> Iterator[None]:
-    """The job in the store's list of users, for as long as it lives; and its run.json."""
-    content = {"command": job.command, "started": time.strftime(TIME), "finished": None}
-    try:
-        write_json(job.run_dir / RUN, content)
-    except StoreError as error:
-        raise ConfigError("The run's folder can't be written", where="hydra.run.dir", got=error.got) from error
-    try:
-        with Registration(job.store.root, job.run_dir, job.command) as job.store.registration:
-            yield
-    except BaseException as error:
-        with suppress(StoreError):
-            signal = error.signal if isinstance(error, Preempted) else "SIGINT" if interrupted(error) else None
-            write_json(job.run_dir / RUN, content | {"ended": signal or type(error).__name__})
-        raise
-    write_json(job.run_dir / RUN, content | {"finished": time.strftime(TIME)})
+def _identity(job: PreparedJob, steps: Sequence[Step]) -> str:
+    """Digest of all that what a run leaves in its folder depends on, wherever that is."""
+    settings = repr(job.settings).replace(str(job.run_dir), "paths.run")
+    return sha256_json([settings, [step.key.folder for step in steps]])

@@ -131,6 +131,21 @@ def agree(job: PreparedJob, steps: Sequence[Step]) -> None:
         job.agreement.require(f"input of the {step.name}", outline(step.key.fields), step.phase)
 
 
+def check_left_out(job: PreparedJob, steps: Sequence[Step]) -> None:
+    """Makes sure that the store has what a run needs of phases that it is not to run.
+
+    Args:
+        job: The run.
+        steps: Its steps.
+
+    Raises:
+        ConfigError: Something of them is not there.
+    """
+    for step in wanted(steps, job.phases):
+        if step.phase not in job.phases:
+            _stored(job, step)
+
+
 def execute(job: PreparedJob, steps: Sequence[Step]) -> Artifacts:
     """Makes each artifact, or finds it in the store, and says so in a line.
 

@@ -12,7 +12,6 @@ from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.runner import Artifacts
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import write_json
-from scd_lightning.store.removal import delete
 
 # What stands for a sample's own texts in the card's code.
 _EXAMPLES = {
@@ -29,13 +28,12 @@ def write_student(job: PreparedJob, made: Artifacts, folder: Path) -> None:
     Args:
         job: The run.
         made: Its artifacts.
-        folder: Where to; made anew.
+        folder: Where to; it is empty.
     """
     weights = tuned_weights(job, "student", made)
     model = job.build(job.student)
     assert weights.store is not None
     CheckpointStore(weights.store).load_into(model, weights.index)
-    delete(folder, ignore_errors=True)
     export(model, job.tokenizer, folder, job.data.max_new_tokens)
     write_json(folder / PROMPT, prompt_facts(job))
     settings = job.settings["student"]

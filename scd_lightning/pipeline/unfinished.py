@@ -74,13 +74,13 @@ def write_partial(job: PreparedJob, steps: Sequence[Step], error: BaseException)
         error: What ended it.
 
     Returns:
-        The page; None where the folder holds the results of an earlier run that finished, and is left as it is.
+        The page; None where the folder is an earlier run's still, or holds what one of the same settings has found.
 
     Raises:
         StoreError: A file can't be read or written.
     """
     folder = job.run_dir
-    if (folder / RESULTS).exists():
+    if job.folder.is_provisional or (folder / RESULTS).exists():
         return None
     steps = wanted(steps, job.phases)
     made = {step.name: artifact for step in steps if (artifact := job.store.find(step.key)) is not None}

@@ -86,9 +86,6 @@ class Registration:
                 self._lock.acquire()
             except OSError as error:
                 raise unwritable(self.root, error) from error
-            for record in read_records(self.root):
-                if record.run == self.run and not record.live:  # What it left is written over now.
-                    forget(record)
             self._write()
         return self
 
@@ -100,6 +97,13 @@ class Registration:
                 self._lock.release()
                 delete(Path(self._lock.lock_file))
         self._lock.release()
+
+    def supersede(self) -> None:
+        """Forgets the earlier runs in the same folder: what they left there is written over now."""
+        with store_lock(self.root):
+            for record in read_records(self.root):
+                if record.run == self.run and not record.live:
+                    forget(record)
 
     def add(self, names: Iterable[str]) -> None:
         """Says that the run uses these artifacts from now on, there or not: nobody removes them while it lives."""

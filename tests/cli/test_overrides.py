@@ -101,7 +101,7 @@ def test_help_says_what_to_type_and_lists_every_group(run_py):
 
 def test_a_run_is_told_how_to_start_it_again(run_py, tmp_path):
     run_py("method=sft", "phases=[teacher_sft]", "seed=-1", "hydra.run.dir=run")
-    assert not (tmp_path / "run" / "run.json").exists()
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["ended"] == "ConfigError"
     run_py("phases=[distill]", "hydra.run.dir=run")
     content = json.loads((tmp_path / "run" / "run.json").read_text())
     assert content["command"].startswith("python run.py teacher=scratch student=scratch task.data")

@@ -212,7 +212,11 @@ def test_a_killed_removal_leaves_no_half_artifact(maker):
 def test_a_run_that_is_started_again_in_its_folder_has_one_record(maker):
     first, second = maker.artifact("anchor"), maker.artifact("anchor", 1)
     maker.run("run", first).__exit__()
+    with Registration(maker.root, maker.runs / "run", "python run.py"):
+        pass  # One that ends at once leaves the folder, and what is known of it, to the earlier one.
+    assert [record.artifacts for record in read_records(maker.root)] == [(first,)]
     with Registration(maker.root, maker.runs / "run", "python run.py") as again:
+        again.supersede()
         again.add([second])
     assert [record.artifacts for record in read_records(maker.root)] == [(second,)]
     with Registration(maker.root, maker.runs / "other", "python run.py"):

@@ -10,9 +10,11 @@ from scd_lightning.analysis.records import read_json
 from scd_lightning.config.option_places import places_of_options
 from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import StoreError
+from scd_lightning.run_folder.names import ATTEMPT, FAILURE, RESULTS, RUN
+from scd_lightning.run_folder.sweep_folder import failed_attempt
 
 UNFINISHED = "unfinished"
-# The command line of each job, and Hydra's own part of its configuration, which Hydra writes before the job starts.
+# The command line of each job, and Hydra's own part of its configuration.
 _OVERRIDES, _HYDRA = Path(".hydra", "overrides.yaml"), Path(".hydra", "hydra.yaml")
 
 
@@ -41,14 +43,15 @@ class Failure:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a run has results of its own: beside a run that failed or was cut off may lie an earlier one's.
+    """Whether a run has results of its own, and is the last that its sweep had in this folder.
 
     Raises:
         StoreError: A file is damaged.
     """
-    started = read_json(folder / "run.json", {})
+    started = read_json(folder / RUN, {})
     cut_off = "finished" in started and started["finished"] is None
-    return (folder / "results.json").exists() and not (folder / "failure.json").exists() and not cut_off
+    failed = (folder / FAILURE).exists() or failed_attempt(folder)
+    return (folder / RESULTS).exists() and not failed and not cut_off
 
 
 def describe_failures(errors: Mapping[Path, StoreError | None], folders: Sequence[Path]) -> list[Failure]:
@@ -60,6 +63,22 @@ def describe_failures(errors: Mapping[Path, StoreError | None], folders: Sequenc
     """
     own = own_overrides(folders) if errors else {}
     return [_describe(folder, error, own[folder]) for folder, error in errors.items()]
+
+
+def describe_attempts(folders: Sequence[Path], sweep: str) -> list[Failure]:
+    """Says why the jobs of a sweep failed in folders that may be an earlier one's still.
+
+    Args:
+        folders: The jobs' folders.
+        sweep: The identity of the sweep.
+    """
+    attempts = {folder: read_json(folder / ATTEMPT, {}) for folder in folders}
+    own = {folder: attempt for folder, attempt in attempts.items() if attempt.get("sweep") == sweep}
+    vacant = [folder for folder in folders if folder not in own]
+    return [
+        *(Failure(folder.name, each["type"], each["message"], "", each["command"]) for folder, each in own.items()),
+        *describe_failures(dict.fromkeys(vacant), vacant),
+    ]
 
 
 def own_overrides(folders: Sequence[Path]) -> dict[Path, list[str]]:
@@ -101,11 +120,11 @@ def _describe(folder: Path, error: StoreError | None, own: Sequence[str]) -> Fai
 
 
 def _reason(folder: Path) -> tuple[str, str]:
-    if failure := read_json(folder / "failure.json", {}):
+    if failure := failed_attempt(folder) or read_json(folder / FAILURE, {}):
         return failure["type"], failure["message"]
     if ended := read_json(folder / "partial.json", {}).get("ended"):
         return ended["type"], ended["message"]
-    run = read_json(folder / "run.json", None)
+    run = read_json(folder / RUN, None)
     if run is None:
         return UNFINISHED, "It ended before its first phase, and left no error."
     if run.get("finished"):

@@ -10,6 +10,8 @@ from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_fail
 from scd_lightning.analysis.records import RunRecord, decompositions, read_run
 from scd_lightning.analysis.statistics import SAMPLE_SCORE, sample_score, statistic
 from scd_lightning.errors import StoreError
+from scd_lightning.run_folder.names import FAILURE, RESULTS, RUN
+from scd_lightning.run_folder.sweep_folder import is_of, swept_by
 
 LEAD, VALIDATION, SECONDS = "lead", "validation", "seconds"
 _TRAINER = ("accelerator", "devices", "num_nodes", "strategy", "micro_batches", "log_every_n_steps", "profiler")
@@ -89,12 +91,17 @@ def metric_path(model: str, metric: str) -> str:
     return f"metrics.{model}.{metric}"
 
 
-def find_runs(folder: Path) -> list[Path]:
-    """Lists a sweep's run folders, in the order of its jobs: job 10 comes after job 2."""
-    # A job that was cut off early has left Hydra's files alone.
-    left = ("results.json", "failure.json", "run.json", ".hydra")
+def find_runs(folder: Path, sweep: str | None = None) -> list[Path]:
+    """Lists a sweep's run folders, in the order of its jobs: job 10 comes after job 2.
+
+    Args:
+        folder: The sweep's.
+        sweep: Its identity; None for the sweep that the folder is of.
+    """
+    sweep = sweep or swept_by(folder)
+    left = (RESULTS, FAILURE, RUN, ".hydra")
     jobs = [path for path in folder.iterdir() if path.is_dir() and any((path / name).exists() for name in left)]
-    return sorted(jobs, key=lambda path: (len(path.name), path.name))
+    return sorted((path for path in jobs if is_of(path, sweep)), key=lambda path: (len(path.name), path.name))
 
 
 def read_sweep(folders: Sequence[Path], allowed: Sequence[str] = ()) -> tuple[list[SweepRun], list[Failure]]:

@@ -44,11 +44,15 @@ def _short(value: str) -> str:
     return value if found is None or len(value) <= 8 else f"{found:.3g}"
 
 
+def search_text(search: Search) -> str:
+    """The content of search.json."""
+    return json.dumps(search.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
+
 def write_search(search: Search, folder: Path) -> None:
     """Writes search.json, a picture, and the best override alone, for a shell, into a search's folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(search.to_dict(), indent=2, ensure_ascii=False)
-    (folder / SEARCH).write_text(text + "\n", encoding="utf-8")
+    (folder / SEARCH).write_text(search_text(search), encoding="utf-8")
     delete(folder / OVERRIDE)
     if search.chosen is not None:
         (folder / OVERRIDE).write_text(search.chosen.override + "\n", encoding="utf-8")

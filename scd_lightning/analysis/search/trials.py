@@ -12,6 +12,8 @@ from scd_lightning.analysis.comparison.sweep_runs import find_runs
 from scd_lightning.analysis.records import read_json
 from scd_lightning.analysis.search import TRIAL
 from scd_lightning.config.pasting import command_of
+from scd_lightning.run_folder.names import FAILURE
+from scd_lightning.run_folder.sweep_folder import failed_attempt
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Search:
 def find_trials(folder: Path) -> list[Path]:
     """Lists the folders of a search's jobs, in their order."""
     # A job whose configuration is no good has failed before it could leave anything else.
-    return [path for path in find_runs(folder) if (path / TRIAL).exists() or (path / "failure.json").exists()]
+    return [path for path in find_runs(folder) if (path / TRIAL).exists() or (path / FAILURE).exists()]
 
 
 def read_trials(folder: Path) -> list[Trial]:
@@ -114,7 +116,7 @@ def read_trials(folder: Path) -> list[Trial]:
         StoreError: A file is damaged.
     """
     paths = find_trials(folder)
-    found = {path: read_json(path / TRIAL, {}) for path in paths}
+    found = {path: {} if failed_attempt(path) else read_json(path / TRIAL, {}) for path in paths}
     failed = {path: None for path in paths if not _finite(found[path].get("validation_metric"))}
     failures = dict(zip(failed, describe_failures(failed, paths), strict=True))
     trials = []
