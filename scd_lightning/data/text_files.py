@@ -4,6 +4,7 @@ import codecs
 from pathlib import Path
 
 from scd_lightning.errors import DataError
+from scd_lightning.size_limits import DATA
 
 # The marks of UTF-32 begin with those of UTF-16.
 _MARKS = {
@@ -24,8 +25,9 @@ def read_text(file: Path, notes: list[str]) -> str:
         notes: Takes a sentence where it is not in UTF-8.
 
     Raises:
-        DataError: It can't be read, or is in none of Unicode's encodings.
+        DataError: It can't be read, is larger than is read, or is in none of Unicode's encodings.
     """
+    DATA.check_file(file, "The file is larger than is read", DataError)
     try:
         raw = file.read_bytes()
     except OSError as error:

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from scd_lightning.errors import ModelError
+from scd_lightning.errors import ModelError, translated
 from scd_lightning.models.foreign import read_beginning, read_json, safetensors_size
 
 # What people find in place of a large file, by how it begins, and what to do about it.
@@ -103,6 +103,32 @@ def _other_shards(files: Sequence[Path]) -> list[str]:
     return sorted(name for name in there if (found := shard.fullmatch(name)) and found.groups() in kinds)
 
 
+def check_plain(files: Sequence[Path], where: str, got: object) -> None:
+    """Refuses files that are read by unpickling, before one is opened; an index may name such ones too.
+
+    Args:
+        files: As `find_weights` gives them.
+        where: The argument that named them, for messages.
+        got: Its value.
+
+    Raises:
+        ModelError: One is no safetensors file.
+    """
+    pickled = [file.name for file in files if file.suffix != ".safetensors"]
+    if not pickled:
+        return
+    # The anchor is a student.
+    role = "student" if where.startswith("anchor.") else where.partition(".")[0]
+    raise ModelError(
+        "The weights are pickled, a format that may carry code",
+        where=where,
+        got=f"{first_few(pickled, 3)} in {got}",
+        expected="safetensors",
+        remedy="save them anew as safetensors, on a machine where nothing can be lost; or have torch's restricted "
+        f"unpickler read them as they are: {role}.allow_pickle=true",
+    )
+
+
 def check_intact(file: Path) -> None:
     """Fails where a file can't be one of tensors, whole, by its first bytes and its size.
 
@@ -121,6 +147,8 @@ def check_intact(file: Path) -> None:
             expected="a file of tensors",
             remedy=ANEW,
         )
+    if start.startswith(b"PK"):
+        _check_unpacked(file)
     size, expected = file.stat().st_size, safetensors_size(file) if file.suffix == ".safetensors" else None
     # torch's files are archives, whose contents are listed at their end.
     if (expected or size) != size or (start.startswith(b"PK") and not zipfile.is_zipfile(file)):
@@ -130,6 +158,21 @@ def check_intact(file: Path) -> None:
             got=f"{size:,} bytes",
             expected=None if expected is None else f"{expected:,}, by its own header",
             remedy=ANEW,
+        )
+
+
+def _check_unpacked(file: Path) -> None:
+    """Refuses an archive that unpacks to more than it is: torch writes its own as they are."""
+    if not zipfile.is_zipfile(file):
+        return
+    with translated("A file of weights can't be read", where=file, remedy=ANEW), zipfile.ZipFile(file) as archive:
+        unpacked, size = sum(each.file_size for each in archive.infolist()), file.stat().st_size
+    if unpacked > size:
+        raise ModelError(
+            "A file of weights unpacks to more than it is, as none that torch has written",
+            where=file,
+            got=f"{unpacked:,} bytes in {size:,}",
+            remedy="save the weights again in the program that wrote them",
         )
 
 
