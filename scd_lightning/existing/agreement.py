@@ -9,7 +9,8 @@ from transformers import PretrainedConfig, PreTrainedTokenizerFast
 from scd_lightning.errors import ModelError
 from scd_lightning.existing.adapters import read_adapter
 from scd_lightning.existing.saved import SavedModel
-from scd_lightning.models.foreign import file_digest, read_config
+from scd_lightning.models.file_digests import file_digest
+from scd_lightning.models.foreign import read_config
 from scd_lightning.models.spec import LoRA
 from scd_lightning.models.tensor_files import read_infos
 from scd_lightning.models.tokenizers import check_pair, load_tokenizer

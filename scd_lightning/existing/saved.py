@@ -10,7 +10,8 @@ from typing import Literal
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.existing import adapters
 from scd_lightning.existing.places import KINDS, named
-from scd_lightning.models.foreign import file_digest, read_json, read_pickled
+from scd_lightning.models.file_digests import file_digest
+from scd_lightning.models.foreign import read_json, read_pickled
 from scd_lightning.models.weight_files import check_intact, check_plain, check_shards, find_weights, first_few
 
 Kind = Literal["transformers", "peft", "lightning"]

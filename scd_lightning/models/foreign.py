@@ -9,9 +9,8 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
-from functools import cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
@@ -31,8 +30,9 @@ from scd_lightning.errors import ModelError, translated
 from scd_lightning.models.file_sizes import check_size, check_sizes, config_file
 from scd_lightning.models.gguf_header import MOST_PARTS, check_header
 from scd_lightning.size_limits import MODEL_FILE
-from scd_lightning.store.manifest import sha256_file
 
+_OF_MODEL = ("config.json", "generation_config.json")
+_OF_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 _PARTS = ("layer", "expert", "block")
 _COPY = "copy it anew, or leave this checkpoint out"
 
@@ -84,10 +84,34 @@ def read_config(
     Raises:
         ModelError: transformers can't make one of it.
     """
-    with translated(f"{what} can't be used", where=where, got=path):
-        check_sizes(path, revision)
+    check_sizes(path, revision)
+    with _told(path, revision, _OF_MODEL), translated(f"{what} can't be used", where=where, got=path):
         _check_parts(path, revision, where)
         return AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
+
+
+@contextmanager
+def _told(path: str | Path, revision: str | None, names: Sequence[str]) -> Iterator[None]:
+    """Has an error name the file that it is about, as far as that can be told: libraries seldom do."""
+    try:
+        yield
+    except ModelError as error:
+        config = config_file(path, revision)
+        files = [] if config is None else [config.parent / name for name in names]
+        there = [file for file in files if file.is_file()]
+        for file in there:
+            _try_to_read(file)
+        if not there or error.got != path:
+            raise
+        got = f"{', '.join(file.name for file in there)} in {path}"
+        raise ModelError(error.what, where=error.where, got=got, remedy=error.remedy) from error.__cause__
+
+
+def _try_to_read(file: Path) -> None:
+    if file.suffix == ".json":
+        read_json(file)
+    with translated("A file beside the weights can't be read", where=file):
+        file.read_text(encoding="utf-8")
 
 
 def _check_parts(path: str | Path, revision: str | None, where: str) -> None:
@@ -124,8 +148,9 @@ def read_tokenizer(
         ModelError: There is none that transformers can read.
     """
     try:
-        with translated("The tokenizer could not be loaded", where=where, got=path):
-            check_sizes(path, revision)
+        check_sizes(path, revision)
+        told = _told(path, revision, _OF_TOKENIZER)
+        with told, translated("The tokenizer could not be loaded", where=where, got=path):
             return AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
     except ModelError as error:
         # transformers' own message: it needs code of its own.
@@ -272,14 +297,3 @@ def read_pickled(path: Path, device: str) -> Mapping[str, Any]:
         got = f"a {type(content).__name__} in it"
         raise ModelError("A file of weights can't be read", where=path, got=got, remedy=_COPY)
     return content
-
-
-def file_digest(file: Path) -> str:
-    """SHA-256 of a file; of gigabytes that a plan asks for several times in a process, it is computed once."""
-    status = file.stat()
-    return _file_digest(file, status.st_size, status.st_mtime_ns)
-
-
-@cache
-def _file_digest(file: Path, size: int, changed: int) -> str:
-    return sha256_file(file)

@@ -13,7 +13,7 @@ from scd_lightning.models.foreign import read_json, read_model
 from scd_lightning.models.hub import fetch_config
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.models.tensor_files import check_loaded, read_infos, read_tensors, require_finite
-from scd_lightning.models.weight_files import check_intact, check_plain, check_shards, find_weights, first_few
+from scd_lightning.models.weight_files import check_plain, check_shards, find_weights, first_few
 
 _DAMAGED = "download or copy the model anew; where it was tuned, take weights of before it diverged"
 
@@ -87,8 +87,8 @@ def check_stored(spec: ModelSpec) -> None:
         ModelError: One is missing, cut off or something else, or the tensors are not those of the architecture.
     """
     files = stored_files(spec)
-    for file in files:
-        check_intact(file)
+    # Each by itself, so that what is said of it names it.
+    read_infos(files)
     # Codes of quantized weights are of another shape until a package has read them.
     if not files or "quantization_config" in read_json(files[0].parent / "config.json"):
         return

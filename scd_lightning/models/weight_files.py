@@ -20,6 +20,9 @@ _STAND_INS = {
         "it (HF_TOKEN)",
     ),
 }
+# What files are called; no longer than file systems allow.
+_PLAIN_NAME = re.compile(r"\w[\w .+@=-]{0,199}")
+_SHOWN = 80
 # What to do about a file that is damaged.
 ANEW = "download or copy it anew"
 
@@ -53,7 +56,7 @@ def _listed(index: Path) -> tuple[Path, ...]:
     named = read_json(index).get("weight_map")
     files = sorted(set(named.values())) if isinstance(named, dict) and _all_texts(named) else []
     # Names alone: an index has no business outside its own folder.
-    strange = [name for name in files if Path(name).name != name]
+    strange = [ascii(name)[:_SHOWN] for name in files if not _PLAIN_NAME.fullmatch(name)]
     if not files or strange:
         raise ModelError(
             "The index of the weights can't be used",
@@ -81,7 +84,7 @@ def check_shards(files: Sequence[Path]) -> None:
     if missing := [file.name for file in files if not file.is_file()]:
         raise ModelError(
             "A part of the weights is missing",
-            where=files[0].parent,
+            where=_index_of(files),
             got=f"no {first_few(missing, 3)}",
             expected=f"{len(files)} files that the index names",
             remedy="download or copy what is missing; a download that broke off goes on where it was",
@@ -94,6 +97,13 @@ def check_shards(files: Sequence[Path]) -> None:
             expected=f"{first_few([file.name for file in files], 3)} alone",
             remedy="download or copy the model into an empty folder, or move what is not of it elsewhere",
         )
+
+
+def _index_of(files: Sequence[Path]) -> Path:
+    """The index that has named files, or where there is none, their folder."""
+    folder = files[0].parent
+    found = [file for file in sorted(folder.glob("*.index.json")) if file.is_file()]
+    return found[0] if found else folder
 
 
 def _other_shards(files: Sequence[Path]) -> list[str]:
@@ -122,7 +132,7 @@ def check_plain(files: Sequence[Path], where: str, got: object) -> None:
     raise ModelError(
         "The weights are pickled, a format that may carry code",
         where=where,
-        got=f"{first_few(pickled, 3)} in {got}",
+        got=f"{first_few(pickled, 3)} in {_index_of(files) if len(files) > 1 else got}",
         expected="safetensors",
         remedy="save them anew as safetensors, on a machine where nothing can be lost; or have torch's restricted "
         f"unpickler read them as they are: {role}.allow_pickle=true",
