@@ -14,6 +14,7 @@ ROOT = PACKAGE.parent
 # A part imports from those before it. docs/architecture.md has them with a line each.
 ORDER = (
     "errors",
+    "size_limits",
     "distributed",
     "progress",
     "lm_head",

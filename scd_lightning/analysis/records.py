@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from scd_lightning.errors import StoreError
+from scd_lightning.errors import StoreError, words_of
+from scd_lightning.size_limits import DATA
 from scd_lightning.tasks.known import task_of
 from scd_lightning.tasks.measures import ByLabel, Measure
 from scd_lightning.tasks.task import Task
@@ -36,6 +37,7 @@ _TABLES = {"costs": dict, "schedule": dict, "trajectory": list, "curves": dict, 
 PREDICTORS = ("teacher", "anchor", "student")
 # The method whose student is the anchor: plain fine-tuning.
 PLAIN = "sft"
+_AGAIN = "delete the file and run again"
 
 
 @dataclass(frozen=True)
@@ -133,9 +135,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        config = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except yaml.YAMLError as error:
-        raise StoreError("A saved configuration can't be read", where=path, got=str(error).splitlines()[0]) from error
+        config = yaml.load(_text(path), _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise StoreError("A saved configuration can't be read", where=path, got=words_of(error)) from error
     return config if isinstance(config, dict) else {}
 
 
@@ -178,7 +180,7 @@ def read_json(path: Path, default: Any) -> Any:
     """Reads a JSON file, or gives the default where there is none; StoreError where it is damaged."""
     if not path.exists():
         return default
-    return _parse(path.read_text(encoding="utf-8"), str(path))
+    return _parse(_text(path), str(path))
 
 
 def evaluated_split(results: Mapping[str, Any]) -> str:
@@ -213,14 +215,20 @@ def read_predictions(folder: Path, name: str) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     # Not str.splitlines: an answer may hold a line separator of Unicode, which is no end of a JSON line.
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = _text(path).split("\n")
     return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, start=1) if line]
+
+
+def _text(path: Path) -> str:
+    DATA.check_file(path, "A saved file is larger than is read", StoreError)
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise StoreError("A saved file is no text", where=path, got=str(error), remedy=_AGAIN) from error
 
 
 def _parse(text: str, where: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise StoreError(
-            "A saved file is not valid JSON", where=where, got=error.msg, remedy="delete the file and run again"
-        ) from error
+    except (ValueError, RecursionError) as error:
+        raise StoreError("A saved file is not valid JSON", where=where, got=words_of(error), remedy=_AGAIN) from error

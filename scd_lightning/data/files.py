@@ -138,7 +138,9 @@ def _cells(record: Record | dict[str, Any], row: Row) -> dict[str, Any]:
 
 
 def _parquet_records(file: Path, split: str, notes: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    from pyarrow import ArrowException, parquet
+    from pyarrow import ArrowException
+
+    from scd_lightning.data.parquet import read_records
 
     raw = read_bytes(file)
     check_bytes(raw, file, known=_PARQUET.lower())
@@ -146,13 +148,12 @@ def _parquet_records(file: Path, split: str, notes: list[str]) -> Iterator[tuple
         what, remedy = "The Parquet file is cut off", "download or write it again"
         raise DataError(what, where=file, got=f"{len(raw)} bytes", expected="a whole file", remedy=remedy)
     try:
-        table = parquet.read_table(BytesIO(raw))
-        records = table.to_pylist()
+        records, names, metadata = read_records(BytesIO(raw), file)
     # Damaged text shows as a ValueError, and values that Python has no type for as one of the others.
     except (ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise DataError(f"The file is not Parquet ({shorten(error)})", where=file, expected="a Parquet file") from error
-    unique_names(table.column_names, file)
-    named = _class_names(table.schema.metadata or {}, file)
+    unique_names(names, file)
+    named = _class_names(metadata, file)
     filled = ({name: None if is_blank(value) else value for name, value in record.items()} for record in records)
     return ((number, apply_names(record, named)) for number, record in enumerate(filled, 1))
 

@@ -12,6 +12,7 @@ from scd_lightning.data.class_names import apply_names, named_columns
 from scd_lightning.data.rows import Row, is_blank, make_row
 from scd_lightning.data.splits import SPLIT_NAMES, SPLITS
 from scd_lightning.errors import ConfigError, DataError
+from scd_lightning.size_limits import DATA
 
 # Names that `datasets` takes in place of a hub id where `data_files` says what to read.
 FILE_FORMATS = ("csv", "json", "parquet")
@@ -130,6 +131,7 @@ class HubSet:
             values = {name: None if name in blank else value for name, value in record.items()}
             return make_row(apply_names(values, named), split, number, file)
 
+        DATA.check(split_rows.data.nbytes, "The data set's split is larger than is read", file, DataError)
         rows = bad_rows.keep(split, row, enumerate(split_rows.to_list(), 1))
         if not rows:
             raise DataError(f"The {split} split holds no rows", where=file, expected="at least one row")

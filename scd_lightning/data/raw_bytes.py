@@ -5,15 +5,19 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from typing import IO, Any
 
 from scd_lightning.errors import DataError
+from scd_lightning.size_limits import DATA
 
-_UNPACK: dict[bytes, tuple[str, Callable[[bytes], bytes]]] = {
-    b"\x1f\x8b": ("gzip", gzip.decompress),
-    b"BZh": ("bzip2", bz2.decompress),
-    b"\xfd7zXZ\x00": ("xz", lzma.decompress),
+_UNPACK: dict[bytes, tuple[str, Callable[[IO[bytes]], Any]]] = {
+    b"\x1f\x8b": ("gzip", lambda packed: gzip.GzipFile(fileobj=packed)),
+    b"BZh": ("bzip2", bz2.BZ2File),
+    b"\xfd7zXZ\x00": ("xz", lzma.LZMAFile),
 }
+_TOO_LARGE = "The file is larger than is read"
 # What a file's name may end with besides.
 PACKED = (".gz", ".bz2", ".xz")
 # The last letter of UTF-32 has as many.
@@ -38,8 +42,9 @@ def read_bytes(file: Path) -> bytes:
     """What a file holds, unpacked.
 
     Raises:
-        DataError: It can't be read or unpacked.
+        DataError: It can't be read or unpacked, or is larger than is read.
     """
+    DATA.check_file(file, _TOO_LARGE, DataError)
     try:
         raw = file.read_bytes()
     except OSError as error:
@@ -76,9 +81,10 @@ def check_bytes(raw: bytes, file: Path, known: bytes = b"") -> None:
         )
 
 
-def _unpacked(raw: bytes, unpack: Callable[[bytes], bytes], name: str, file: Path) -> bytes:
+def _unpacked(raw: bytes, unpack: Callable[[IO[bytes]], Any], name: str, file: Path) -> bytes:
     try:
-        return unpack(raw)
+        # No more than tells whether it is too large: some kilobytes may hold gigabytes of nothing.
+        found = unpack(BytesIO(raw)).read(DATA.bytes + 1)
     except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
         raise DataError(
             f"The file can't be unpacked ({error})",
@@ -87,3 +93,5 @@ def _unpacked(raw: bytes, unpack: Callable[[bytes], bytes], name: str, file: Pat
             expected="a whole file: it may be cut off",
             remedy=_AGAIN,
         ) from error
+    DATA.check(len(found), f"{_TOO_LARGE}, unpacked", file, DataError)
+    return found

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from scd_lightning.errors import DataError
+from scd_lightning.size_limits import TEXT
 
 _TEXT_FIELDS = ("text", "question", "context")
 _INPUT_FIELDS = (*_TEXT_FIELDS, "choices")
@@ -80,7 +81,7 @@ class Row:
         return "" if self.values.get(field) in (None, "") else self.string(field)
 
     def check_string(self, field: str, value: object) -> str:
-        """Returns `value` if it is a string with something to read in it that UTF-8 can carry.
+        """Returns `value` if it is a string with something to read in it, of no absurd length, that UTF-8 can carry.
 
         Raises:
             DataError: It is not.
@@ -90,6 +91,9 @@ class Row:
             raise self.error(field, "has the wrong type", typed(value), "a non-empty string", remedy)
         if not _has_something(value):
             raise self.error(field, "is empty", repr(value), "a non-empty string")
+        if len(value) > TEXT.bytes:
+            remedy = f"cut it into several rows; or raise the bound by the environment variable {TEXT.variable}, in MiB"
+            raise self.error(field, "is longer than is read", value, f"at most {TEXT.bytes:,} characters", remedy)
         try:
             value.encode("utf-8")
         except UnicodeEncodeError as error:

@@ -25,7 +25,7 @@ def read_text(file: Path, notes: list[str]) -> str:
         notes: Takes a sentence where it is not in UTF-8.
 
     Raises:
-        DataError: It can't be read or unpacked, is no text, or is in none of Unicode's encodings.
+        DataError: It can't be read or unpacked, is too large, is no text, or is in none of Unicode's encodings.
     """
     raw = read_bytes(file)
     check_bytes(raw, file)

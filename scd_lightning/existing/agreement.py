@@ -9,6 +9,7 @@ from transformers import PretrainedConfig, PreTrainedTokenizerFast
 from scd_lightning.errors import ModelError
 from scd_lightning.existing.adapters import read_adapter
 from scd_lightning.existing.saved import SavedModel
+from scd_lightning.models.file_digests import file_digest
 from scd_lightning.models.foreign import read_config
 from scd_lightning.models.spec import LoRA
 from scd_lightning.models.tensor_files import read_infos
@@ -137,10 +138,10 @@ def check_tokenizers(models: Sequence[SavedModel], tokenizer: PreTrainedTokenize
     Raises:
         ModelError: It differs, or can't be read.
     """
-    seen: set[bytes] = set()
+    seen: set[str] = set()
     for model in models:
         file = model.path / "tokenizer.json"
-        if not file.is_file() or (content := file.read_bytes()) in seen:
+        if not file.is_file() or (content := file_digest(file)) in seen:
             continue
         seen.add(content)
         theirs = load_tokenizer(str(model.path), None, trust_remote_code=False, where=where)

@@ -85,7 +85,7 @@ class Receiver:
         """The tensors by way of transformers, where the stored names are not the model's."""
         if saved.kind != "transformers" or infos.keys() <= self.tensors.keys():
             return None
-        return read_renamed(saved.path, device)
+        return read_renamed(saved.path, device, allow_pickle=saved.pickled)
 
     @torch.no_grad()
     def load(self, saved: SavedModel) -> None:

@@ -10,8 +10,9 @@ from typing import Literal
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.existing import adapters
 from scd_lightning.existing.places import KINDS, named
-from scd_lightning.models.foreign import file_digest, read_json, read_pickled
-from scd_lightning.models.weight_files import check_intact, check_shards, find_weights, first_few
+from scd_lightning.models.file_digests import file_digest
+from scd_lightning.models.foreign import read_json, read_pickled
+from scd_lightning.models.weight_files import check_intact, check_plain, check_shards, find_weights, first_few
 
 Kind = Literal["transformers", "peft", "lightning"]
 # Safetensors before pickled ones.
@@ -37,22 +38,30 @@ class SavedModel:
     files: tuple[Path, ...]
     step: int | None = field(default=None, compare=False)
 
+    @property
+    def pickled(self) -> bool:
+        """Whether one of the files is read by unpickling."""
+        return any(file.suffix != ".safetensors" for file in self.files)
+
     def contents(self) -> str:
         """Hex digest of the tensor files, wherever they are and whatever they are called."""
         return hashlib.sha256("".join(sorted(map(file_digest, self.files))).encode()).hexdigest()
 
 
-def recognise(path: Path, where: str) -> SavedModel:
+def recognise(path: Path, where: str, *, allow_pickle: bool = False) -> SavedModel:
     """What lies at a path.
 
     Args:
         path: A folder or a file.
         where: The argument that named it, for messages.
+        allow_pickle: Read weights that are there in pickled form alone.
 
     Raises:
-        ModelError: Nothing that can be read as a fine-tuned model.
+        ModelError: Nothing that can be read as a fine-tuned model, or not without unpickling.
     """
     if path.is_file() and path.suffix == ".ckpt":
+        if not allow_pickle:
+            check_plain([path], where, path.parent)
         check_intact(path)
         step = read_pickled(path, "meta").get("global_step")
         return SavedModel(path, "lightning", (path,), step if type(step) is int else _last_number(path.stem))
@@ -61,15 +70,18 @@ def recognise(path: Path, where: str) -> SavedModel:
     if kind is None or not files:
         raise ModelError(_why_not(path), where=where, got=f"{path}: {_listing(path)}", expected=KINDS)
     check_shards(files)
+    if not allow_pickle:
+        check_plain(files, where, path)
     return SavedModel(path, kind, files, _folder_step(path))
 
 
-def find(patterns: str | Sequence[str], where: str) -> list[SavedModel]:
+def find(patterns: str | Sequence[str], where: str, *, allow_pickle: bool = False) -> list[SavedModel]:
     """Every saved model that patterns name, each once.
 
     Args:
         patterns: A glob pattern or a path, or several. A folder that has checkpoints in it stands for these.
         where: The argument, for messages.
+        allow_pickle: As in `recognise`.
 
     Raises:
         ConfigError: Nothing is there.
@@ -82,7 +94,7 @@ def find(patterns: str | Sequence[str], where: str) -> list[SavedModel]:
         paths |= {path.resolve(): path for path in found if path.resolve() not in paths}
     if not paths:
         raise ConfigError("The list of paths is empty", where=where, expected="one or more")
-    return [recognise(path, where) for path in paths.values()]
+    return [recognise(path, where, allow_pickle=allow_pickle) for path in paths.values()]
 
 
 def in_order(models: Sequence[SavedModel], where: str) -> list[SavedModel]:

@@ -25,7 +25,7 @@ def bounded(seconds: float, mebibytes: int) -> Iterator[None]:
         TimeoutError: The block took more time.
         MemoryError: It asked for more memory.
     """
-    with _bounded_memory(mebibytes), _bounded_time(seconds):
+    with bounded_memory(mebibytes), _bounded_time(seconds):
         yield
 
 
@@ -49,7 +49,15 @@ def _bounded_time(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def _bounded_memory(mebibytes: int) -> Iterator[None]:
+def bounded_memory(mebibytes: int) -> Iterator[None]:
+    """Ends a block that asks for too much memory, on Linux alone.
+
+    Args:
+        mebibytes: Memory beyond what the process has.
+
+    Raises:
+        MemoryError: It asked for more.
+    """
     if sys.platform != "linux":
         yield
         return

@@ -9,16 +9,14 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
-from functools import cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
 
 import torch
 import yaml
-from huggingface_hub import try_to_load_from_cache
 from safetensors import safe_open
 from transformers import (
     AutoConfig,
@@ -29,9 +27,12 @@ from transformers import (
 )
 
 from scd_lightning.errors import ModelError, translated
+from scd_lightning.models.file_sizes import check_size, check_sizes, config_file
 from scd_lightning.models.gguf_header import MOST_PARTS, check_header
-from scd_lightning.store.manifest import sha256_file
+from scd_lightning.size_limits import MODEL_FILE
 
+_OF_MODEL = ("config.json", "generation_config.json")
+_OF_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 _PARTS = ("layer", "expert", "block")
 _COPY = "copy it anew, or leave this checkpoint out"
 
@@ -40,8 +41,9 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object beside the weights.
 
     Raises:
-        ModelError: It can't be read, or is no object.
+        ModelError: It can't be read, is too large, or is no object.
     """
+    check_size(path)
     with translated("A file beside the weights can't be read", where=path):
         content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
@@ -55,6 +57,7 @@ def read_card_head(card: Path) -> dict[str, str]:
     """The YAML between the first two lines of dashes of a model card, as far as it is text; empty where it has none."""
     head: object = None
     with suppress(ModelError), translated("The model card can't be read", where=card):
+        check_size(card)
         parts = card.read_text(encoding="utf-8", errors="replace").split("---\n", 2) if card.is_file() else []
         head = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
     # Of other values, such as dates and aliases within aliases, a card of ours has no use.
@@ -81,24 +84,44 @@ def read_config(
     Raises:
         ModelError: transformers can't make one of it.
     """
-    with translated(f"{what} can't be used", where=where, got=path):
+    check_sizes(path, revision)
+    with _told(path, revision, _OF_MODEL), translated(f"{what} can't be used", where=where, got=path):
         _check_parts(path, revision, where)
         return AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
 
 
+@contextmanager
+def _told(path: str | Path, revision: str | None, names: Sequence[str]) -> Iterator[None]:
+    """Has an error name the file that it is about, as far as that can be told: libraries seldom do."""
+    try:
+        yield
+    except ModelError as error:
+        config = config_file(path, revision)
+        files = [] if config is None else [config.parent / name for name in names]
+        there = [file for file in files if file.is_file()]
+        for file in there:
+            _try_to_read(file)
+        if not there or error.got != path:
+            raise
+        got = f"{', '.join(file.name for file in there)} in {path}"
+        raise ModelError(error.what, where=error.where, got=got, remedy=error.remedy) from error.__cause__
+
+
+def _try_to_read(file: Path) -> None:
+    if file.suffix == ".json":
+        read_json(file)
+    with translated("A file beside the weights can't be read", where=file):
+        file.read_text(encoding="utf-8")
+
+
 def _check_parts(path: str | Path, revision: str | None, where: str) -> None:
     """Refuses a configuration of countless layers, which transformers would set out to make."""
-    folder = Path(path)
-    file = (
-        folder / "config.json"
-        if folder.is_dir()
-        else try_to_load_from_cache(str(path), "config.json", revision=revision)
-    )
-    if not isinstance(file, str | Path) or not Path(file).is_file():
+    file = config_file(path, revision)
+    if file is None or not file.is_file():
         return
     content: dict[str, Any] = {}
     with suppress(ModelError):  # Said better by transformers.
-        content = read_json(Path(file))
+        content = read_json(file)
     for values in (content, *(each for each in content.values() if isinstance(each, dict))):
         for name, value in values.items():
             if isinstance(value, int) and value > MOST_PARTS and any(part in name for part in _PARTS):
@@ -125,7 +148,9 @@ def read_tokenizer(
         ModelError: There is none that transformers can read.
     """
     try:
-        with translated("The tokenizer could not be loaded", where=where, got=path):
+        check_sizes(path, revision)
+        told = _told(path, revision, _OF_TOKENIZER)
+        with told, translated("The tokenizer could not be loaded", where=where, got=path):
             return AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
     except ModelError as error:
         # transformers' own message: it needs code of its own.
@@ -199,6 +224,7 @@ def read_gguf(file: Path, dtype: torch.dtype, where: str) -> tuple[Any, Any, dic
     # Its progress bar has no switch.
     with translated("The GGUF file could not be read", where=where, got=file.name), redirect_stderr(io.StringIO()):
         check_header(file)
+        check_sizes(file.parent, None)
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
         model, info = cast(Any, AutoModelForCausalLM).from_pretrained(
             file.parent, gguf_file=file.name, dtype=dtype, output_loading_info=True
@@ -236,6 +262,7 @@ def safetensors_size(path: Path) -> int:
     with translated("A file of weights can't be read", where=path, remedy=_COPY), path.open("rb") as stream:
         # A damaged length must not become an attempt to read as much.
         length = min(int.from_bytes(stream.read(8), "little"), path.stat().st_size)
+        MODEL_FILE.check(length, "The head of a file of weights is larger than is read", path, ModelError)
         header = json.loads(stream.read(length))
         ends = (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
         return 8 + length + max(ends, default=0)
@@ -270,14 +297,3 @@ def read_pickled(path: Path, device: str) -> Mapping[str, Any]:
         got = f"a {type(content).__name__} in it"
         raise ModelError("A file of weights can't be read", where=path, got=got, remedy=_COPY)
     return content
-
-
-def file_digest(file: Path) -> str:
-    """SHA-256 of a file; of gigabytes that a plan asks for several times in a process, it is computed once."""
-    status = file.stat()
-    return _file_digest(file, status.st_size, status.st_mtime_ns)
-
-
-@cache
-def _file_digest(file: Path, size: int, changed: int) -> str:
-    return sha256_file(file)

@@ -4,6 +4,9 @@ import mmap
 import struct
 from pathlib import Path
 
+from scd_lightning.errors import ModelError
+from scd_lightning.size_limits import MODEL_FILE
+
 # Bytes of the values of each type, by its number.
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _STRING, _ARRAY = 8, 9
@@ -13,16 +16,24 @@ MOST_PARTS = 10_000
 
 
 def check_header(file: Path) -> None:
-    """Raises an error of Python's where a count, a length or a type in a GGUF file's head can't be right."""
+    """Raises an error of Python's where a count, a length or a type in a GGUF file's head can't be right.
+
+    Raises:
+        ModelError: The head is larger than is read.
+    """
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        _Walk(content).check()
+        walk = _Walk(content, MODEL_FILE.bytes)
+        try:
+            walk.check()
+        finally:
+            MODEL_FILE.check(walk.place, "The head of the GGUF file is larger than is read", file, ModelError)
 
 
 class _Walk:
     """A place in the file that moves on; each step takes some bytes, so that no count leads past the file's end."""
 
-    def __init__(self, content: mmap.mmap) -> None:
-        self.content, self.place = content, len(b"GGUF")
+    def __init__(self, content: mmap.mmap, most: int) -> None:
+        self.content, self.place, self.most = content, len(b"GGUF"), most
         # As the reader tells the order of bytes.
         self.order = "<" if struct.unpack_from("<I", content, self.place)[0] & 0xFFFF else ">"
 
@@ -43,13 +54,15 @@ class _Walk:
 
     def number(self, form: str) -> int:
         (number,) = struct.unpack_from(self.order + form, self.content, self.place)
-        self.place += struct.calcsize(self.order + form)
+        self.skip(struct.calcsize(self.order + form))
         return int(number)
 
     def skip(self, count: int) -> None:
+        if self.place + count > len(self.content):
+            raise ValueError(f"its head speaks of {self.place + count} bytes, and the file has {len(self.content)}")
         self.place += count
-        if self.place > len(self.content):
-            raise ValueError(f"its head speaks of {self.place} bytes, and the file has {len(self.content)}")
+        if self.place > self.most:
+            raise ValueError("its head is too large")
 
     def string(self) -> bytes:
         length = self.number("Q")

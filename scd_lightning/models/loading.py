@@ -11,7 +11,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, Pr
 
 from scd_lightning.errors import ConfigError, ModelError, translated
 from scd_lightning.models.causal_lm import CausalLM, computed_exactly
-from scd_lightning.models.foreign import file_digest, read_config, read_json, read_model
+from scd_lightning.models.file_digests import file_digest
+from scd_lightning.models.foreign import read_config, read_json, read_model
 from scd_lightning.models.gguf import find_gguf
 from scd_lightning.models.hub import check_own_code, check_weights, fetch_config
 from scd_lightning.models.lora_targets import add_adapters

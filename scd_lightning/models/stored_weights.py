@@ -13,7 +13,7 @@ from scd_lightning.models.foreign import read_json, read_model
 from scd_lightning.models.hub import fetch_config
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.models.tensor_files import check_loaded, read_infos, read_tensors, require_finite
-from scd_lightning.models.weight_files import check_intact, check_shards, find_weights, first_few
+from scd_lightning.models.weight_files import check_plain, check_shards, find_weights, first_few
 
 _DAMAGED = "download or copy the model anew; where it was tuned, take weights of before it diverged"
 
@@ -25,7 +25,7 @@ def stored_files(spec: ModelSpec) -> tuple[Path, ...]:
         Empty for a model from scratch, and for one of the hub of which some are still to be fetched.
 
     Raises:
-        ModelError: There are none, or some are missing and can't be fetched.
+        ModelError: There are none, some are missing and can't be fetched, or some are pickled, unasked.
     """
     if spec.path is None:
         return ()
@@ -44,6 +44,8 @@ def stored_files(spec: ModelSpec) -> tuple[Path, ...]:
         if constants.HF_HUB_OFFLINE:
             raise _not_cached(spec, [file.name for file in files if not file.is_file()])
         return ()
+    if not spec.allow_pickle:
+        check_plain(files, f"{spec.role}.path", spec.path)
     return files
 
 
@@ -85,8 +87,8 @@ def check_stored(spec: ModelSpec) -> None:
         ModelError: One is missing, cut off or something else, or the tensors are not those of the architecture.
     """
     files = stored_files(spec)
-    for file in files:
-        check_intact(file)
+    # Each by itself, so that what is said of it names it.
+    read_infos(files)
     # Codes of quantized weights are of another shape until a package has read them.
     if not files or "quantization_config" in read_json(files[0].parent / "config.json"):
         return

@@ -120,7 +120,7 @@ def read_tensors(files: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
             yield from state_dict(read_pickled(path, "cpu"), path).items()
 
 
-def read_renamed(folder: Path, device: str) -> dict[str, Tensor] | None:
+def read_renamed(folder: Path, device: str, *, allow_pickle: bool) -> dict[str, Tensor] | None:
     """A transformers folder's tensors under the names that they have in memory, as transformers itself reads them.
 
     Some families are stored under other names, or in other pieces, than they have there.
@@ -128,13 +128,13 @@ def read_renamed(folder: Path, device: str) -> dict[str, Tensor] | None:
     Args:
         folder: The folder.
         device: "cpu", or "meta" for shapes without contents.
+        allow_pickle: Whether its weights are pickled, and may be.
 
     Returns:
         None where transformers can't read the folder; what it would fill with random numbers is left out.
     """
     try:
-        # Pickled files too, as in `read_tensors`: a fine-tuning's folder may hold no others.
-        model, info = read_model(folder, where=str(folder), allow_pickle=True, dtype="auto", device_map=device)
+        model, info = read_model(folder, where=str(folder), allow_pickle=allow_pickle, dtype="auto", device_map=device)
     except ModelError:
         return None
     if info["unexpected_keys"]:
@@ -146,7 +146,7 @@ def state_dict(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
     """The named tensors of a pickled file: a state dict itself, or a Lightning checkpoint with one inside.
 
     Raises:
-        ModelError: There is none.
+        ModelError: There is none, or a tensor claims more than the file holds.
     """
     inner = content.get("state_dict") if path.suffix == ".ckpt" else content
     if not isinstance(inner, Mapping):
@@ -156,7 +156,17 @@ def state_dict(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
             got=", ".join(sorted(map(str, content))[:8]),
             expected="an entry state_dict",
         )
-    return {name: value for name, value in inner.items() if isinstance(value, Tensor)}
+    tensors = {name: value for name, value in inner.items() if isinstance(value, Tensor)}
+    size = path.stat().st_size
+    # A tensor of one number may call itself one of any shape; to go over it would take for ever.
+    if wrong := [name for name, each in tensors.items() if each.numel() * each.element_size() > size]:
+        raise ModelError(
+            "A tensor has more numbers than its file",
+            where=f"{wrong[0]} in {path}",
+            got=list(tensors[wrong[0]].shape),
+            remedy="save it as it is: tensor.contiguous()",
+        )
+    return tensors
 
 
 def _safetensors_infos(path: Path) -> dict[str, TensorInfo]:

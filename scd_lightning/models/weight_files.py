@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from scd_lightning.errors import ModelError
+from scd_lightning.errors import ModelError, translated
 from scd_lightning.models.foreign import read_beginning, read_json, safetensors_size
 
 # What people find in place of a large file, by how it begins, and what to do about it.
@@ -20,6 +20,9 @@ _STAND_INS = {
         "it (HF_TOKEN)",
     ),
 }
+# What files are called; no longer than file systems allow.
+_PLAIN_NAME = re.compile(r"\w[\w .+@=-]{0,199}")
+_SHOWN = 80
 # What to do about a file that is damaged.
 ANEW = "download or copy it anew"
 
@@ -53,7 +56,7 @@ def _listed(index: Path) -> tuple[Path, ...]:
     named = read_json(index).get("weight_map")
     files = sorted(set(named.values())) if isinstance(named, dict) and _all_texts(named) else []
     # Names alone: an index has no business outside its own folder.
-    strange = [name for name in files if Path(name).name != name]
+    strange = [ascii(name)[:_SHOWN] for name in files if not _PLAIN_NAME.fullmatch(name)]
     if not files or strange:
         raise ModelError(
             "The index of the weights can't be used",
@@ -81,7 +84,7 @@ def check_shards(files: Sequence[Path]) -> None:
     if missing := [file.name for file in files if not file.is_file()]:
         raise ModelError(
             "A part of the weights is missing",
-            where=files[0].parent,
+            where=_index_of(files),
             got=f"no {first_few(missing, 3)}",
             expected=f"{len(files)} files that the index names",
             remedy="download or copy what is missing; a download that broke off goes on where it was",
@@ -96,11 +99,44 @@ def check_shards(files: Sequence[Path]) -> None:
         )
 
 
+def _index_of(files: Sequence[Path]) -> Path:
+    """The index that has named files, or where there is none, their folder."""
+    folder = files[0].parent
+    found = [file for file in sorted(folder.glob("*.index.json")) if file.is_file()]
+    return found[0] if found else folder
+
+
 def _other_shards(files: Sequence[Path]) -> list[str]:
     shard = re.compile(r"(.+?)-\d+-of-\d+(\.\w+)")
     kinds = {found.groups() for file in files if (found := shard.fullmatch(file.name))}
     there = {path.name for path in files[0].parent.iterdir()} - {file.name for file in files}
     return sorted(name for name in there if (found := shard.fullmatch(name)) and found.groups() in kinds)
+
+
+def check_plain(files: Sequence[Path], where: str, got: object) -> None:
+    """Refuses files that are read by unpickling, before one is opened; an index may name such ones too.
+
+    Args:
+        files: As `find_weights` gives them.
+        where: The argument that named them, for messages.
+        got: Its value.
+
+    Raises:
+        ModelError: One is no safetensors file.
+    """
+    pickled = [file.name for file in files if file.suffix != ".safetensors"]
+    if not pickled:
+        return
+    # The anchor is a student.
+    role = "student" if where.startswith("anchor.") else where.partition(".")[0]
+    raise ModelError(
+        "The weights are pickled, a format that may carry code",
+        where=where,
+        got=f"{first_few(pickled, 3)} in {_index_of(files) if len(files) > 1 else got}",
+        expected="safetensors",
+        remedy="save them anew as safetensors, on a machine where nothing can be lost; or have torch's restricted "
+        f"unpickler read them as they are: {role}.allow_pickle=true",
+    )
 
 
 def check_intact(file: Path) -> None:
@@ -121,6 +157,8 @@ def check_intact(file: Path) -> None:
             expected="a file of tensors",
             remedy=ANEW,
         )
+    if start.startswith(b"PK"):
+        _check_unpacked(file)
     size, expected = file.stat().st_size, safetensors_size(file) if file.suffix == ".safetensors" else None
     # torch's files are archives, whose contents are listed at their end.
     if (expected or size) != size or (start.startswith(b"PK") and not zipfile.is_zipfile(file)):
@@ -130,6 +168,21 @@ def check_intact(file: Path) -> None:
             got=f"{size:,} bytes",
             expected=None if expected is None else f"{expected:,}, by its own header",
             remedy=ANEW,
+        )
+
+
+def _check_unpacked(file: Path) -> None:
+    """Refuses an archive that unpacks to more than it is: torch writes its own as they are."""
+    if not zipfile.is_zipfile(file):
+        return
+    with translated("A file of weights can't be read", where=file, remedy=ANEW), zipfile.ZipFile(file) as archive:
+        unpacked, size = sum(each.file_size for each in archive.infolist()), file.stat().st_size
+    if unpacked > size:
+        raise ModelError(
+            "A file of weights unpacks to more than it is, as none that torch has written",
+            where=file,
+            got=f"{unpacked:,} bytes in {size:,}",
+            remedy="save the weights again in the program that wrote them",
         )
 
 

@@ -54,13 +54,14 @@ def find_imports(job: Job) -> Imports:
     """
     found = Imports(job.teacher)
     if job.teacher.trajectory is not None:
-        trajectory = in_order(find(job.teacher.trajectory, TEACHER), TEACHER)
+        trajectory = in_order(find(job.teacher.trajectory, TEACHER, allow_pickle=job.teacher.allow_pickle), TEACHER)
         _check_one_kind(trajectory)
         _check_quantization(trajectory[0], job.teacher)
         lora = agreement.adapters_of(trajectory, job.teacher.lora, "teacher")
         found = Imports(replace(job.teacher, lora=lora), trajectory)
     if job.anchor.path is not None:
-        anchor = recognise(Path(job.anchor.path).expanduser(), ANCHOR)
+        path = Path(job.anchor.path).expanduser()
+        anchor = recognise(path, ANCHOR, allow_pickle=job.student.allow_pickle)
         _check_anchor_adapters(anchor, job.student)
         found = replace(found, anchor=anchor)
     return found

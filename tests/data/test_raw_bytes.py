@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scd_lightning.data.files import read_folder
+from scd_lightning.data.raw_bytes import read_bytes
 from scd_lightning.errors import DataError
 
 ROWS = [{"text": f"line {i}", "label": "ab"[i % 2]} for i in range(9)]
@@ -81,3 +82,13 @@ def test_what_is_no_data(tmp_path, content, name):
 def test_the_zeros_of_wide_letters_are_none(tmp_path):
     (tmp_path / "train.csv").write_bytes(TABLE.removesuffix("\n").encode("utf-32-le").join([b"\xff\xfe\0\0", b""]))
     assert len(read_folder(tmp_path)["train"]) == 9
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_what_unpacks_to_more_than_is_read_is_not_unpacked_whole(tmp_path, monkeypatch, pack):
+    monkeypatch.setenv("SCD_MAX_DATA_MIB", "1")
+    file = tmp_path / "train.jsonl"
+    file.write_bytes(pack(b" " * (64 << 20)))
+    assert file.stat().st_size < 1 << 20
+    with pytest.raises(DataError, match=r"larger than is read, unpacked.*SCD_MAX_DATA_MIB"):
+        read_bytes(file)

@@ -32,7 +32,7 @@ def make(family="Llama", seed=0, dtype=torch.float32, **fields) -> Any:
 
 
 def receive(model, folder, *, vocabulary=300):
-    saved = recognise(folder, "teacher.trajectory")
+    saved = recognise(folder, "teacher.trajectory", allow_pickle=True)
     Receiver(model, saved.kind, vocabulary, "teacher").load(saved)
     return model
 
@@ -91,7 +91,7 @@ def test_lightning_checkpoints_whatever_their_prefix(tmp_path, prefix):
     tensors = {prefix + name: tensor for name, tensor in saved.state_dict().items()}
     extra = {"metric.total": torch.zeros(1)} if prefix else {}
     torch.save({"state_dict": tensors | extra, "global_step": 7}, tmp_path / "a.ckpt")
-    assert recognise(tmp_path / "a.ckpt", "teacher.trajectory").step == 7
+    assert recognise(tmp_path / "a.ckpt", "teacher.trajectory", allow_pickle=True).step == 7
     assert equal(receive(make(seed=1), tmp_path / "a.ckpt"), saved)
 
 

@@ -6,7 +6,8 @@ import shutil
 import pytest
 import torch
 
-from scd_lightning.errors import ConfigError
+from scd_lightning.errors import ConfigError, ModelError
+from scd_lightning.existing import saved
 from scd_lightning.existing.saved import find, in_order, recognise
 
 
@@ -50,7 +51,7 @@ def test_a_model_s_own_folder_is_itself(run):
 def test_links_are_no_checkpoints_of_their_own(tmp_path):
     torch.save({"state_dict": {}, "global_step": 5}, tmp_path / "step=5.ckpt")
     (tmp_path / "last.ckpt").symlink_to("step=5.ckpt")
-    assert len(find(str(tmp_path), "teacher.trajectory")) == 1
+    assert len(find(str(tmp_path), "teacher.trajectory", allow_pickle=True)) == 1
 
 
 def test_contents_and_not_names_make_the_digest(run, tmp_path):
@@ -62,3 +63,36 @@ def test_contents_and_not_names_make_the_digest(run, tmp_path):
 def test_nothing_there(tmp_path):
     with pytest.raises(ConfigError, match="There is nothing at the path"):
         find(str(tmp_path / "none-*"), "teacher.trajectory")
+
+
+PICKLED = {
+    "a transformers folder": ("config.json", "pytorch_model.bin"),
+    "its shards": ("config.json", "pytorch_model.bin.index.json"),
+    "an index of safetensors that names others": ("config.json", "model.safetensors.index.json"),
+    "a peft folder": ("adapter_config.json", "adapter_model.bin"),
+    "a Lightning checkpoint": ("step=7.ckpt",),
+}
+
+
+@pytest.mark.parametrize(("where", "role"), [("teacher.trajectory", "teacher"), ("anchor.path", "student")])
+@pytest.mark.parametrize("kind", PICKLED)
+def test_pickles_are_not_opened_unasked(tmp_path, monkeypatch, kind, where, role):
+    for name in PICKLED[kind]:
+        (tmp_path / name).write_text("{}")
+    if PICKLED[kind][-1].endswith(".index.json"):
+        (tmp_path / PICKLED[kind][1]).write_text(json.dumps({"weight_map": {"a": "part-1.bin"}}))
+        torch.save({"a": torch.ones(2)}, tmp_path / "part-1.bin")
+    opened = []
+    for reader in ("check_intact", "read_pickled"):
+        monkeypatch.setattr(saved, reader, opened.append)
+    path = tmp_path / "step=7.ckpt" if kind == "a Lightning checkpoint" else tmp_path
+    with pytest.raises(ModelError, match=rf"pickled.*Where: {where}.*{role}\.allow_pickle=true"):
+        recognise(path, where)
+    assert not opened
+
+
+def test_pickles_beside_safetensors_are_left_alone(run):
+    (run / "checkpoint-9" / "pytorch_model.bin").write_bytes(b"\x80")
+    found = recognise(run / "checkpoint-9", "teacher.trajectory")
+    assert [file.name for file in found.files] == ["model.safetensors"]
+    assert not found.pickled

@@ -8,9 +8,7 @@ import struct
 
 import pytest
 import torch
-from gguf import GGUFWriter
 from safetensors.torch import save
-from transformers import AutoModelForCausalLM, LlamaConfig
 
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models import foreign
@@ -20,6 +18,7 @@ from scd_lightning.models.spec import StudentSpec
 from scd_lightning.models.tensor_files import read_infos, read_tensors
 from scd_lightning.models.tokenizers import identity, load_tokenizer
 from tests.models.hostile import HTML, no_json, other_values, spoilt
+from tests.models.hostile_models import write_gguf, write_model
 
 
 def refused(read, kinds=ModelError):
@@ -47,18 +46,7 @@ def refusals(file, contents, read, kinds=ModelError):
 def whole(tokenizer, tmp_path_factory):
     """A model's folder that nothing is wrong with."""
     folder = tmp_path_factory.mktemp("whole")
-    config = LlamaConfig(
-        vocab_size=300,
-        eos_token_id=0,
-        pad_token_id=1,
-        tie_word_embeddings=True,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-    )
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    write_model(folder, tokenizer)
     return folder
 
 
@@ -191,27 +179,9 @@ def test_cards(tmp_path):
 
 @pytest.fixture
 def gguf(tmp_path):
-    """A GGUF file with the values that a Llama has, and tensors of one that has none."""
+    """A file that no model can be made of, as it lacks tensors, and in which nothing else is wrong."""
     file = tmp_path / "model.gguf"
-    writer = GGUFWriter(file, "llama")
-    writer.add_block_count(1)
-    writer.add_context_length(64)
-    writer.add_embedding_length(8)
-    writer.add_feed_forward_length(8)
-    writer.add_head_count(2)
-    writer.add_head_count_kv(2)
-    writer.add_layer_norm_rms_eps(1e-6)
-    writer.add_vocab_size(4)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_token_list(["a", "b", "c", "ab"])
-    writer.add_token_types([1, 1, 1, 1])
-    writer.add_token_merges(["a b"])
-    writer.add_eos_token_id(0)
-    writer.add_tensor("token_embd.weight", torch.ones(4, 8).numpy())
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    write_gguf(file)
     return file
 
 

@@ -115,7 +115,7 @@ def test_equal_adapters_on_another_base_have_signals_of_their_own(make_imported,
 
 def test_distils_from_lightning_s_checkpoints(make_imported, run_job, work):
     folder = work.lightning(work.root / "runs" / "lightning")
-    job = make_imported(f"teacher.trajectory='{folder}'", "method=cd", run="lightning")
+    job = make_imported(f"teacher.trajectory='{folder}'", "teacher.allow_pickle=true", "method=cd", run="lightning")
     made = run_job(job)
     models = []
     for step in (2, 4, 6):
@@ -183,7 +183,9 @@ def test_distils_from_checkpoints_of_our_own_fine_tuning(make_imported, run_job,
     training = make_imported(*options, "phases=[teacher_sft]", "teacher.epochs=1", store=str(tmp_path / "store"))
     training.callbacks = [lambda: SaveByLightning(tmp_path)]
     made = run_job(training)
-    job = make_imported(*options, f"teacher.trajectory='{tmp_path}/*.ckpt'", "phases=[teacher_sft]")
+    job = make_imported(
+        *options, f"teacher.trajectory='{tmp_path}/*.ckpt'", "teacher.allow_pickle=true", "phases=[teacher_sft]"
+    )
     read = run_job(job)
     trajectories = [artifacts["teacher"].result.trajectory for artifacts in (made, read)]
     assert len(trajectories[0]) == 3

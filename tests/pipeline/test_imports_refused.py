@@ -197,7 +197,7 @@ def test_trajectories(make_imported, folder, work, adapters, case):
     found, kind, message = case(folder, work)
     paths = [str(path) for path in found] if isinstance(found, list) else str(found)
     with pytest.raises(kind, match=message):
-        make_imported(f"teacher.trajectory={json.dumps(paths)}")
+        make_imported(f"teacher.trajectory={json.dumps(paths)}", "teacher.allow_pickle=true")
 
 
 def test_weights_that_are_not_numbers(make_imported, folder, work):
@@ -219,11 +219,11 @@ def test_a_lightning_checkpoint_that_is_not_numbers_where_it_counts(make_importe
     # What the module has besides the model is left out, whatever it is.
     state = tensors | {"mask": torch.full((3,), -torch.inf)}
     torch.save({"state_dict": state, "global_step": 3}, tmp_path / "a.ckpt")
-    make_imported(f"teacher.trajectory='{tmp_path / 'a.ckpt'}'")
+    make_imported(f"teacher.trajectory='{tmp_path / 'a.ckpt'}'", "teacher.allow_pickle=true")
     state["net.model.norm.weight"] = torch.full((32,), torch.inf)
     torch.save({"state_dict": state, "global_step": 3}, tmp_path / "a.ckpt")
     with pytest.raises(ModelError, match=r"not a finite number. Where: net.model.norm.weight in .*a.ckpt. Got: 32 NaN"):
-        make_imported(f"teacher.trajectory='{tmp_path / 'a.ckpt'}'")
+        make_imported(f"teacher.trajectory='{tmp_path / 'a.ckpt'}'", "teacher.allow_pickle=true")
 
 
 def change_rank(path):
