@@ -14,7 +14,6 @@ ROOT = PACKAGE.parent
 # A part imports from those before it. docs/architecture.md has them with a line each.
 ORDER = (
     "errors",
-    "size_limits",
     "distributed",
     "progress",
     "lm_head",

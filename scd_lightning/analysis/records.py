@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
+from scd_lightning.config.size_limits import DATA
 from scd_lightning.errors import StoreError, words_of
-from scd_lightning.size_limits import DATA
 from scd_lightning.tasks.known import task_of
 from scd_lightning.tasks.measures import ByLabel, Measure
 from scd_lightning.tasks.task import Task

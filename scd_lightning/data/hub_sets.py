@@ -7,12 +7,12 @@ from typing import Any
 
 from scd_lightning.config.pasting import override_of
 from scd_lightning.config.redaction import hide_in_addresses
+from scd_lightning.config.size_limits import DATA
 from scd_lightning.data.bad_rows import STRICT, BadRows
 from scd_lightning.data.class_names import apply_names, named_columns
 from scd_lightning.data.rows import Row, is_blank, make_row
 from scd_lightning.data.splits import SPLIT_NAMES, SPLITS
 from scd_lightning.errors import ConfigError, DataError
-from scd_lightning.size_limits import DATA
 
 # Names that `datasets` takes in place of a hub id where `data_files` says what to read.
 FILE_FORMATS = ("csv", "json", "parquet")

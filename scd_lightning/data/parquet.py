@@ -8,9 +8,9 @@ from typing import IO, Any
 from pyarrow import Table, compute, types
 from pyarrow.parquet import ParquetFile
 
+from scd_lightning.config.size_limits import DATA
 from scd_lightning.errors import DataError
 from scd_lightning.launch.limits import bounded_memory
-from scd_lightning.size_limits import DATA
 
 # Counted together; as indices of texts that are kept once each, they take little.
 _ROWS = 1 << 16

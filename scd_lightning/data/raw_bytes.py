@@ -9,8 +9,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
+from scd_lightning.config.size_limits import DATA
 from scd_lightning.errors import DataError
-from scd_lightning.size_limits import DATA
 
 _UNPACK: dict[bytes, tuple[str, Callable[[IO[bytes]], Any]]] = {
     b"\x1f\x8b": ("gzip", lambda packed: gzip.GzipFile(fileobj=packed)),

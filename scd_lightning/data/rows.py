@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from scd_lightning.config.size_limits import TEXT
 from scd_lightning.errors import DataError
-from scd_lightning.size_limits import TEXT
 
 _TEXT_FIELDS = ("text", "question", "context")
 _INPUT_FIELDS = (*_TEXT_FIELDS, "choices")

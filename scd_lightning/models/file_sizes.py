@@ -5,8 +5,8 @@ from pathlib import Path
 
 from huggingface_hub import try_to_load_from_cache
 
+from scd_lightning.config.size_limits import MODEL_FILE
 from scd_lightning.errors import ModelError
-from scd_lightning.size_limits import MODEL_FILE
 
 # How the names of those end that transformers reads.
 _READ = {".json", ".jinja", ".txt", ".model", ".py"}

@@ -26,10 +26,10 @@ from transformers import (
     PreTrainedModel,
 )
 
+from scd_lightning.config.size_limits import MODEL_FILE
 from scd_lightning.errors import ModelError, translated
 from scd_lightning.models.file_sizes import check_size, check_sizes, config_file
 from scd_lightning.models.gguf_header import MOST_PARTS, check_header
-from scd_lightning.size_limits import MODEL_FILE
 
 _OF_MODEL = ("config.json", "generation_config.json")
 _OF_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")

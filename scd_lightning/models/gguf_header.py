@@ -4,8 +4,8 @@ import mmap
 import struct
 from pathlib import Path
 
+from scd_lightning.config.size_limits import MODEL_FILE
 from scd_lightning.errors import ModelError
-from scd_lightning.size_limits import MODEL_FILE
 
 # Bytes of the values of each type, by its number.
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}

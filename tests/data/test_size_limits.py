@@ -6,12 +6,12 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from scd_lightning.config.size_limits import DATA, MODEL_FILE, TEXT
 from scd_lightning.data import parquet as parquet_records
 from scd_lightning.data.files import read_folder
 from scd_lightning.data.hub_sets import HubSet
 from scd_lightning.data.rows import Row
 from scd_lightning.errors import ConfigError, DataError
-from scd_lightning.size_limits import DATA, MODEL_FILE, TEXT
 
 MIB = 1 << 20
 
