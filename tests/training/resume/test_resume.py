@@ -155,7 +155,8 @@ def test_a_signal_loses_no_step(make_job, outcome, uninterrupted, phase, step, h
 def test_a_signal_between_two_epochs_loses_no_step(make_job, outcome, uninterrupted, monkeypatch, teacher, owner, name):
     """The second stage begins after step 12: its checkpoint is chosen, and its signals are made."""
     settings = (*RUN, "resume.every_minutes=null", f"method.teacher={teacher}")
-    original, seen = getattr(owner, name), []
+    original = getattr(owner, name)
+    seen: list = []
 
     def sends(*arguments):
         if seen[-1] == ("distill", 12):
