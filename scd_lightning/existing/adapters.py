@@ -7,7 +7,7 @@ from typing import Any
 
 from peft import LoraConfig
 
-from scd_lightning.errors import ModelError
+from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models.foreign import read_json
 from scd_lightning.models.spec import LoRA
 
@@ -59,6 +59,10 @@ def read_adapter(folder: Path) -> Adapter:
         )
     except (KeyError, TypeError) as error:
         raise ModelError(f"The adapters' configuration lacks a value ({error})", where=path) from error
+    except ConfigError as error:
+        raise ModelError(
+            error.what, where=f"{error.where} in {path}", got=error.got, expected=error.expected
+        ) from error
     return Adapter(lora, config.get("base_model_name_or_path"))
 
 

@@ -193,7 +193,7 @@ def load_tokenizer(
             "The tokenizer can't be used",
             where=where,
             got="no end-of-sequence token",
-            expected="a fast tokenizer (tokenizer.json) with an end-of-sequence token",
+            expected="a fast tokenizer (tokenizer.json) with an end-of-sequence token, by tokenizer_config.json",
             remedy=f"name the one that ends its answers: {role}.eos_token=",
         )
     if tokenizer.pad_token_id is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scd_lightning.errors import ModelError, translated
 from scd_lightning.models.foreign import read_beginning, read_json, safetensors_size
+from scd_lightning.models.gguf_header import MOST_PARTS
 
 # What people find in place of a large file, by how it begins, and what to do about it.
 _STAND_INS = {
@@ -57,12 +58,12 @@ def _listed(index: Path) -> tuple[Path, ...]:
     files = sorted(set(named.values())) if isinstance(named, dict) and _all_texts(named) else []
     # Names alone: an index has no business outside its own folder.
     strange = [ascii(name)[:_SHOWN] for name in files if not _PLAIN_NAME.fullmatch(name)]
-    if not files or strange:
+    if not files or strange or len(files) > MOST_PARTS:
         raise ModelError(
             "The index of the weights can't be used",
             where=index,
-            got=strange[0] if strange else "no weight_map, or an empty one",
-            expected="a weight_map from tensors to files beside it",
+            got=strange[0] if strange else f"{len(files)} files" if files else "no weight_map, or an empty one",
+            expected=f"a weight_map from tensors to files beside it, at most {MOST_PARTS}",
             remedy=ANEW,
         )
     return tuple(index.parent / name for name in files)

@@ -1,5 +1,6 @@
 """Room on a disk, and what its errors mean for a run, in words: once they are mended, the same command goes on."""
 
+import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,18 @@ _FULL = (
 _READ_ONLY = ("A file can't be written here", f"make the folder writable, or choose another with paths.store; {_AGAIN}")
 _BROKEN = ("The disk can't be read or written", f"look after the disk; {_AGAIN}")
 _GONE = ("A file that was in use is gone", "run the same command again: what is missing is made anew")
+# Said in words alone: by torch, of memory that processes share, and by Python.
+_IN_WORDS = {
+    re.compile(r"shared memory|/torch_\d+_|\bshm\b"): (
+        "There is no memory that processes can share, or too little",
+        "give /dev/shm more room, such as by `docker run --shm-size=2g`, or mount -o remount,size=2g /dev/shm; or take "
+        f"trainer.devices=1; {_AGAIN}",
+    ),
+    re.compile("No usable temporary director"): (
+        "There is no folder for temporary files that can be written",
+        f"free some space in /tmp, or set TMPDIR to a folder with room; {_AGAIN}",
+    ),
+}
 # Whatever was going on.
 _ANYWHERE = {
     ENOSPC: _FULL,
@@ -102,13 +115,20 @@ def _explain(error: BaseException, folders: Mapping[str, Path]) -> StoreError | 
         number = _errno(each)
         path = getattr(each, "filename", None)
         ours = path is not None and any(Path(str(path)).absolute().is_relative_to(f) for f in folders.values())
-        told = _ANYWHERE.get(number) or (_OF_OURS.get(number) if ours else None)
+        told = _in_words(each) or _ANYWHERE.get(number) or (_OF_OURS.get(number) if ours else None)
         if told is not None:
             where = path or ", ".join(f"{name} {folder}" for name, folder in folders.items())
             return StoreError(
                 told[0], where=where, got=each, remedy=told[1].format(space=_freeing(folders["the store"]))
             )
     return None
+
+
+def _in_words(error: BaseException) -> tuple[str, str] | None:
+    """What an error of the system's says that has its number in words, or none."""
+    if not isinstance(error, OSError | RuntimeError):
+        return None
+    return next((told for words, told in _IN_WORDS.items() if words.search(str(error))), None)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -121,5 +141,7 @@ def _errno(error: BaseException) -> int:
     """The system's number of an error, 0 where it has none; libraries of other languages tell it in their texts."""
     if isinstance(error, OSError):
         return error.errno or 0
-    found = re.search(r"\(os error (\d+)\)", str(error))
-    return int(found[1]) if found else 0
+    found = re.search(r"\((?:os error |errno: )?(\d+)( - [^)]*)?\)", str(error))
+    number = int(found[1]) if found else 0
+    # Torch writes numbers of all sorts so; the system's words stand beside its own.
+    return number if number and (os.strerror(number) in str(error)) else 0

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from scd_lightning.errors import ModelError
 from scd_lightning.models import foreign
+from scd_lightning.models.file_digests import file_digest
 
 
 @pytest.mark.parametrize("read", [foreign.read_config, foreign.read_tokenizer, foreign.read_model])
@@ -59,7 +60,7 @@ def test_a_pickle_of_tensors_alone_is_read(tmp_path):
 def test_a_digest_is_that_of_what_the_file_holds_now(tmp_path):
     file = tmp_path / "file"
     file.write_text("one")
-    first = foreign.file_digest(file)
-    assert foreign.file_digest(file) == first
+    first = file_digest(file)
+    assert file_digest(file) == first
     file.write_text("other")
-    assert foreign.file_digest(file) != first
+    assert file_digest(file) != first

@@ -37,13 +37,15 @@ def read_weights(file):
 
 def read_config(file):
     check_reachable(spec(file.parent), "student.path")
-    build_empty(
-        spec(file.parent), load_tokenizer(str(file.parent), None, trust_remote_code=False, where="student.path")
-    )
+    build_empty(spec(file.parent), tokenizer_beside(file))
+
+
+def tokenizer_beside(file):
+    return load_tokenizer(str(file.parent), None, trust_remote_code=False, where="student.path")
 
 
 def read_tokenizer(file):
-    tokenizer = load_tokenizer(str(file.parent), None, trust_remote_code=False, where="student.path")
+    tokenizer = tokenizer_beside(file)
     identity(tokenizer)
     if tokenizer.chat_template:
         check_template(tokenizer)
@@ -118,8 +120,7 @@ def try_many(models, name, tmp_path, count, seed):
     for error in refusals(file, make(file.read_bytes(), seed), read, count):
         assert exit_code(error) == 2
         said = str(error)
-        assert name in said or str(file.parent) not in said, said
-        assert name in said, said
+        assert name in said
         assert "\n" not in said
         assert len(said) < 1500
 
@@ -132,5 +133,5 @@ def test_hostile_files(models, name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LOADERS)
 def test_three_hundred_hostile_files(models, name, tmp_path, ledger):
-    with ledger.attempt("a hostile file of a model", WHOLE):
+    with ledger.attempt(f"{WHOLE} hostile files of a model: {name}"):
         try_many(models, name, tmp_path, WHOLE, seed=2)

@@ -42,6 +42,16 @@ def failing(error):
             failing(PermissionError(errno.EACCES, "Permission denied", "/runs/one/b")),
             "can't be written here. Where: /runs",
         ),
+        (
+            failing(RuntimeError("unable to write to file </torch_71_220_0>: No space left on device (28)")),
+            "no memory that processes can share, or too little.*--shm-size.*devices=1",
+        ),
+        (
+            failing(RuntimeError("unable to open shared memory object </torch_8_1> in read-write mode: (2)")),
+            "no memory that processes can share.*/dev/shm",
+        ),
+        (failing(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")), "set TMPDIR"),
+        (failing(RuntimeError("writing failed: No space left on device (28)")), "The disk is full"),
     ],
 )
 def test_an_error_of_the_disk_is_the_users_to_mend(fail, message):
@@ -57,6 +67,7 @@ def test_an_error_of_the_disk_is_the_users_to_mend(fail, message):
         FileNotFoundError("without a number"),
         DataError("a row is bad"),
         ValueError("a defect"),
+        RuntimeError("shape mismatch at dimension (28)"),
         KeyboardInterrupt(),
     ],
 )
