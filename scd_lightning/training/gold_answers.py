@@ -22,7 +22,7 @@ from scd_lightning.training.data_module import EncodedData
 
 # Why a gold answer scores less than 1, and how it is said of so many of them; the first that holds of one counts.
 _CAUSES = {
-    "cut": "{count} {have} entities that task.max_length={max_length} cuts away",
+    "cut": "{count} {have} entities that are cut away with their texts (task.max_length)",
     "long": "{count} {are} longer than the {max_new_tokens} tokens that an answer may have (task.max_new_tokens)",
     "unseen": "{count} {have} a label that train lacks",
     "merged": "{count} {have} a label of which the tokenizer makes the same as of another one",
@@ -90,8 +90,7 @@ def _consequence(data: EncodedData, split: str, unreached: Unreached) -> str:
 
 def _counted(data: EncodedData, cause: str, count: int) -> str:
     verbs = {plural: singular if count == 1 else plural for plural, singular in _VERBS.items()}
-    limits = {"max_length": data.task.max_length, "max_new_tokens": data.max_new_tokens}
-    return _CAUSES[cause].format(count=count, **verbs, **limits)
+    return _CAUSES[cause].format(count=count, max_new_tokens=data.max_new_tokens, **verbs)
 
 
 def _such_as(unreached: Unreached) -> str:

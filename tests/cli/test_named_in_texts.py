@@ -121,6 +121,12 @@ ELSEWHERE = {
     "free some disk space, choose another folder": "it takes a full disk",
     "lower trainer.devices, or take ": "tests/cli/test_remedies.py",
     "start it by torchrun --nnodes=": "it takes several machines",
+    ".PlacedStrings}]' gives each the ": "tests/data/test_annotations.py",
+    ".TaggedTokens, tags: mine}]'": "tests/data/test_tagging.py",
+    "; as texts without: task.data.unlabelled=": "tests/data/test_text_lines.py",
+    "; as texts without labels: task.data.unlabelled=": "tests/data/test_label_studio.py",
+    "name it for all of them, as in hydra.run.dir=": "tests/run_folder",
+    "choose another folder by ": "tests/run_folder",
     "take trainer=ddp or trainer=fsdp; ": "tests/cli/test_remedies.py",
     "Give it fewer epochs than teacher.epochs=": "advice about results",
 }

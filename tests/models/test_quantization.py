@@ -53,7 +53,7 @@ def test_a_missing_package_shows_at_once(monkeypatch, bits, install):
 
 
 def test_nothing_frozen_is_nothing_to_quantize():
-    with pytest.raises(ConfigError, match=r"Only frozen weights.*4bit with lora\.r=0.*set lora\.r=16"):
+    with pytest.raises(ConfigError, match=r"Only frozen weights.*4bit with lora\.r=0.*set teacher\.lora\.r=16"):
         teacher(quantization="4bit", lora=LoRA())
     with pytest.raises(ConfigError, match="quantization is for pretrained models"):
         teacher(quantization="4bit", path=None, architecture={}, vocab_size=300)

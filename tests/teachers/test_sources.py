@@ -35,7 +35,7 @@ def manifests(root):
 
 
 @pytest.mark.parametrize("lora", [False, True])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.1)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4), (torch.bfloat16, 0.1)])
 def test_live_and_cached_answer_alike(helpers, make_teacher, dtype, tolerance, lora):
     made = make_teacher(dtype, lora=lora)
     live, source = made.live(), cached(made, helpers.sample_set())
