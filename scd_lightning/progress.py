@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from scd_lightning.redaction.cleaning import clean_text
+
 T = TypeVar("T")
 
 # Set, in the environment that a job's processes share, to the job's name where jobs run side by side.
@@ -98,7 +100,7 @@ def show(what: RenderableType, *, wide: bool = False) -> None:
 
 def complain(message: str) -> None:
     """Prints to standard error what has gone wrong."""
-    print(message, file=sys.stderr, flush=True)
+    print(clean_text(message), file=sys.stderr, flush=True)
 
 
 def ask(question: str) -> str:
@@ -107,7 +109,7 @@ def ask(question: str) -> str:
     Raises:
         EOFError: Nobody is there to answer.
     """
-    return input(question)
+    return input(clean_text(question))
 
 
 def prefix() -> str:
@@ -120,7 +122,7 @@ def _write(what: RenderableType, console: Console, **how: Any) -> None:
     # A folder's name may hold what the terminal's encoding lacks, or bytes that are in none: no reason to end a run.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    console.print(what, **how)
+    console.print(clean_text(what) if isinstance(what, str) else what, **how)
 
 
 def _is_first() -> bool:

@@ -15,6 +15,7 @@ from scd_lightning.errors import Preempted, ScdError, StoreError, exit_code, int
 from scd_lightning.launch import preemption, ranks
 from scd_lightning.launch.failures import FAILURE, RankFailed, first_to_tell, forget, lost_another, record
 from scd_lightning.progress import complain, prefix
+from scd_lightning.redaction.cleaning import clean_text
 from scd_lightning.store.manifest import write_json
 
 
@@ -66,7 +67,7 @@ def _note(run_dir: Path, error: Exception) -> None:
     """Records what ended a job in its folder."""
     kind = error.failure.type if isinstance(error, RankFailed) else type(error).__name__
     with suppress(StoreError):  # A full disk is what is told already.
-        write_json(run_dir / FAILURE, {"type": kind, "message": str(error)})
+        write_json(run_dir / FAILURE, {"type": kind, "message": clean_text(str(error))})
 
 
 def _end_as_rank(run_dir: Path, error: BaseException) -> NoReturn:

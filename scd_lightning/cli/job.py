@@ -6,7 +6,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from scd_lightning.cli import default_models, search
+from scd_lightning.cli.clean_output import clean_output
 from scd_lightning.cli.endings import ended, in_sweep, signals_first
+from scd_lightning.cli.hydra_secrets import keep_secrets
 from scd_lightning.cli.overrides import job_title, written
 from scd_lightning.cli.places import check_places
 from scd_lightning.cli.reading import read_more
@@ -18,6 +20,7 @@ from scd_lightning.store.disk import explained
 
 # At import: a launcher's process composes its job, and only then calls `run_job`.
 read_more()
+keep_secrets()
 
 
 def run_job(cfg: DictConfig) -> float | None:
@@ -32,6 +35,7 @@ def run_job(cfg: DictConfig) -> float | None:
     if session.stopped:
         return None
     session.started = True
+    clean_output()
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     with ended(run_dir):
         settings = read_settings(_settle(cfg))

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from scd_lightning.config.option_places import places_of_options
+from scd_lightning.redaction.cleaning import clean_command, clean_override
 
 _SWEEP = ("-m", "--multirun")
 # A quotation, whose line breaks belong to it, or else a line break.
@@ -45,7 +45,7 @@ def job_title() -> str:
     """Which job of a sweep is running: its number, and the values that are its own."""
     hydra = HydraConfig.get()
     swept = swept_keys(hydra.sweeper.get("params"))
-    own = [each for each in written(hydra.overrides.task) if each.partition("=")[0] in swept]
+    own = [clean_override(each) for each in written(hydra.overrides.task) if each.partition("=")[0] in swept]
     return f"job {hydra.job.num}: {' '.join(own)}"
 
 
@@ -101,15 +101,15 @@ def swept_jobs(overrides: Sequence[str]) -> list[list[str]]:
 
 
 def job_command() -> str:
-    """The command line of the running job; of one in a sweep, that which runs it alone."""
+    """The command line of the running job, without secrets; of one in a sweep, that which runs it alone."""
     hydra = HydraConfig.get()
     script = Path(sys.argv[0]).name
     if hydra.mode == RunMode.MULTIRUN:
         overrides = [*places_of_options(_plain(hydra)), *written(hydra.overrides.task)]
         # A search is a sweep by itself.
         single = ["hydra.mode=RUN"] if any(each.startswith("hparams_search=") for each in overrides) else []
-        return shlex.join(["python", script, *overrides, *single])
-    return shlex.join(["python", script, *sys.argv[1:]])
+        return clean_command(["python", script, *overrides, *single])
+    return clean_command(["python", script, *sys.argv[1:]])
 
 
 def rank_command(run_dir: Path) -> list[str]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from transformers.utils.logging import disable_progress_bar
 
+from scd_lightning.redaction.cleaning import clean_text
+
 _PACKAGE = Path(__file__).parents[1]
 _others = warnings.formatwarning
 
@@ -49,5 +51,5 @@ def _in_words(
 ) -> str:
     # Where in the code a warning on the user's data comes from is of no use to them.
     if Path(filename).is_relative_to(_PACKAGE):
-        return f"warning: {message}\n"
+        return f"warning: {clean_text(str(message))}\n"
     return _others(message, category, filename, lineno, line)

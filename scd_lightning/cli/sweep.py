@@ -16,12 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 from typing_extensions import override
 
 from scd_lightning.analysis.comparison.draws import Draws
+from scd_lightning.cli.hydra_secrets import keep_out_of_sweeps
 from scd_lightning.cli.overrides import swept_jobs, written
 from scd_lightning.cli.session import session
 from scd_lightning.config.checks import signal_number
 from scd_lightning.errors import ScdError, exit_code, recorded_as
 from scd_lightning.launch import side_by_side
 from scd_lightning.progress import JOB, complain, say
+from scd_lightning.redaction.cleaning import clean_override
 
 # The packages that run jobs for Hydra.
 _LAUNCHERS = ("joblib", "submitit")
@@ -39,6 +41,7 @@ class SweepEnd(Callback, ABC):
 
     @override
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        keep_out_of_sweeps(config.hydra.sweeper._target_)
         # A launcher runs the jobs in processes that have other command lines.
         self._argv = [os.path.abspath(sys.argv[0]), *sys.argv[1:]]
         # Of a setting that can't be used, each job tells.
@@ -57,6 +60,8 @@ class SweepEnd(Callback, ABC):
 
     @override
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        # Hydra prints those of a job that ended by a defect.
+        job_return.overrides = [clean_override(each) for each in job_return.overrides or ()]
         if config.hydra.mode == RunMode.MULTIRUN:
             # The process may run other jobs.
             os.environ.pop(JOB, None)

@@ -8,6 +8,7 @@ from scd_lightning.models.export import base_facts, export
 from scd_lightning.pipeline.evaluate import tuned_weights
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.runner import Artifacts
+from scd_lightning.redaction.cleaning import clean
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import write_json
 from scd_lightning.store.removal import delete
@@ -38,7 +39,7 @@ def write_student(job: PreparedJob, made: Artifacts, folder: Path) -> None:
     write_json(folder / "prompt_template.json", prompt_facts(job))
     settings = job.settings["student"]
     origin = {name: settings.get(name) for name in ("path", "gguf", "revision")}
-    write_json(folder / "base_model.json", base_facts(job.student.name, **origin))
+    write_json(folder / "base_model.json", clean(base_facts(job.student.name, **origin)))
 
 
 def prompt_facts(job: PreparedJob) -> dict[str, Any]:

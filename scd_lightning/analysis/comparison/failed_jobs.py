@@ -1,6 +1,5 @@
 """The jobs of a sweep that did not finish: which, why, and the command that runs each alone."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import yaml
 from scd_lightning.analysis.records import read_json
 from scd_lightning.config.option_places import places_of_options
 from scd_lightning.errors import StoreError
+from scd_lightning.redaction.cleaning import clean_command
 
 UNFINISHED = "unfinished"
 # The command line of each job, and Hydra's own part of its configuration, which Hydra writes before the job starts.
@@ -91,7 +91,7 @@ def _describe(folder: Path, error: StoreError | None, own: Sequence[str]) -> Fai
     if any(each.startswith("hparams_search=") for each in given):
         # Alone, and not as another search.
         given.append("hydra.mode=RUN")
-    overrides, command = " ".join(own), shlex.join(["python", "run.py", *_places(folder), *given]) if given else ""
+    overrides, command = " ".join(own), clean_command(["python", "run.py", *_places(folder), *given]) if given else ""
     if error is None:
         try:
             return Failure(folder.name, *_reason(folder), overrides, command)
