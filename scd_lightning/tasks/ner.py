@@ -23,6 +23,7 @@ from scd_lightning.tasks.entity_scores import (
     entity_measures,
     entity_rows,
 )
+from scd_lightning.tasks.markdown_text import code
 from scd_lightning.tasks.measures import ByLabel, LabelKey, Measure
 from scd_lightning.tasks.task import Task
 
@@ -73,10 +74,8 @@ class NER(Task):
     @classmethod
     @override
     def answer_note(cls, form: Mapping[str, Any]) -> str:
-        labels = ", ".join(f"`{label}`" for label in form["labels"])
-        return (
-            f"It writes one entity a line as `label: text`, and `{form['none']}` where there is none. Labels: {labels}."
-        )
+        labels, none = ", ".join(map(code, form["labels"])), code(form["none"])
+        return f"It writes one entity a line as `label: text`, and {none} where there is none. Labels: {labels}."
 
     @property
     def metric_names(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from scd_lightning.analysis.records import (
 from scd_lightning.analysis.run.intervals import RunIntervals
 from scd_lightning.analysis.standing import bounds
 from scd_lightning.store.manifest import write_text
+from scd_lightning.tasks.markdown_text import code, inline
 
 PROMPT, BASE = "prompt_template.json", "base_model.json"
 PAPER = "https://arxiv.org/abs/2601.10114"
@@ -83,11 +84,10 @@ def write_model_card(run_dir: Path, record: RunRecord, found: RunIntervals) -> P
 
 
 def _render(facts: dict[str, Any]) -> str:
-    # Markdown, not HTML: nothing to escape, and quotes in the code must stay as they are.
+    # Markdown, not HTML, whose escapes the code in it would keep.
     card = environment(escape=False)
     card.keep_trailing_newline = True
-    card.filters["python"] = repr
-    card.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", "\\|")
+    card.filters |= {"python": repr, "inline": inline, "code": code}
     return card.get_template("model_card.md.j2").render(**facts)
 
 
@@ -134,7 +134,7 @@ def _method(record: RunRecord) -> dict[str, Any]:
     return {
         "name": record.results["method"],
         "distilled": bool(record.results.get("schedule")),
-        "policy": _POLICIES.get(policy, f"the policy {policy} chooses the checkpoint of each stage"),
+        "policy": _POLICIES.get(policy, f"the policy {inline(policy)} chooses the checkpoint of each stage"),
         "from_anchor": record.config.get("student", {}).get("init") == "anchor",
         "adaptive": weighting.get("_target_", "").endswith("AdaptiveWeight"),
         "weight": weighting.get("weight"),
