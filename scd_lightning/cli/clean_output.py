@@ -5,9 +5,8 @@ import sys
 import threading
 import traceback
 import warnings
-from functools import wraps
+from functools import cache, wraps
 from types import TracebackType
-from typing import Any
 
 from scd_lightning.progress import complain
 from scd_lightning.redaction.cleaning import clean_text
@@ -15,21 +14,26 @@ from scd_lightning.redaction.cleaning import clean_text
 
 def clean_output() -> None:
     """Has tracebacks, warnings and log records of this process cleaned; once is enough."""
-    if sys.excepthook is _tell:
-        return
     sys.excepthook = _tell
     threading.excepthook = lambda found: _tell(found.exc_type, found.exc_value, found.exc_traceback)
-    make = logging.getLogRecordFactory()
-    logging.setLogRecordFactory(wraps(make)(lambda *values, **named: _cleaned(make(*values, **named))))
+    _clean_records()
     words = warnings.formatwarning
-    warnings.formatwarning = wraps(words)(lambda *values, **named: clean_text(words(*values, **named)))
+    if words.__module__ == "warnings":  # One of ours cleans them itself.
+        warnings.formatwarning = wraps(words)(lambda *values, **named: clean_text(words(*values, **named)))
+        warnings.formatwarning.__module__ = __name__
 
 
 def _tell(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
     complain("".join(traceback.format_exception(kind, error, trace)).rstrip())
 
 
-def _cleaned(record: Any) -> Any:
+@cache
+def _clean_records() -> None:
+    make = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(wraps(make)(lambda *values, **named: _cleaned(make(*values, **named))))
+
+
+def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
     try:
         said = record.getMessage()
     except Exception:  # It does not fit its arguments, which the handler tells of.

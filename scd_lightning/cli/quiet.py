@@ -52,4 +52,4 @@ def _in_words(
     # Where in the code a warning on the user's data comes from is of no use to them.
     if Path(filename).is_relative_to(_PACKAGE):
         return f"warning: {clean_text(str(message))}\n"
-    return _others(message, category, filename, lineno, line)
+    return clean_text(_others(message, category, filename, lineno, line))

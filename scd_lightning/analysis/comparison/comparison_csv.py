@@ -49,7 +49,7 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """
     buffer = io.StringIO(newline="")
     names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [names, *([row.get(name) for name in names] for row in rows)]
+    lines: list[Sequence[Any]] = [names, *([row.get(name) for name in names] for row in rows)]
     csv.writer(buffer).writerows([[guarded(cell) for cell in line] for line in lines])
     return buffer.getvalue()
 
