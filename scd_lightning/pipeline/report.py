@@ -16,9 +16,9 @@ from scd_lightning.pipeline.evaluate import PREDICTIONS
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.results import EvaluationResult, TeacherResult
 from scd_lightning.pipeline.runner import Artifacts, Step
+from scd_lightning.pipeline.shown_results import shown_results
 from scd_lightning.pipeline.student_folder import write_student
 from scd_lightning.pipeline.texts import read_answers, text_facts, text_rows
-from scd_lightning.redaction.cleaning import clean
 from scd_lightning.store.manifest import sha256_json, write_json, write_json_lines
 from scd_lightning.store.removal import delete
 
@@ -43,7 +43,7 @@ def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[di
     _write_predictions(job, folder / "predictions", made)
     write_tables(job, steps, made)
     write_student(job, made, folder / "student")
-    results = clean(_results(job, made))
+    results = shown_results(_results(job, made))
     write_json(folder / RESULTS, results)
     delete(folder / PARTIAL)
     _, verdict = write_run_pages(folder, job.settings.get("allowed_targets", ()))

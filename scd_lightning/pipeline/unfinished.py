@@ -16,9 +16,10 @@ from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.phase_lines import reached
 from scd_lightning.pipeline.report import found_results, write_tables
 from scd_lightning.pipeline.runner import Artifacts, Step, wanted
+from scd_lightning.pipeline.shown_results import shown_results
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY
 from scd_lightning.progress import say
-from scd_lightning.redaction.cleaning import clean, clean_text
+from scd_lightning.redaction.cleaning import clean_text
 from scd_lightning.store import layout
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import read_json, write_json
@@ -86,7 +87,7 @@ def write_partial(job: PreparedJob, steps: Sequence[Step], error: BaseException)
     made = {step.name: artifact for step in steps if (artifact := job.store.find(step.key)) is not None}
     ended = _reason(error) | {"when": time.strftime(TIME)}
     found = {"ended": ended, "phases": _phases(job, steps, made)} | found_results(job, made)
-    write_json(folder / PARTIAL, clean(found))
+    write_json(folder / PARTIAL, shown_results(found))
     # The curves of trainings that are not finished go up to where they were last saved.
     begun = {step.name: _state(job, step).get("curve") for step in steps if step.name not in made}
     write_tables(job, steps, made, {name: curve for name, curve in begun.items() if curve})
