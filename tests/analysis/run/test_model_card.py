@@ -323,7 +323,7 @@ def test_names_are_neither_markup_nor_html(run):
     assert f"Candidates: {listed}." in body
     assert f"can't be answered: {listed}." in body
     assert "method `` my`method ``." in body
-    assert body.splitlines()[1] == "# \\<script>\\`\\*\\| # x for \\<script>\\`\\*\\| # x"
+    assert body.splitlines()[1] == "# \\<script\\>\\`\\*\\| # x for \\<script\\>\\`\\*\\| # x"
     assert "\n# x" not in body
 
 
