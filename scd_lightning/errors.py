@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from scd_lightning.redaction.cleaning import clean_text
+
 # EX_TEMPFAIL of sysexits.h: try the same again.
 PREEMPTED = 75
 
@@ -164,7 +166,7 @@ def words_of(error: BaseException) -> str:
     >>> words_of(KeyError("added_tokens")), words_of(OSError("it is not there"))
     ("KeyError: 'added_tokens'", 'it is not there')
     """
-    text = " ".join(str(error).split()).rstrip(".")
+    text = clean_text(" ".join(str(error).split()).rstrip("."))  # Before it is cut: half a secret is no secret's text.
     text = text if len(text) <= _MOST_WORDS else f"{text[: _MOST_WORDS - 1]}…"
     if " " in text and not isinstance(error, LookupError):
         return text

@@ -15,6 +15,8 @@ from rich.segment import Segment
 from rich.text import Text
 from typing_extensions import override
 
+from scd_lightning.redaction.cleaning import clean_text
+
 T = TypeVar("T")
 
 # Set, in the environment that a job's processes share, to the job's name where jobs run side by side.
@@ -28,12 +30,12 @@ _CONTROL = {code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160)) if
 
 
 def printable(text: str) -> str:
-    r"""A text with escapes in place of what controls a terminal; line breaks stay.
+    r"""A text without secrets, with escapes in place of what controls a terminal; line breaks stay.
 
     >>> printable("runs/\x1b[2J\r")
     'runs/\\u001b[2J\\u000d'
     """
-    return text.translate(_CONTROL)
+    return clean_text(text).translate(_CONTROL)
 
 
 class Printer(Console):
@@ -45,8 +47,12 @@ class Printer(Console):
 
     @override
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        if isinstance(renderable, Text):
+            # Whole: what a line's end or a cell's width has cut is no secret's text any more.
+            shown = printable(renderable.plain)
+            renderable = renderable if shown == renderable.plain else Text(shown, renderable.style)
         for segment in super().render(renderable, options):
-            text = segment.text if segment.control else printable(segment.text)
+            text = segment.text if segment.control else segment.text.translate(_CONTROL)
             yield segment if text == segment.text else Segment(text, segment.style)
 
 

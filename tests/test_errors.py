@@ -54,3 +54,9 @@ def test_where_a_value_is_named_the_library_s_words_stand_behind_the_sentence():
     told = pytest.raises(ConfigError, match=r"^It can't be made \(a reason\)\. Where: a\.b\. Got: 3\.$")
     with told, translated("It can't be made", where="a.b", got=3, kind=ConfigError):
         raise ValueError("a reason.")
+
+
+def test_a_secret_is_hidden_before_a_long_text_is_cut():
+    said = words_of(OSError("x " * 190 + "https://me:a-long-password@host/"))
+    assert "a-long" not in said
+    assert len(said) <= 400

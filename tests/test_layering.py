@@ -13,6 +13,7 @@ ROOT = PACKAGE.parent
 
 # A part imports from those before it. docs/architecture.md has them with a line each.
 ORDER = (
+    "redaction",
     "errors",
     "distributed",
     "progress",

@@ -8,6 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from scd_lightning.cli import search
+from scd_lightning.cli.hydra_secrets import shown_yaml
 from scd_lightning.errors import ConfigError
 from scd_lightning.launch import ranks
 from scd_lightning.run_folder.names import HYDRA
@@ -28,7 +29,7 @@ def first_texts(cfg: DictConfig) -> dict[str, str]:
         cfg: The job's configuration.
     """
     composed = (cfg, HydraConfig.instance().cfg, HydraConfig.get().overrides.task)
-    return {name: OmegaConf.to_yaml(each) for name, each in zip(HYDRA, composed, strict=True)} | search.texts()
+    return {name: shown_yaml(each) for name, each in zip(HYDRA, composed, strict=True)} | search.texts()
 
 
 def name_run(config: DictConfig) -> None:

@@ -8,8 +8,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from scd_lightning.cli import default_models, search
+from scd_lightning.cli.clean_output import clean_output
 from scd_lightning.cli.endings import ended, in_sweep, signals_first
 from scd_lightning.cli.folders import first_texts
+from scd_lightning.cli.hydra_secrets import keep_secrets, learn_settings
 from scd_lightning.cli.overrides import job_command, job_title, written
 from scd_lightning.cli.places import check_places
 from scd_lightning.cli.reading import as_written, read_more
@@ -22,6 +24,7 @@ from scd_lightning.store.disk import explained
 
 # At import: a launcher's process composes its job, and only then calls `run_job`.
 read_more()
+keep_secrets()
 
 
 def run_job(cfg: DictConfig) -> float | None:
@@ -37,7 +40,9 @@ def run_job(cfg: DictConfig) -> float | None:
         return None
     session.started = True
     outlive_readers()  # A launcher's process has not come by `main`.
+    clean_output()
     hydra = HydraConfig.get()
+    learn_settings(cfg)  # In every process alike: they tell a run's folder by its command as it is written down.
     sweep = replace(session.sweep, job=hydra.job.num) if session.sweep is not None and in_sweep() else None
     texts = first_texts(cfg) if ranks.leads() else {}
     folder = RunFolder(Path(hydra.runtime.output_dir), job_command(), texts, sweep)

@@ -8,6 +8,8 @@ import hydra
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from scd_lightning.cli.clean_output import clean_output
+from scd_lightning.cli.hydra_secrets import check_arguments
 from scd_lightning.cli.job import run_job
 from scd_lightning.cli.mistakes import explain, is_about_options, unusable_folder
 from scd_lightning.cli.overrides import flags_first, one_line
@@ -34,7 +36,9 @@ def main(conf: Path) -> int:
     # Makes Hydra hand exceptions on instead of ending the process with code 1 itself.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv[1:] = [one_line(each) for each in flags_first(sys.argv[1:])]
+    clean_output()
     try:
+        check_arguments(sys.argv[1:])
         sys.argv[1:] = fit_to_options(sys.argv[1:], conf)
         hydra.main(version_base=VERSION, config_path=str(conf), config_name="config")(run_job)()
     except BaseException as error:

@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from scd_lightning.cli.reading import is_plain_text, is_prompt
 from scd_lightning.config.option_places import places_of_options
 from scd_lightning.config.pasting import command_of
+from scd_lightning.redaction.cleaning import clean_override
 
 _SWEEP = ("-m", "--multirun")
 # A quotation, whose line breaks belong to it, or else a line break.
@@ -54,7 +55,7 @@ def job_title() -> str:
     """Which job of a sweep is running: its number, and the values that are its own."""
     hydra = HydraConfig.get()
     swept = swept_keys(hydra.sweeper.get("params"))
-    own = [each for each in written(hydra.overrides.task) if each.partition("=")[0] in swept]
+    own = [clean_override(each) for each in written(hydra.overrides.task) if each.partition("=")[0] in swept]
     return f"job {hydra.job.num}: {' '.join(own)}"
 
 
@@ -110,7 +111,7 @@ def swept_jobs(overrides: Sequence[str]) -> list[list[str]]:
 
 
 def job_command() -> str:
-    """The command line of the running job; of one in a sweep, that which runs it alone."""
+    """The command line of the running job, without secrets; of one in a sweep, that which runs it alone."""
     hydra = HydraConfig.get()
     script = Path(sys.argv[0]).name
     if hydra.mode == RunMode.MULTIRUN:

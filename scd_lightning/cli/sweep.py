@@ -1,7 +1,6 @@
 """What surrounds the jobs of a sweep: what each needs to know in its process, and what all of them found."""
 
 import os
-import shlex
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,12 +18,15 @@ from typing_extensions import override
 from scd_lightning.analysis.comparison.draws import Draws
 from scd_lightning.cli.endings import before_jobs
 from scd_lightning.cli.folders import name_run, name_sweep
+from scd_lightning.cli.hydra_secrets import keep_out_of_sweeps
 from scd_lightning.cli.overrides import swept_jobs, written
 from scd_lightning.cli.session import session
 from scd_lightning.config.checks import signal_number
+from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import ScdError, exit_code, recorded_as
 from scd_lightning.launch import side_by_side
 from scd_lightning.progress import JOB, complain, say
+from scd_lightning.redaction.cleaning import clean_override
 from scd_lightning.run_folder.lock import Hold
 from scd_lightning.run_folder.sweep_folder import Sweep, swept_by
 from scd_lightning.store.manifest import sha256_json, write_text
@@ -54,6 +56,7 @@ class SweepEnd(Callback, ABC):
 
     @override
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        keep_out_of_sweeps(config.hydra.sweeper._target_)
         with before_jobs():
             self._begin(config)
         # A launcher runs the jobs in processes that have other command lines.
@@ -75,6 +78,8 @@ class SweepEnd(Callback, ABC):
 
     @override
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        # Hydra prints those of a job that ended by a defect.
+        job_return.overrides = [clean_override(each) for each in job_return.overrides or ()]
         if config.hydra.mode == RunMode.MULTIRUN:
             # The process may run other jobs.
             os.environ.pop(JOB, None)
@@ -91,7 +96,7 @@ class SweepEnd(Callback, ABC):
         session.hold = Hold(folder, "hydra.sweep.dir")
         sweeper = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
         what = [config.hydra.job.config_name, written(config.hydra.overrides.task), sweeper]
-        command = shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+        command = command_of(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
         self._sweep = Sweep(folder.absolute(), sha256_json(what), command, texts)
         if swept_by(folder) is None:
             self._sweep.take()

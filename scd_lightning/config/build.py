@@ -15,6 +15,8 @@ from scd_lightning.config.targets import check_allowed, find_target, targets_in
 from scd_lightning.config.trainer_options import check_trainer
 from scd_lightning.config.wording import Written, in_words
 from scd_lightning.errors import ConfigError, ScdError
+from scd_lightning.redaction.known_secrets import learn_from
+from scd_lightning.redaction.secret_places import lacks_secret
 
 GROUPS = ("task", "teacher", "student", "method", "objective", "budget", "trainer", "logger", "callbacks")
 # Parts that are no groups of options.
@@ -56,6 +58,8 @@ def read_settings(cfg: DictConfig, written: Iterable[Written] = ()) -> dict[str,
         what = str(error).splitlines()[0]
         raise ConfigError(f"A value of the configuration can't be had ({what})", where=error.full_key) from error
     assert isinstance(settings, dict)
+    _check_whole(settings)
+    learn_from({name: values for name, values in settings.items() if name != "paths"})
     if set(settings) != KEYS:
         odd = sorted(map(str, set(settings) ^ KEYS))
         raise ConfigError(
@@ -85,6 +89,23 @@ def _light_target(name: object) -> Callable[..., Any] | None:
         with suppress(ConfigError):  # Of one that there isn't, `check_calls` tells.
             return find_target(outlined, _ALLOWED_TOO, "")
     return None
+
+
+def _check_whole(values: Any, where: str = "") -> None:
+    """Raises a ConfigError where a setting comes from a file that has left a secret out."""
+    if isinstance(values, dict):
+        for name, value in values.items():
+            _check_whole(value, f"{where}.{name}" if where else str(name))
+    elif isinstance(values, list):
+        for i, value in enumerate(values):
+            _check_whole(value, f"{where}[{i}]")
+    elif isinstance(values, str) and lacks_secret(values):
+        raise ConfigError(
+            "A secret was left out of this setting where it was written down",
+            where=where,
+            got=values,
+            remedy=f"set a variable of the environment, say SECRET, and write {where}='${{oc.env:SECRET}}'",
+        )
 
 
 def build_parts(settings: Mapping[str, Any], names: Sequence[str] = (*GROUPS, *PARTS)) -> dict[str, Any]:

@@ -5,6 +5,8 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from scd_lightning.redaction.cleaning import clean_words
+
 # What a command line, and a YAML file, reads as this text without quotes, wherever it stands.
 _BARE = re.compile(r"(?!(?:true|false|null|none|nan|inf|yes|no|on|off|y|n)$)[a-z_][\w./\-]*", re.ASCII | re.IGNORECASE)
 
@@ -15,12 +17,14 @@ _ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "'": "\\'", "\\": "\\\\"}
 
 
 def command_of(words: Iterable[str]) -> str:
-    r"""A command line of its words, on one line.
+    r"""A command line of its words without secrets, on one line; a comment says which variables stand for those.
 
     >>> print(command_of(["python", "run.py", "task.data.path=a b", "task.template='{text}\n'"]))
     python run.py 'task.data.path=a b' $'task.template=\'{text}\n\''
     """
-    return " ".join(_shell_word(word) for word in words)
+    cleaned, remark = clean_words(list(words))
+    line = " ".join(map(_shell_word, cleaned))
+    return f"{line}  # {remark}" if remark else line
 
 
 def _shell_word(word: str) -> str:

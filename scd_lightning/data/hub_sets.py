@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from scd_lightning.config.pasting import override_of
-from scd_lightning.config.redaction import hide_in_addresses
 from scd_lightning.config.size_limits import DATA
 from scd_lightning.data.bad_rows import STRICT, BadRows
 from scd_lightning.data.class_names import apply_names, named_columns
 from scd_lightning.data.rows import Row, is_blank, make_row
 from scd_lightning.data.splits import SPLIT_NAMES, SPLITS
 from scd_lightning.errors import ConfigError, DataError
+from scd_lightning.redaction.cleaning import clean_text
 
 # Names that `datasets` takes in place of a hub id where `data_files` says what to read.
 FILE_FORMATS = ("csv", "json", "parquet")
@@ -51,7 +51,7 @@ class HubSet:
         """Where the set comes from; local paths, logins and keys are left out."""
         if self.path in FILE_FORMATS:
             addresses = [address for address in self.addresses if "://" in address.removeprefix("file://")]
-            return hide_in_addresses(", ".join(addresses)) or "local files"
+            return clean_text(", ".join(addresses)) or "local files"
         if os.path.isdir(self.path):
             return "local folder"
         name = f"{self.path} ({self.name})" if self.name else self.path
@@ -72,7 +72,7 @@ class HubSet:
         """How the set is asked for on the command line with one more argument, for messages."""
         given = {name: value for name, value in vars(self).items() if value is not None}
         call = {"_target_": "scd_lightning.data.hub_sets.HubSet", **given, **more}
-        return hide_in_addresses(override_of("task.data.hub", call))
+        return clean_text(override_of("task.data.hub", call))
 
     def read(self, bad_rows: BadRows = STRICT) -> dict[str, list[Row]]:
         """The rows of the splits that the set has, with names in place of class numbers.

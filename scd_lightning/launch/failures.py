@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scd_lightning.errors import ScdError, StoreError, recorded_as
+from scd_lightning.redaction.cleaning import clean_text
 from scd_lightning.store.manifest import read_json, write_json
 from scd_lightning.store.removal import delete
 
@@ -95,8 +96,8 @@ def record(run_dir: Path, rank: int, error: BaseException) -> RankFailure:
         rank: The process.
         error: What it ended with.
     """
-    text = "".join(traceback.format_exception(error))
-    failure = RankFailure(rank, type(error).__name__, str(error), text, time.time())
+    text = clean_text("".join(traceback.format_exception(error)))
+    failure = RankFailure(rank, type(error).__name__, clean_text(str(error)), text, time.time())
     with suppress(StoreError):  # A full disk, perhaps, which is told in another way then.
         (run_dir / FAILURES).mkdir(exist_ok=True)
         write_json(run_dir / FAILURES / f"rank-{rank}.json", asdict(failure))

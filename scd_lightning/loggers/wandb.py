@@ -17,6 +17,7 @@ from scd_lightning.loggers.job_loggers import JobInfo, JobLogger, PhaseLogger, R
 from scd_lightning.loggers.wandb_identity import Identity, end, identify, read_identity
 from scd_lightning.loggers.wandb_switches import DISABLED, FINISH_SECONDS, PROJECT, START_SECONDS, Switches
 from scd_lightning.progress import say
+from scd_lightning.redaction.cleaning import clean
 
 # What an agent of a W&B sweep sets for the one run that it waits for, and others for a run that goes on.
 _OF_ONE_RUN = ("WANDB_RUN_ID", "WANDB_RESUME", "WANDB_RESUME_FROM", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")
@@ -189,17 +190,21 @@ class WandbLogger(JobLogger):
             finish_timeout=_first(switches.finish_timeout, switches.told("finish_timeout"), FINISH_SECONDS),
             finish_timeout_raises=True,
         )
+        names = {
+            "project": _first(switches.project, switches.told("project"), PROJECT),
+            "entity": switches.entity,
+            "name": identity.name,
+            "notes": switches.told("run_notes"),
+            "group": _first(switches.group, switches.told("run_group"), info.group)[:128],
+            "job_type": _first(switches.told("run_job_type"), info.method),
+            "tags": list(switches.tags or switches.told("run_tags") or ()),
+        }
         return wandb.init(
-            project=_first(switches.project, switches.told("project"), PROJECT),
-            entity=switches.entity,
+            **clean(names),
             dir=self._folder,
             id=identity.id,
             # An offline run is on no server yet, so there is nothing to resume: each process writes a segment of it.
             resume=None if mode == "offline" else identity.resume,  # type: ignore[arg-type]
-            name=identity.name,
-            group=_first(switches.group, switches.told("run_group"), info.group)[:128],
-            job_type=_first(switches.told("run_job_type"), info.method),
-            tags=list(switches.tags or switches.told("run_tags") or ()),
             config=dict(info.settings),
             mode=mode,  # type: ignore[arg-type]
             settings=settings,

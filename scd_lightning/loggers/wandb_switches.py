@@ -12,8 +12,8 @@ from typing import Any
 import wandb
 
 from scd_lightning.config.checks import require_at_least, require_one_of
-from scd_lightning.config.redaction import looks_secret
 from scd_lightning.errors import ConfigError
+from scd_lightning.redaction.secret_names import looks_secret
 
 PROJECT = "scd_lightning"
 START_SECONDS, FINISH_SECONDS = 20.0, 60.0

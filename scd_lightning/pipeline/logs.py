@@ -10,6 +10,7 @@ from scd_lightning.loggers.job_loggers import JobInfo, JobLoggers, PhaseLogger
 from scd_lightning.loggers.shown_settings import flat, public_settings
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.results import AnswersResult, EvaluationResult
+from scd_lightning.redaction.cleaning import clean, clean_text
 from scd_lightning.store.artifacts import Artifact
 from scd_lightning.training.callbacks.stage_log import log_choice, log_weights
 
@@ -27,11 +28,11 @@ def job_info(job: PreparedJob, *, leads: bool) -> JobInfo:
     data = job.data.description
     teacher, student = (spec.name.split("/")[-1] for spec in (job.teacher, job.student))
     settings = public_settings(job.settings) | {"versions": job.versions}
-    settings["data"] = {name: data[name] for name in ("name", "digest", "sizes")}
+    settings["data"] = clean({name: data[name] for name in ("name", "digest", "sizes")})
     return JobInfo(
-        name=f"{job.method.name}-{job.seed}",
-        group=f"{data['name']}: {teacher} -> {student}",
-        method=job.method.name,
+        name=clean_text(f"{job.method.name}-{job.seed}"),
+        group=clean_text(f"{data['name']}: {teacher} -> {student}"),
+        method=clean_text(job.method.name),
         settings=settings,
         leads=leads,
         swept=job.swept,

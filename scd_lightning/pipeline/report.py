@@ -17,6 +17,7 @@ from scd_lightning.pipeline.export_check import check_export
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.results import EvaluationResult, TeacherResult
 from scd_lightning.pipeline.runner import Artifacts, Step
+from scd_lightning.pipeline.shown_results import shown_results
 from scd_lightning.pipeline.student_folder import write_student
 from scd_lightning.pipeline.texts import read_answers, text_facts, text_rows
 from scd_lightning.store.manifest import sha256_json, write_json, write_json_lines
@@ -45,7 +46,7 @@ def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[di
     with job.folder.exporting() as student:
         write_student(job, made, student)
     found = check_export(job, folder / "student", read_predictions(folder, "student"))
-    results = _results(job, made) | {"export_check": found}
+    results = shown_results(_results(job, made) | {"export_check": found})
     write_json(folder / RESULTS, results)
     delete(folder / PARTIAL)
     _, verdict = write_run_pages(folder, job.settings.get("allowed_targets", ()))

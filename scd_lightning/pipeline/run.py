@@ -19,6 +19,7 @@ from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import Artifacts, Step, agree, check_left_out, collect, execute, plan
 from scd_lightning.pipeline.supervision import make_in_ranks
 from scd_lightning.pipeline.unfinished import partial_report
+from scd_lightning.redaction.cleaning import clean, remarks
 from scd_lightning.store.manifest import sha256_json, write_text
 from scd_lightning.store.registry import Registration
 
@@ -81,13 +82,19 @@ def run(job: Job) -> Finished | None:
                     distributed.leave()
                 if not leads:
                     return None
-                settings = yaml.safe_dump(dict(prepared.settings), sort_keys=False, allow_unicode=True)
-                write_text(prepared.run_dir / "config.yaml", settings)
+                _write_settings(prepared)
                 if "report" not in prepared.phases:
                     return Finished(prepared, made)
                 results, verdict = report(prepared, steps, made)
                 log_results(loggers, results, verdict, made, prepared.run_dir)
                 return Finished(prepared, made, results, verdict)
+
+
+def _write_settings(job: Job) -> None:
+    before = dict(job.settings)
+    after = clean(before)
+    text = remarks(before, after) + yaml.safe_dump(after, sort_keys=False, allow_unicode=True)
+    write_text(job.run_dir / "config.yaml", text)
 
 
 def _agree_on_settings(job: Job) -> None:

@@ -10,6 +10,7 @@ from scd_lightning.models.tokenizers import is_trained_here, vocabulary_size
 from scd_lightning.pipeline.evaluate import tuned_weights
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.runner import Artifacts
+from scd_lightning.redaction.cleaning import clean
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import write_json
 
@@ -38,7 +39,7 @@ def write_student(job: PreparedJob, made: Artifacts, folder: Path) -> None:
     write_json(folder / PROMPT, prompt_facts(job))
     settings = job.settings["student"]
     origin = {name: settings.get(name) for name in ("path", "gguf", "revision")}
-    write_json(folder / BASE, base_facts(job.student.name, **origin))
+    write_json(folder / BASE, clean(base_facts(job.student.name, **origin)))
 
 
 def prompt_facts(job: PreparedJob) -> dict[str, Any]:

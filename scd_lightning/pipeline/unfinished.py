@@ -9,7 +9,6 @@ from typing import Any
 
 from scd_lightning.analysis.records import PARTIAL, RESULTS
 from scd_lightning.analysis.run.report_page import write_partial_report
-from scd_lightning.config.redaction import hide_in_addresses
 from scd_lightning.config.settings import PHASES
 from scd_lightning.errors import Preempted, StoreError, interrupted
 from scd_lightning.launch import preemption
@@ -17,8 +16,10 @@ from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.phase_lines import reached
 from scd_lightning.pipeline.report import found_results, write_tables
 from scd_lightning.pipeline.runner import Artifacts, Step, wanted
+from scd_lightning.pipeline.shown_results import shown_results
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY
 from scd_lightning.progress import say
+from scd_lightning.redaction.cleaning import clean_text
 from scd_lightning.store import layout
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import read_json, write_json
@@ -85,7 +86,8 @@ def write_partial(job: PreparedJob, steps: Sequence[Step], error: BaseException)
     steps = wanted(steps, job.phases)
     made = {step.name: artifact for step in steps if (artifact := job.store.find(step.key)) is not None}
     ended = _reason(error) | {"when": time.strftime(TIME)}
-    write_json(folder / PARTIAL, {"ended": ended, "phases": _phases(job, steps, made)} | found_results(job, made))
+    found = {"ended": ended, "phases": _phases(job, steps, made)} | found_results(job, made)
+    write_json(folder / PARTIAL, shown_results(found))
     # The curves of trainings that are not finished go up to where they were last saved.
     begun = {step.name: _state(job, step).get("curve") for step in steps if step.name not in made}
     write_tables(job, steps, made, {name: curve for name, curve in begun.items() if curve})
@@ -100,7 +102,7 @@ def _reason(error: BaseException) -> dict[str, str]:
     if signal is not None:
         return {"type": Preempted.__name__, "message": f"Ended by {signal}."}
     text = re.sub(r"\s+", " ", str(error)).strip()
-    return {"type": type(error).__name__, "message": hide_in_addresses(text[:_LONGEST_MESSAGE])}
+    return {"type": type(error).__name__, "message": clean_text(text)[:_LONGEST_MESSAGE]}
 
 
 def _phases(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> list[dict[str, Any]]:

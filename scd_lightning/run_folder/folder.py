@@ -11,6 +11,7 @@ from scd_lightning.errors import ConfigError, Preempted, StoreError, interrupted
 from scd_lightning.launch import ranks
 from scd_lightning.launch.failures import forget
 from scd_lightning.progress import say
+from scd_lightning.redaction.cleaning import clean_text
 from scd_lightning.run_folder.aside import discard, give_back, is_aside, set_aside
 from scd_lightning.run_folder.inputs import check_inputs
 from scd_lightning.run_folder.lock import Hold, unwritable
@@ -175,7 +176,7 @@ class RunFolder:
         Raises:
             StoreError: The folder can't be written.
         """
-        failure = {"type": kind, "message": message}
+        failure = {"type": kind, "message": clean_text(message)}
         if self._hold is not None and self.is_provisional:
             self._give_back()
         if self._is_own() if self._hold is not None else self._is_led():

@@ -11,6 +11,7 @@ from filelock import FileLock
 from scd_lightning import distributed
 from scd_lightning.errors import ScdError, StoreError
 from scd_lightning.progress import say
+from scd_lightning.redaction.cleaning import clean
 from scd_lightning.store.integrity import read_manifest, write_manifest
 from scd_lightning.store.layout import MANIFEST, PARTIAL, PINNED, lock_path, unwritable
 from scd_lightning.store.locks import holder, note_holder, try_lock
@@ -278,7 +279,9 @@ class Claim:
         distributed.barrier()
         if distributed.rank() == 0:
             result = outcome.result if isinstance(outcome.result, dict) else vars(outcome.result)
-            content = {"kind": self.key.kind, "key": dict(self.key.fields), "result": result, "costs": outcome.costs}
+            # The key is there for people to read: the folder's name is the digest of what it says before it is cleaned.
+            key = clean(dict(self.key.fields))
+            content = {"kind": self.key.kind, "key": key, "result": result, "costs": outcome.costs}
             write_manifest(self.folder, content)
         return self.place()
 

@@ -23,6 +23,7 @@ from scd_lightning.tasks.entity_scores import (
     entity_measures,
     entity_rows,
 )
+from scd_lightning.tasks.markdown_text import code
 from scd_lightning.tasks.measures import ByLabel, LabelKey, Measure
 from scd_lightning.tasks.task import Task
 
@@ -80,8 +81,8 @@ class NER(Task):
     @classmethod
     @override
     def answer_note(cls, form: Mapping[str, Any]) -> str:
-        labels = ", ".join(f"`{label}`" for label in form["labels"])
-        form_of_lines = f"It writes one entity a line as `label: text`, and `{form['none']}` where there is none."
+        labels, none = ", ".join(map(code, form["labels"])), code(form["none"])
+        form_of_lines = f"It writes one entity a line as `label: text`, and {none} where there is none."
         return f"{form_of_lines} {_NUMBERS if form.get('numbered') else ''}Labels: {labels}."
 
     @property

@@ -1,7 +1,7 @@
 """Settings that may be shown."""
 
-from scd_lightning.config.redaction import HIDDEN
 from scd_lightning.loggers.shown_settings import flat, public_settings
+from scd_lightning.redaction.secret_places import HIDDEN
 
 
 def test_secrets_are_hidden_and_numbers_that_sound_alike_are_kept(monkeypatch):

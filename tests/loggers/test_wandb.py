@@ -273,3 +273,17 @@ def test_a_training_that_goes_on_in_another_run_is_told_of(tmp_path, capsys, sto
     logger.begin(INFO)
     logger("distill").goes_on()
     assert capsys.readouterr().out.count("the first part of distill is in the run of the job that was stopped") == lines
+
+
+def test_names_tags_and_notes_are_cleaned(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_NOTES", f"made with {TOKEN}")
+    monkeypatch.setenv("WANDB_JOB_TYPE", f"job {TOKEN}")
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    logger = WandbLogger(str(tmp_path), project=f"for {TOKEN}", group=f"of {TOKEN}", tags=[TOKEN, "plain"])
+    logger.begin(INFO)
+    logger.results({"test/f1": 0.5}, "a verdict")
+    logger.finish(failed=False)
+    (run,) = offline(tmp_path)
+    assert summary(run)["exit_code"] == 0
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()] == []

@@ -142,6 +142,21 @@ def test_a_callback_that_may_change_a_training_changes_all_of_them(digests, plai
     assert changed(digests(*own, stopping, other), digests(*own, other, stopping)) == EVERYTHING
 
 
+def test_what_is_hidden_of_a_key_is_part_of_its_digest_wherever_it_came_from(digests, mine, monkeypatch):
+    """Whether something is known as a secret changes nothing: else a run would not find what another has made."""
+    monkeypatch.setenv("HERON", "heron-of-the-river")
+
+    def of(value):
+        call = CALLBACK.format("mine", f"{mine.stem}.Changes, folder: {value}")
+        return digests("method=scd_aw", f"allowed_targets=[{mine.stem}]", call)
+
+    written = of("heron-of-the-river")
+    assert of("'${oc.env:HERON}'") == written
+    monkeypatch.setenv("MY_TOKEN", "heron-of-the-river")
+    assert of("heron-of-the-river") == written
+    assert changed(written, of("another")) == EVERYTHING
+
+
 def test_a_callback_that_is_null_is_left_out(digests, plain):
     assert changed(plain, digests("method=scd_aw", "+callbacks.early=null")) == set()
 

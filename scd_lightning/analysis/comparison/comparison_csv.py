@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from scd_lightning.analysis.bootstrap import Interval
 from scd_lightning.analysis.comparison.compare import Comparison, Setting
 from scd_lightning.analysis.comparison.comparison_rows import Margin, Row
 from scd_lightning.analysis.comparison.comparison_words import heading
+
+# What a formula begins with, in full width too; at a tab or a line's end some spreadsheets look at what follows.
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 
 
 def csv_tables(comparison: Comparison) -> dict[str, str]:
@@ -39,14 +44,23 @@ def write_csv(comparison: Comparison, folder: Path) -> list[Path]:
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     r"""Writes rows as CSV; columns are those of all rows, in order of appearance, and a gap is an empty cell.
 
-    >>> to_csv([{"a": 1}, {"a": "x, y", "b": None}])
-    'a,b\r\n1,\r\n"x, y",\r\n'
+    >>> to_csv([{"a": 1}, {"a": "x, y", "b": None}, {"a": -1.5, "b": "=1+1"}])
+    'a,b\r\n1,\r\n"x, y",\r\n-1.5,\'=1+1\r\n'
     """
     buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, list(dict.fromkeys(name for row in rows for name in row)))
-    writer.writeheader()
-    writer.writerows(rows)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines: list[Sequence[Any]] = [names, *([row.get(name) for name in names] for row in rows)]
+    csv.writer(buffer).writerows([[guarded(cell) for cell in line] for line in lines])
     return buffer.getvalue()
+
+
+def guarded(cell: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: an apostrophe goes before a text that begins like one.
+
+    >>> guarded("=1+1"), guarded("+1e-3"), guarded("scd_aw"), guarded(-2)
+    ("'=1+1", '+1e-3', 'scd_aw', -2)
+    """
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
 
 
 def data_link(text: str) -> str:

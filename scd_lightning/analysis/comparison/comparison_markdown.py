@@ -6,7 +6,7 @@ from scd_lightning.analysis.comparison.comparison_verdict import introduction, v
 from scd_lightning.analysis.comparison.comparison_words import shared_line
 from scd_lightning.analysis.comparison.sweep_runs import metric_path
 from scd_lightning.analysis.formatting import number
-from scd_lightning.analysis.markdown import in_line
+from scd_lightning.tasks.markdown_text import inline
 
 
 def markdown_table(setting: Setting) -> str:
@@ -21,10 +21,10 @@ def markdown_table(setting: Setting) -> str:
     seeds = sorted({seed for row in setting.rows for seed in row.seeds})
     title = f"{setting.primary_metric}, {setting.split}"
     head = ["method", title, *(f"{setting.unit} {seed}" for seed in seeds), "against fine-tuning", "against teacher"]
-    lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
+    lines = [_line(head), f"| --- |{' ---: |' * (len(head) - 1)}"]
     lines += [_line(_cells(setting, row, seeds)) for row in setting.rows]
     shared = [shared_line(setting), ""] if setting.shared else []
-    sentences = [f"- {_escape(sentence.text)}" for sentence in verdict(setting)]
+    sentences = [f"- {inline(sentence.text)}" for sentence in verdict(setting)]
     return "\n".join([*lines, "", *shared, introduction(setting), "", *sentences, ""])
 
 
@@ -41,9 +41,4 @@ def _cells(setting: Setting, row: Row, seeds: list[int]) -> list[str]:
 
 
 def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(map(_escape, cells))} |"
-
-
-def _escape(text: str) -> str:
-    # A setting's value may hold what Markdown would read as emphasis.
-    return in_line(text).replace("_", "\\_")
+    return f"| {' | '.join(map(inline, cells))} |"

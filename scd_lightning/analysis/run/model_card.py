@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from scd_lightning.analysis.markdown import code, in_line
 from scd_lightning.analysis.pages import environment
 from scd_lightning.analysis.records import (
     MODEL_NAMES,
@@ -23,6 +22,7 @@ from scd_lightning.analysis.run.intervals import RunIntervals
 from scd_lightning.analysis.run.run_warnings import exported_otherwise
 from scd_lightning.analysis.standing import bounds
 from scd_lightning.store.manifest import write_text
+from scd_lightning.tasks.markdown_text import code, inline
 
 # What asks an exported student; read as text, since this part loads no framework.
 _ASKING = Path(__file__).parents[2] / "models" / "asking.py"
@@ -99,11 +99,10 @@ def asking_code() -> dict[str, str]:
 
 
 def _render(facts: dict[str, Any]) -> str:
-    # Markdown, not HTML: quotes in the code must stay as they are.
+    # Markdown, not HTML, whose escapes the code in it would keep.
     card = environment(escape=False)
     card.keep_trailing_newline = True
-    card.filters["python"] = repr
-    card.filters |= {"cell": in_line, "code": code}
+    card.filters |= {"python": repr, "inline": inline, "code": code}
     return card.get_template("model_card.md.j2").render(**facts)
 
 
@@ -150,7 +149,7 @@ def _method(record: RunRecord) -> dict[str, Any]:
     return {
         "name": record.results["method"],
         "distilled": bool(record.results.get("schedule")),
-        "policy": _POLICIES.get(policy, f"the policy {policy} chooses the checkpoint of each stage"),
+        "policy": _POLICIES.get(policy, f"the policy {inline(policy)} chooses the checkpoint of each stage"),
         "from_anchor": record.config.get("student", {}).get("init") == "anchor",
         "adaptive": weighting.get("_target_", "").endswith("AdaptiveWeight"),
         "weight": weighting.get("weight"),

@@ -35,7 +35,7 @@ from scd_lightning.analysis.run.report_texts import texts_section
 from scd_lightning.analysis.run.report_words import caveats, plain, verdict_sentence
 from scd_lightning.analysis.standing import bounds
 from scd_lightning.analysis.statistics import SAMPLE_SCORE
-from scd_lightning.config.redaction import hide_in_addresses
+from scd_lightning.redaction.cleaning import clean_text
 from scd_lightning.store.manifest import write_atomically
 
 
@@ -115,7 +115,7 @@ def _write(run_dir: Path, record: RunRecord, found: RunIntervals, **top: Any) ->
         sample_data=None if samples is None else script_json(samples),
         costs=record.costs,
         facts=_facts(record),
-        command=hide_in_addresses(record.run.get("command") or ""),
+        command=clean_text(record.run.get("command") or ""),
         downloads=downloads(record, found),
     )
     path = run_dir / "report.html"

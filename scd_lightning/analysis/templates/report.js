@@ -218,7 +218,10 @@ if (box) {
     make("option", { value: "" }, "any gold label"), ...labels.map((label) => make("option", { value: label }, label)));
   const sizes = make("select", { "aria-label": "rows of a page", onchange: (event) => change({ size: Number(event.target.value) }) },
     ...[25, 100, 500].map((size) => make("option", { value: size }, `${size} rows`)));
-  const quoted = (value) => `"${String(value ?? "").replaceAll('"', '""')}"`;
+  // A text that begins like a formula gets an apostrophe, as in the other tables.
+  const isFormula = (value) => typeof value === "string" && /^[=+\-@\t\r\n＝＋－＠]/.test(value)
+    && !/^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$/.test(value);
+  const quoted = (value) => `"${isFormula(value) ? "'" : ""}${String(value ?? "").replaceAll('"', '""')}"`;
   const save = make("a", { href: "#samples", download: "samples.csv", onclick: () => {
     const names = ["id", "input", "gold", ...data.models.flatMap((name) => ["answer", "score", "loss"].map((field) => `${name}_${field}`))];
     const lines = shown.map((row) => [row.id, row.input, row.gold, ...data.models.flatMap((name) => ["answer", "correct", "loss"].map((field) => row.models[name][field]))]);

@@ -54,3 +54,13 @@ def test_a_run_is_named_by_what_others_do_not_have(tmp_path):
     (failure,) = describe_failures({folders[1]: None}, folders)
     assert failure.name == "1 (student.optimizer.lr=1)"
     assert failure.command == """python run.py task=ner student.optimizer.lr=1 'task.instruction='"'"'a b'"'"''"""
+
+
+def test_the_command_says_which_variable_to_set_for_what_is_hidden(tmp_path):
+    (tmp_path / "3" / ".hydra").mkdir(parents=True)
+    overrides = ["seed=1", "+x.token=(hidden)", "+y='${oc.env:HERON}'"]
+    (tmp_path / "3" / ".hydra" / "overrides.yaml").write_text(f"# a remark\n{yaml.safe_dump(overrides)}")
+    (failure,) = describe_failures({tmp_path / "3": None}, [tmp_path / "3"])
+    command, _, remark = failure.command.partition("  # ")
+    assert command == "python run.py seed=1 '+x.token=(hidden)' '+y='\"'\"'${oc.env:HERON}'\"'\"''"
+    assert "${oc.env:X_TOKEN} in +x.token" in remark

@@ -1,5 +1,6 @@
 import inspect
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from scd_lightning.analysis.records import read_run
 from scd_lightning.analysis.run.intervals import run_intervals
 from scd_lightning.analysis.run.model_card import write_model_card
 from scd_lightning.models import asking
+from scd_lightning.tasks.markdown_text import code
 
 PROMPT = {
     "template": "{text}\nClass:\n",
@@ -321,5 +323,38 @@ def test_names_are_neither_markup_nor_html(run):
     assert f"Candidates: {listed}." in body
     assert f"can't be answered: {listed}." in body
     assert "method `` my`method ``." in body
-    assert body.splitlines()[1] == "# \\<script>\\`\\*\\| # x for \\<script>\\`\\*\\| # x"
+    assert body.splitlines()[1] == "# \\<script\\>\\`\\*\\| # x for \\<script\\>\\`\\*\\| # x"
     assert "\n# x" not in body
+
+
+HOSTILE = "</p><script>x</script> [a](javascript:x) ![b](http://c) **bold** `code` | cell ~~d~~ $e$ &lt; \\n"
+
+
+def test_names_and_labels_are_text_whatever_they_spell(run):
+    results = json.loads((run / "results.json").read_text())
+    results["data"] |= {"name": HOSTILE, "split": f"# {HOSTILE}", "unseen_labels": {"a`b": 1, HOSTILE: 2}}
+    for model in results["models"].values():
+        model["name"] = HOSTILE
+    for values in results["metrics"].values():
+        values[HOSTILE] = 0.5
+    (run / "results.json").write_text(json.dumps(results | {"method": HOSTILE}))
+    form = PROMPT | {"candidates": [HOSTILE, "`", "b\n```\n# c"]}
+    (run / "student" / "prompt_template.json").write_text(json.dumps(form))
+    head, body = card(run)
+    assert HOSTILE in head["model-index"][0]["name"]
+    before, code, after = re.split(r"^```.*\n", body, flags=re.MULTILINE)
+    assert repr(form["candidates"]) in code
+    text = re.sub(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", "", before + after)
+    assert not re.search(r"(?<!\\)[<>\[\]~$]", text.replace("](https://arxiv.org", "").replace("[arXiv", ""))
+    rows = [line for line in body.splitlines() if line.startswith("| ")]
+    assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows[:5]}) == 1
+    assert len([line for line in body.splitlines() if line.startswith("# ")]) == 1
+
+
+@pytest.mark.parametrize("label", ["`", "a`b", "``", " padded ", "line\nbreak", ""])
+def test_a_label_is_one_piece_of_code(label):
+    span = code(label)
+    fence = re.match("`+", span)[0]
+    assert span.endswith(fence)
+    assert fence not in re.findall("`+", span[len(fence) : -len(fence)])
+    assert "\n" not in span
