@@ -13,8 +13,9 @@ from hydra.types import RunMode
 from scd_lightning.cli.session import session
 from scd_lightning.errors import Preempted, ScdError, StoreError, exit_code, interrupted
 from scd_lightning.launch import preemption, ranks
-from scd_lightning.launch.failures import FAILURE, RankFailed, first_to_tell, forget, lost_another, record
+from scd_lightning.launch.failures import FAILURE, RankFailed, first_to_tell, lost_another, record
 from scd_lightning.progress import complain, prefix
+from scd_lightning.store.making import is_marked
 from scd_lightning.store.manifest import write_json
 
 
@@ -25,8 +26,6 @@ def ended(run_dir: Path) -> Iterator[None]:
     Args:
         run_dir: The run's folder.
     """
-    if ranks.leads():
-        forget(run_dir)
     try:
         yield
     except BaseException as error:
@@ -64,6 +63,8 @@ def tell(error: Exception) -> None:
 
 def _note(run_dir: Path, error: Exception) -> None:
     """Records what ended a job in its folder."""
+    if not is_marked(run_dir):  # Somebody else's, who was told.
+        return
     kind = error.failure.type if isinstance(error, RankFailed) else type(error).__name__
     with suppress(StoreError):  # A full disk is what is told already.
         write_json(run_dir / FAILURE, {"type": kind, "message": str(error)})

@@ -8,11 +8,13 @@ from omegaconf import DictConfig
 from scd_lightning.cli import default_models, search
 from scd_lightning.cli.endings import ended, in_sweep, signals_first
 from scd_lightning.cli.overrides import job_title, written
-from scd_lightning.cli.places import check_places
+from scd_lightning.cli.places import check_kept, check_places
 from scd_lightning.cli.reading import read_more
 from scd_lightning.cli.session import session
 from scd_lightning.config.build import check_light_parts, read_settings
 from scd_lightning.launch import preemption, ranks
+from scd_lightning.launch.failures import forget
+from scd_lightning.pipeline.run_folder import claim_run_folder
 from scd_lightning.progress import prefix, say
 from scd_lightning.store.disk import explained
 
@@ -34,10 +36,14 @@ def run_job(cfg: DictConfig) -> float | None:
     session.started = True
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     with ended(run_dir):
+        if ranks.leads():
+            claim_run_folder(run_dir)
+            forget(run_dir)
         settings = read_settings(_settle(cfg))
         parts = check_light_parts(settings)
         if ranks.leads():
             check_places(parts, Path(settings["paths"]["store"]))
+            check_kept(settings, run_dir)
         # Torch, Lightning and transformers are loaded here: what is wrong with names and numbers was said before.
         from scd_lightning.cli.built_job import build_running_job, tell
         from scd_lightning.pipeline.run import run

@@ -14,8 +14,9 @@ from scd_lightning.analysis.search.trials import summarize
 from scd_lightning.cli.overrides import swept_keys
 from scd_lightning.cli.report import show_trials
 from scd_lightning.cli.sweep import SweepEnd
-from scd_lightning.errors import ConfigError, exit_code
+from scd_lightning.errors import ConfigError, StoreError, exit_code
 from scd_lightning.launch.failures import FAILURE
+from scd_lightning.pipeline.run_folder import RUN_FILE
 from scd_lightning.progress import complain, say
 from scd_lightning.store.removal import delete
 
@@ -26,8 +27,12 @@ class SearchSummary(SweepEnd):
     @override
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         super().on_multirun_start(config, **kwargs)
+        folder = Path(config.hydra.sweep.dir)
         try:
             searched = _searched(config.hydra.sweeper)
+            # In place of what an earlier one has left: one that is cut off is then known as such.
+            with suppress(OSError):  # Hydra will meet it too, and ends the search.
+                write_search(summarize([], searched), folder)
         except ConfigError as error:  # Hydra would make a warning of it, as of all but what ends the process.
             complain(f"\nConfigError: {error}")
             raise SystemExit(exit_code(error)) from None
@@ -36,13 +41,10 @@ class SearchSummary(SweepEnd):
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.WARNING)
-        # An empty search goes in place of what an earlier one has left: one that is cut off is then known as such.
-        folder = Path(config.hydra.sweep.dir)
         for name in (TRIAL, FAILURE):
             for path in folder.glob(f"*/{name}"):
-                delete(path)
-        with suppress(OSError):  # Hydra will meet it too, and ends the search.
-            write_search(summarize([], searched), folder)
+                with suppress(StoreError):  # In a folder that is no job's.
+                    delete(path, RUN_FILE, path.parent)
 
     @override
     def conclude(self, folder: Path) -> Sequence[str]:

@@ -16,7 +16,7 @@ from scd_lightning.errors import ScdError, StoreError, exit_code
 from scd_lightning.progress import ask, complain, say, show
 from scd_lightning.store.collection import collect, collectable, obstacle, remove, with_signals
 from scd_lightning.store.inventory import Entry, Inventory, open_store
-from scd_lightning.store.layout import PINNED, unwritable
+from scd_lightning.store.layout import IN_ARTIFACT, PINNED, unwritable
 from scd_lightning.store.locks import store_lock
 from scd_lightning.store.registry import check_records
 from scd_lightning.store.removal import delete
@@ -143,7 +143,7 @@ def _pin(options: argparse.Namespace) -> None:
 
 def _unpin(options: argparse.Namespace) -> None:
     for entry in _chosen(options)[1]:
-        delete(entry.path / PINNED)
+        delete(entry.path / PINNED, IN_ARTIFACT, options.store)
         say(f"unpinned {entry.name}")
 
 

@@ -15,7 +15,7 @@ from scd_lightning.config.definitions import defined_as
 from scd_lightning.errors import ConfigError
 
 _OWN: tuple[str, ...] = ("config.settings", "data", "loggers", "losses", "models.spec", "pipeline.method", "schedules")
-_OWN += ("tasks", "training.callbacks", "training.strategies", "training.trainer")
+_OWN += ("tasks", "training.strategies", "training.trainer")
 _LIGHTNING = ("callbacks", "loggers", "plugins", "profilers", "strategies")
 # Parts of packages and not whole ones: torch.load, torch.hub and the like run code that comes with a file.
 CONFIGURABLE = (

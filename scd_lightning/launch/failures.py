@@ -12,11 +12,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scd_lightning.errors import ScdError, StoreError, recorded_as
+from scd_lightning.store.making import make_folder
 from scd_lightning.store.manifest import read_json, write_json
+from scd_lightning.store.ownership import Kind
 from scd_lightning.store.removal import delete
 
 # The folder of these files in a run's folder, and what a job that failed leaves beside it.
 FAILURES, FAILURE = "failures", "failure.json"
+RANK_FAILURES = Kind(FAILURES, r"rank-\d+\.json", marked=True, fixed=True)
+_FAILURE = Kind(r"failure\.json")
 # What torch and the libraries below it say of another process that is gone.
 _LOST = re.compile(
     r"\bdist\w+error|connection (was )?(closed|reset|refused)|broken pipe|gloo|nccl|tcpstore|socket|recvvalue failed",
@@ -92,15 +96,20 @@ def record(run_dir: Path, rank: int, error: BaseException) -> RankFailure:
     text = "".join(traceback.format_exception(error))
     failure = RankFailure(rank, type(error).__name__, str(error), text, time.time())
     with suppress(StoreError):  # A full disk, perhaps, which is told in another way then.
-        (run_dir / FAILURES).mkdir(exist_ok=True)
+        make_folder(run_dir / FAILURES, RANK_FAILURES, run_dir)
         write_json(run_dir / FAILURES / f"rank-{rank}.json", asdict(failure))
     return failure
 
 
 def forget(run_dir: Path) -> None:
-    """Removes what an earlier run in the same folder has left."""
-    delete(run_dir / FAILURE)
-    delete(run_dir / FAILURES, ignore_errors=True)
+    """Removes what an earlier run in the same folder has left.
+
+    Raises:
+        StoreError: It is none of a run's.
+    """
+    delete(run_dir / FAILURE, _FAILURE, run_dir)
+    with suppress(OSError):
+        delete(run_dir / FAILURES, RANK_FAILURES, run_dir)
 
 
 def find_failures(run_dir: Path) -> list[RankFailure]:

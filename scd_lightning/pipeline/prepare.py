@@ -32,6 +32,7 @@ from scd_lightning.pipeline.gold import with_reachable_scores
 from scd_lightning.pipeline.imports import check_imported_numbers, check_imports, find_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.model_checks import check_lengths
+from scd_lightning.pipeline.run_folder import REJECTED, RUN_FILE
 from scd_lightning.progress import say
 from scd_lightning.schedules.policy_contract import rehearse
 from scd_lightning.store.artifacts import ArtifactKey, Outcome
@@ -44,8 +45,6 @@ from scd_lightning.training.data_module import encode
 S = TypeVar("S", bound=ModelSpec)
 # A folder of its own: the artifact's manifest, beside it, is none of the model's files, and has times in it.
 _MODEL = "model"
-# Rows that were left out of the data, in the run's folder.
-REJECTED = "rejected.jsonl"
 
 
 def prepare(job: Job) -> PreparedJob:
@@ -154,7 +153,7 @@ def record_rejected(job: PreparedJob) -> None:
     """Writes down the rows that were left out, and warns; for the process that speaks for the job, once prepared."""
     file, records = job.run_dir / REJECTED, job.data.rejected
     if not records:
-        delete(file)  # of an earlier run in the same folder
+        delete(file, RUN_FILE, job.run_dir)  # of an earlier run in the same folder
         return
     text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     write_atomically(file, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))

@@ -1,5 +1,8 @@
 """student/: what someone needs who has only the student."""
 
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +10,10 @@ from scd_lightning.data.chat import date_of
 from scd_lightning.models.export import base_facts, export
 from scd_lightning.pipeline.evaluate import tuned_weights
 from scd_lightning.pipeline.job import PreparedJob
+from scd_lightning.pipeline.run_folder import STUDENT_FOLDER, UNFINISHED_STUDENT
 from scd_lightning.pipeline.runner import Artifacts
 from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.store.making import finish_folder, make_folder
 from scd_lightning.store.manifest import write_json
 from scd_lightning.store.removal import delete
 
@@ -33,12 +38,33 @@ def write_student(job: PreparedJob, made: Artifacts, folder: Path) -> None:
     model = job.build(job.student)
     assert weights.store is not None
     CheckpointStore(weights.store).load_into(model, weights.index)
-    delete(folder, ignore_errors=True)
-    export(model, job.tokenizer, folder, job.data.max_new_tokens)
-    write_json(folder / "prompt_template.json", prompt_facts(job))
-    settings = job.settings["student"]
-    origin = {name: settings.get(name) for name in ("path", "gguf", "revision")}
-    write_json(folder / "base_model.json", base_facts(job.student.name, **origin))
+    with made_anew(folder, job.run_dir) as fresh:
+        export(model, job.tokenizer, fresh, job.data.max_new_tokens)
+        write_json(fresh / "prompt_template.json", prompt_facts(job))
+        settings = job.settings["student"]
+        origin = {name: settings.get(name) for name in ("path", "gguf", "revision")}
+        write_json(fresh / "base_model.json", base_facts(job.student.name, **origin))
+
+
+@contextmanager
+def made_anew(folder: Path, root: Path) -> Iterator[Path]:
+    """A folder beside the student's, under whose name it goes in its place once the block is through.
+
+    Args:
+        folder: The student's.
+        root: The run's.
+
+    Raises:
+        StoreError: There is something that no run has made.
+        OSError: It can't be deleted.
+    """
+    for left in root.glob(f".{folder.name}-*"):
+        delete(left, UNFINISHED_STUDENT, root)
+    delete(folder, STUDENT_FOLDER, root)
+    fresh = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
+    yield make_folder(fresh, UNFINISHED_STUDENT, root)
+    finish_folder(fresh, folder)
+    fresh.rename(folder)
 
 
 def prompt_facts(job: PreparedJob) -> dict[str, Any]:

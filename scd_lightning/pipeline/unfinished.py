@@ -16,6 +16,7 @@ from scd_lightning.launch import preemption
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.phase_lines import reached
 from scd_lightning.pipeline.report import found_results, write_tables
+from scd_lightning.pipeline.run_folder import RUN_FILE
 from scd_lightning.pipeline.runner import Artifacts, Step, wanted
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY
 from scd_lightning.progress import say
@@ -50,7 +51,7 @@ def partial_report(job: PreparedJob, steps: Sequence[Step], *, leads: bool) -> I
     # What an earlier try left goes where this one, of fewer phases, finished without a report.
     if leads and (job.run_dir / PARTIAL).exists():
         for name in _MADE:
-            delete(job.run_dir / name)
+            delete(job.run_dir / name, RUN_FILE, job.run_dir)
 
 
 def _try_to_write(job: PreparedJob, steps: Sequence[Step], error: BaseException) -> None:

@@ -14,9 +14,12 @@ from rich.text import Text
 from scd_lightning.analysis.comparison.comparison_table import failure_lines
 from scd_lightning.analysis.formatting import number
 from scd_lightning.analysis.search.trials import Search, as_number
+from scd_lightning.store.making import claim
+from scd_lightning.store.ownership import Kind
 from scd_lightning.store.removal import delete
 
 SEARCH, OVERRIDE, PLOT = "search.json", "override.txt", "search.png"
+_WRITTEN = Kind(r"search\.json|override\.txt|search\.png")
 
 
 def show_search(search: Search) -> RenderableType:
@@ -45,11 +48,17 @@ def _short(value: str) -> str:
 
 
 def write_search(search: Search, folder: Path) -> None:
-    """Writes search.json, a picture, and the best override alone, for a shell, into a search's folder."""
+    """Writes search.json, a picture, and the best override alone, for a shell, into a search's folder.
+
+    Raises:
+        ConfigError: It holds other things under these names.
+        OSError: It can't be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    claim(folder, dict.fromkeys((SEARCH, OVERRIDE, PLOT), _WRITTEN), "hydra.sweep.dir")
     text = json.dumps(search.to_dict(), indent=2, ensure_ascii=False)
     (folder / SEARCH).write_text(text + "\n", encoding="utf-8")
-    delete(folder / OVERRIDE)
+    delete(folder / OVERRIDE, _WRITTEN, folder)
     if search.chosen is not None:
         (folder / OVERRIDE).write_text(search.chosen.override + "\n", encoding="utf-8")
     _draw(search, folder / PLOT)
@@ -59,7 +68,7 @@ def _draw(search: Search, path: Path) -> None:
     """One picture for each setting that is a number: what validation made of its values."""
     tried = {name: [as_number(each.values.get(name, "")) for each in search.candidates] for name in _names(search)}
     numbers = {name: [x for x in values if x is not None] for name, values in tried.items() if None not in values}
-    delete(path)
+    delete(path, _WRITTEN, path.parent)
     if not numbers or search.chosen is None:
         return
     assert search.chosen.metric is not None
