@@ -32,6 +32,7 @@ from scd_lightning.losses.reduction import completion_cross_entropy, per_sample_
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.report import report
+from scd_lightning.pipeline.run_folder import claim_run_folder
 from scd_lightning.pipeline.runner import Artifacts, execute, plan
 from tests.ledger import (  # noqa: F401 - what pytest finds here, all tests have
     ledger,
@@ -199,6 +200,7 @@ def make_job_in() -> Callable[[Path], MakeJob]:
             quiet()
             run_dir = folder / run
             run_dir.mkdir(parents=True, exist_ok=True)
+            claim_run_folder(run_dir)
             paths = (f"paths.store='{folder / store}'", f"paths.run='{run_dir}'")
             with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
                 cfg = compose("config", [*small(overrides), *paths, *overrides])

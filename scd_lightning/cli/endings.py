@@ -15,7 +15,7 @@ from scd_lightning.errors import Preempted, ScdError, StoreError, exit_code, int
 from scd_lightning.launch import preemption, ranks
 from scd_lightning.launch.failures import FAILURE, RankFailed, first_to_tell, lost_another, record
 from scd_lightning.progress import complain, prefix
-from scd_lightning.store.making import is_marked
+from scd_lightning.store.making import is_claimed
 from scd_lightning.store.manifest import write_json
 
 
@@ -63,7 +63,7 @@ def tell(error: Exception) -> None:
 
 def _note(run_dir: Path, error: Exception) -> None:
     """Records what ended a job in its folder."""
-    if not is_marked(run_dir):  # Somebody else's, who was told.
+    if not is_claimed(run_dir):  # Somebody else's, who was told.
         return
     kind = error.failure.type if isinstance(error, RankFailed) else type(error).__name__
     with suppress(StoreError):  # A full disk is what is told already.

@@ -14,6 +14,8 @@ from hydra.utils import get_object
 from scd_lightning.config.definitions import defined_as
 from scd_lightning.errors import ConfigError
 
+# Of ours, what configurations are written with. Not what the pipeline makes itself, as its callbacks: those write and
+# delete in folders that they are told.
 _OWN: tuple[str, ...] = ("config.settings", "data", "loggers", "losses", "models.spec", "pipeline.method", "schedules")
 _OWN += ("tasks", "training.strategies", "training.trainer")
 _LIGHTNING = ("callbacks", "loggers", "plugins", "profilers", "strategies")

@@ -126,7 +126,7 @@ def _heads(inventory: Inventory, going: set[str]) -> list[Candidate]:
 
 
 def last_use(entry: Entry) -> float:
-    """When something was made, or a run that used it started, as seconds since 1970."""
+    """When something was made, or a run last said that it uses it, as seconds since 1970."""
     return max([entry.made, *(run.since for run in entry.runs)])
 
 

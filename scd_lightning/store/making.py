@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 from scd_lightning.errors import ConfigError, StoreError
 from scd_lightning.store.manifest import write_json
@@ -29,7 +30,7 @@ def make_folder(path: Path, kind: Kind, root: Path, name: str | None = None) -> 
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             path.mkdir()
-        _mark(path, path, name or path.name)
+        _mark(path, name or path.name, place=path if kind.fixed else None)
     return path
 
 
@@ -48,7 +49,7 @@ def make_place(path: Path) -> None:
             raise
         if is_marked(path) or not _is_empty(path):
             return
-    _mark(path, path, path.name)
+    _mark(path, path.name)
 
 
 def is_marked(path: Path) -> bool:
@@ -72,7 +73,7 @@ def finish_folder(path: Path, becomes: Path) -> None:
     """
     with ExitStack() as opened:
         files = list(all_files(open_folder(path, None, opened)))
-    _mark(path, becomes, becomes.name, files)
+    _mark(path, becomes.name, place=becomes, files=files)
 
 
 def claim(folder: Path, written: Mapping[str, Kind], where: str) -> None:
@@ -97,11 +98,16 @@ def claim(folder: Path, written: Mapping[str, Kind], where: str) -> None:
             expected="a folder without them, or that of an earlier run",
             remedy=f"choose another folder with {where}=, or move these elsewhere",
         )
-    if not is_marked(folder):
+    if not is_claimed(folder):
         try:
-            _mark(folder, folder, folder.name)
+            _mark(folder, folder.name)
         except (OSError, StoreError) as error:
             raise ConfigError("The folder can't be written", where=f"{where}: {folder}", got=error) from error
+
+
+def is_claimed(folder: Path) -> bool:
+    """Whether a folder, or what a link leads to, bears our mark."""
+    return is_marked(Path(os.path.realpath(folder)))
 
 
 def _is_empty(path: Path) -> bool:
@@ -112,7 +118,9 @@ def _is_empty(path: Path) -> bool:
         return False
 
 
-def _mark(path: Path, becomes: Path, name: str, files: Collection[str] | None = None) -> None:
-    inodes = {"inode": path.stat().st_ino, "parent": path.parent.stat().st_ino}
-    about = {"made_by": MADE_BY, "name": name, "path": os.path.realpath(becomes), **inodes}
-    write_json(path / MARK, about | ({} if files is None else {"files": list(files)}))
+def _mark(path: Path, name: str, place: Path | None = None, files: Collection[str] | None = None) -> None:
+    mark: dict[str, Any] = {"made_by": MADE_BY, "name": name}
+    if place is not None:
+        inodes = {"inode": path.stat().st_ino, "parent": path.parent.stat().st_ino}
+        mark |= {"path": os.path.realpath(place), **inodes}
+    write_json(path / MARK, mark if files is None else mark | {"files": list(files)})

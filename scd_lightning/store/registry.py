@@ -35,7 +35,7 @@ class RunRecord:
         host: Machine it runs or ran on.
         pid: Its process there.
         started: When, in the local time of its machine.
-        since: The same, as seconds since 1970.
+        since: When it last said what it uses, as seconds since 1970.
         command: Command line that starts it again.
         artifacts: Names of the artifacts that it uses.
         live: Whether its process lives.
@@ -76,11 +76,9 @@ class Registration:
         self.artifacts: set[str] = set()
         # Records are in the order of their names: runs that reuse everything start several in a second; and machines
         # that share a store may have other time zones.
-        self._since = time.time()
-        name = f"{datetime.fromtimestamp(self._since, UTC):%Y%m%d-%H%M%S-%f}-{uuid.uuid4().hex[:6]}"
-        self._path = root / RUNS / f"{name}.json"
+        self._path = root / RUNS / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{uuid.uuid4().hex[:6]}.json"
         self._lock = FileLock(self._path.with_suffix(".lock"))
-        self._started = time.strftime(TIME, time.localtime(self._since))
+        self._started = time.strftime(TIME)
 
     def __enter__(self) -> "Registration":
         """Registers the run.
@@ -118,16 +116,14 @@ class Registration:
 
     def _write(self) -> None:
         content = {"run": str(self.run), "host": socket.gethostname(), "pid": os.getpid(), "started": self._started}
-        write_sealed(
-            self._path, content | {"since": self._since, "command": self.command, "artifacts": sorted(self.artifacts)}
-        )
+        write_sealed(self._path, content | {"command": self.command, "artifacts": sorted(self.artifacts)})
 
 
 def read_records(root: Path) -> list[RunRecord]:
     """All runs that are on record, the oldest first; a record that can't be read is no record."""
     records = []
     for path in sorted((root / RUNS).glob("*.json")):
-        with suppress(StoreError, KeyError, TypeError, ValueError, OSError):
+        with suppress(StoreError, KeyError, TypeError, OSError):
             records.append(_record(path, read_sealed(path)))
     return records
 
@@ -167,7 +163,7 @@ def _record(path: Path, content: dict[str, Any]) -> RunRecord:
         host=str(content["host"]),
         pid=int(content["pid"]),
         started=str(content["started"]),
-        since=plausible(float(content["since"]), path),
+        since=plausible(path.stat().st_mtime, path),
         command=str(content["command"]),
         artifacts=tuple(content["artifacts"]),
         live=is_held(path.with_suffix(".lock")),
