@@ -10,7 +10,7 @@ from scd_lightning.errors import ConfigError
 from scd_lightning.existing.places import named
 from scd_lightning.models.packaged import find_gguf_file
 from scd_lightning.models.spec import ModelSpec
-from scd_lightning.pipeline.run_folder import WRITTEN
+from scd_lightning.pipeline.run_folder import MADE_ANEW
 from scd_lightning.store.layout import check_place
 
 
@@ -48,7 +48,7 @@ def check_kept(settings: Mapping[str, Any], run_dir: Path) -> None:
     Raises:
         ConfigError: Something does.
     """
-    written = [Path(os.path.realpath(run_dir / name)) for name in WRITTEN]
+    written = [Path(os.path.realpath(run_dir / name)) for name in MADE_ANEW]
     for where, text in _texts(settings, ""):
         with suppress(OSError, ValueError):  # No path: too long for one, or with signs that none has.
             path = Path(os.path.realpath(Path(text).expanduser()))

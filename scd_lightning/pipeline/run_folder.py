@@ -20,11 +20,11 @@ STUDENT_FOLDER = Kind(STUDENT, r"README\.md", marked=True, fixed=True)
 UNFINISHED_STUDENT = Kind(rf"\.{STUDENT}-[0-9a-f]{{8}}", ".*", marked=True, fixed=True)
 _PREDICTIONS = rf"({'|'.join(PREDICTORS)}|samples|unlabelled)\.jsonl"
 PREDICTIONS_FOLDER = Kind(ALL_PREDICTIONS, _PREDICTIONS, marked=True, fixed=True)
-# Of loggers, which put into it what they like: it is never deleted.
+# Of loggers, which put into it what they like.
 _LOGS = Kind("logs", ".*")
-_FOLDERS = {STUDENT: STUDENT_FOLDER, ALL_PREDICTIONS: PREDICTIONS_FOLDER, FAILURES: RANK_FAILURES, "logs": _LOGS}
-# What a run writes in its folder, with what it is.
-WRITTEN: dict[str, Kind] = dict.fromkeys(_FILES, RUN_FILE) | _FOLDERS
+_FOLDERS = {STUDENT: STUDENT_FOLDER, ALL_PREDICTIONS: PREDICTIONS_FOLDER, FAILURES: RANK_FAILURES}
+# What each run makes anew in its folder, with what it is.
+MADE_ANEW: dict[str, Kind] = dict.fromkeys(_FILES, RUN_FILE) | _FOLDERS
 
 
 def claim_run_folder(folder: Path) -> None:
@@ -33,4 +33,4 @@ def claim_run_folder(folder: Path) -> None:
     Raises:
         ConfigError: It does.
     """
-    claim(folder, WRITTEN, "hydra.run.dir")
+    claim(folder, MADE_ANEW | {"logs": _LOGS}, "hydra.run.dir")

@@ -16,7 +16,7 @@ from scd_lightning.store.saved_state import RESUME
 # Files up to this size are read whenever their artifact is looked up; larger ones before they are used.
 SMALL = 1 << 25
 # Paths from the artifact's folder that stay in it.
-_WITHIN = re.compile(r"(?!\.\.?/)[^/\0]+(/(?!\.\.?(/|$))[^/\0]+)*")
+_WITHIN = re.compile(r"(?!\.\.?(/|$))[^/\0]+(/(?!\.\.?(/|$))[^/\0]+)*")
 _KEYS = {"kind", "key", "result", "costs", "files"}
 
 

@@ -32,7 +32,7 @@ class Maker:
 
     def partial(self, name: str) -> Path:
         """What a run has begun to make, or a removal has taken out."""
-        (self.root / "removed").mkdir(exist_ok=True)
+        (self.root / "removed").mkdir(parents=True, exist_ok=True)
         return make_folder(self.root / f"{name}.partial", ARTIFACT, self.root, name)
 
     def signals(self, checkpoint: str) -> str:
