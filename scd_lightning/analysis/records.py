@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from scd_lightning.analysis import PARTIAL, PREDICTORS, RESULTS
 from scd_lightning.errors import StoreError
 from scd_lightning.tasks.known import task_of
 from scd_lightning.tasks.measures import ByLabel, Measure
@@ -28,12 +29,8 @@ MODEL_NAMES = {
     "base_teacher": "base teacher",
     "base_student": "base student",
 }
-RESULTS = "results.json"
-# In its place, what a run that ended early had until then.
-PARTIAL = "partial.json"
 # The files besides, by the names of a `RunRecord`: what is there of one that a run did not leave.
 _TABLES = {"costs": dict, "schedule": dict, "trajectory": list, "curves": dict, "run": dict}
-PREDICTORS = ("teacher", "anchor", "student")
 # The method whose student is the anchor: plain fine-tuning.
 PLAIN = "sft"
 

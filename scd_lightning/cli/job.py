@@ -42,8 +42,8 @@ def run_job(cfg: DictConfig) -> float | None:
         settings = read_settings(_settle(cfg))
         parts = check_light_parts(settings)
         if ranks.leads():
-            check_places(parts, Path(settings["paths"]["store"]))
             check_kept(settings, run_dir)
+            check_places(parts, Path(settings["paths"]["store"]))
         # Torch, Lightning and transformers are loaded here: what is wrong with names and numbers was said before.
         from scd_lightning.cli.built_job import build_running_job, tell
         from scd_lightning.pipeline.run import run

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scd_lightning.analysis.records import PARTIAL, PREDICTORS, RESULTS
+from scd_lightning.analysis import PARTIAL, PREDICTORS, RESULTS
 from scd_lightning.analysis.search import TRIAL
 from scd_lightning.launch.failures import FAILURE, FAILURES, RANK_FAILURES
 from scd_lightning.store.making import claim
