@@ -6,8 +6,8 @@ from scd_lightning.pipeline.run_folder import MADE_ANEW, claim_run_folder
 from scd_lightning.store.making import finish_folder, make_folder
 from scd_lightning.store.ownership import MARK
 
-FOREIGN = ("student/config.json", "predictions/mine.jsonl", "failures/notes.txt", "logs/2024.txt", "results.json")
-FOREIGN += ("config.yaml", "failure.json", "rejected.jsonl", "report.html/index.html")
+FOREIGN: tuple[str, ...] = ("student/config.json", "predictions/mine.jsonl", "failures/notes.txt", "logs/2024.txt")
+FOREIGN += ("results.json", "config.yaml", "failure.json", "rejected.jsonl", "report.html/index.html")
 
 
 @pytest.fixture
