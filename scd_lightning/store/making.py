@@ -25,12 +25,18 @@ def make_folder(path: Path, kind: Kind, root: Path, name: str | None = None) -> 
         OSError: It can't be made.
         StoreError: There is something that was not made here; or its mark can't be written.
     """
-    if not is_marked(path):
+    if is_marked(path):
+        return path
+    try:
         refuse(path, kind, root)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            path.mkdir()
-        _mark(path, name or path.name, place=path if kind.fixed else None)
+    except StoreError:
+        if is_marked(path):  # Another process has made it meanwhile, and put something into it.
+            return path
+        raise
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        path.mkdir()
+    _mark(path, name or path.name, place=path if kind.fixed else None)
     return path
 
 
