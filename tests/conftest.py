@@ -33,6 +33,7 @@ from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import Artifacts, execute, plan
+from scd_lightning.store.making import claim
 from tests.ledger import (  # noqa: F401 - what pytest finds here, all tests have
     ledger,
     pytest_sessionfinish,
@@ -199,6 +200,7 @@ def make_job_in() -> Callable[[Path], MakeJob]:
             quiet()
             run_dir = folder / run
             run_dir.mkdir(parents=True, exist_ok=True)
+            claim(run_dir, {}, "hydra.run.dir")
             paths = (f"paths.store='{folder / store}'", f"paths.run='{run_dir}'")
             with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
                 cfg = compose("config", [*small(overrides), *paths, *overrides])

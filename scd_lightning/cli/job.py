@@ -20,6 +20,8 @@ from scd_lightning.config.build import check_light_parts, read_settings
 from scd_lightning.launch import preemption, ranks
 from scd_lightning.progress import outlive_readers, prefix, say
 from scd_lightning.run_folder.folder import RunFolder
+from scd_lightning.run_folder.inputs import check_inputs
+from scd_lightning.run_folder.names import FILES, STUDENT
 from scd_lightning.store.disk import explained
 
 # At import: a launcher's process composes its job, and only then calls `run_job`.
@@ -53,6 +55,7 @@ def run_job(cfg: DictConfig) -> float | None:
         settings = read_settings(_settle(cfg), given)
         parts = check_light_parts(settings)
         if ranks.leads():
+            check_inputs(settings, folder.path, (*FILES, STUDENT))
             check_places(parts, Path(settings["paths"]["store"]))
         # Torch, Lightning and transformers are loaded here: what is wrong with names and numbers was said before.
         from scd_lightning.cli.built_job import build_running_job, tell

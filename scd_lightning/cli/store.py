@@ -15,9 +15,9 @@ from scd_lightning.cli import store_tables as tables
 from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import ScdError, StoreError, exit_code
 from scd_lightning.progress import ask, complain, say, show
-from scd_lightning.store.collection import collect, collectable, obstacle, remove, with_signals
+from scd_lightning.store.collection import collect, collectable, left_alone, obstacle, remove, with_signals
 from scd_lightning.store.inventory import Entry, Inventory, open_store
-from scd_lightning.store.layout import PINNED, unwritable
+from scd_lightning.store.layout import IN_ARTIFACT, PINNED, unwritable
 from scd_lightning.store.locks import store_lock
 from scd_lightning.store.registry import check_records
 from scd_lightning.store.removal import delete
@@ -147,7 +147,7 @@ def _pin(options: argparse.Namespace) -> None:
 
 def _unpin(options: argparse.Namespace) -> None:
     for entry in _chosen(options)[1]:
-        delete(entry.path / PINNED)
+        delete(entry.path / PINNED, IN_ARTIFACT, options.store)
         say(f"unpinned {entry.name}")
 
 
@@ -177,6 +177,8 @@ def _gc(options: argparse.Namespace) -> None:
     choice = {"older_than": options.older_than, "keep_last": options.keep_last}
     check_records(inventory.root)
     candidates = collect(inventory.root, **choice) if options.yes else collectable(inventory, **choice)
+    for path, reason in left_alone(inventory).items():
+        say(f"left alone: {path}: {reason}")
     if not candidates:
         say("Nothing can go: runs that exist used all that is there, or it is pinned or too young.")
         return

@@ -39,6 +39,8 @@ _OUTLINES = {
 }
 _LIGHT = (*_WITHOUT_FRAMEWORK, f"{__name__}.")
 _ALLOWED_TOO = (__name__, "scd_lightning.losses.outlines")
+# What a call may say of itself; whatever else begins like this Hydra would hand on unchecked, as `_args_`.
+_CALL = {"_target_", "_partial_", "_convert_", "_recursive_"}
 KEYS = {*GROUPS, *PARTS, "paths", "seed", "phases", "allowed_targets"}
 
 
@@ -229,5 +231,12 @@ def check_calls(values: Any, where: str, allowed: Sequence[str]) -> None:
     if "_target_" not in values:
         return
     target = find_target(values["_target_"], allowed, where)
-    arguments = {name: value for name, value in values.items() if not name.startswith("_")}
+    if odd := sorted(str(name) for name in values if str(name).startswith("_") and name not in _CALL):
+        raise ConfigError(
+            "A call may have arguments by their names alone",
+            where=where,
+            got=", ".join(odd),
+            expected=f"the names of {values['_target_']}, and of Hydra's own {', '.join(sorted(_CALL))}",
+        )
+    arguments = {name: value for name, value in values.items() if name not in _CALL}
     check_arguments(target, arguments, where, partial=values.get("_partial_", False))

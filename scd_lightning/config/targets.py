@@ -16,8 +16,10 @@ from scd_lightning.config.definitions import defined_as
 from scd_lightning.config.pasting import override_of
 from scd_lightning.errors import ConfigError
 
+# Of ours, what configurations are written with. Not what the pipeline makes itself, as its callbacks: those write and
+# delete in folders that they are told.
 _OWN: tuple[str, ...] = ("config.settings", "data", "loggers", "losses", "models.spec", "pipeline.method", "schedules")
-_OWN += ("tasks", "training.callbacks", "training.strategies", "training.trainer")
+_OWN += ("tasks", "training.strategies", "training.trainer")
 _LIGHTNING = ("callbacks", "loggers", "plugins", "profilers", "strategies")
 # Parts of packages and not whole ones: torch.load, torch.hub and the like run code that comes with a file.
 CONFIGURABLE = (

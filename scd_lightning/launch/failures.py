@@ -14,10 +14,12 @@ from pathlib import Path
 from scd_lightning.errors import ScdError, StoreError, recorded_as
 from scd_lightning.redaction.cleaning import clean_text
 from scd_lightning.store.manifest import read_json, write_json
+from scd_lightning.store.ownership import EMPTY, Kind
 from scd_lightning.store.removal import delete
 
 # The folder of these files in a run's folder, and what a job that failed leaves beside it.
 FAILURES, FAILURE = "failures", "failure.json"
+_RANK_FAILURE = Kind(r"rank-\d+\.json")
 # What torch and the libraries below it say of another process that is gone.
 _LOST = re.compile(
     r"\bdist\w+error|connection (was )?(closed|reset|refused)|broken pipe|gloo|nccl|tcpstore|socket|recvvalue failed",
@@ -99,7 +101,6 @@ def record(run_dir: Path, rank: int, error: BaseException) -> RankFailure:
     text = clean_text("".join(traceback.format_exception(error)))
     failure = RankFailure(rank, type(error).__name__, clean_text(str(error)), text, time.time())
     with suppress(StoreError):  # A full disk, perhaps, which is told in another way then.
-        (run_dir / FAILURES).mkdir(exist_ok=True)
         write_json(run_dir / FAILURES / f"rank-{rank}.json", asdict(failure))
     return failure
 
@@ -109,10 +110,11 @@ def forget(run_dir: Path) -> None:
     folder = run_dir / FAILURES
     if folder.is_symlink() or not folder.is_dir():
         return
-    for path in folder.glob("rank-*.json"):
-        delete(path, ignore_errors=True)
-    if not any(folder.iterdir()):
-        delete(folder, ignore_errors=True)
+    with suppress(OSError, StoreError):
+        for path in folder.glob("rank-*.json"):
+            delete(path, _RANK_FAILURE, run_dir)
+        if not any(folder.iterdir()):
+            delete(folder, EMPTY, run_dir)
 
 
 def find_failures(run_dir: Path) -> list[RankFailure]:

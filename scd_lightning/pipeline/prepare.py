@@ -33,6 +33,7 @@ from scd_lightning.pipeline.imports import check_imported_numbers, check_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.model_checks import check_lengths
 from scd_lightning.progress import say
+from scd_lightning.run_folder.kinds import RUN_FILE
 from scd_lightning.schedules.policy_contract import rehearse
 from scd_lightning.store.artifacts import ArtifactKey, Outcome
 from scd_lightning.store.manifest import sha256_file, sha256_json, write_atomically
@@ -156,7 +157,7 @@ def record_rejected(job: PreparedJob) -> None:
     """Writes down the rows that were left out, and warns; for the process that speaks for the job, once prepared."""
     file, records = job.run_dir / REJECTED, job.data.rejected
     if not records:
-        delete(file)  # of an earlier run in the same folder
+        delete(file, RUN_FILE, job.run_dir)  # of an earlier run in the same folder
         return
     text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     write_atomically(file, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from scd_lightning.pipeline.runner import Artifacts, Step
 from scd_lightning.pipeline.shown_results import shown_results
 from scd_lightning.pipeline.student_folder import write_student
 from scd_lightning.pipeline.texts import read_answers, text_facts, text_rows
-from scd_lightning.store.manifest import sha256_json, write_json, write_json_lines
+from scd_lightning.run_folder.kinds import RUN_FILE
+from scd_lightning.store.manifest import sha256_json, write_atomically, write_json, write_json_lines
 from scd_lightning.store.removal import delete
 
 MODELS = ("teacher", "anchor", "student")
@@ -40,7 +42,7 @@ def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[di
     """
     folder = job.run_dir
     # An earlier run's: results.json says that all the rest is there.
-    delete(folder / RESULTS)
+    delete(folder / RESULTS, RUN_FILE, folder)
     _write_predictions(job, folder / "predictions", made)
     write_tables(job, steps, made)
     with job.folder.exporting() as student:
@@ -48,7 +50,7 @@ def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[di
     found = check_export(job, folder / "student", read_predictions(folder, "student"))
     results = shown_results(_results(job, made) | {"export_check": found})
     write_json(folder / RESULTS, results)
-    delete(folder / PARTIAL)
+    delete(folder / PARTIAL, RUN_FILE, folder)
     _, verdict = write_run_pages(folder, job.settings.get("allowed_targets", ()))
     return results, verdict
 
@@ -126,9 +128,9 @@ def _stage_epochs(job: PreparedJob, texts: Mapping[str, Any] | None) -> dict[str
 
 def _write_predictions(job: PreparedJob, folder: Path, made: Artifacts) -> None:
     """The models' answers and, in the same order, the evaluated samples, which a report shows beside them."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name in MODELS:
-        shutil.copyfile(made[f"evaluation of {name}"].folder / PREDICTIONS, folder / f"{name}.jsonl")
+        source = made[f"evaluation of {name}"].folder / PREDICTIONS
+        write_atomically(folder / f"{name}.jsonl", partial(shutil.copyfile, source))
     split = job.evaluation.split
     rows = (job.data.describe(split, index) for index in range(len(job.data.samples[split])))
     if "answers" in made:

@@ -20,6 +20,7 @@ from scd_lightning.pipeline.shown_results import shown_results
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY
 from scd_lightning.progress import say
 from scd_lightning.redaction.cleaning import clean_text
+from scd_lightning.run_folder.kinds import RUN_FILE
 from scd_lightning.store import layout
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import read_json, write_json
@@ -51,7 +52,7 @@ def partial_report(job: PreparedJob, steps: Sequence[Step], *, leads: bool) -> I
     # What an earlier try left goes where this one, of fewer phases, finished without a report.
     if leads and (job.run_dir / PARTIAL).exists():
         for name in _MADE:
-            delete(job.run_dir / name)
+            delete(job.run_dir / name, RUN_FILE, job.run_dir)
 
 
 def _try_to_write(job: PreparedJob, steps: Sequence[Step], error: BaseException) -> None:

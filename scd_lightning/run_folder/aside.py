@@ -7,9 +7,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from scd_lightning.run_folder.names import RUN, exported, logged, present
+from scd_lightning.run_folder.kinds import PUT_ASIDE, STUDENT_FOLDER
+from scd_lightning.run_folder.names import RUN, STUDENT, links, logged, present
 from scd_lightning.run_folder.noted_files import is_behind_link, prune, remove
 from scd_lightning.run_folder.record import Record, read_record
+from scd_lightning.store.making import is_marked, make_folder
 from scd_lightning.store.manifest import write_text
 from scd_lightning.store.removal import delete
 
@@ -30,11 +32,12 @@ def set_aside(folder: Path, earlier: Record) -> None:
         earlier: Whose it is.
 
     Raises:
-        StoreError: The folder can't be written.
-        OSError: Likewise.
+        StoreError: The folder can't be written, or has something of that name that was not made here.
+        OSError: The folder can't be written.
     """
     names = earlier.files() - {RUN}
-    (folder / ASIDE).mkdir()
+    # All three names begin so.
+    make_folder(folder / ASIDE, PUT_ASIDE, folder, ".")
     write_text(folder / ASIDE / RUN, (folder / RUN).read_text(encoding="utf-8"))
     _move(folder, folder / ASIDE, names)
 
@@ -44,37 +47,38 @@ def discard(folder: Path) -> None:
     gone = folder / DISCARDED
     if is_aside(folder):
         os.replace(folder / ASIDE, gone)
-    if _is_ours(gone):
-        for path in gone.iterdir():
-            if path.name != RUN:  # By which it is known as ours.
-                delete(path)
-        delete(gone)
+    if is_marked(gone):
+        delete(gone, PUT_ASIDE, folder)
 
 
 def give_back(folder: Path) -> None:
     """Has a folder be the earlier run's again, where that one's files are aside; a discarding that was cut off goes on.
 
     Raises:
+        StoreError: Something else is in the place of what goes.
         OSError: The folder can't be written.
     """
     aside, returning = folder / ASIDE, folder / RETURNING
-    if _is_ours(folder / DISCARDED):
+    if is_marked(folder / DISCARDED):
         discard(folder)
+    if is_marked(returning) and not _is_ours(returning):  # All has returned.
+        delete(returning, PUT_ASIDE, folder)
     if _is_ours(aside):
         if not (folder / RUN).exists() or (aside / RUN).read_bytes() != (folder / RUN).read_bytes():
             # The run that followed had begun.
-            remove(folder, (present(folder) | exported(folder) | logged(folder)) - {RUN})
+            delete(folder / STUDENT, STUDENT_FOLDER, folder)
+            remove(folder, (present(folder) | logged(folder)) - links(folder) - {RUN})
         os.replace(aside, returning)
     if _is_ours(returning):
         record = read_record(returning)
         assert record is not None
         _move(returning, folder, record.files() - {RUN})
         os.replace(returning / RUN, folder / RUN)
-        delete(returning)
+        delete(returning, PUT_ASIDE, folder)
 
 
 def _is_ours(aside: Path) -> bool:
-    return not aside.is_symlink() and aside.is_dir() and read_record(aside) is not None
+    return is_marked(aside) and read_record(aside) is not None
 
 
 def _move(start: Path, to: Path, names: Iterable[str]) -> None:

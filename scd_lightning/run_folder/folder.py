@@ -14,6 +14,7 @@ from scd_lightning.progress import say
 from scd_lightning.redaction.cleaning import clean_text
 from scd_lightning.run_folder.aside import discard, give_back, is_aside, set_aside
 from scd_lightning.run_folder.inputs import check_inputs
+from scd_lightning.run_folder.kinds import RUN_FILE, STUDENT_FOLDER, UNFINISHED_STUDENT, kind_of
 from scd_lightning.run_folder.lock import Hold, unwritable
 from scd_lightning.run_folder.names import (
     ATTEMPT,
@@ -29,10 +30,12 @@ from scd_lightning.run_folder.names import (
     logged,
     present,
 )
-from scd_lightning.run_folder.noted_files import prune, remove
+from scd_lightning.run_folder.noted_files import remove
 from scd_lightning.run_folder.record import Record, read_record
 from scd_lightning.run_folder.sweep_folder import Sweep
+from scd_lightning.store.making import claim, finish_folder, is_claimed, make_folder
 from scd_lightning.store.manifest import write_json, write_text
+from scd_lightning.store.ownership import doubt
 from scd_lightning.store.registry import TIME
 from scd_lightning.store.removal import delete
 
@@ -85,6 +88,8 @@ class RunFolder:
         if self._sweep is not None and earlier is not None:
             self._sweep.check(earlier.content.get("job"), self.path)
         self._refuse_others(earlier)
+        self._refuse_replaced(earlier)
+        claim(self.path, {}, _WHERE)
         try:
             if earlier is None or earlier.identity is None:
                 remove(self.path, () if earlier is None else earlier.files())
@@ -190,24 +195,15 @@ class RunFolder:
     def exporting(self) -> Iterator[Path]:
         """A new folder for the student, which takes the old one's place when it is whole, and its files are noted."""
         new, old = self.path / PARTIAL_STUDENT, self.path / STUDENT
-        delete(new)
-        new.mkdir(parents=True)
-        yield new
+        delete(new, UNFINISHED_STUDENT, self.path)
+        yield make_folder(new, UNFINISHED_STUDENT, self.path)
+        finish_folder(new, old)
         files = {f"{STUDENT}/{path.relative_to(new).as_posix()}" for path in new.rglob("*") if path.is_file()} | {CARD}
         before = {name for name in self._files if name.startswith(f"{STUDENT}/")}
-        remove(self.path, before | files)
+        delete(old, STUDENT_FOLDER, self.path)
         self._files = (self._files - before) | files
         if self._is_own():
             self._write(self._files)
-        for path in sorted(old.rglob("*"), reverse=True):
-            prune(path, old)
-        if old.is_dir() and any(old.iterdir()):
-            raise StoreError(
-                "The student's folder holds files that no run has noted as its own",
-                where=old,
-                got=_few(exported(self.path)),
-                remedy="move them away",
-            )
         os.replace(new, old)
 
     def _is_led(self) -> bool:
@@ -234,7 +230,7 @@ class RunFolder:
         self._earlier = None
         forget(self.path)
         for name in (FAILURE, ATTEMPT):
-            delete(self.path / name)
+            delete(self.path / name, RUN_FILE, self.path)
         self._write(self._files | self._texts.keys())
         for name, text in self._texts.items():
             write_text(self.path / name, text)
@@ -251,6 +247,8 @@ class RunFolder:
     def _refuse_others(self, earlier: Record | None) -> None:
         own = set() if earlier is None else earlier.files() | set(failures(self.path))
         others = (present(self.path) | exported(self.path)) - own | links(self.path)
+        if earlier is None and not is_claimed(self.path) and os.path.lexists(self.path / ATTEMPT):
+            others.add(ATTEMPT)
         if others:
             raise ConfigError(
                 "The folder holds files that a run would write over, and no run in it has noted them as its own",
@@ -258,6 +256,23 @@ class RunFolder:
                 got=f"{_few(others)} in {self.path}",
                 remedy=f"choose another folder by {_WHERE}=, or move them away",
             )
+
+    def _refuse_replaced(self, earlier: Record | None) -> None:
+        """Of what an earlier run noted, something else may have taken the place."""
+        names = set() if earlier is None else {each for each in earlier.files() if not each.startswith(f"{STUDENT}/")}
+        replaced = {name for name in names if _is_other(self.path / name, is_folder=kind_of(name).contents is not None)}
+        reason = doubt(self.path / STUDENT, STUDENT_FOLDER, self.path)
+        if replaced or reason:
+            raise ConfigError(
+                "The folder holds something else in place of what an earlier run has left",
+                where=_WHERE,
+                got=f"{_few(replaced)} in {self.path}" if replaced else f"{self.path / STUDENT}: {reason}",
+                remedy=f"choose another folder by {_WHERE}=, or move it away",
+            )
+
+
+def _is_other(path: Path, *, is_folder: bool) -> bool:
+    return path.is_symlink() or path.exists() and path.is_dir() != is_folder
 
 
 def settle(folder: Path) -> None:

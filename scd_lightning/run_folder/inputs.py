@@ -1,6 +1,7 @@
 """What a run reads must not be what it takes away or writes over."""
 
 import glob
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,16 +9,17 @@ from typing import Any
 from scd_lightning.errors import ConfigError
 
 # Where a run writes; all else that names a path, it may read.
+_STORE = "paths.store"
 _OUTPUTS = ("paths.run", "logger", "callbacks")
 
 
 def check_inputs(settings: Mapping[str, Any], folder: Path, names: Iterable[str]) -> None:
-    """Makes sure that what is to go from a run's folder is nothing that the run reads.
+    """Makes sure that what a run takes away from its folder, or writes there, is nothing that it reads.
 
     Args:
         settings: The run's.
         folder: Its folder.
-        names: What is to go, by its names there.
+        names: What goes or is written, by its names there.
 
     Raises:
         ConfigError: A setting names such a file, or the folder that it is in.
@@ -25,14 +27,14 @@ def check_inputs(settings: Mapping[str, Any], folder: Path, names: Iterable[str]
     root = folder.resolve()
     going = [(folder / name).resolve() for name in names]
     for key, text in _texts(settings):
-        for path in _paths(text):
+        for path in [Path(text).resolve()] if key == _STORE else _paths(text):
             below = path != root and path.is_relative_to(root)
             if below and any(each.is_relative_to(path) or path.is_relative_to(each) for each in going):
                 raise ConfigError(
-                    "The run reads what an earlier run left in the same folder, and would take that away first",
+                    "What the run reads lies where it writes, and would be gone",
                     where=key,
                     got=text,
-                    expected="another folder for this run: hydra.run.dir=",
+                    remedy="choose another folder for the run with hydra.run.dir=, or copy this elsewhere",
                 )
 
 
@@ -53,7 +55,7 @@ def _texts(settings: Any, key: str = "") -> Iterator[tuple[str, str]]:
 def _paths(text: str) -> list[Path]:
     """What a setting names that is there; most texts name nothing."""
     try:
-        found = glob.glob(text) if glob.has_magic(text) else [text]
+        found = glob.glob(text) if glob.has_magic(text) else [os.path.expanduser(text)]
         return [Path(each).resolve() for each in found if each and Path(each).exists()]
     except (OSError, ValueError):  # Too long for a path, or with a zero in it.
         return []

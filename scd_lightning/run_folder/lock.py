@@ -1,5 +1,6 @@
 """The lock that a run, or a sweep, holds on its folder for as long as it lives."""
 
+from contextlib import suppress
 from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from filelock import FileLock, Timeout
 
 from scd_lightning.errors import ConfigError, StoreError
 from scd_lightning.progress import say
+from scd_lightning.run_folder.kinds import LOCK_FILE
 from scd_lightning.store.locks import holder, note_holder
 from scd_lightning.store.removal import delete
 
@@ -51,7 +53,8 @@ class Hold:
         if self._lock.is_locked:
             # While it is held: whoever waits for this file finds that it is no more the path's.
             for path in (self._note, Path(self._lock.lock_file)):
-                delete(path, ignore_errors=True)
+                with suppress(OSError, StoreError):
+                    delete(path, LOCK_FILE, path.parent)
             self._lock.release()
 
 

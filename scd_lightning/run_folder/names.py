@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from scd_lightning.config.settings import PHASES
 from scd_lightning.errors import StoreError
-from scd_lightning.store.manifest import TEMPORARY, read_json
+from scd_lightning.store.manifest import read_json
+from scd_lightning.store.ownership import SCRATCH
 
 # The command of the run whose folder it is, and what of this it wrote; in its place, that of a later command that
 # ended before it had anything to write here.
@@ -40,9 +41,21 @@ _RANKS = "failures/rank-*.json"
 _PATTERNS = (_RANKS, *(f"tensorboard/{part}/events.out.tfevents.*" for part in (*PHASES, "results")))
 # W&B's own folder may be the user's, with runs of other programs in it: of these there are those of the run's id alone.
 _WANDB, _WANDB_JOB = "wandb", "wandb/job.json"
-_WANDB_RUN = re.compile(r"wandb/(offline-)?run-\d{8}_\d{6}-[\w-]+")
+WANDB_LINKS = ("latest-run", "debug.log", "debug-internal.log", "debug-cli.log")
+WANDB_RUN = re.compile(r"wandb/(offline-)?run-\d{8}_\d{6}-[\w-]+")
 # What a process that was killed has left of a file that it was writing.
-_TEMPORARY = re.compile(r"\.(.+)\.\d+\.tmp")
+_OF_SCRATCH = re.compile(r"\.(.+)\.\d+-[^.]+\.tmp")
+# Of a sweep, in its own folder: whose it is, and what its end, or that of a search, leaves beside its jobs.
+SWEEP = "sweep.json"
+FOUND = (
+    SWEEP,
+    "comparison.html",
+    "comparison.json",
+    "search.json",
+    "search.png",
+    "override.txt",
+    "optimization_results.yaml",
+)
 # Folders that a run makes: one that leads elsewhere is not ours.
 _FOLDERS = (".hydra", "failures", "logs", "predictions", STUDENT, "tensorboard", PARTIAL_STUDENT)
 
@@ -56,7 +69,7 @@ def may_be_own(name: str) -> bool:
     in_student = len(parts) > 1 and parts[0] == STUDENT
     matches = any(path.match(each) and len(parts) == len(PurePosixPath(each).parts) for each in _PATTERNS)
     known = name in (*FILES, _WANDB_JOB) or _is_temporary(name)
-    return known or matches or in_student or _WANDB_RUN.fullmatch(name) is not None
+    return known or matches or in_student or WANDB_RUN.fullmatch(name) is not None
 
 
 def present(folder: Path) -> set[str]:
@@ -68,14 +81,14 @@ def present(folder: Path) -> set[str]:
 
 def _temporary(folder: Path) -> Iterator[str]:
     for parent in {PurePosixPath(name).parent for name in FILES}:
-        for path in (folder / parent).glob(TEMPORARY):
+        for path in (folder / parent).glob(".*.tmp"):
             if _is_temporary(name := str(parent / path.name)):
                 yield name
 
 
 def _is_temporary(name: str) -> bool:
     path = PurePosixPath(name)
-    found = _TEMPORARY.fullmatch(path.name)
+    found = _OF_SCRATCH.fullmatch(path.name) if re.fullmatch(SCRATCH, path.name) else None
     return found is not None and str(path.with_name(found[1])) in FILES
 
 
@@ -111,7 +124,7 @@ def _of_id(folder: Path, own: str) -> Iterator[str]:
     """Names of the folders of a run of W&B's; two of the same second differ by a number."""
     for path in (folder / _WANDB).iterdir():
         name = path.relative_to(folder).as_posix()
-        if _WANDB_RUN.fullmatch(name) and re.search(rf"-{re.escape(own)}(-\d+)?$", name):
+        if WANDB_RUN.fullmatch(name) and re.search(rf"-{re.escape(own)}(-\d+)?$", name):
             yield name
 
 
@@ -120,5 +133,4 @@ def wandb_links(folder: Path) -> list[Path]:
     root = folder / _WANDB
     if root.is_symlink() or not root.is_dir():
         return []
-    names = ("latest-run", "debug.log", "debug-internal.log", "debug-cli.log")
-    return [root / name for name in names if (root / name).is_symlink() and not (root / name).exists()]
+    return [root / name for name in WANDB_LINKS if (root / name).is_symlink() and not (root / name).exists()]

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from scd_lightning.run_folder.names import RESULTS, wandb_links
+from scd_lightning.run_folder.kinds import LOGGED_LINK, STUDENT_FILE, kind_of
+from scd_lightning.run_folder.names import RESULTS, STUDENT, wandb_links
+from scd_lightning.store.ownership import EMPTY, MARK
 from scd_lightning.store.removal import delete
 
 
@@ -15,14 +17,22 @@ def remove(folder: Path, names: Iterable[str]) -> None:
         names: The files, by their names in it.
 
     Raises:
+        StoreError: One was not made here.
         OSError: One can't be deleted.
     """
-    for name in sorted(names, key=lambda name: (name not in (RESULTS, "report.html"), name)):
+    for name in sorted(names, key=_turn):
         if not is_behind_link(folder, name):
-            delete(folder / name)
+            kind = kind_of(name)
+            # The student's own mark is to prove it: another folder may have its name by now.
+            delete(folder / name, kind, folder / STUDENT if kind is STUDENT_FILE else folder)
             prune((folder / name).parent, folder)
     for link in wandb_links(folder):
-        delete(link)
+        delete(link, LOGGED_LINK, folder)
+
+
+def _turn(name: str) -> tuple[bool, bool, str]:
+    """Marks go last: they prove the rest to be ours."""
+    return name not in (RESULTS, "report.html"), name.endswith(MARK), name
 
 
 def is_behind_link(folder: Path, name: str) -> bool:
@@ -34,5 +44,5 @@ def is_behind_link(folder: Path, name: str) -> bool:
 def prune(path: Path, root: Path) -> None:
     """Takes empty folders away, up to a run's folder."""
     while path != root and path.is_dir() and not any(path.iterdir()):
-        delete(path)
+        delete(path, EMPTY, root)
         path = path.parent

@@ -2,29 +2,21 @@
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from scd_lightning.errors import ConfigError, StoreError
+from scd_lightning.run_folder.kinds import LOCK_FILE, SWEEP_FILE
 from scd_lightning.run_folder.lock import is_live
-from scd_lightning.run_folder.names import ATTEMPT, RUN
+from scd_lightning.run_folder.names import ATTEMPT, FOUND, RUN, SWEEP
 from scd_lightning.run_folder.noted_files import remove
 from scd_lightning.run_folder.record import read_record
 from scd_lightning.store.locks import try_lock
+from scd_lightning.store.making import claim
 from scd_lightning.store.manifest import read_json, write_json, write_text
 from scd_lightning.store.removal import delete
-
-SWEEP = "sweep.json"
-# What the end of a sweep or of a search leaves beside its jobs.
-_FOUND = (
-    "comparison.html",
-    "comparison.json",
-    "search.json",
-    "search.png",
-    "override.txt",
-    "optimization_results.yaml",
-)
 
 
 @dataclass(frozen=True)
@@ -76,6 +68,7 @@ class Sweep:
         """Makes the folder this sweep's, where it is another's: that one's comparison and its jobs' files go.
 
         Raises:
+            ConfigError: It holds something else where a sweep writes.
             StoreError: The folder can't be written.
         """
         lock = try_lock(self.folder / ".sweep.lock", -1)
@@ -83,16 +76,18 @@ class Sweep:
             before = swept_by(self.folder)
             if before == self.identity:
                 return
+            claim(self.folder, dict.fromkeys(FOUND, SWEEP_FILE), "hydra.sweep.dir")
             if before is not None:
-                for name in _FOUND:
-                    delete(self.folder / name)
+                for name in FOUND[1:]:
+                    delete(self.folder / name, SWEEP_FILE, self.folder)
                 self._clear(before)
             write_json(self.folder / SWEEP, {"command": self.command, "identity": self.identity})
             for name, text in self.texts.items():
                 write_text(self.folder / name, text)
         finally:
             if lock is not None:
-                delete(Path(lock.lock_file), ignore_errors=True)
+                with suppress(OSError, StoreError):
+                    delete(Path(lock.lock_file), LOCK_FILE, self.folder)
                 lock.release()
 
     def _clear(self, before: str) -> None:
@@ -100,7 +95,8 @@ class Sweep:
         for path in self.folder.iterdir():
             record = read_record(path) if path.is_dir() and not path.is_symlink() else None
             if record is not None and record.sweep == before and not is_live(path):
-                remove(path, record.files())
+                with suppress(StoreError):  # Somebody else's things have taken the place of some.
+                    remove(path, record.files())
 
 
 def swept_by(folder: Path) -> str | None:

@@ -1,7 +1,7 @@
 """The store of finished work: a folder for each artifact, named by the digest of all that its numbers depend on."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,20 @@ from scd_lightning.errors import ScdError, StoreError
 from scd_lightning.progress import say
 from scd_lightning.redaction.cleaning import clean
 from scd_lightning.store.integrity import read_manifest, write_manifest
-from scd_lightning.store.layout import MANIFEST, PARTIAL, PINNED, lock_path, unwritable
+from scd_lightning.store.layout import (
+    ARTIFACT,
+    IN_ARTIFACT,
+    MANIFEST,
+    PARTIAL,
+    PINNED,
+    RESUMED,
+    SCRATCH_FILE,
+    lock_path,
+    unwritable,
+)
 from scd_lightning.store.locks import holder, note_holder, try_lock
-from scd_lightning.store.manifest import TEMPORARY, sha256_json
+from scd_lightning.store.making import make_folder, make_place
+from scd_lightning.store.manifest import sha256_json
 from scd_lightning.store.registry import Registration
 from scd_lightning.store.removal import delete
 from scd_lightning.store.saved_state import RESUME
@@ -147,7 +158,7 @@ class ArtifactStore:
         lock = self.acquire(key) if self.locking else None
         try:
             if self.find(key, whole=True) is None:
-                delete(self.root / key.folder / MANIFEST)
+                delete(self.root / key.folder / MANIFEST, IN_ARTIFACT, self.root)
         except OSError as error:
             raise unwritable(self.root, error) from error
         finally:
@@ -232,7 +243,7 @@ class ArtifactStore:
         """
         path = lock_path(self.root, key.folder)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_place(path.parent)
         except OSError as error:
             raise unwritable(self.root, error) from error
         lock = try_lock(path)
@@ -261,7 +272,7 @@ class Claim:
     def begin(self) -> bool:
         """Makes the folder ready; whether there is something to do: a run may have been killed just before its end."""
         if distributed.rank() == 0:
-            _prepare(self.folder, self.store.root / self.key.folder)
+            _prepare(self.folder, self.store.root / self.key.folder, self.store.root)
         distributed.barrier()
         return not distributed.from_first_rank((self.folder / MANIFEST).is_file())
 
@@ -271,7 +282,8 @@ class Claim:
             return build(self.folder)
         except ScdError:
             if distributed.rank() == 0 and not any((self.folder / name).exists() for name in (RESUME, PINNED)):
-                delete(self.folder, ignore_errors=True)
+                with suppress(OSError, StoreError):
+                    delete(self.folder, ARTIFACT, self.store.root)
             raise
 
     def finish(self, outcome: Outcome) -> Artifact:
@@ -289,7 +301,8 @@ class Claim:
         """Puts a sealed artifact in its place."""
         if distributed.rank() == 0:
             # Not before the manifest is there: a run killed in between would start the phase over.
-            delete(self.folder / RESUME, ignore_errors=True)
+            with suppress(OSError, StoreError):
+                delete(self.folder / RESUME, RESUMED, self.store.root)
             self.folder.rename(self.store.root / self.key.folder)
         distributed.barrier()
         self.store.made.add(self.key.folder)
@@ -298,20 +311,19 @@ class Claim:
         return made
 
 
-def _prepare(partial: Path, folder: Path) -> None:
+def _prepare(partial: Path, folder: Path, root: Path) -> None:
     """Makes an empty folder, unless what an interrupted run left in it is worth something; a damaged artifact goes."""
     pinned = any((each / PINNED).exists() for each in (partial, folder))
-    if folder.exists():
-        delete(folder)
+    delete(folder, ARTIFACT, root)
     try:
         read_manifest(partial, whole=True)
     except StoreError:
-        delete(partial / MANIFEST)
+        delete(partial / MANIFEST, IN_ARTIFACT, root)
         if not (partial / RESUME).is_dir():
-            delete(partial, ignore_errors=True)
-    partial.mkdir(parents=True, exist_ok=True)
-    for file in partial.rglob(TEMPORARY):  # A kill in the middle of a write.
-        delete(file)
+            delete(partial, ARTIFACT, root)
+    make_folder(partial, ARTIFACT, root, folder.name)
+    for file in partial.rglob(".*.tmp"):  # A kill in the middle of a write.
+        delete(file, SCRATCH_FILE, root)
     if pinned:
         (partial / PINNED).touch()
 

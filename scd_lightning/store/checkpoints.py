@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from scd_lightning.errors import StoreError
+from scd_lightning.store.layout import CHECKPOINT, CHECKPOINT_NAME, check_name
 from scd_lightning.store.manifest import (
     check_digest,
     damaged,
@@ -199,6 +200,8 @@ class CheckpointStore:
         try:
             entries = [CheckpointEntry(**entry) for entry in manifest.pop("entries")]
             whole = [entry.index for entry in entries] == list(range(len(entries)))
+            for entry in entries:
+                check_name(entry.file, CHECKPOINT_NAME, path)
         except (KeyError, TypeError) as error:
             raise _other_format(path, repr(error)) from error
         if not whole or manifest.keys() != {"trainable", "complete", "frozen"}:
@@ -230,7 +233,7 @@ class CheckpointStore:
         if len(kept) < len(entries):
             self._write_manifest(manifest, kept)
             for entry in entries[len(kept) :]:
-                delete(self.root / entry.file)
+                delete(self.root / entry.file, CHECKPOINT, self.root.parent)
         return kept
 
 

@@ -3,16 +3,27 @@
 import time
 import uuid
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from scd_lightning.errors import StoreError
 from scd_lightning.store.inventory import Entry, Inventory, scan
-from scd_lightning.store.layout import REMOVED, lock_path, unwritable
-from scd_lightning.store.locks import is_held, store_lock, try_lock
-from scd_lightning.store.registry import TIME, RunRecord, check_records, forget
+from scd_lightning.store.layout import (
+    HEAD,
+    LOCK,
+    LOCKS,
+    RECORD,
+    REMOVED,
+    RUNS,
+    SIGNALS,
+    TAKEN_OUT,
+    lock_path,
+    unwritable,
+)
+from scd_lightning.store.locks import is_held, store_lock, sweep, try_lock
+from scd_lightning.store.ownership import doubt
+from scd_lightning.store.registry import RunRecord, check_records, forget
 from scd_lightning.store.removal import delete
 from scd_lightning.store.saved_state import RESUME
 
@@ -42,6 +53,8 @@ def obstacle(entry: Entry, inventory: Inventory) -> str | None:
         return f"{user.user} is using it"
     if is_held(lock_path(inventory.root, entry.name)):
         return "a run is making it right now"
+    if (reason := doubt(entry.path, entry.belongs, inventory.root)) is not None:
+        return reason
     if entry.kind == "head" and any(record.live for record in inventory.records):
         return "a run is using the store, and might use it"
     return None
@@ -113,12 +126,14 @@ def _heads(inventory: Inventory, going: set[str]) -> list[Candidate]:
 
 
 def last_use(entry: Entry) -> float:
-    """When something was made, or a run that used it started, as seconds since 1970."""
-    times = [entry.made]
-    for run in entry.runs:
-        with suppress(ValueError):
-            times.append(datetime.strptime(run.started, TIME).timestamp())
-    return max(times)
+    """When something was made, or a run last said that it uses it, as seconds since 1970."""
+    return max([entry.made, *(run.since for run in entry.runs)])
+
+
+def left_alone(inventory: Inventory) -> dict[Path, str]:
+    """What is named as if it were the store's, and stays, since it can't be told that it is; with the reasons."""
+    reasons = {each.path: doubt(each.path, each.belongs, inventory.root) for each in inventory.entries}
+    return {path: reason for path, reason in reasons.items() if reason is not None}
 
 
 def remove(root: Path, names: Iterable[str]) -> None:
@@ -141,8 +156,8 @@ def remove(root: Path, names: Iterable[str]) -> None:
                 remedy="wait for the run or end it; `unpin` what is pinned",
             )
         going += [each.entry for each in _heads(inventory, {entry.name for entry in going})]
-        moved = _set_aside(root, going)
-    _delete(moved)
+        moved = _take_out(root, going)
+    _delete(moved, root)
 
 
 def collect(root: Path, *, older_than: float = 0.0, keep_last: int = 0) -> list[Candidate]:
@@ -157,49 +172,79 @@ def collect(root: Path, *, older_than: float = 0.0, keep_last: int = 0) -> list[
         candidates = collectable(inventory, older_than=older_than, keep_last=keep_last)
         for candidate in candidates:
             _ = candidate.entry.bytes  # Known before it is gone.
-        moved = _set_aside(root, [candidate.entry for candidate in candidates])
+        moved = _take_out(root, [candidate.entry for candidate in candidates])
         for record in _split(inventory, keep_last)[0]:
             if not record.exists:
-                forget(record)
-    _delete(moved)
+                forget(record, root)
+        _sweep_locks(root)
+    _delete(moved, root)
     return candidates
 
 
-def _set_aside(root: Path, entries: Sequence[Entry]) -> list[Path]:
-    """Takes entries out of the store by one rename each, their makers' locks held."""
-    moved = []
+def _take_out(root: Path, entries: Sequence[Entry]) -> list[Path]:
+    """Takes entries out of the store by one rename each, their makers' locks held; heads are files, and just go."""
+    folder, moved = root / REMOVED, []
     try:
-        (root / REMOVED).mkdir(exist_ok=True)
-        with ExitStack() as locks:
-            for entry in entries:
-                if entry.kind == "removed":
-                    moved.append(entry.path)
-                    continue
-                if entry.kind != "head":
-                    lock = None
-                    with suppress(OSError):  # It may be another user's.
-                        lock = try_lock(lock_path(root, entry.name))
-                    if lock is None:
-                        continue  # Somebody began to make it a moment ago.
-                    locks.callback(lock.release)
-                target = root / REMOVED / f"{entry.name}-{uuid.uuid4().hex[:8]}"
-                entry.path.rename(target)
+        folder.mkdir(exist_ok=True)
+        if folder.is_symlink():
+            raise StoreError(
+                "Nothing was removed, since what goes is put there first",
+                where=folder,
+                got="a link, which may lead out of the store",
+                remedy="delete the link; what it leads to stays",
+            )
+        for entry in entries:
+            if entry.kind == "removed":
+                moved.append(entry.path)
+            elif entry.kind == "head":
+                delete(entry.path, HEAD, root)
+            elif _renamed(entry, target := folder / f"{entry.name}-{uuid.uuid4().hex[:8]}", root):
                 moved.append(target)
     except OSError as error:
         raise unwritable(root, error) from error
     return moved
 
 
-def _delete(paths: Iterable[Path]) -> None:
+def _renamed(entry: Entry, target: Path, root: Path) -> bool:
+    lock = None
+    with suppress(OSError):  # It may be another user's.
+        lock = try_lock(lock_path(root, entry.name))
+    if lock is None:
+        return False  # Somebody began to make it a moment ago.
+    try:
+        # Looked at again: whoever had the lock may have put something else there.
+        own = doubt(entry.path, entry.belongs, root) is None
+        if own:
+            entry.path.rename(target)
+        return own
+    finally:
+        lock.release()
+
+
+def _sweep_locks(root: Path) -> None:
+    """Has the files of locks go that nobody holds: a killed run leaves its own, and none has a use without a holder."""
+    try:
+        for folder in (root / LOCKS, root / SIGNALS):
+            sweep(sorted(folder.glob("*.lock")), LOCK, root)
+        of_runs = sorted((root / RUNS).glob("*.lock"))
+        sweep([each for each in of_runs if not each.with_suffix(".json").exists()], RECORD, root)
+    except OSError as error:
+        raise unwritable(root, error) from error
+
+
+def _delete(paths: Iterable[Path], root: Path) -> None:
+    left = {}
     for path in paths:
         try:
-            delete(path)
+            delete(path, TAKEN_OUT, root)
         except FileNotFoundError:
             continue  # Another process is at it too.
         except OSError as error:
-            raise StoreError(
-                "Something was taken out of the store and can't be deleted",
-                where=path,
-                got=error.strerror,
-                remedy="delete it yourself; no run uses it any more",
-            ) from error
+            left[path] = error.strerror
+    if left:
+        raise StoreError(
+            "Something was taken out of the store and can't be deleted",
+            where=", ".join(map(str, left)),
+            got=", ".join(map(str, dict.fromkeys(left.values()))),
+            remedy="delete it yourself; no run uses it any more",
+        )

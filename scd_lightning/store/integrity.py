@@ -1,5 +1,6 @@
 """Whether an artifact's files are what they were when it was finished; its manifest, written last, lists them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,12 +8,15 @@ from typing import Any
 
 from scd_lightning.errors import StoreError
 from scd_lightning.store.checkpoints import FROZEN
-from scd_lightning.store.layout import FILES_MANIFEST, MANIFEST, PINNED
-from scd_lightning.store.manifest import TEMPORARY, check_digest, known_digest, read_sealed, write_sealed
+from scd_lightning.store.layout import CHECKPOINT_NAME, FILES_MANIFEST, MANIFEST, PINNED, check_name
+from scd_lightning.store.manifest import check_digest, known_digest, read_sealed, write_sealed
+from scd_lightning.store.ownership import MARK, SCRATCH
 from scd_lightning.store.saved_state import RESUME
 
 # Files up to this size are read whenever their artifact is looked up; larger ones before they are used.
 SMALL = 1 << 25
+# Paths from the artifact's folder that stay in it.
+_WITHIN = re.compile(r"(?!\.\.?(/|$))[^/\0]+(/(?!\.\.?(/|$))[^/\0]+)*")
 _KEYS = {"kind", "key", "result", "costs", "files"}
 
 
@@ -51,13 +55,17 @@ def read_manifest(folder: Path, *, whole: bool) -> dict[str, Any]:
     manifest = read_sealed(folder / MANIFEST)
     if manifest.keys() != _KEYS:
         raise StoreError("A manifest has another format than expected", where=folder / MANIFEST)
-    files = {folder / name: about for name, about in manifest["files"].items()}
+    files = {folder / _name(name, folder): about for name, about in manifest["files"].items()}
     for path, about in files.items():
         _check_size(path, about["bytes"])
     read = [path for path, about in files.items() if whole or about["bytes"] <= SMALL]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda path: check_digest(path, files[path]["sha256"]), read))
     return manifest
+
+
+def _name(name: str, folder: Path) -> str:
+    return check_name(name, _WITHIN, folder / MANIFEST)
 
 
 def _check_size(path: Path, expected: int) -> None:
@@ -73,7 +81,7 @@ def _files(folder: Path) -> Iterator[Path]:
     """What belongs to an artifact: no state of an interrupted training, no file that a killed process left behind."""
     for path in sorted(folder.rglob("*")):
         top = path.relative_to(folder).parts[0]
-        if path.is_file() and top not in (MANIFEST, PINNED, RESUME) and not path.match(TEMPORARY):
+        if path.is_file() and top not in (MANIFEST, PINNED, RESUME, MARK) and not re.fullmatch(SCRATCH, path.name):
             yield path
 
 
@@ -83,4 +91,4 @@ def _of_checkpoints(manifest: Path) -> Iterator[tuple[Path, str]]:
     if content.get("frozen") is not None:
         yield manifest.parent / FROZEN, content["frozen"]
     for entry in content["entries"]:
-        yield manifest.parent / entry["file"], entry["sha256"]
+        yield manifest.parent / check_name(entry["file"], CHECKPOINT_NAME, manifest), entry["sha256"]

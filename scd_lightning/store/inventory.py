@@ -1,5 +1,6 @@
 """What lies in a store, read from names, manifests and the runs' records."""
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -10,8 +11,10 @@ from typing import Any
 
 from scd_lightning.errors import StoreError
 from scd_lightning.store import layout
+from scd_lightning.store.clock import plausible
 from scd_lightning.store.disk import bytes_on_disk
 from scd_lightning.store.manifest import read_json, sha256_json
+from scd_lightning.store.ownership import Kind
 from scd_lightning.store.registry import RunRecord, read_records
 
 
@@ -46,8 +49,17 @@ class Entry:
         manifest = self.path / (layout.FILES_MANIFEST if self.kind == "signals" else layout.MANIFEST)
         for path in (manifest, self.path):
             with suppress(OSError):
-                return path.stat().st_mtime
+                return plausible(path.stat().st_mtime, path)
         return time.time()
+
+    @cached_property
+    def belongs(self) -> Kind:
+        """What it is, for its removal."""
+        if self.kind == "head":
+            return layout.HEAD
+        if self.kind == "removed":
+            return layout.TAKEN_OUT
+        return layout.STORED_SIGNALS if layout.SIGNALS_NAME.fullmatch(self.path.name) else layout.ARTIFACT
 
     @property
     def pinned(self) -> bool:
@@ -162,10 +174,12 @@ def _rest(root: Path, records: tuple[RunRecord, ...]) -> Iterator[Entry]:
         name = path.name.removesuffix(layout.PARTIAL)
         if path.name != name and layout.ARTIFACT_NAME.fullmatch(name):
             yield Entry(name, "partial", path, runs=_users(name, records))
-    for path in sorted((root / layout.SIGNALS).glob("head-*.safetensors")):
-        yield Entry(path.name, "head", path)
+    for path in sorted((root / layout.SIGNALS).glob("head-*")):
+        if layout.HEAD_NAME.fullmatch(path.name):
+            yield Entry(path.name, "head", path)
     for path in _folders(root / layout.REMOVED):
-        yield Entry(path.name, "removed", path)
+        if re.fullmatch(layout.TAKEN_OUT.name, path.name):
+            yield Entry(path.name, "removed", path)
 
 
 def _manifest(path: Path) -> dict[str, Any] | None:

@@ -3,14 +3,17 @@
 import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from scd_lightning.store.layout import LOCKS, unwritable
+from scd_lightning.store.making import make_place
 from scd_lightning.store.manifest import read_json, write_json
+from scd_lightning.store.ownership import Kind, doubt
+from scd_lightning.store.removal import delete
 
 
 @contextmanager
@@ -21,7 +24,7 @@ def store_lock(root: Path) -> Iterator[None]:
         StoreError: The store can't be written.
     """
     try:
-        (root / LOCKS).mkdir(parents=True, exist_ok=True)
+        make_place(root / LOCKS)
         lock = FileLock(root / LOCKS / "store.lock")
         lock.acquire()
     except OSError as error:
@@ -34,6 +37,9 @@ def store_lock(root: Path) -> Iterator[None]:
 
 def try_lock(path: Path, seconds: float = 0) -> FileLock | None:
     """The lock, for the caller to release; None where it is not free in time.
+
+    A file that `sweep` has deleted since it was opened here is the lock of nothing: `FileLock` looks whether its own is
+    still there once it holds it, and begins anew.
 
     Args:
         path: The lock's file, in a folder that is there.
@@ -61,6 +67,34 @@ def is_held(path: Path) -> bool:
     if lock is not None:
         lock.release()
     return lock is None
+
+
+def sweep(paths: Iterable[Path], kind: Kind, root: Path) -> None:
+    """Deletes the files of locks that nobody holds, and the notes beside them; others' stay.
+
+    Each goes while it is held here, so that nobody holds one that is there no more.
+
+    Args:
+        paths: The files.
+        kind: What they are.
+        root: The store.
+
+    Raises:
+        OSError: One can't be deleted.
+    """
+    for path in paths:
+        if doubt(path, kind, root) is not None:
+            continue
+        lock = None
+        with suppress(OSError):  # It may be another user's.
+            lock = try_lock(path)
+        if lock is None:
+            continue
+        try:
+            for each in (path.with_suffix(".json"), path):
+                delete(each, kind, root)
+        finally:
+            lock.release()
 
 
 def note_holder(path: Path, run: str) -> None:

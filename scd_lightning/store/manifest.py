@@ -6,12 +6,11 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scd_lightning.errors import StoreError
-from scd_lightning.store.removal import delete
+from scd_lightning.store.removal import scratch_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,10 +22,6 @@ _SEAL = "seal"
 # Digests of files by their identity, size and time of change, so that a file is hashed once in a process however often
 # a schedule comes back to it, under whatever name.
 _known: dict[tuple[str, int, int, int, int], str] = {}
-
-
-# Files that are being written; where nobody writes, what a killed process has left.
-TEMPORARY = ".*.tmp"
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -43,13 +38,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         StoreError: The disk is full or the folder can't be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        fsync(temporary)
-        os.replace(temporary, path)
-        fsync(path.parent)
+        with scratch_file(path) as temporary:
+            write(temporary)
+            fsync(temporary)
+            os.replace(temporary, path)
+            fsync(path.parent)
     except OSError as error:
         raise StoreError(
             "A file can't be written",
@@ -58,9 +53,6 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             remedy="free some disk space or choose another folder, with paths.store for the store and hydra.run.dir "
             "for the run; the same command goes on then",
         ) from error
-    finally:
-        with suppress(OSError):
-            delete(temporary)
 
 
 def open_as_its_folder(path: Path) -> None:

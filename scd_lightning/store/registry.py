@@ -7,16 +7,19 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from scd_lightning.errors import StoreError
-from scd_lightning.store.layout import RUNS, unwritable
+from scd_lightning.store.clock import plausible
+from scd_lightning.store.layout import RECORD, RUNS, unwritable
 from scd_lightning.store.locks import is_held, store_lock
+from scd_lightning.store.making import make_place
 from scd_lightning.store.manifest import read_sealed, write_sealed
+from scd_lightning.store.ownership import doubt
 from scd_lightning.store.removal import delete
 
 TIME = "%Y-%m-%d %H:%M:%S"
@@ -31,7 +34,8 @@ class RunRecord:
         run: The run's folder.
         host: Machine it runs or ran on.
         pid: Its process there.
-        started: When, in local time.
+        started: When, in the local time of its machine.
+        since: When it last said what it uses, as seconds since 1970.
         command: Command line that starts it again.
         artifacts: Names of the artifacts that it uses.
         live: Whether its process lives.
@@ -42,6 +46,7 @@ class RunRecord:
     host: str
     pid: int
     started: str
+    since: float
     command: str
     artifacts: tuple[str, ...]
     live: bool
@@ -69,8 +74,9 @@ class Registration:
     def __init__(self, root: Path, run: Path, command: str) -> None:
         self.root, self.run, self.command = root, run.absolute(), command
         self.artifacts: set[str] = set()
-        # Records are in the order of their names: runs that reuse everything start several in a second.
-        self._path = root / RUNS / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{uuid.uuid4().hex[:6]}.json"
+        # Records are in the order of their names: runs that reuse everything start several in a second; and machines
+        # that share a store may have other time zones.
+        self._path = root / RUNS / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{uuid.uuid4().hex[:6]}.json"
         self._lock = FileLock(self._path.with_suffix(".lock"))
         self._started = time.strftime(TIME)
 
@@ -82,7 +88,7 @@ class Registration:
         """
         with store_lock(self.root):
             try:
-                self._path.parent.mkdir(exist_ok=True)
+                make_place(self._path.parent)
                 self._lock.acquire()
             except OSError as error:
                 raise unwritable(self.root, error) from error
@@ -91,11 +97,9 @@ class Registration:
 
     def __exit__(self, *_: object) -> None:
         # What ended the run is not to be hidden by a store that can't be written any more.
-        with suppress(StoreError), store_lock(self.root):
+        with suppress(StoreError, OSError), store_lock(self.root):
             if not self.artifacts:
-                delete(self._path)
-                self._lock.release()
-                delete(Path(self._lock.lock_file))
+                _forget(self._path, self.root)
         self._lock.release()
 
     def supersede(self) -> None:
@@ -103,7 +107,7 @@ class Registration:
         with store_lock(self.root):
             for record in read_records(self.root):
                 if record.run == self.run and not record.live:
-                    forget(record)
+                    forget(record, self.root)
 
     def add(self, names: Iterable[str]) -> None:
         """Says that the run uses these artifacts from now on, there or not: nobody removes them while it lives."""
@@ -123,7 +127,7 @@ def read_records(root: Path) -> list[RunRecord]:
     """All runs that are on record, the oldest first; a record that can't be read is no record."""
     records = []
     for path in sorted((root / RUNS).glob("*.json")):
-        with suppress(StoreError, KeyError, TypeError):
+        with suppress(StoreError, KeyError, TypeError, OSError):
             records.append(_record(path, read_sealed(path)))
     return records
 
@@ -163,13 +167,19 @@ def _record(path: Path, content: dict[str, Any]) -> RunRecord:
         host=str(content["host"]),
         pid=int(content["pid"]),
         started=str(content["started"]),
+        since=plausible(path.stat().st_mtime, path),
         command=str(content["command"]),
         artifacts=tuple(content["artifacts"]),
         live=is_held(path.with_suffix(".lock")),
     )
 
 
-def forget(record: RunRecord) -> None:
-    """Removes the record of a run that is over."""
-    delete(record.path)
-    delete(record.path.with_suffix(".lock"))
+def forget(record: RunRecord, root: Path) -> None:
+    """Removes the record of a run that is over, where it was made here."""
+    _forget(record.path, root)
+
+
+def _forget(path: Path, root: Path) -> None:
+    if doubt(path, RECORD, root) is None:
+        delete(path, RECORD, root)
+        delete(path.with_suffix(".lock"), RECORD, root)

@@ -5,11 +5,15 @@ import shutil
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scd_lightning.errors import StoreError
+from scd_lightning.store.layout import ARTIFACT, PARTIAL, STATE_NAME, WEIGHTS, check_name
+from scd_lightning.store.layout import STATE as STATE_FOLDER
+from scd_lightning.store.making import make_folder
 from scd_lightning.store.manifest import fsync, read_sealed, sha256_file, write_sealed
 from scd_lightning.store.removal import delete
 
@@ -58,7 +62,8 @@ class ResumeState:
             return None
         about = read_sealed(self.root / STATE)
         try:
-            path, digest = self.root / about["folder"] / _CONTENT, about["sha256"]
+            folder, digest = check_name(about["folder"], STATE_NAME, self.root / STATE), about["sha256"]
+            path = self.root / folder / _CONTENT
             same = about["versions"] == self.versions
         except (KeyError, TypeError) as error:
             raise StoreError("A saved state has another format than expected", where=self.root / STATE) from error
@@ -72,7 +77,7 @@ class ResumeState:
         """Brings the replaced folders to what they were when the state was saved."""
         for name in self.replaced:
             kept = saved.path.parent / name
-            delete(self.folder / name, ignore_errors=True)
+            delete(self.folder / name, WEIGHTS, self.folder)
             if kept.is_dir():
                 _link(kept, self.folder / name)
 
@@ -121,12 +126,18 @@ class ResumeState:
                 return
         for folder in self.root.glob("step-*"):
             if folder.name != current:
-                delete(folder, ignore_errors=True)
+                with suppress(OSError, StoreError):
+                    delete(folder, STATE_FOLDER, self.folder)
 
     def give_up(self) -> None:
-        """Removes whatever was saved, and what the training had made."""
-        delete(self.folder)
-        self.folder.mkdir()
+        """Removes whatever was saved, and what the training had made.
+
+        Raises:
+            StoreError: There is something else, too.
+            OSError: It can't be removed.
+        """
+        delete(self.folder, ARTIFACT, self.folder.parent)
+        make_folder(self.folder, ARTIFACT, self.folder.parent, self.folder.name.removesuffix(PARTIAL))
 
 
 def _link(source: Path, target: Path) -> None:

@@ -19,6 +19,8 @@ from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.errors import StoreError
 from scd_lightning.lm_head import LMHead
+from scd_lightning.store.layout import IN_SIGNALS, STORED_SIGNALS
+from scd_lightning.store.making import make_folder
 from scd_lightning.store.manifest import fsync, known_checksum, known_digest, write_atomically, write_sealed
 from scd_lightning.store.removal import delete
 
@@ -207,11 +209,11 @@ def _array(values: Tensor) -> np.ndarray:
 
 def _lay_out(folder: Path, files: Mapping[str, tuple[np.dtype, tuple[int, ...]]]) -> None:
     """Makes files of the right sizes, with the room for them set aside: a full disk shows before the teacher runs."""
-    folder.mkdir(parents=True, exist_ok=True)
-    delete(folder / MANIFEST)
+    make_folder(folder, STORED_SIGNALS, folder.parent)
+    for name in (MANIFEST, *files, *(name + _PART for name in files)):
+        delete(folder / name, IN_SIGNALS, folder.parent)
     for name, (dtype, shape) in files.items():
-        delete(folder / name)
-        with (folder / (name + _PART)).open("wb") as stream:
+        with (folder / (name + _PART)).open("xb") as stream:
             header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(stream, header)
             stream.flush()

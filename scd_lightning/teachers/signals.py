@@ -24,6 +24,8 @@ from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.losses.logits import autocast_dtype
 from scd_lightning.progress import say, track
 from scd_lightning.store.disk import bytes_on_disk
+from scd_lightning.store.layout import HEAD_NAME, check_name
+from scd_lightning.store.making import make_place
 from scd_lightning.store.manifest import known_checksum, known_digest, read_sealed, sha256_json
 from scd_lightning.store.reading import stored_tensors
 from scd_lightning.teachers.live import LiveSource
@@ -86,10 +88,11 @@ class Signals:
             self.dtype = autocast_dtype(torch.empty(0, dtype=getattr(torch, manifest["dtype"]), device=device))
         self._hidden = np.load(folder / HIDDEN, mmap_mode="r")
         self._losses = torch.from_numpy(np.load(folder / LOSSES))
-        if manifest["head"] not in heads:
-            head = load_file(folder.parent / manifest["head"], device=str(device))
-            heads[manifest["head"]] = LMHead(**head).to(self.dtype)
-        self.head = heads[manifest["head"]]
+        name = check_name(manifest["head"], HEAD_NAME, folder / MANIFEST)
+        if name not in heads:
+            head = load_file(folder.parent / name, device=str(device))
+            heads[name] = LMHead(**head).to(self.dtype)
+        self.head = heads[name]
         self._places = places(samples.indices, samples.completion_lengths)
 
     def hidden(self, batch: Batch) -> Tensor:
@@ -143,7 +146,7 @@ class SignalStore:
     def _damage(self, folder: Path, *, whole: bool) -> str | None:
         try:
             manifest = read_sealed(folder / MANIFEST)
-            head = self.root / manifest["head"]
+            head = self.root / check_name(manifest["head"], HEAD_NAME, folder / MANIFEST)
             for name in (HIDDEN, LOSSES):
                 if list(np.load(folder / name, mmap_mode="r").shape) != manifest["shapes"][name]:
                     return f"{name} has another shape"
@@ -194,7 +197,7 @@ class SignalStore:
         """
         preemption.safe_point()
         folder = self.folder(digest, samples)
-        self.root.mkdir(parents=True, exist_ok=True)
+        make_place(self.root)
         lock = FileLock(f"{folder}.lock")
         told = False
         while (state := distributed.from_first_rank(self._claim(folder, lock))) == "wait":

@@ -4,6 +4,7 @@ import functools
 import os
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +12,13 @@ from hydra import compose, initialize_config_dir
 from lightning.pytorch.callbacks import Timer
 from torch.optim import SGD
 
+import scd_lightning
 from scd_lightning.config import build
-from scd_lightning.config.targets import find_target
+from scd_lightning.config.targets import CONFIGURABLE, find_target
 from scd_lightning.errors import ConfigError
 from scd_lightning.losses.divergences import forward_kl
 
+DELETING = ("best_weights.BestWeights", "step_timer.StepTimer")
 HARMFUL = {
     "os.system": "posix.system",
     "logging.os.system": "posix.system",
@@ -43,6 +46,8 @@ HARMFUL = {
     "lightning.pytorch.callbacks.timer.time.sleep": "time.sleep",
     "transformers.optimization.Adafactor.load_state_dict": "torch.optim.optimizer.Optimizer.load_state_dict",
     "scd_lightning.store.manifest.write_json": "scd_lightning.store.manifest.write_json",
+    "scd_lightning.store.removal.delete": "scd_lightning.store.removal.delete",
+    **{f"scd_lightning.training.callbacks.{name}": f"scd_lightning.training.callbacks.{name}" for name in DELETING},
     "scd_lightning.launch.ranks.end": "scd_lightning.launch.ranks.end",
     "scd_lightning.losses.objective.Objective.__init__.__globals__": "builtins.dict",
     "scd_lightning.losses.objective": "builtins.module",
@@ -121,3 +126,26 @@ def test_nothing_is_made_before_all_is_allowed(request, monkeypatch, tmp_path):
         composed = compose("config", [f"paths.run={tmp_path}", f"anchor.path={call}"])
     with pytest.raises(ConfigError, match=r"Where: anchor\.path\. Got: subprocess\.run\."):
         build.build_parts(build.read_settings(composed))
+
+
+@pytest.mark.parametrize("odd", ["_args_", "_kwargs_", "_mode_"])
+@pytest.mark.parametrize("place", ["student.optimizer", "+callbacks.mine", "student"])
+def test_arguments_have_names(request, tmp_path, monkeypatch, odd, place):
+    """Whatever Hydra would hand on without a name of the signature is refused, and so is what it may come to know."""
+    monkeypatch.setattr(build, "instantiate", lambda *_, **__: pytest.fail("something was made"))
+    call = "{_target_: lightning.pytorch.callbacks.Timer, _partial_: true, " + odd + ": [1]}"
+    override = f"{place}={call}" if place.startswith("+") else f"+{place}.{odd}=[1]"
+    with initialize_config_dir(str(request.config.rootpath / "conf"), version_base="1.3"):
+        composed = compose("config", [f"paths.run={tmp_path}", override])
+    with pytest.raises(ConfigError, match=f"by their names alone. Where: {place.lstrip('+')}. Got: {odd}"):
+        build.build_parts(build.read_settings(composed))
+
+
+def test_nothing_that_may_be_called_deletes():
+    """Whoever may delete is told where by this package, and never by a configuration."""
+    package = Path(scd_lightning.__file__).parent
+    places = [place.removeprefix("scd_lightning.").replace(".", "/") for place in CONFIGURABLE if "scd_" in place]
+    files = [file for place in places for file in (package / f"{place}.py", *(package / place).rglob("*.py"))]
+    found = [file for file in files if file.is_file()]
+    assert len(found) > 30
+    assert [str(file) for file in found if "store.removal" in file.read_text(encoding="utf-8")] == []

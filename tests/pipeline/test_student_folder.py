@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,15 @@ from typing import Any
 import pytest
 
 from scd_lightning.analysis.run.run_pages import write_run_pages
+from scd_lightning.errors import ConfigError, StoreError
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import execute, plan
 from scd_lightning.pipeline.student_folder import _tokenizer_from
+from scd_lightning.run_folder.folder import RunFolder
+from scd_lightning.run_folder.kinds import UNFINISHED_STUDENT
+from scd_lightning.run_folder.names import PARTIAL_STUDENT
+from scd_lightning.store.making import make_folder
+from scd_lightning.store.ownership import MARK
 from scd_lightning.training.data_module import encode
 
 CHAT = "{% for m in messages %}<user>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<model>\n{% endif %}"
@@ -137,3 +144,27 @@ def test_costs_name_what_they_are_of(student):
     assert teacher.startswith("teacher-")
     assert len(costs["evaluate"]["artifacts"]) == 3
     assert sum(costs["evaluate"]["artifacts"].values()) == pytest.approx(costs["evaluate"]["seconds"], abs=0.01)
+
+
+def test_the_student_is_made_anew_and_nothing_of_somebody_else_s_goes(make_job, tmp_path):
+    job = make_job(*ONE_EPOCH)
+    folder = finish(job) / "student"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    killed = make_folder(job.run_dir / PARTIAL_STUDENT, UNFINISHED_STUDENT, job.run_dir)
+    (killed / "model.safetensors").touch()
+    (folder / "config.json").write_text("{}")
+    finish(job)
+    assert {path.name for path in folder.iterdir()} == before.keys()
+    assert all((folder / name).read_bytes() == content for name, content in before.items() if name != MARK)
+    assert not killed.exists()
+    (folder / "student.gguf").write_text("mine")
+    with pytest.raises(StoreError, match=f"left alone.* Where: {folder}. Got: it holds student.gguf"):
+        finish(job)
+    assert {path.name for path in folder.iterdir()} == {*before, "student.gguf"}
+    # A copy in another run's folder is somebody's own: its base model, say.
+    (folder / "student.gguf").unlink()
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copytree(folder, other / "student")
+    with pytest.raises(ConfigError, match=r"Got: .*student/config.json"):
+        RunFolder(other).open()

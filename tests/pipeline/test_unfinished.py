@@ -19,6 +19,7 @@ from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import execute, plan
 from scd_lightning.pipeline.unfinished import partial_report
 from scd_lightning.store.manifest import write_json
+from scd_lightning.store.ownership import MARK
 
 FINISHED = {"teacher_sft": [], "student_sft": ["teacher"], "distill": ["teacher", "anchor"]}
 
@@ -206,7 +207,7 @@ def test_a_run_of_some_phases_that_finishes_takes_the_partial_report_away(interr
         run(job)
     assert states(job.run_dir) == {"teacher_sft": "unfinished"}
     run(make_job("phases=[teacher_sft]"))
-    assert {path.name for path in job.run_dir.iterdir() if path.is_file()} == set()
+    assert {path.name for path in job.run_dir.iterdir() if path.is_file()} == {MARK}
 
 
 def test_secrets_in_addresses_and_long_messages_are_cut(make_job):

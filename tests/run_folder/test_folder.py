@@ -12,6 +12,7 @@ import pytest
 from scd_lightning.errors import ConfigError, Preempted, StoreError
 from scd_lightning.run_folder.folder import RunFolder, settle
 from scd_lightning.run_folder.lock import is_live
+from scd_lightning.store.ownership import MARK
 from scd_lightning.store.removal import delete
 
 COMMAND = "python run.py method=scd"
@@ -76,8 +77,8 @@ def fail_at_once(path, command=OTHER):
 
 
 def content(path):
-    """All files but for a later command's attempt, and what a living one has."""
-    others = ("attempt.json", ".running.lock", ".running.json")
+    """All files but for marks, a later command's attempt, and what a living one has."""
+    others = ("attempt.json", ".running.lock", ".running.json", MARK)
     files = [each for each in path.rglob("*") if each.is_file() and each.name not in others]
     return {each.relative_to(path).as_posix(): each.read_bytes() for each in files}
 
@@ -91,7 +92,7 @@ def test_a_run_notes_its_files(folder):
     run = record(folder)
     assert (run["command"], run["identity"]) == (COMMAND, "scd")
     assert run["finished"]
-    assert set(run["files"]) == set(content(folder))
+    assert set(run["files"]) == {*content(folder), f"student/{MARK}"}
     assert not is_live(folder)
 
 
@@ -187,14 +188,14 @@ def test_a_process_that_does_not_lead_notes_its_error_where_the_run_does(folder,
     assert record(folder, "failure.json")["type"] == "ValueError"
 
 
-def test_wherever_a_process_is_killed_the_folder_is_one_run_s(folder, tmp_path, monkeypatch):
+def test_wherever_a_process_is_killed_the_folder_is_one_run_s(tmp_path, monkeypatch):
     """The calls that change the folder, each in its turn the last one."""
-    finished(folder)
-    before, replace, places = content(folder), os.replace, ("aside.os.replace", "aside.delete", "noted_files.delete")
+    replace, places = os.replace, ("aside.os.replace", "aside.delete", "noted_files.delete")
     for turn in range(200):
         path = tmp_path / f"turn {turn}"
-        shutil.copytree(folder, path)
-        left = iter(range(turn))
+        path.mkdir()
+        finished(path)
+        before, left = content(path), iter(range(turn))
 
         def last(*arguments, to=None, left=left, **more):
             if next(left, None) is None:
@@ -406,10 +407,11 @@ def test_wandb_s_files_of_the_run_go_and_those_of_others_stay(folder):
 
 def test_what_a_process_was_writing_when_it_was_killed_goes_too(folder):
     begin(folder).close()
-    for name in (".results.json.17.tmp", "predictions/.student.jsonl.17.tmp", ".notes.txt.17.tmp"):
+    end = "17-0123abcd.tmp"
+    for name in (f".results.json.{end}", f"predictions/.student.jsonl.{end}", f".notes.txt.{end}"):
         write(folder / name)
     finished(folder, "sft")
-    assert [path.name for path in folder.rglob("*.tmp")] == [".notes.txt.17.tmp"]
+    assert [path.name for path in folder.rglob("*.tmp")] == [f".notes.txt.{end}"]
 
 
 def test_a_killed_export_is_made_anew(folder):
@@ -449,3 +451,55 @@ def test_a_folder_that_can_not_be_written(folder, monkeypatch):
     monkeypatch.setattr("scd_lightning.store.manifest.write_atomically", full)
     with pytest.raises(ConfigError, match="The run's folder can't be written.*No space left"):
         RunFolder(folder, COMMAND).open()
+
+
+def copy_of_another(student):
+    other = student.parent.parent / "other"
+    other.mkdir()
+    finished(other)
+    shutil.rmtree(student)
+    shutil.copytree(other / "student", student)
+
+
+def unmarked(student):
+    (student / MARK).unlink()
+
+
+def linked(student):
+    name = student.parent / "config.yaml"
+    name.rename(student.parent / "mine.yaml")
+    name.symlink_to("mine.yaml")
+
+
+@pytest.mark.parametrize("change", [copy_of_another, unmarked, linked])
+def test_what_has_taken_the_place_of_an_earlier_run_s_is_refused_and_left(folder, change):
+    finished(folder)
+    change(folder / "student")
+    before = content(folder)
+    with pytest.raises(ConfigError, match="in place of what an earlier run has left"):
+        begin(folder, OTHER, "sft")
+    assert content(folder) == before
+
+
+def test_what_was_put_there_while_an_earlier_run_s_were_aside_stays(folder):
+    finished(folder)
+    begin(folder, OTHER, "sft").close()  # As if it was killed.
+    write(folder / "student" / "model.safetensors", "mine")
+    run = RunFolder(folder, OTHER)
+    with pytest.raises(StoreError, match="student"):
+        run.open()
+    run.close()
+    assert (folder / "student" / "model.safetensors").read_text() == "mine"
+    shutil.rmtree(folder / "student")
+    fail_at_once(folder)
+    assert (folder / "results.json").read_text() == "scd"
+
+
+@pytest.mark.parametrize("name", ["attempt.json", ".replaced/mine"])
+def test_names_that_a_run_would_need_are_not_taken(folder, name):
+    if name != "attempt.json":
+        finished(folder)
+    write(folder / name, "mine")
+    with pytest.raises((ConfigError, StoreError), match=name.partition("/")[0]):
+        begin(folder, OTHER, "sft")
+    assert (folder / name).read_text() == "mine"

@@ -12,6 +12,7 @@ from scd_lightning.analysis.search.trials import read_trials
 from scd_lightning.errors import ConfigError
 from scd_lightning.run_folder.folder import RunFolder
 from scd_lightning.run_folder.sweep_folder import Sweep, swept_by
+from scd_lightning.store.ownership import MARK
 
 FIRST, SECOND = "first", "second"
 
@@ -57,7 +58,9 @@ def test_the_first_job_of_another_sweep_takes_the_earlier_one_s_away(tmp_path, j
         (tmp_path / name).write_text("x")
     job(SECOND, "0")
     assert swept_by(tmp_path) == SECOND
-    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    left = {
+        path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file() and path.name != MARK
+    }
     assert left == {"sweep.json", "mine.txt", "1/mine.txt", *(f"0/{x}.json" for x in ("run", "results", "trial"))}
     assert names(tmp_path) == ["0"]
 
@@ -138,3 +141,11 @@ def test_two_jobs_of_one_sweep_can_not_have_one_folder(tmp_path):
             folder.take(str(job), {})
             folder.finish()
         folder.close()
+
+
+@pytest.mark.parametrize("name", ["search.json", "sweep.json", "comparison.html"])
+def test_files_of_the_user_s_are_refused_and_left(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ConfigError, match=f"hydra.sweep.dir.*{name}"):
+        Sweep(tmp_path, FIRST).take()
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]

@@ -21,7 +21,7 @@ fork = multiprocessing.get_context("fork")
 
 
 def outcome(folder: Path) -> Outcome:
-    (folder / "weights").write_text("whole")
+    (folder / "train_losses.npy").write_text("whole")
     return Outcome({"value": 1}, {"seconds": 2.0})
 
 
@@ -38,7 +38,7 @@ def make_slowly(root: Path, run: str, note: Path, started, seconds: float) -> No
 
 def make_and_die(root: Path, moment: str) -> None:
     def build(folder: Path) -> Outcome:
-        (folder / "weights").write_text("hal")
+        (folder / "train_losses.npy").write_text("hal")
         if moment == "building":
             os.kill(os.getpid(), signal.SIGKILL)
         return outcome(folder)
@@ -67,7 +67,7 @@ def test_made_once_and_then_reused(tmp_path):
     assert store.find(KEY) is None
     made = store.make(KEY, outcome)
     assert (made.result, made.costs, made.reused) == ({"value": 1}, {"seconds": 2.0}, False)
-    assert (made.folder / "weights").read_text() == "whole"
+    assert (made.folder / "train_losses.npy").read_text() == "whole"
     # The same run comes by again: its own work is not "reused"; another run's is.
     assert store.make(KEY, forbidden).reused is False
     assert ArtifactStore(tmp_path, "second").make(KEY, forbidden).reused is True
@@ -120,14 +120,14 @@ def test_a_killed_builder_leaves_nothing_that_looks_finished(tmp_path, capfd, mo
     assert store.find(KEY) is None
     made = store.make(KEY, outcome)
     assert made.reused is False
-    assert (made.folder / "weights").read_text() == "whole"
+    assert (made.folder / "train_losses.npy").read_text() == "whole"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("anchor")] == [KEY.folder]
     assert "Waiting" not in capfd.readouterr().out
 
 
 def test_a_failed_build_leaves_nothing_that_looks_finished_and_no_lock(tmp_path):
     def fail(folder: Path) -> Outcome:
-        (folder / "weights").write_text("hal")
+        (folder / "train_losses.npy").write_text("hal")
         raise RuntimeError("no")
 
     store = ArtifactStore(tmp_path, "first")
@@ -140,7 +140,7 @@ def test_a_failed_build_leaves_nothing_that_looks_finished_and_no_lock(tmp_path)
 @pytest.mark.parametrize("kept", [None, RESUME, PINNED])
 def test_a_refused_build_leaves_nothing_but_what_was_there_to_go_on_with(tmp_path, kept):
     def refuse(folder):
-        (folder / "half").write_text("made")
+        (folder / "train_losses.npy").write_text("made")
         if kept is not None:
             (folder / kept).mkdir()
         raise ModelError("The model can't be read")

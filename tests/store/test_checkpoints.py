@@ -13,6 +13,8 @@ from torch import nn
 from scd_lightning.errors import StoreError
 from scd_lightning.store import checkpoints, manifest
 from scd_lightning.store.checkpoints import CheckpointStore, required_bytes
+from scd_lightning.store.layout import ARTIFACT
+from scd_lightning.store.making import make_folder
 
 
 class Model(nn.Module):
@@ -42,7 +44,7 @@ def train(module):
 
 @pytest.fixture
 def root(tmp_path):
-    return tmp_path / "trajectory"
+    return make_folder(tmp_path / f"teacher-{'0' * 24}", ARTIFACT, tmp_path) / "trajectory"
 
 
 @pytest.fixture

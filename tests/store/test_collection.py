@@ -18,6 +18,7 @@ from scd_lightning.store.collection import collect, collectable, remove
 from scd_lightning.store.inventory import checkpoint_digests, open_store, scan
 from scd_lightning.store.layout import PINNED, lock_path
 from scd_lightning.store.locks import try_lock
+from scd_lightning.store.ownership import MARK
 from scd_lightning.store.registry import Registration, read_records
 
 fork = multiprocessing.get_context("fork")
@@ -97,7 +98,7 @@ def test_a_teachers_signals_go_with_it_and_stay_with_it(maker):
     assert len(list((maker.root / "signals").glob("head-*"))) == 2  # A live run may be about to share it.
     run.__exit__()
     remove(maker.root, [teacher])
-    assert {path.suffix for path in (maker.root / "signals").iterdir()} == {".lock"}
+    assert {path.name for path in (maker.root / "signals").iterdir()} <= {f"{signals}.lock", f"{others}.lock", MARK}
 
 
 def test_pinned_stays(maker):
@@ -116,22 +117,22 @@ def test_gc_lists_exactly_what_nobody_misses(maker):
     (maker.root / pinned / PINNED).touch()
     (maker.root / broken / "artifact.json").write_text("{")
     for name in (kept, teacher):  # Names that are there, too.
-        (maker.root / f"{name}.partial").mkdir()
+        maker.partial(name)
     (maker.root / "student-000000000000000000000000.partial").mkdir()
     # What a run can go on from, and what a run could that is gone.
     for name, run in (("student-1", "kept"), ("student-2", "gone")):
-        (maker.root / f"{name}{23 * '0'}.partial" / "resume").mkdir(parents=True)
+        (maker.partial(name + 23 * "0") / "resume").mkdir()
         used[run].append(name + 23 * "0")
     for name, artifacts in used.items():
         maker.run(name, *artifacts).__exit__()
     shutil.rmtree(maker.runs / "gone")
-    (maker.root / "removed" / "anchor-left").mkdir(parents=True)
+    left = maker.partial(f"anchor-{24 * '9'}").rename(maker.root / "removed" / f"anchor-{24 * '9'}-01234567")
     (maker.root / "notes of mine").mkdir()
     making = try_lock(lock_path(maker.root, "student-000000000000000000000000"))
     assert making is not None
     reasons = going(maker.root)
     unfinished = f"student-2{23 * '0'}.partial"
-    expected = {gone, lone, broken, f"{kept}.partial", f"{teacher}.partial", "anchor-left", orphan, unfinished}
+    expected = {gone, lone, broken, f"{kept}.partial", f"{teacher}.partial", left.name, orphan, unfinished}
     heads = [name for name in reasons if name.startswith("head-")]
     assert set(reasons) == expected | set(heads)
     assert len(heads) == 1
@@ -192,7 +193,7 @@ def test_old_things_by_their_last_use(maker):
 
 
 def kill_in_the_middle(root: Path, name: str) -> None:
-    removal.shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+    removal.os.unlink = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
     remove(root, [name])
 
 

@@ -22,9 +22,9 @@ def folder(tmp_path):
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     model[0].requires_grad_(False)
     CheckpointStore(folder / "weights").save(model, 1, {})
-    (folder / "notes").write_text("small")
+    (folder / "train_losses.npy").write_text("small")
     (folder / "resume").mkdir()
-    for name in ("resume/state.json", ".notes.17.tmp", "pinned"):
+    for name in ("resume/state.json", ".train_losses.npy.17-0123abcd.tmp", "pinned"):
         (folder / name).touch()
     write_manifest(folder, CONTENT)
     return folder
@@ -41,12 +41,12 @@ def test_the_manifest_lists_what_belongs_to_the_artifact(folder):
     files = manifest.pop("files")
     assert manifest == CONTENT
     weights = ["checkpoint-1.safetensors", "frozen.safetensors", "manifest.json"]
-    assert list(files) == ["notes", *(f"weights/{name}" for name in weights)]
+    assert list(files) == ["train_losses.npy", *(f"weights/{name}" for name in weights)]
     [entry] = CheckpointStore(folder / "weights").entries
     assert files["weights/checkpoint-1.safetensors"]["sha256"] == entry.sha256
 
 
-@pytest.mark.parametrize("file", ["notes", "weights/frozen.safetensors", "weights/manifest.json"])
+@pytest.mark.parametrize("file", ["train_losses.npy", "weights/frozen.safetensors", "weights/manifest.json"])
 def test_damage_names_the_file(folder, file):
     flip(folder / file)
     with pytest.raises(StoreError) as error:
@@ -67,7 +67,7 @@ def test_a_changed_result_is_damage(folder):
 
 def test_only_what_is_read_whole_shows_damage_in_large_files(folder, monkeypatch):
     monkeypatch.setattr(integrity, "SMALL", 3)
-    flip(folder / "notes")
+    flip(folder / "train_losses.npy")
     read_manifest(folder, whole=False)
     with pytest.raises(StoreError, match="digest"):
         read_manifest(folder, whole=True)
@@ -84,7 +84,7 @@ def made(tmp_path):
     """The folder of a made artifact, and how to ask for it again."""
 
     def build(folder):
-        (folder / "weights").write_text("whole")
+        (folder / "train_losses.npy").write_text("whole")
         return Outcome({"value": 1}, {})
 
     def make(**options):
@@ -97,16 +97,16 @@ def made(tmp_path):
 def test_what_is_damaged_is_made_anew_and_stays_pinned(made, capsys, whole, monkeypatch):
     folder, make = made
     (folder / "pinned").touch()
-    flip(folder / "weights")
+    flip(folder / "train_losses.npy")
     if whole:
         monkeypatch.setattr(integrity, "SMALL", 3)
         assert make().reused
     assert not make(whole=whole).reused
-    assert (folder / "weights").read_text() == "whole"
+    assert (folder / "train_losses.npy").read_text() == "whole"
     assert (folder / "pinned").exists()
     [line] = capsys.readouterr().out.splitlines()
     assert line.startswith(f"  the store's {folder.name} is damaged and counts as missing: ")
-    assert line.endswith(f"({folder / 'weights'})")
+    assert line.endswith(f"({folder / 'train_losses.npy'})")
     assert make(whole=whole).reused
 
 
@@ -116,7 +116,7 @@ def test_a_check_takes_a_damaged_artifact_out_of_use_for_everybody(made, tmp_pat
     store = ArtifactStore(tmp_path, "run")
     store.check(KEY)
     assert store.find(KEY) is not None
-    flip(folder / "weights")
+    flip(folder / "train_losses.npy")
     store.check(KEY)
     assert ArtifactStore(tmp_path, "another").find(KEY) is None
     assert not make().reused
@@ -125,9 +125,9 @@ def test_a_check_takes_a_damaged_artifact_out_of_use_for_everybody(made, tmp_pat
 def test_a_finished_artifact_that_was_damaged_before_it_got_its_name(made):
     folder, make = made
     partial = folder.rename(folder.with_name(f"{folder.name}.partial"))
-    flip(partial / "weights")
+    flip(partial / "train_losses.npy")
     assert not make().reused
-    assert (folder / "weights").read_text() == "whole"
+    assert (folder / "train_losses.npy").read_text() == "whole"
     assert not partial.exists()
 
 

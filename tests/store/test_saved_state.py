@@ -1,8 +1,12 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from scd_lightning.errors import StoreError
+from scd_lightning.store.layout import ARTIFACT
+from scd_lightning.store.making import make_folder
+from scd_lightning.store.ownership import MARK
 from scd_lightning.store.saved_state import RESUME, STATE, ResumeState
 
 
@@ -13,10 +17,16 @@ def save(state: ResumeState, step: int, content: bytes = b"state") -> None:
 
 
 @pytest.fixture
-def state(tmp_path) -> ResumeState:
-    (tmp_path / "weights").mkdir()
-    (tmp_path / "weights" / "best").write_text("first")
-    return ResumeState(tmp_path, ["weights"], {"torch": "1"})
+def folder(tmp_path) -> Path:
+    """That of an artifact which is being made."""
+    return make_folder(tmp_path / f"student-{'0' * 24}.partial", ARTIFACT, tmp_path)
+
+
+@pytest.fixture
+def state(folder) -> ResumeState:
+    (folder / "weights").mkdir()
+    (folder / "weights" / "manifest.json").write_text("first")
+    return ResumeState(folder, ["weights"], {"torch": "1"})
 
 
 def test_the_newest_state_is_found(state):
@@ -50,30 +60,30 @@ def test_what_a_save_has_left_takes_no_room(state):
     assert [path.name[:6] for path in state.root.glob("step-*")] == ["step-3"]
 
 
-def test_replaced_folders_are_put_back(state, tmp_path):
+def test_replaced_folders_are_put_back(state, folder):
     save(state, 1)
-    first = (tmp_path / "weights" / "best").stat().st_ino
+    first = (folder / "weights" / "manifest.json").stat().st_ino
     # As they are replaced: never changed in place.
-    (tmp_path / "weights" / "best").unlink()
-    (tmp_path / "weights" / "best").write_text("second")
-    (tmp_path / "weights" / "more").write_text("second")
+    (folder / "weights" / "manifest.json").unlink()
+    (folder / "weights" / "manifest.json").write_text("second")
+    (folder / "weights" / "frozen.safetensors").write_text("second")
     state.put_back(state.find())
-    assert (tmp_path / "weights" / "best").read_text() == "first"
-    assert (tmp_path / "weights" / "best").stat().st_ino == first
-    assert [path.name for path in (tmp_path / "weights").iterdir()] == ["best"]
+    assert (folder / "weights" / "manifest.json").read_text() == "first"
+    assert (folder / "weights" / "manifest.json").stat().st_ino == first
+    assert [path.name for path in (folder / "weights").iterdir()] == ["manifest.json"]
     # It can be put back again, and a state without such a folder removes it.
     state.put_back(state.find())
-    assert (tmp_path / "weights" / "best").read_text() == "first"
+    assert (folder / "weights" / "manifest.json").read_text() == "first"
 
 
-def test_a_state_from_before_there_was_one(tmp_path):
-    state = ResumeState(tmp_path, ["weights"])
+def test_a_state_from_before_there_was_one(folder):
+    state = ResumeState(folder, ["weights"])
     save(state, 1)
-    (tmp_path / "weights").mkdir()
+    (folder / "weights").mkdir()
     found = state.find()
     assert found is not None
     state.put_back(found)
-    assert not (tmp_path / "weights").exists()
+    assert not (folder / "weights").exists()
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "deleted", "not json", "another format"])
@@ -93,12 +103,12 @@ def test_damage_is_noticed(state, damage):
     with pytest.raises(StoreError):
         state.find()
     state.give_up()
-    assert list(state.folder.iterdir()) == []
+    assert [path.name for path in state.folder.iterdir()] == [MARK]
     assert state.find() is None
 
 
-def test_a_state_of_other_versions(state, tmp_path):
+def test_a_state_of_other_versions(state, folder):
     save(state, 3)
     with pytest.raises(StoreError, match="other versions"):
-        ResumeState(tmp_path, ["weights"], {"torch": "2"}).find()
-    assert (tmp_path / RESUME / STATE).is_file()
+        ResumeState(folder, ["weights"], {"torch": "2"}).find()
+    assert (folder / RESUME / STATE).is_file()

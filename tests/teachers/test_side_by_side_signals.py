@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from scd_lightning.data.loaders import SlotLoader, fixed_batches
 from scd_lightning.errors import StoreError
+from scd_lightning.store.ownership import MARK
 from scd_lightning.teachers.cached import CachedSource
 from scd_lightning.teachers.signals import SignalStore
 
@@ -35,7 +36,7 @@ def in_processes(count, work, folder):
 
 
 def content(root):
-    files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".lock")
+    files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".lock" and path.name != MARK)
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

@@ -10,6 +10,8 @@ import torch
 
 from scd_lightning import distributed
 from scd_lightning.errors import StoreError
+from scd_lightning.store.manifest import read_sealed, write_sealed
+from scd_lightning.store.ownership import MARK
 from scd_lightning.teachers import signal_files
 from scd_lightning.teachers.cached import CachedSource
 from scd_lightning.teachers.signal_files import SignalFiles
@@ -46,42 +48,74 @@ def write(folder, helpers):
     return files
 
 
-def test_files_get_their_names_when_they_are_whole(helpers, tmp_path):
-    files = write(tmp_path, helpers)
-    assert {path.name for path in tmp_path.iterdir()} == {"hidden.npy.part", "losses.npy.part"}
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / f"signals-{24 * '0'}"
+
+
+def test_files_get_their_names_when_they_are_whole(helpers, folder):
+    files = write(folder, helpers)
+    assert {path.name for path in folder.iterdir()} == {"hidden.npy.part", "losses.npy.part", MARK}
     files.finish()
     files.close()
-    assert {path.name for path in tmp_path.iterdir()} == {"hidden.npy", "losses.npy"}
+    assert {path.name for path in folder.iterdir()} == {"hidden.npy", "losses.npy", MARK}
     samples = helpers.sample_set()
-    assert np.load(tmp_path / "hidden.npy").shape == (sum(samples.completion_lengths), 4)
-    assert (np.load(tmp_path / "losses.npy") > 0).all()
+    assert np.load(folder / "hidden.npy").shape == (sum(samples.completion_lengths), 4)
+    assert (np.load(folder / "losses.npy") > 0).all()
+
+
+def test_somebody_else_s_folder_and_what_links_lead_to_stay(helpers, folder, tmp_path):
+    (tmp_path / "mine.npy").write_text("mine")
+    folder.mkdir()
+    (folder / "hidden.npy").symlink_to(tmp_path / "mine.npy")
+    with pytest.raises(StoreError, match=f"left alone.* Where: {folder}. Got: no mark"):
+        write(folder, helpers)
+    (folder / "hidden.npy").unlink()
+    write(folder, helpers).close()
+    part = folder / "hidden.npy.part"
+    part.unlink()
+    part.symlink_to(tmp_path / "mine.npy")
+    with pytest.raises(StoreError, match=f"left alone.* Where: {part}. Got: it is a link"):
+        write(folder, helpers)
+    assert (tmp_path / "mine.npy").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["../../mine.safetensors", "/etc/hostname", "mine.safetensors", "head-1.safetensors"])
+def test_a_head_is_one_of_the_store_s(source, capsys, name):
+    source().load(0)
+    (manifest,) = source.root.glob("*/manifest.json")
+    write_sealed(manifest, read_sealed(manifest) | {"head": name})
+    source().load(0)
+    assert "names a file that is none of its own" in capsys.readouterr().out
+    assert read_sealed(manifest)["head"].startswith("head-")
 
 
 def test_rows_that_the_disk_loses_among_several_processes_are_noticed(helpers, tmp_path, monkeypatch):
     monkeypatch.setattr(distributed, "active", lambda: True)
     monkeypatch.setattr(distributed, "barrier", lambda: None)
     monkeypatch.setattr(distributed, "rank", lambda: 0)
-    files = write(tmp_path / "whole", helpers)
+    files = write(tmp_path / f"signals-{24 * '0'}", helpers)
     files.finish()
     files.close()
-    files = write(tmp_path / "lost", helpers)
-    part = tmp_path / "lost" / "hidden.npy.part"
+    folder = tmp_path / f"signals-{24 * '1'}"
+    files = write(folder, helpers)
+    part = folder / "hidden.npy.part"
     content = bytearray(part.read_bytes())
     content[-16:] = bytes(16)
     part.write_bytes(content)
     with pytest.raises(StoreError, match=f"The disk has lost part .* Where: {part}. Remedy: "):
         files.finish()
     files.close()
-    assert not (tmp_path / "lost" / "hidden.npy").exists()
+    assert not (folder / "hidden.npy").exists()
 
 
-def test_a_disk_that_fails_in_the_middle(helpers, tmp_path, monkeypatch):
+def test_a_disk_that_fails_in_the_middle(helpers, folder, monkeypatch):
     def fail(descriptor, content, place):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(signal_files.os, "pwrite", fail)
-    with pytest.raises(StoreError, match=f"signals can't be written. Where: {tmp_path}. Got: .*Input/output error"):
-        write(tmp_path, helpers)
+    with pytest.raises(StoreError, match=f"signals can't be written. Where: {folder}. Got: .*Input/output error"):
+        write(folder, helpers)
 
 
 def test_what_is_made_anew_leaves_an_open_reader_what_it_has(helpers, source):

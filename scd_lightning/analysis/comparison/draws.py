@@ -1,15 +1,20 @@
 """What a sweep over several seeds has found so far: a table as soon as all methods of a seed are through."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
+from scd_lightning.errors import StoreError
+from scd_lightning.store.making import make_folder
+from scd_lightning.store.ownership import Kind
 from scd_lightning.store.removal import delete
 
 # Where the jobs of a sweep note that they have ended, in its folder, until it is over.
 _NOTES = ".draws"
+_NOTES_FOLDER = Kind(r"\.draws", r"\d+|lock", marked=True, fixed=True)
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class Draws:
 
     def forget(self) -> None:
         """Takes away what is noted: an earlier sweep may have had the same folder."""
-        delete(self.folder / _NOTES, ignore_errors=True)
+        with suppress(OSError, StoreError):
+            delete(self.folder / _NOTES, _NOTES_FOLDER, self.folder)
 
     def end(self, job: int, run_dir: Path, allowed: Sequence[str] = ()) -> None:
         """Notes that a job has ended, well or not; shows what was found so far if it is the last one of its seed.
@@ -58,7 +64,7 @@ class Draws:
             allowed: See `task_of`.
         """
         notes = self.folder / _NOTES
-        notes.mkdir(parents=True, exist_ok=True)
+        make_folder(notes, _NOTES_FOLDER, self.folder)
         # The one that ends last sees all the others' notes, whichever that is.
         with FileLock(notes / "lock"):
             (notes / str(job)).write_text(str(run_dir), encoding="utf-8")

@@ -14,6 +14,8 @@ from rich.text import Text
 from scd_lightning.analysis.comparison.comparison_table import failure_lines
 from scd_lightning.analysis.formatting import number
 from scd_lightning.analysis.search.trials import Search, as_number
+from scd_lightning.run_folder.kinds import SWEEP_FILE
+from scd_lightning.store.making import claim
 from scd_lightning.store.removal import delete
 
 SEARCH, OVERRIDE, PLOT = "search.json", "override.txt", "search.png"
@@ -50,10 +52,16 @@ def search_text(search: Search) -> str:
 
 
 def write_search(search: Search, folder: Path) -> None:
-    """Writes search.json, a picture, and the best override alone, for a shell, into a search's folder."""
+    """Writes search.json, a picture, and the best override alone, for a shell, into a search's folder.
+
+    Raises:
+        ConfigError: It holds other things under these names.
+        OSError: It can't be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    claim(folder, dict.fromkeys((SEARCH, OVERRIDE, PLOT), SWEEP_FILE), "hydra.sweep.dir")
     (folder / SEARCH).write_text(search_text(search), encoding="utf-8")
-    delete(folder / OVERRIDE)
+    delete(folder / OVERRIDE, SWEEP_FILE, folder)
     if search.chosen is not None:
         (folder / OVERRIDE).write_text(search.chosen.override + "\n", encoding="utf-8")
     _draw(search, folder / PLOT)
@@ -63,7 +71,7 @@ def _draw(search: Search, path: Path) -> None:
     """One picture for each setting that is a number: what validation made of its values."""
     tried = {name: [as_number(each.values.get(name, "")) for each in search.candidates] for name in _names(search)}
     numbers = {name: [x for x in values if x is not None] for name, values in tried.items() if None not in values}
-    delete(path)
+    delete(path, SWEEP_FILE, path.parent)
     if not numbers or search.chosen is None:
         return
     assert search.chosen.metric is not None

@@ -7,6 +7,7 @@ from lightning import Callback, LightningModule, Trainer
 from typing_extensions import override
 
 from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.store.layout import WEIGHTS
 from scd_lightning.store.removal import delete
 from scd_lightning.store.sharded import gathered
 from scd_lightning.training.fine_tuning import FineTuning
@@ -16,7 +17,7 @@ class BestWeights(Callback):
     """Saves the model whenever validation finds it at least as good as before; training itself goes on from the last.
 
     Args:
-        folder: Where the one best checkpoint is kept; process 0 writes.
+        folder: Where the one best checkpoint is kept, in an artifact that is being made; process 0 writes.
         keep_frozen: As in `CheckpointStore.save`.
 
     Attributes:
@@ -55,9 +56,9 @@ class BestWeights(Callback):
         if trainer.is_global_zero:
             # Written beside the old ones, which go only when the new ones are whole.
             fresh = self.folder.with_name(f"{self.folder.name}.new")
-            delete(fresh, ignore_errors=True)
+            delete(fresh, WEIGHTS, self.folder.parent)
             metrics = {"metric": metric, "loss": loss}
             CheckpointStore(fresh).save(weights, trainer.global_step, metrics, keep_frozen=self.keep_frozen)
-            delete(self.folder, ignore_errors=True)
+            delete(self.folder, WEIGHTS, self.folder.parent)
             fresh.rename(self.folder)
         trainer.strategy.barrier()

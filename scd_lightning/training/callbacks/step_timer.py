@@ -10,6 +10,8 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from typing_extensions import override
 
+from scd_lightning.config.settings import PHASES
+from scd_lightning.run_folder.kinds import RUN_FILE
 from scd_lightning.store.removal import delete
 from scd_lightning.training.fine_tuning import FineTuning
 
@@ -53,7 +55,10 @@ class StepTimer(Callback):
 def read_step_seconds(folder: Path) -> dict[str, float]:
     """Phase -> seconds a step, of the trainings that ran; takes the files away."""
     found = {}
-    for path in sorted(folder.glob("step-seconds-*.json")):
-        found[path.stem.removeprefix("step-seconds-")] = float(json.loads(path.read_text()))
-        delete(path)
+    for phase in PHASES:
+        path = folder / f"step-seconds-{phase}.json"
+        if not path.exists():
+            continue
+        found[phase] = float(json.loads(path.read_text()))
+        delete(path, RUN_FILE, folder)
     return found

@@ -9,7 +9,8 @@ from scd_lightning.config.settings import ResumeSettings
 from scd_lightning.errors import StoreError
 from scd_lightning.progress import say
 from scd_lightning.store.checkpoints import MANIFEST, CheckpointStore
-from scd_lightning.store.saved_state import ResumeState, SavedState
+from scd_lightning.store.layout import KEPT_NAME, check_name
+from scd_lightning.store.saved_state import STATE, ResumeState, SavedState
 from scd_lightning.training.costs import Meter
 from scd_lightning.training.resume.save_state import SaveState
 
@@ -84,6 +85,7 @@ class Resumption:
     def _check_kept(self, saved: SavedState) -> None:
         """Reads the checkpoints that were there with a state: the training may not look at them before its end."""
         for name, steps in saved.about["kept"].items():
+            check_name(name, KEPT_NAME, self._state.root / STATE)
             folder = (saved.path.parent if name in self._state.replaced else self._state.folder) / name
             store = CheckpointStore(folder)
             store.verify()

@@ -10,6 +10,7 @@ from rich.console import Console
 from scd_lightning.analysis.search.search_summary import show_search, write_search
 from scd_lightning.analysis.search.trials import Candidate, Search, read_trials, summarize
 from scd_lightning.cli.report import main as report
+from scd_lightning.errors import ConfigError
 
 RATE = "student.optimizer.lr"
 
@@ -79,12 +80,21 @@ def test_a_value_that_is_no_number_counts_as_failed(make_search):
 
 def test_where_all_failed_nothing_is_chosen(make_search, tmp_path):
     search = make_search(("1e-4", 0, None, None))
+    write_search(search, tmp_path)
     (tmp_path / "override.txt").write_text("of an earlier search")
     write_search(search, tmp_path)
     assert search.chosen is None
     assert not (tmp_path / "override.txt").exists()
     assert json.loads((tmp_path / "search.json").read_text())["chosen"] is None
     assert "nothing is chosen" in shown(search)
+
+
+def test_what_no_search_has_written_stays(make_search, tmp_path):
+    (tmp_path / "override.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="hydra.sweep.dir.* Got: override.txt"):
+        write_search(make_search(("1e-4", 0, 0.5, 1.0)), tmp_path)
+    assert (tmp_path / "override.txt").read_text() == "mine"
+    assert not (tmp_path / "search.json").exists()
 
 
 def test_what_is_left_for_other_runs(make_search, tmp_path):

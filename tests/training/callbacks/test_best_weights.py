@@ -1,7 +1,10 @@
 import pytest
 import torch
 
+from scd_lightning.errors import StoreError
 from scd_lightning.store.checkpoints import CheckpointStore
+from scd_lightning.store.layout import ARTIFACT
+from scd_lightning.store.making import make_folder
 from scd_lightning.training.callbacks.best_weights import BestWeights
 
 
@@ -16,7 +19,8 @@ from scd_lightning.training.callbacks.best_weights import BestWeights
 )
 def test_keeps_the_best(make_module, trainer, tmp_path, validations, best):
     module = make_module()
-    keep = BestWeights(tmp_path / "weights", keep_frozen=True)
+    folder = make_folder(tmp_path / f"student-{24 * '0'}.partial", ARTIFACT, tmp_path)
+    keep = BestWeights(folder / "weights", keep_frozen=True)
     for epoch, (metric, loss) in enumerate(validations):
         _fill(module.lm, epoch)
         trainer.current_epoch, trainer.global_step = epoch, 6 * (epoch + 1)
@@ -24,11 +28,21 @@ def test_keeps_the_best(make_module, trainer, tmp_path, validations, best):
         keep.on_validation_end(trainer, module)
 
     assert keep.best == pytest.approx((*validations[best], best))
-    store = CheckpointStore(tmp_path / "weights")
+    store = CheckpointStore(folder / "weights")
     assert [entry.step for entry in store.entries] == [6 * (best + 1)]
     store.load_into(module.lm, 0)
     assert all(torch.all(parameter == best) for parameter in module.lm.parameters())
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("weights")] == ["weights"]
+    assert [path.name for path in folder.iterdir() if path.name.startswith("weights")] == ["weights"]
+
+
+def test_somebody_else_s_weights_stay(make_module, trainer, tmp_path):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "mine").touch()
+    trainer.callback_metrics = {"validation_metric": torch.tensor(1.0), "validation_loss": torch.tensor(1.0)}
+    keep = BestWeights(tmp_path / "weights", keep_frozen=True)
+    with pytest.raises(StoreError, match=f"left alone.* Where: {tmp_path / 'weights'}"):
+        keep.on_validation_end(trainer, make_module())
+    assert (tmp_path / "weights" / "mine").exists()
 
 
 def test_a_sanity_check_is_no_validation(make_module, trainer, tmp_path):

@@ -1,0 +1,69 @@
+"""A run in a folder of the user's own, with other things in it: they stay, and the run says so before it trains."""
+
+import pytest
+
+from scd_lightning.store.ownership import MARK
+
+REFUSED = ("student/config.json", "results.json", "config.yaml", "failure.json", "attempt.json")
+REFUSED += ("rejected.jsonl", "report.html/index.html", "predictions/student.jsonl")
+LEFT = ("train.jsonl", "students/config.json", "my-results.json", "predictions/mine.jsonl")
+LEFT += ("failures/notes.txt", "logs/2024.txt", "logs/mine/metrics.csv")
+
+
+@pytest.fixture
+def files(tmp_path):
+    """All files below the test's folder, with their contents."""
+
+    def read():
+        found = (path for path in tmp_path.rglob("*") if path.is_file())
+        return {str(path.relative_to(tmp_path)): path.read_bytes() for path in found}
+
+    return read
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_no_run_has_made_is_named_and_stays(run_py, tmp_path, files, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    before = files()
+    code, _, error = run_py("hydra.run.dir=.")
+    assert code == 2
+    assert f"Got: {name.removesuffix('/index.html')} in " in error
+    assert "Remedy: choose another folder by hydra.run.dir=" in error
+    assert files() == before
+
+
+def test_other_things_in_the_folder_are_no_matter(run_py, tmp_path, files):
+    for name in LEFT:
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text("mine")
+    before = files()
+    for _ in range(2):  # What the first try leaves is the second one's own.
+        code, _, error = run_py("hydra.run.dir=.", "task.data.path=none")
+        assert code == 2
+        assert "none" in error
+    after = files()
+    assert {name: content for name, content in after.items() if name in before} == before
+    made = {name for name in after.keys() - before.keys() if not name.startswith(".hydra/")}
+    assert made == {MARK, "failure.json", "run.json"}
+
+
+@pytest.mark.parametrize(
+    ("place", "override"),
+    [
+        ("student", "student.path=run/student"),
+        ("student", "teacher.path=./run/student"),
+        ("student", "teacher.trajectory=[run/student]"),
+        ("student", "task.data.path=run/../run/student/rows"),
+        ("predictions", "task.data.path=link"),
+        ("student", "paths.store=run/student/store"),
+    ],
+)
+def test_what_a_run_reads_is_not_written_over(run_py, tmp_path, place, override):
+    rows = tmp_path / "run" / place / "rows"
+    rows.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(rows)
+    code, _, error = run_py("hydra.run.dir=run", override)
+    assert code == 2
+    assert "What the run reads lies where it writes" in error
+    assert f"Where: {override.partition('=')[0]}" in error
