@@ -49,6 +49,7 @@ def discard(folder: Path) -> None:
         os.replace(folder / ASIDE, gone)
     if is_marked(gone):
         delete(gone, PUT_ASIDE, folder)
+        remove(folder, ())  # Of links to what has gone.
 
 
 def give_back(folder: Path) -> None:

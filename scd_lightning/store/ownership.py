@@ -118,8 +118,8 @@ def _doubt_of_folder(path: Path, kind: Kind, folder: int, folders: list[int]) ->
     mark = read_mark(folder)
     known = _known(mark, kind, path, folder, folders[-1]) if kind.marked else any(map(read_mark, folders))
     strange = next(strangers(folder, kind, mark or {}), None)
-    # A kill between the making of a folder and its marking leaves an empty one, and an interrupted removal too.
-    if not known and (strange is not None or any(all_files(folder))):
+    # A kill between the making of a folder and its marking leaves one without files, and an interrupted removal too.
+    if not known and (strange is not None or any(not each.endswith("/") for each in all_files(folder))):
         return "no mark says that it was made here"
     return None if strange is None else f"it holds {strange}, which was not made here"
 
