@@ -8,7 +8,8 @@ from scd_lightning.launch import failures
 from scd_lightning.loggers.tensorboard import RESULTS as TENSORBOARD_RESULTS
 from scd_lightning.pipeline import report, unfinished
 from scd_lightning.pipeline.prepare import REJECTED
-from scd_lightning.run_folder import names, sweep_folder
+from scd_lightning.run_folder import names
+from scd_lightning.store.ownership import MARK
 
 
 def test_each_part_writes_under_a_known_name():
@@ -20,8 +21,8 @@ def test_each_part_writes_under_a_known_name():
 
 
 def test_what_the_end_of_a_search_writes_is_known():
-    assert {search_summary.SEARCH, search_summary.OVERRIDE, search_summary.PLOT} <= set(sweep_folder._FOUND)
-    assert draws._NOTES not in sweep_folder._FOUND  # It is the running sweep's, which takes it away itself.
+    assert {search_summary.SEARCH, search_summary.OVERRIDE, search_summary.PLOT} <= set(names.FOUND)
+    assert draws._NOTES not in names.FOUND  # It is the running sweep's, which takes it away itself.
 
 
 def test_no_other_name_is_own():
@@ -44,5 +45,5 @@ def test_a_command_s_files_are_all_noted(run_py, tmp_path):
     run = tmp_path / "run"
     left = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     noted = set(records.read_json(run / "run.json", {})["files"])
-    assert left <= noted
+    assert left - {MARK} <= noted  # The mark says that the folder is ours, run by run.
     assert {name.partition("-")[0] for name in noted - left} == {"step"}  # Read at the end, and taken away.
