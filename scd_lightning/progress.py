@@ -49,8 +49,10 @@ class Printer(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         if isinstance(renderable, Text):
             # Whole: what a line's end or a cell's width has cut is no secret's text any more.
-            shown = printable(renderable.plain)
-            renderable = renderable if shown == renderable.plain else Text(shown, renderable.style)
+            shown = clean_text(renderable.plain)
+            if shown != renderable.plain:
+                renderable = renderable.copy()
+                renderable.plain = shown
         for segment in super().render(renderable, options):
             text = segment.text if segment.control else segment.text.translate(_CONTROL)
             yield segment if text == segment.text else Segment(text, segment.style)

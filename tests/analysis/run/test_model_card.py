@@ -254,7 +254,7 @@ def test_the_card_says_where_its_code_gave_others(run):
     different = [{"id": "a|1", "evaluated": "a", "exported": "b\nc"}]
     body = checked(run, same=15, different=different)
     assert "**Not as evaluated.** The exported student answers otherwise than the evaluated one" in body
-    assert r"1 of 16 answers are others (a\|1: evaluated 'a', exported 'b\nc')." in body
+    assert r"1 of 16 answers are others (a\|1: evaluated 'a', exported 'b\\nc')." in body
     assert "answers are those that were evaluated" not in body
 
 
@@ -322,7 +322,7 @@ def test_names_are_neither_markup_nor_html(run):
     listed = "`a|b`, `<b>x`, `` `c` ``, `{{ d }}`, `two lines`, `</details><!--`"
     assert f"Candidates: {listed}." in body
     assert f"can't be answered: {listed}." in body
-    assert "method `` my`method ``." in body
+    assert "method ``my`method``." in body
     assert body.splitlines()[1] == "# \\<script\\>\\`\\*\\| # x for \\<script\\>\\`\\*\\| # x"
     assert "\n# x" not in body
 
