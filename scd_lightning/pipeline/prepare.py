@@ -94,7 +94,8 @@ def prepare(job: Job) -> PreparedJob:
     _check_batches(prepared)
     _check_validation(prepared)
     _check_numbers(prepared)
-    return replace(prepared, data=with_reachable_scores(prepared))
+    # A process that another one has started tells nothing.
+    return prepared if ranks.has_parent() else replace(prepared, data=with_reachable_scores(prepared))
 
 
 def _check_optimizer(spec: ModelSpec) -> None:
