@@ -63,6 +63,8 @@ def test_what_a_run_reads_is_not_written_over(run_py, tmp_path, place, override)
     rows = tmp_path / "run" / place / "rows"
     rows.mkdir(parents=True)
     (tmp_path / "link").symlink_to(rows)
+    if place == "predictions":
+        (rows / "train.jsonl").write_text("{}\n")
     code, _, error = run_py("hydra.run.dir=run", override)
     assert code == 2
     assert "What the run reads lies where it writes" in error
