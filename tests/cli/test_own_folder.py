@@ -55,16 +55,12 @@ def test_other_things_in_the_folder_are_no_matter(run_py, tmp_path, files):
         ("student", "teacher.path=./run/student"),
         ("student", "teacher.trajectory=[run/student]"),
         ("student", "task.data.path=run/../run/student/rows"),
-        ("predictions", "task.data.path=link"),
         ("student", "paths.store=run/student/store"),
     ],
 )
 def test_what_a_run_reads_is_not_written_over(run_py, tmp_path, place, override):
     rows = tmp_path / "run" / place / "rows"
     rows.mkdir(parents=True)
-    (tmp_path / "link").symlink_to(rows)
-    if place == "predictions":
-        (rows / "train.jsonl").write_text("{}\n")
     code, _, error = run_py("hydra.run.dir=run", override)
     assert code == 2
     assert "What the run reads lies where it writes" in error
