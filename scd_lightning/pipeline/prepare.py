@@ -33,7 +33,7 @@ from scd_lightning.pipeline.imports import check_imported_numbers, check_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.model_checks import check_lengths
 from scd_lightning.progress import say
-from scd_lightning.run_folder.kinds import RUN_FILE
+from scd_lightning.run_folder.removable import RUN_FILE
 from scd_lightning.schedules.policy_contract import rehearse
 from scd_lightning.store.artifacts import ArtifactKey, Outcome
 from scd_lightning.store.manifest import sha256_file, sha256_json, write_atomically

@@ -21,7 +21,7 @@ from scd_lightning.pipeline.runner import Artifacts, Step
 from scd_lightning.pipeline.shown_results import shown_results
 from scd_lightning.pipeline.student_folder import write_student
 from scd_lightning.pipeline.texts import read_answers, text_facts, text_rows
-from scd_lightning.run_folder.kinds import RUN_FILE
+from scd_lightning.run_folder.removable import RUN_FILE
 from scd_lightning.store.manifest import sha256_json, write_atomically, write_json, write_json_lines
 from scd_lightning.store.removal import delete
 

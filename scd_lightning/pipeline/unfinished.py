@@ -20,7 +20,7 @@ from scd_lightning.pipeline.shown_results import shown_results
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY
 from scd_lightning.progress import say
 from scd_lightning.redaction.cleaning import clean_text
-from scd_lightning.run_folder.kinds import RUN_FILE
+from scd_lightning.run_folder.removable import RUN_FILE
 from scd_lightning.store import layout
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import read_json, write_json

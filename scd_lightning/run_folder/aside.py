@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from scd_lightning.run_folder.kinds import PUT_ASIDE, STUDENT_FOLDER
 from scd_lightning.run_folder.names import RUN, STUDENT, links, logged, present
 from scd_lightning.run_folder.noted_files import is_behind_link, prune, remove
 from scd_lightning.run_folder.record import Record, read_record
+from scd_lightning.run_folder.removable import PUT_ASIDE, STUDENT_FOLDER
 from scd_lightning.store.making import is_marked, make_folder
 from scd_lightning.store.manifest import write_text
 from scd_lightning.store.removal import delete

@@ -14,7 +14,6 @@ from scd_lightning.progress import say
 from scd_lightning.redaction.cleaning import clean_text
 from scd_lightning.run_folder.aside import discard, give_back, is_aside, set_aside
 from scd_lightning.run_folder.inputs import check_inputs
-from scd_lightning.run_folder.kinds import RUN_FILE, STUDENT_FOLDER, UNFINISHED_STUDENT, kind_of
 from scd_lightning.run_folder.lock import Hold, unwritable
 from scd_lightning.run_folder.names import (
     ATTEMPT,
@@ -32,6 +31,7 @@ from scd_lightning.run_folder.names import (
 )
 from scd_lightning.run_folder.noted_files import remove
 from scd_lightning.run_folder.record import Record, read_record
+from scd_lightning.run_folder.removable import RUN_FILE, STUDENT_FOLDER, UNFINISHED_STUDENT, kind_of
 from scd_lightning.run_folder.sweep_folder import Sweep
 from scd_lightning.store.making import claim, finish_folder, is_claimed, make_folder
 from scd_lightning.store.manifest import write_json, write_text

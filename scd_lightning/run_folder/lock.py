@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 
 from scd_lightning.errors import ConfigError, StoreError
 from scd_lightning.progress import say
-from scd_lightning.run_folder.kinds import LOCK_FILE
+from scd_lightning.run_folder.removable import LOCK_FILE
 from scd_lightning.store.locks import holder, note_holder
 from scd_lightning.store.removal import delete
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from scd_lightning.run_folder.kinds import LOGGED_LINK, STUDENT_FILE, kind_of
 from scd_lightning.run_folder.names import RESULTS, STUDENT, wandb_links
+from scd_lightning.run_folder.removable import LOGGED_LINK, STUDENT_FILE, kind_of
 from scd_lightning.store.ownership import EMPTY, MARK
 from scd_lightning.store.removal import delete
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from scd_lightning.errors import ConfigError, StoreError
-from scd_lightning.run_folder.kinds import LOCK_FILE, SWEEP_FILE
 from scd_lightning.run_folder.lock import is_live
 from scd_lightning.run_folder.names import ATTEMPT, FOUND, RUN, SWEEP
 from scd_lightning.run_folder.noted_files import remove
 from scd_lightning.run_folder.record import read_record
+from scd_lightning.run_folder.removable import LOCK_FILE, SWEEP_FILE
 from scd_lightning.store.locks import try_lock
 from scd_lightning.store.making import claim
 from scd_lightning.store.manifest import read_json, write_json, write_text

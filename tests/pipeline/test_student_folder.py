@@ -18,8 +18,8 @@ from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import execute, plan
 from scd_lightning.pipeline.student_folder import _tokenizer_from
 from scd_lightning.run_folder.folder import RunFolder
-from scd_lightning.run_folder.kinds import UNFINISHED_STUDENT
 from scd_lightning.run_folder.names import PARTIAL_STUDENT
+from scd_lightning.run_folder.removable import UNFINISHED_STUDENT
 from scd_lightning.store.making import make_folder
 from scd_lightning.store.ownership import MARK
 from scd_lightning.training.data_module import encode

@@ -14,7 +14,7 @@ from rich.text import Text
 from scd_lightning.analysis.comparison.comparison_table import failure_lines
 from scd_lightning.analysis.formatting import number
 from scd_lightning.analysis.search.trials import Search, as_number
-from scd_lightning.run_folder.kinds import SWEEP_FILE
+from scd_lightning.run_folder.removable import SWEEP_FILE
 from scd_lightning.store.making import claim
 from scd_lightning.store.removal import delete
 

@@ -11,7 +11,7 @@ from lightning import Callback, LightningModule, Trainer
 from typing_extensions import override
 
 from scd_lightning.config.settings import PHASES
-from scd_lightning.run_folder.kinds import RUN_FILE
+from scd_lightning.run_folder.removable import RUN_FILE
 from scd_lightning.store.removal import delete
 from scd_lightning.training.fine_tuning import FineTuning
 

@@ -6,6 +6,7 @@ import torch
 from lightning import Callback
 
 from scd_lightning.config.batch_size import SampleCount
+from scd_lightning.store.making import claim
 from scd_lightning.store.saved_state import RESUME, STATE, ResumeState
 from scd_lightning.training.resume import save_state
 from scd_lightning.training.resume.save_state import SaveState
@@ -54,6 +55,7 @@ def make(state, **settings) -> SaveState:
 
 @pytest.mark.parametrize(("every", "expected"), [(1, [*range(1, 13)]), (4, [4, 8, 12]), (5, [5, 10]), (6, [6, 12])])
 def test_saves_by_steps(make_module, tmp_path, every, expected):
+    claim(tmp_path, {}, "here")  # Earlier states go in a folder of ours alone.
     state = Recorded(tmp_path)
     # An epoch's last step is saved once the epoch is validated.
     train(make_module(), make(state, every_steps=every))
@@ -92,6 +94,7 @@ def test_a_full_disk_ends_no_training(make_module, tmp_path, capsys):
 
 
 def test_a_write_that_fails_leaves_the_state_before(make_module, tmp_path, monkeypatch, capsys):
+    claim(tmp_path, {}, "here")
     saved = torch.save
     calls = []
 
