@@ -18,7 +18,7 @@ from typing_extensions import override
 from scd_lightning.analysis.comparison.draws import Draws
 from scd_lightning.cli.endings import before_jobs
 from scd_lightning.cli.folders import name_run, name_sweep
-from scd_lightning.cli.hydra_secrets import keep_out_of_sweeps
+from scd_lightning.cli.hydra_secrets import keep_out_of_sweeps, learn_settings
 from scd_lightning.cli.overrides import swept_jobs, written
 from scd_lightning.cli.session import session
 from scd_lightning.config.checks import signal_number
@@ -96,6 +96,7 @@ class SweepEnd(Callback, ABC):
         session.hold = Hold(folder, "hydra.sweep.dir")
         sweeper = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
         what = [config.hydra.job.config_name, written(config.hydra.overrides.task), sweeper]
+        learn_settings(config)
         command = command_of(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
         self._sweep = Sweep(folder.absolute(), sha256_json(what), command, texts)
         if swept_by(folder) is None:

@@ -34,6 +34,7 @@ CHANGES_NO_NUMBER = {
     "trainer.num_nodes": "as devices: data/batching.py:BatchPlan",
     "trainer.strategy": "as devices: training/trainer.py:TrainerFactory",
     "trainer.micro_batches": "shares of a step add up, see test_equivalence.py: losses/objective.py:Objective",
+    "trainer.wait_minutes": "how long processes wait for one another: launch/processes.py",
     "trainer.log_every_n_steps": "how often values are told: training/callbacks/stage_log.py:StepLog",
 }
 for role in ("teacher", "student"):
