@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from scd_lightning.data.cells import list_cell
 from scd_lightning.data.regions import OWN, Entity, read_regions
 from scd_lightning.data.rows import Row, is_blank, shorten
+from scd_lightning.data.splits import Splits, all_rows
 from scd_lightning.errors import DataError
 
-Splits = Mapping[str, Sequence[Row]]
 _COLUMN = "entities"
 _PLACELESS = {"text", "label"}
 _FIELDS = _PLACELESS | {"start", "end"}
@@ -58,7 +58,7 @@ def recognise_entities(splits: Splits, notes: list[str]) -> dict[str, list[Row]]
 
 def check_places(splits: Splits) -> None:
     """Raises a DataError where no entity has a place and all have their strings, for which there is a converter."""
-    rows = [row for part in splits.values() for row in part]
+    rows = all_rows(splits)
     lists = [row.values["entities"] for row in rows if isinstance(row.values.get("entities"), list)]
     entities = [each for found in lists for each in found]
     if entities and all(isinstance(each, dict) and each.keys() & _FIELDS == _PLACELESS for each in entities):
@@ -74,7 +74,7 @@ def check_places(splits: Splits) -> None:
 
 def _column(splits: Splits) -> str | None:
     """The column of the entities: ours, or the only one in which all that is given is regions."""
-    rows = [row for part in splits.values() for row in part]
+    rows = all_rows(splits)
     names = dict.fromkeys(name for row in rows for name in row.values)
     if _COLUMN in names:
         return _COLUMN

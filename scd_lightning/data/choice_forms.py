@@ -6,9 +6,9 @@ from typing import Any
 
 from scd_lightning.data.cells import list_cell
 from scd_lightning.data.rows import Row, as_whole, is_blank, whole_number
+from scd_lightning.data.splits import Splits, all_rows, as_lists
 from scd_lightning.errors import DataError
 
-Splits = Mapping[str, Sequence[Row]]
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # Other names of our columns, in the sets that have their forms.
 _NAMES = {
@@ -41,7 +41,7 @@ def recognise_questions(splits: Splits, notes: list[str]) -> dict[str, list[Row]
         notes: Takes a sentence for what was recognised.
     """
     renamed = {split: [_renamed(row) for row in part] for split, part in splits.items()}
-    rows = [row for part in renamed.values() for row in part]
+    rows = all_rows(renamed)
     if renamed != splits:
         notes.append("Questions, contexts, choices or answers stand under other names, and are read so.")
     choices = {id(row): _choices(row) for row in rows}
@@ -177,7 +177,7 @@ def _with_texts(splits: Splits, notes: list[str]) -> dict[str, list[Row]]:
     """Rows with SQuAD's answers as a list of texts, each once; a question without any has none."""
     texts = {id(row): found for part in splits.values() for row in part if (found := _texts(row)) is not None}
     if not texts:
-        return {split: [*part] for split, part in splits.items()}
+        return as_lists(splits)
     empty = sum(not found for found in texts.values())
     without = f" {empty} questions have no answer in their context." if empty else ""
     notes.append(f"{len(texts)} questions have answers with places as SQuAD has them, and are read so.{without}")

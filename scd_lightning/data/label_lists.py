@@ -1,14 +1,13 @@
 """Labels in lists, as tools write them that allow several of a text: one in each is the label."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from scd_lightning.data.cells import list_cell
 from scd_lightning.data.rows import Row, is_blank
+from scd_lightning.data.splits import Splits, all_rows, as_lists
 from scd_lightning.errors import DataError
 
-Splits = Mapping[str, Sequence[Row]]
 # The columns of Label Studio's exports to CSV and JSON-MIN besides the task's own; so many of them tell one.
 _STUDIO = {"annotator", "annotation_id", "created_at", "updated_at", "lead_time"}
 _TELLING = 3
@@ -28,11 +27,11 @@ def recognise_labels(splits: Splits, notes: list[str]) -> dict[str, list[Row]]:
     """
     splits = _under_our_name(splits, notes)
     lists = {split: [_list(row) for row in part] for split, part in splits.items()}
-    rows = [row for part in splits.values() for row in part]
+    rows = all_rows(splits)
     found = [each for part in lists.values() for each in part]
     given = [(row, each) for row, each in zip(rows, found, strict=True) if each is not None or _has_label(row)]
     if not given or any(each is None for _, each in given):
-        return {split: [*part] for split, part in splits.items()}
+        return as_lists(splits)
     several = [row for row, each in given if each is not None and len(each) > 1]
     if several:
         raise DataError(
@@ -51,7 +50,7 @@ def recognise_labels(splits: Splits, notes: list[str]) -> dict[str, list[Row]]:
 
 def _under_our_name(splits: Splits, notes: list[str]) -> Splits:
     """Rows of Label Studio's export of columns: beside what it says of each annotation, one column is the label."""
-    rows = [row for part in splits.values() for row in part]
+    rows = all_rows(splits)
     names = {name for row in rows for name in row.values}
     own = names - _STUDIO - {"id", "text"}
     if "label" in names or len(names & _STUDIO) < _TELLING or len(own) != 1:

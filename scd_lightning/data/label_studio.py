@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from scd_lightning.data.rows import Row
+from scd_lightning.data.splits import Splits, all_rows, as_lists
 from scd_lightning.errors import DataError
 
-Splits = Mapping[str, Sequence[Row]]
 # The first is what it is called now, the others were and are in other exports.
 _ANNOTATED = ("annotations", "completions", "result")
 _OTHERS = (*_ANNOTATED, "data", "predictions", "drafts", "meta")
@@ -25,9 +25,9 @@ def unwrap_tasks(task: str, splits: Splits, notes: list[str], renamed: Collectio
     Raises:
         DataError: Texts were annotated several times, or none was.
     """
-    rows = [row for part in splits.values() for row in part]
+    rows = all_rows(splits)
     if not rows or not all(_is_task(row) for row in rows):
-        return {split: [*part] for split, part in splits.items()}
+        return as_lists(splits)
     several = [row for row in rows if len(_answers(row)) > 1]
     if several:
         raise DataError(

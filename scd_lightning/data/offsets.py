@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from scd_lightning.data.rows import Row, as_whole, shorten
+from scd_lightning.data.splits import as_lists
 
 Place = tuple[int, int]
 # A text -> what turns a place as it was counted into characters, None where it can't be one.
@@ -51,7 +52,7 @@ def recount(splits: Mapping[str, Sequence[Row]], notes: list[str]) -> dict[str, 
         splits: Split -> rows, entities in our form.
         notes: Takes a sentence where they were, or where entities without strings look like it.
     """
-    rows = {split: [*part] for split, part in splits.items()}
+    rows = as_lists(splits)
     marks = [mark for part in rows.values() for row in part for mark in _marks(row)]
     with_strings = [mark for mark in marks if mark.string is not None]
     wrong = [mark for mark in with_strings if not mark.is_right(_characters)]

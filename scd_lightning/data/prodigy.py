@@ -1,12 +1,11 @@
 """What Prodigy writes beside its examples: whether each was accepted, and which options were."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from scd_lightning.data.rows import Row
+from scd_lightning.data.splits import Splits, all_rows, as_lists
 
-Splits = Mapping[str, Sequence[Row]]
 # No set: a value may be a list.
 _ANSWERS = ("accept", "reject", "ignore")
 _MARKS = {"_task_hash", "_input_hash", "spans", "accept"}
@@ -21,9 +20,9 @@ def keep_accepted(splits: Splits, notes: list[str]) -> dict[str, list[Row]]:
         splits: Split -> rows.
         notes: Takes a sentence for what was recognised.
     """
-    rows = [row for part in splits.values() for row in part]
+    rows = all_rows(splits)
     if not rows or not all(_is_example(row) for row in rows):
-        return {split: [*part] for split, part in splits.items()}
+        return as_lists(splits)
     counts = Counter(row.values["answer"] for row in rows)
     others = counts.total() - counts["accept"]
     left_out = f" {counts['reject']} were rejected and {counts['ignore']} ignored: they are left out." if others else ""

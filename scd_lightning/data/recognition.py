@@ -1,42 +1,24 @@
 """What other tools write of a task's rows, to our form: all of it, for each task."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from scd_lightning.data.annotations import check_places, recognise_entities
 from scd_lightning.data.choice_forms import recognise_questions
 from scd_lightning.data.converters.base import Converter
 from scd_lightning.data.converters.entities import TaggedTokens
 from scd_lightning.data.label_lists import recognise_labels
-from scd_lightning.data.label_studio import unwrap_tasks, unwrap_texts
 from scd_lightning.data.offsets import recount
 from scd_lightning.data.prodigy import keep_accepted
 from scd_lightning.data.rows import Row
+from scd_lightning.data.splits import Splits, as_lists
 from scd_lightning.data.tagging import find_tags, joined_tokens
 
-__all__ = ["find_converters", "recognise", "recognise_texts", "unwrap", "unwrap_texts"]
-
 _PACKAGE = __name__.partition(".")[0] + "."
-Splits = Mapping[str, Sequence[Row]]
 _OF_TASK: dict[str, tuple[Callable[[Splits, list[str]], dict[str, list[Row]]], ...]] = {
     "ner": (keep_accepted, recognise_entities, recount),
     "classification": (keep_accepted, recognise_labels),
     "qa": (recognise_questions,),
 }
-
-
-def unwrap(task: str, splits: Splits, notes: list[str], renamed: Collection[str]) -> dict[str, list[Row]]:
-    """Rows as they are, taken out of what a tool puts around them.
-
-    Args:
-        task: "ner", "qa" or "classification".
-        splits: Split -> rows as they were read.
-        notes: Takes a sentence for what was recognised.
-        renamed: Columns that get another name afterwards.
-
-    Raises:
-        DataError: The rows together are in a form that can't be read with certainty.
-    """
-    return unwrap_tasks(task, splits, notes, renamed)
 
 
 def recognise(
@@ -53,7 +35,7 @@ def recognise(
     Raises:
         DataError: The rows together are in a form that can't be read with certainty.
     """
-    rows = {split: [*part] for split, part in splits.items()}
+    rows = as_lists(splits)
     if task == "qa" and (_are_unknown(converters) or any("answer" in each.answers for each in converters)):
         return rows
     for each in _OF_TASK.get(task, ()):

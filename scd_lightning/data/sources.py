@@ -16,7 +16,8 @@ from scd_lightning.data.converting import convert_splits, convert_texts
 from scd_lightning.data.files import read_folder
 from scd_lightning.data.finding import find_files, find_only_file
 from scd_lightning.data.hub_sets import HubSet
-from scd_lightning.data.recognition import find_converters, recognise, recognise_texts, unwrap, unwrap_texts
+from scd_lightning.data.label_studio import unwrap_tasks, unwrap_texts
+from scd_lightning.data.recognition import find_converters, recognise, recognise_texts
 from scd_lightning.data.rows import Row, make_row
 from scd_lightning.data.source_settings import read_generator_arguments, read_limits, read_ratios
 from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
@@ -161,7 +162,7 @@ class DataSource:
         bad_rows = BadRows(skip=self.on_bad_row == "skip")
         notes: list[str] = []
         found, origin = self._find(task, bad_rows, notes)
-        found = unwrap(task, found, notes, self._renaming.columns)
+        found = unwrap_tasks(task, found, notes, self._renaming.columns)
         lost: Counter[str] = Counter()
         named = {
             split: bad_rows.keep(split, lambda row: parse_cells(self._renaming.convert(row)), rows)

@@ -11,6 +11,18 @@ SPLITS = ("train", "validation", "test")
 # What a split's file, or a hub set's split, may be called.
 SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 
+Splits = Mapping[str, Sequence[Row]]
+
+
+def all_rows(splits: Splits) -> list[Row]:
+    """The rows of all splits, one after the other."""
+    return [row for part in splits.values() for row in part]
+
+
+def as_lists(splits: Splits) -> dict[str, list[Row]]:
+    """The same splits, each in a list of its own."""
+    return {split: [*part] for split, part in splits.items()}
+
 
 def cut_missing(
     given: Mapping[str, list[Row]], ratios: Mapping[str, float], seed: int, group_column: str | None

@@ -8,9 +8,9 @@ from scd_lightning.data.converters.base import Converter
 from scd_lightning.data.converters.entities import TaggedTokens, words_of
 from scd_lightning.data.converters.tags import read_tag
 from scd_lightning.data.rows import Row, is_blank
+from scd_lightning.data.splits import Splits, all_rows
 from scd_lightning.errors import DataError
 
-Splits = Mapping[str, Sequence[Row]]
 # Names of columns that settle which of several is meant.
 _TOKENS = ("tokens", "words", "text", "sentence")
 # Letters of Thai, Lao, Khmer, and of Chinese and Japanese, which put no blanks between words.
@@ -29,7 +29,7 @@ def find_tags(splits: Splits, converters: Sequence[Converter], notes: list[str])
     Raises:
         DataError: The tags are of no scheme, stand in several columns, or each row is a token.
     """
-    rows = [row for part in splits.values() for row in part]
+    rows = all_rows(splits)
     taken = {name for converter in converters for name in converter.answers}
     names = [name for name in dict.fromkeys(name for row in rows for name in row.values) if name not in taken]
     if any(isinstance(each, TaggedTokens) for each in converters) or "entities" in names:
