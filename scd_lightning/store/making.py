@@ -8,7 +8,7 @@ from typing import Any
 
 from scd_lightning.errors import ConfigError, StoreError
 from scd_lightning.store.manifest import write_json
-from scd_lightning.store.ownership import MADE_BY, MARK, Kind, all_files, doubt, open_folder, read_mark
+from scd_lightning.store.ownership import MADE_BY, MARK, Kind, all_files, doubt, open_folder, place_digest, read_mark
 from scd_lightning.store.removal import refuse
 
 
@@ -128,5 +128,5 @@ def _mark(path: Path, name: str, place: Path | None = None, files: Collection[st
     mark: dict[str, Any] = {"made_by": MADE_BY, "name": name}
     if place is not None:
         inodes = {"inode": path.stat().st_ino, "parent": path.parent.stat().st_ino}
-        mark |= {"path": os.path.realpath(place), **inodes}
+        mark |= {"place": place_digest(place), **inodes}
     write_json(path / MARK, mark if files is None else mark | {"files": list(files)})

@@ -3,6 +3,7 @@
 Only what is proven so is ever deleted: a store, and a run's folder, may be any folder that the user names.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -130,7 +131,12 @@ def _known(mark: Mapping[str, Any] | None, kind: Kind, path: Path, folder: int, 
     if not kind.fixed:
         return path.name.startswith(str(mark.get("name")))
     moved_along = (mark.get("inode"), mark.get("parent")) == (os.fstat(folder).st_ino, os.fstat(parent).st_ino)
-    return mark.get("path") == os.path.realpath(path) or moved_along
+    return mark.get("place") == place_digest(path) or moved_along
+
+
+def place_digest(path: Path) -> str:
+    """What tells a place from others and does not name it: exported folders go where no path of a machine belongs."""
+    return hashlib.sha256(os.path.realpath(path).encode(errors="surrogateescape")).hexdigest()
 
 
 def read_mark(folder: int) -> dict[str, Any] | None:

@@ -259,3 +259,12 @@ def test_a_scratch_file_follows_no_link_and_leaves_nothing(tmp_path):
         one.write_text("whole")
         one.rename(tmp_path / "a")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_mark_names_no_place_of_the_machine(tmp_path):
+    kind = Kind("student", r".*", marked=True, fixed=True)
+    folder = make_folder(tmp_path / "student", kind, tmp_path)
+    finish_folder(folder, folder)
+    assert str(tmp_path) not in (folder / MARK).read_text()
+    delete(folder, kind, tmp_path)
+    assert not folder.exists()
