@@ -95,18 +95,18 @@ class Encoder:
         golds = [self._literal.guard(sample.completion) for sample in samples]
         full_ids = self._ids([prompt + gold for prompt, gold in zip(prompts, golds, strict=True)])
         apart = sum(full[: len(ids)] != ids for ids, full in zip(prompt_ids, full_ids, strict=True))
-        parts = enumerate(zip(samples, prompts, prompt_ids, full_ids, strict=True))
+        parts = enumerate(zip(samples, golds, prompts, prompt_ids, full_ids, strict=True))
         fit = self.bad_rows.keep(split, partial(self._fit, split, answer_room), parts)
         encoded = [replace(each, index=index) for index, (each, _) in enumerate(fit)]
         cut = sum(lost is not None for _, lost in fit)
         return Encoded(encoded, [each.index for each, _ in fit], cut, [lost or 0 for _, lost in fit], apart)
 
     def _fit(
-        self, split: str, answer_room: int | None, part: tuple[int, tuple[Sample, str, list[int], list[int]]]
+        self, split: str, answer_room: int | None, part: tuple[int, tuple[Sample, str, str, list[int], list[int]]]
     ) -> tuple[TokenizedSample, int | None]:
         """A sample's ids, cut where need be, and then how many parts its gold answer lost; else None."""
-        index, (sample, prompt, prompt_ids, full_ids) = part
-        tokenized = self._join(index, sample, self._literal.guard(sample.completion), prompt, prompt_ids, full_ids)
+        index, (sample, gold, prompt, prompt_ids, full_ids) = part
+        tokenized = self._join(index, sample, gold, prompt, prompt_ids, full_ids)
         if _needed(tokenized, answer_room) <= self.max_length:
             return tokenized, None
         return self._shorten(index, sample, tokenized, split, answer_room)

@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 
 from scd_lightning.analysis.run.model_card import PROMPT
+from scd_lightning.data.literal_text import LiteralText
 from scd_lightning.data.samples import Sample
 from scd_lightning.errors import ScdError, translated
 from scd_lightning.models.asking import candidate_scores, generated, written_prompt
@@ -132,12 +133,11 @@ def askable(job: PreparedJob, exported: Exported) -> Iterator[int]:
     """
     split = job.evaluation.split
     samples, tokenized = job.data.samples[split], job.data.tokenized[split]
-    special = [str(token) for token in exported.tokenizer.added_tokens_decoder.values() if token.special]
+    literal = LiteralText(exported.tokenizer)
     for index in sorted(range(len(samples)), key=lambda i: len(tokenized[i].prompt_ids)):
         room = max(map(len, tokenized[index].candidate_ids or [[0] * job.data.max_new_tokens]))
-        spelled = any(
-            token in text for text in _texts(samples[index], exported.prompt["template"]) for token in special
-        )
+        texts = _texts(samples[index], exported.prompt["template"])
+        spelled = any(literal.is_guarded(literal.guard(text)) for text in texts)
         if not spelled and len(exported.ids(samples[index])) + room <= job.task.max_length:
             yield index
 
