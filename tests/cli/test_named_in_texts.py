@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
+from typing import TypeGuard
 
 from hydra.errors import HydraException
 
@@ -52,6 +53,7 @@ def _text(node: ast.AST) -> str:
         inside = ast.unparse(node.value)
         return "teacher" if inside in ROLES else "8" if inside.isidentifier() or "*" in inside else "{}"
     assert isinstance(node, ast.Constant)
+    assert isinstance(node.value, str)
     return _filled(node.value)
 
 
@@ -65,7 +67,8 @@ def batches(words: Iterable[str]) -> Iterator[list[str]]:
     """Overrides with one for each group at a time, so that a composition tries several."""
     by_group: dict[str, list[str]] = {}
     for word in dict.fromkeys(words):
-        by_group.setdefault(GROUP.match(word)[1], []).append(word)
+        group, *_ = GROUP.findall(word)
+        by_group.setdefault(group, []).append(word)
     for several in zip_longest(*by_group.values()):
         yield [word for word in several if word is not None]
 
@@ -136,12 +139,15 @@ def remedies() -> Iterator[str]:
     """The texts that errors are given as remedies, and those that variables named so have."""
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            given = isinstance(node, ast.keyword) and node.arg == "remedy"
-            if given or isinstance(node, ast.Assign) and "remedy" in ast.unparse(node.targets[0]).lower():
+            if isinstance(node, ast.keyword) and node.arg == "remedy" or _is_assigned(node, "remedy"):
                 yield from map(_text, _texts_in(node.value))
 
 
-def _texts_in(node: ast.expr) -> Iterator[ast.AST]:
+def _is_assigned(node: ast.AST, name: str) -> TypeGuard[ast.Assign]:
+    return isinstance(node, ast.Assign) and name in ast.unparse(node.targets[0]).lower()
+
+
+def _texts_in(node: ast.AST) -> Iterator[ast.AST]:
     if _is_text(node):
         yield node
     else:

@@ -4,10 +4,25 @@ import pytest
 
 from scd_lightning.store.ownership import MARK
 
-REFUSED = ("student/config.json", "results.json", "config.yaml", "failure.json", "attempt.json")
-REFUSED += ("rejected.jsonl", "report.html/index.html", "predictions/student.jsonl")
-LEFT = ("train.jsonl", "students/config.json", "my-results.json", "predictions/mine.jsonl")
-LEFT += ("failures/notes.txt", "logs/2024.txt", "logs/mine/metrics.csv")
+REFUSED = (
+    "student/config.json",
+    "results.json",
+    "config.yaml",
+    "failure.json",
+    "attempt.json",
+    "rejected.jsonl",
+    "report.html/index.html",
+    "predictions/student.jsonl",
+)
+LEFT = (
+    "train.jsonl",
+    "students/config.json",
+    "my-results.json",
+    "predictions/mine.jsonl",
+    "failures/notes.txt",
+    "logs/2024.txt",
+    "logs/mine/metrics.csv",
+)
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ def test_a_file_is_told_where_to_put_quotes(setting, value):
     at(settings, ".".join(place))[name] = yaml.safe_load(value)
     with pytest.raises(ConfigError, match="put quotes around words") as caught:
         check_light_parts(settings)
-    file, shell = re.search(r": (\w+: .*) in a file, ('.*') in a shell", str(caught.value)).groups()
+    ((file, shell),) = re.findall(r": (\w+: .*) in a file, ('.*') in a shell", str(caught.value))
     at(settings, ".".join(place)).update(yaml.safe_load(file))
     check_light_parts(settings)
     check_light_parts(settings_of("task=classification", "paths.run=here", *shlex.split(shell)))

@@ -164,7 +164,9 @@ def test_entities_without_places_name_their_converter(write_folder):
 @pytest.mark.parametrize("label", ["[urgent]", "{low}", "['odd"])
 def test_labels_that_begin_with_a_bracket_are_labels(write_folder, label):
     rows = [{"text": f"mail {i}", "label": ["plain", label][i % 2]} for i in range(20)]
-    assert label in Classification(DataSource(write_folder(train=rows))).read().task.candidates
+    task = Classification(DataSource(write_folder(train=rows))).read().task
+    assert isinstance(task, Classification)
+    assert label in task.candidates
 
 
 def test_labels_in_lists_of_one(write_folder):

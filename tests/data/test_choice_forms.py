@@ -2,6 +2,7 @@
 
 import csv
 import io
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,9 @@ from scd_lightning.errors import DataError
 from scd_lightning.tasks.qa import QA
 
 ASKED = [(f"Which is number {i}?", [f"red {i}", f"green {i}", f"blue {i}"], i % 3) for i in range(18)]
-OWN = [{"question": question, "choices": texts, "answer": index} for question, texts, index in ASKED]
+OWN: list[dict[str, Any]] = [
+    {"question": question, "choices": texts, "answer": index} for question, texts, index in ASKED
+]
 
 
 def read(folder, **settings):

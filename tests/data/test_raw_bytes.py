@@ -40,11 +40,10 @@ def test_packed_files(tmp_path, name, content):
     assert found["train"][3].id == "train-4"
 
 
-@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz"])
+@pytest.mark.parametrize(("suffix", "packer"), [("gz", gzip), ("bz2", bz2), ("xz", lzma)])
 @pytest.mark.parametrize("cut", [1, 20])
-def test_packed_files_that_are_cut_off(tmp_path, suffix, cut):
-    pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[suffix]
-    (tmp_path / f"train.jsonl.{suffix}").write_bytes(pack(LINES.encode())[:-cut])
+def test_packed_files_that_are_cut_off(tmp_path, suffix, packer, cut):
+    (tmp_path / f"train.jsonl.{suffix}").write_bytes(packer.compress(LINES.encode())[:-cut])
     with pytest.raises(DataError, match=r"can't be unpacked.*bytes that begin as.*cut off.*again"):
         read_folder(tmp_path)
 

@@ -82,7 +82,7 @@ def test_pickles_are_not_opened_unasked(tmp_path, monkeypatch, kind, where, role
     if PICKLED[kind][-1].endswith(".index.json"):
         (tmp_path / PICKLED[kind][1]).write_text(json.dumps({"weight_map": {"a": "part-1.bin"}}))
         torch.save({"a": torch.ones(2)}, tmp_path / "part-1.bin")
-    opened = []
+    opened: list[object] = []
     for reader in ("check_intact", "read_pickled"):
         monkeypatch.setattr(saved, reader, opened.append)
     path = tmp_path / "step=7.ckpt" if kind == "a Lightning checkpoint" else tmp_path

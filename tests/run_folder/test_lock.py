@@ -34,6 +34,7 @@ def test_a_folder_is_free_again_without_a_trace(tmp_path):
 
 def test_a_process_that_is_killed_holds_nothing(tmp_path):
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         with pytest.raises(ConfigError, match=f"process {process.pid} on"):
             Hold(tmp_path, RUN)

@@ -89,6 +89,7 @@ def test_a_job_that_failed_is_not_compared_by_an_earlier_one_s_results(tmp_path,
     trials = {trial.folder: trial for trial in read_trials(tmp_path)}
     assert trials["0"].metric == 0.5
     assert trials["1"].metric is None
+    assert trials["1"].failure is not None
     assert trials["1"].failure.type == ("DataError" if fails == "at once" else "NotFinite")
 
 
