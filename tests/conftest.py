@@ -181,6 +181,14 @@ def read_losses() -> Callable[[Path], Losses]:
     return read
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _as_in_a_terminal() -> None:
+    """Signals reach tests and what they start, also where nohup or a shell's `&` had them ignored."""
+    for number, usual in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, usual)
+
+
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
     """Hydra's and torch's global state as the test found them."""

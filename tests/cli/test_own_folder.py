@@ -14,6 +14,7 @@ REFUSED = (
     "report.html/index.html",
     "predictions/student.jsonl",
 )
+FOREIGN = "a foreign file in a folder that a run writes to"
 LEFT = (
     "train.jsonl",
     "students/config.json",
@@ -37,18 +38,19 @@ def files(tmp_path):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_no_run_has_made_is_named_and_stays(run_py, tmp_path, files, name):
+def test_what_no_run_has_made_is_named_and_stays(run_py, tmp_path, files, ledger, name):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
     before = files()
     code, _, error = run_py("hydra.run.dir=.")
+    ledger.record(FOREIGN, files() == before)
     assert code == 2
     assert f"Got: {name.removesuffix('/index.html')} in " in error
     assert "Remedy: choose another folder by hydra.run.dir=" in error
     assert files() == before
 
 
-def test_other_things_in_the_folder_are_no_matter(run_py, tmp_path, files):
+def test_other_things_in_the_folder_are_no_matter(run_py, tmp_path, files, ledger):
     for name in LEFT:
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text("mine")
@@ -58,6 +60,8 @@ def test_other_things_in_the_folder_are_no_matter(run_py, tmp_path, files):
         assert code == 2
         assert "none" in error
     after = files()
+    for name, content in before.items():
+        ledger.record(FOREIGN, after.get(name) == content)
     assert {name: content for name, content in after.items() if name in before} == before
     made = {name for name in after.keys() - before.keys() if not name.startswith(".hydra/")}
     assert made == {MARK, "failure.json", "run.json"}

@@ -84,6 +84,7 @@ def of_templates(content: bytes, seed: int) -> Iterator[bytes]:
         programs = (
             f"{{% set {name} = 'x' * {count} %}}{{{{ {name} * 9 }}}}{text}",
             f"{{{{ range({count}) | list | length }}}}{text}",
+            f"{{{{ 9 ** (9 ** 9) + {count} }}}}{text}{name}",
             f"{{% macro {name}() %}}{{{{ {name}() }}}}{{% endmacro %}}{{{{ {name}() }}}}{text}",
             f"{{% include '/etc/{name}' %}}{text}",
             f"{{% import '{name}' as x %}}{text}",

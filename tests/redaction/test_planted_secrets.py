@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from scd_lightning.redaction import known_secrets
+from tests.ledger import Ledger
 
 # In the environment, by names that say what they are.
 NAMED = {
@@ -117,18 +118,18 @@ def forms(secret: str) -> set[str]:
     return {first, quote(first, safe=""), base64.b64encode(first.encode()).decode()[:16], repr(first)[1:-1]}
 
 
-def leaks(folder: Path, said: Mapping[str, str]) -> list[str]:
+def leaks(ledger: Ledger, command: str, folder: Path, said: Mapping[str, str]) -> list[str]:
     """Where secrets stand: in files, in their names, in what was printed."""
     texts = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     texts |= {f"the name {path}": os.fsencode(path.relative_to(folder)) for path in folder.rglob("*")}
     texts |= {name: text.encode() for name, text in said.items()}
-    return [
-        f"{secret} in {where}"
-        for secret in (*NAMED.values(), *TAKEN.values(), *WRITTEN.values())
-        for form in forms(secret)
-        for where, content in texts.items()
-        if form.encode() in content
-    ]
+    found = []
+    for secret in (*NAMED.values(), *TAKEN.values(), *WRITTEN.values()):
+        sought = [form.encode() for form in forms(secret)]
+        places = [where for where, content in texts.items() if any(form in content for form in sought)]
+        ledger.record(f"a secret in all that {command} leaves", not places)
+        found += [f"{secret} in {where}" for where in places]
+    return found
 
 
 def test_there_are_thirty():
@@ -136,7 +137,7 @@ def test_there_are_thirty():
 
 
 @pytest.mark.filterwarnings("ignore:told")
-def test_a_run_leaves_none(run_py, planted, caplog):
+def test_a_run_leaves_none(run_py, planted, caplog, ledger):
     code, out, err = run_py(
         *OVERRIDES,
         "logger=[tensorboard,csv]",
@@ -145,21 +146,21 @@ def test_a_run_leaves_none(run_py, planted, caplog):
     assert code == 0, err
     said = {"stdout": out, "stderr": err, "logged": caplog.text}
     assert "told" in caplog.text
-    assert leaks(planted, said) == []
+    assert leaks(ledger, "a run", planted, said) == []
 
 
 @pytest.mark.filterwarnings("ignore:told")
-def test_a_run_that_fails_leaves_none(run_py, planted, caplog):
+def test_a_run_that_fails_leaves_none(run_py, planted, caplog, ledger):
     code, out, err = run_py(*OVERRIDES, "callbacks.talker.fails=true", "hydra.run.dir=failed")
     assert code == 2
     assert "told" in err
     assert "told" in (planted / "failed" / "failure.json").read_text()
     assert "told" in (planted / "failed" / "partial.json").read_text()
-    assert leaks(planted, {"stdout": out, "stderr": err, "logged": caplog.text}) == []
+    assert leaks(ledger, "a run that fails", planted, {"stdout": out, "stderr": err, "logged": caplog.text}) == []
 
 
 @pytest.mark.filterwarnings("ignore:told")
-def test_a_sweep_leaves_none(run_py, planted, caplog):
+def test_a_sweep_leaves_none(run_py, planted, caplog, ledger):
     code, out, err = run_py(
         "-m",
         *OVERRIDES,
@@ -169,4 +170,4 @@ def test_a_sweep_leaves_none(run_py, planted, caplog):
     )
     assert code == 1, err
     assert (planted / "several" / "multirun.yaml").is_file()
-    assert leaks(planted, {"stdout": out, "stderr": err, "logged": caplog.text}) == []
+    assert leaks(ledger, "a sweep", planted, {"stdout": out, "stderr": err, "logged": caplog.text}) == []

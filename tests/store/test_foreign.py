@@ -63,12 +63,14 @@ def dying(root: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_nothing_of_somebody_else_s_goes_with_gc(maker, first):
+def test_nothing_of_somebody_else_s_goes_with_gc(maker, ledger, first):
     paths = plant(maker.root) if first else []
     teacher, signals = maker.artifact("teacher"), maker.signals("0-1")
     paths = paths or plant(maker.root)
     dying(maker.root, teacher)
     collect(maker.root)
+    for path in paths:
+        ledger.record("a foreign file or folder in a store that gc cleans", path.exists())
     assert [path for path in paths if not path.exists()] == []
     assert not (maker.root / teacher).exists()
     assert not (maker.root / "signals" / signals).exists()
