@@ -33,7 +33,9 @@ from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import Artifacts, execute, plan
+from scd_lightning.store.layout import MANIFEST
 from scd_lightning.store.making import claim
+from scd_lightning.store.ownership import MARK
 from tests.ledger import (  # noqa: F401 - what pytest finds here, all tests have
     ledger,
     pytest_sessionfinish,
@@ -280,7 +282,7 @@ def outcome() -> Callable[[Job], dict[tuple[str, str], Any]]:
                 name = (step.name, str(file.relative_to(found.folder)))
                 if file.suffix == ".safetensors":
                     left[name] = {key: value.numpy().tobytes() for key, value in load_file(file).items()}
-                elif file.is_file() and file.name != "artifact.json":
+                elif file.is_file() and file.name not in (MANIFEST, MARK):  # They name the artifact.
                     left[name] = file.read_bytes()
         return left
 
