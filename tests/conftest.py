@@ -23,6 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning import Callback, Trainer
 from safetensors.torch import load_file
 
+from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.cli.built_job import build_job
 from scd_lightning.cli.quiet import quiet
@@ -193,9 +194,10 @@ def _as_in_a_terminal() -> None:
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    """Hydra's and torch's global state as the test found them."""
+    """Hydra's and torch's global state as the test found them; no group of processes that a forked one would be in."""
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     yield
+    distributed.leave()
     torch.set_num_threads(threads)
     torch.set_default_dtype(dtype)
     GlobalHydra.instance().clear()

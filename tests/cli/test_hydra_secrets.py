@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -83,17 +84,30 @@ def test_folders_are_named_without_secrets(monkeypatch):
     assert name == "+x.token=(hidden),+y='HERON',seed=1"
 
 
+def composed(error: ConfigError, setting: str, monkeypatch) -> str:
+    """A setting's value, once the error's remedy is followed in a shell."""
+    monkeypatch.setenv("SECRET", "heron-of-the-river")
+    (override,) = shlex.split(str(error.remedy).partition(", and write ")[2])
+    check_arguments([override])
+    with initialize_config_dir(str(Path(__file__).parents[2] / "conf"), version_base="1.3"):
+        return str(OmegaConf.select(compose("config", [override]), setting.lstrip("+")))
+
+
 @pytest.mark.parametrize(
     "argument", ["+x.token=(hidden)", "task.data.path=https://(hidden)@h/x", "+x.u='a?key=(hidden)'"]
 )
-def test_a_command_that_lacks_a_secret_says_so(argument):
-    with pytest.raises(ConfigError, match=r"left out.*write \S+='\$\{oc.env:SECRET\}'"):
+def test_a_command_that_lacks_a_secret_says_so(argument, monkeypatch):
+    with pytest.raises(ConfigError, match=r"left out.*write \S+='\$\{oc.env:SECRET\}'") as caught:
         check_arguments(["seed=1", argument])
+    assert composed(caught.value, argument.partition("=")[0], monkeypatch) == "heron-of-the-river"
 
 
-def test_settings_that_lack_a_secret_are_refused():
+def test_settings_that_lack_a_secret_are_refused(monkeypatch):
     with pytest.raises(ConfigError, match=r"left out.*Where: callbacks\.x\[0\]\.token\."):
         read_settings(OmegaConf.create({"callbacks": {"x": [{"token": "(hidden)"}]}}))
+    with pytest.raises(ConfigError, match=r"left out.*Where: task\.data\.path\.") as caught:
+        read_settings(OmegaConf.create({"task": {"data": {"path": "https://(hidden)@h/x"}}}))
+    assert composed(caught.value, "task.data.path", monkeypatch) == "heron-of-the-river"
 
 
 def test_what_a_command_line_has_is_known_before_anything_is_read():

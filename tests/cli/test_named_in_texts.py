@@ -130,6 +130,9 @@ ELSEWHERE = {
     "; as texts without labels: task.data.unlabelled=": "tests/data/test_label_studio.py",
     "name it for all of them, as in hydra.run.dir=": "tests/run_folder",
     "choose another folder by ": "tests/run_folder",
+    "set a variable of the environment, say SECRET": "tests/cli/test_hydra_secrets.py",
+    "choose another folder for the run with hydra.run.dir=": "tests/cli/test_own_folder.py",
+    "choose another folder with teacher=, or move these": "tests/store/test_removal.py",
     "take trainer=ddp or trainer=fsdp; ": "tests/cli/test_remedies.py",
     "Give it fewer epochs than teacher.epochs=": "advice about results",
 }

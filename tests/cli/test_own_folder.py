@@ -50,6 +50,19 @@ def test_what_no_run_has_made_is_named_and_stays(run_py, tmp_path, files, ledger
     assert files() == before
 
 
+def test_another_folder_or_one_without_them_does(run_py, tmp_path):
+    (tmp_path / "student").mkdir()
+    (tmp_path / "student" / "mine.txt").touch()
+    last = "teacher.checkpoints=1000"  # What is refused once the folder is taken.
+    _, _, error = run_py("hydra.run.dir=.", last)
+    assert "choose another folder by hydra.run.dir=, or move them away" in error
+    _, _, error = run_py("hydra.run.dir=other", last)
+    assert "checkpoints" in error
+    (tmp_path / "student").rename(tmp_path / "mine")
+    _, _, error = run_py("hydra.run.dir=.", last)
+    assert "checkpoints" in error
+
+
 def test_other_things_in_the_folder_are_no_matter(run_py, tmp_path, files, ledger):
     for name in LEFT:
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
@@ -84,3 +97,6 @@ def test_what_a_run_reads_is_not_written_over(run_py, tmp_path, place, override)
     assert code == 2
     assert "What the run reads lies where it writes" in error
     assert f"Where: {override.partition('=')[0]}" in error
+    assert "choose another folder for the run with hydra.run.dir=, or copy this elsewhere" in error
+    _, _, error = run_py("hydra.run.dir=other", override, "teacher.checkpoints=1000")
+    assert "lies where it writes" not in error

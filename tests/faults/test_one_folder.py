@@ -6,6 +6,8 @@ import time
 import pytest
 import yaml
 
+from scd_lightning.store.ownership import MARK
+
 METHODS = ("sft", "td")
 # Pairs of each kind; all are tried by `make test-full`.
 PAIRS = 10
@@ -51,7 +53,7 @@ def whose(folder, alone):
     kinds = {"schedule.json": "td", "tensorboard": "td", "logs": "sft"}
     assert {name for name in kinds if (folder / name).exists()} == {name for name in kinds if kinds[name] == method}
     left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert left == set(run["files"])
+    assert left == {*run["files"], MARK}
     return method
 
 

@@ -111,7 +111,7 @@ def test_all_listen_on_loopback_alone(begin, tmp_path, monkeypatch):
 HANG = """
 from scd_lightning import distributed
 from scd_lightning.launch.failures import record
-distributed.join(on_gpu=False, minutes=0.03)
+distributed.join(on_gpu=False, minutes=0.15)
 vote = distributed.Vote()
 if rank == "1":
     os.kill(os.getpid(), signal.SIGSTOP)
