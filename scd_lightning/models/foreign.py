@@ -186,7 +186,7 @@ def read_model(
     Raises:
         ModelError: Its files can't be read, or transformers can't build it.
     """
-    with translated("The weights could not be loaded", where=where, got=path):
+    with translated("The weights could not be loaded as config.json describes the model", where=where, got=path):
         found: tuple[PreTrainedModel, dict[str, Any]] = cast(Any, AutoModelForCausalLM).from_pretrained(
             path,
             revision=revision,
