@@ -49,10 +49,13 @@ class _Watch:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self.blocked)
 
     def put_back(self) -> None:
-        """Makes the previous handlers those of the signals again."""
+        """Makes the previous handlers those of the signals again, but for those that would end a job of a sweep."""
         for number, handler in self.previous.items():
             # None: a handler from outside Python, which can't be put back.
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            before = signal.SIG_DFL if handler is None else handler
+            # Threads that the job has left don't hold a signal back, and the sweep repeats it while the job tidies up.
+            ends = number in self.blocked and before in (signal.SIG_DFL, signal.default_int_handler)
+            signal.signal(number, _let_pass if ends else before)
 
     def take(self, number: int, frame: FrameType | None) -> None:
         """Notes a signal, and ends the run where nothing defers that; a second Ctrl-C ends it at once."""
@@ -73,6 +76,10 @@ class _Watch:
         if callable(previous):
             previous(self.requested, None)
         raise Preempted(self.requested.name, self.exit_code)
+
+
+def _let_pass(number: int, frame: FrameType | None) -> None:
+    """Handles a signal by nothing; ignored, it would stay so in what a later job starts."""
 
 
 _watch: _Watch | None = None
