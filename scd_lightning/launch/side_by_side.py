@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from types import FrameType
 from typing import Any
 
@@ -91,6 +92,8 @@ def saving(names: Sequence[str], exit_code: int) -> Iterator[None]:
         KeyboardInterrupt: Ctrl-C arrived.
         Preempted: Another signal arrived.
     """
+    # Python starts it with the first lock that processes share, and then lets Ctrl-C and SIGTERM through.
+    resource_tracker.ensure_running()
     others = [number for number in preemption.handled(names) if number is not signal.SIGINT]
     numbers = [signal.SIGINT, *others]
     signals = _Signals(others)

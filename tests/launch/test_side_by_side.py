@@ -77,6 +77,32 @@ def test_a_job_that_does_not_handle_signals_yet_gets_them_later():
         assert job.returncode == 0
 
 
+# A launcher's way to its first processes; and what a thread of a job's takes once the job is over.
+_SWEEP = """
+import multiprocessing, os, signal, threading, time
+from scd_lightning.launch.preemption import watch
+from scd_lightning.launch.side_by_side import saving
+with saving(["SIGTERM"], 75):
+    multiprocessing.get_context("spawn").Lock()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) >= {signal.SIGTERM, signal.SIGINT}
+    if os.fork() == 0:  # A job's process.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        with watch(["SIGTERM"]):
+            threading.Thread(target=time.sleep, args=(3,), daemon=True).start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+            time.sleep(0.2)
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == 7
+"""
+
+
+def test_neither_python_nor_threads_let_signals_through():
+    done = subprocess.run([sys.executable, "-c", _SWEEP], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_signals_are_held_back_again_after_a_job():
     with saving(["SIGTERM"], 75):
         held = signal.pthread_sigmask(signal.SIG_BLOCK, [])
