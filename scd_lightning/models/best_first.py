@@ -49,8 +49,8 @@ class Search:
     def next(self) -> list[Node]:
         """The open nodes to ask for together, best first; none where the search is over.
 
-        The first candidate is gone for straight. From there on each call gives up to twice as many as the one before, so
-        that a model that hardly prefers anything is not asked for one node after the other.
+        The first candidate is gone for straight. From there on each call gives up to twice as many as the one before,
+        so that a model that hardly prefers anything is not asked for one node after the other.
         """
         ordered = sorted(self.open, key=self.open.__getitem__, reverse=True)
         count = min(self._width, sum(bound >= self.best - TIE for bound in self.open.values()))

@@ -61,7 +61,7 @@ def read_prompts(model: CausalLM, samples: Sequence[TokenizedSample], pad_id: in
 def read_with_gold(
     model: CausalLM, batch: Batch, samples: Sequence[TokenizedSample]
 ) -> tuple[Unprojected, PromptsRead]:
-    """Runs prompts and gold answers through the model: one pass for the losses of these, and for the model's own answers.
+    """Runs prompts and gold answers through the model: one pass for gold's losses, and for the model's own answers.
 
     Args:
         model: The model.

@@ -11,6 +11,7 @@ from scd_lightning.losses.logits import at_least_float32
 from scd_lightning.models.answers import Answer
 from scd_lightning.models.causal_lm import CausalLM
 
+
 def pad_left(sequences: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Token ids [B, T] padded on the left, and their attention mask [B, T]."""
     width = max(1, *(len(ids) for ids in sequences))
