@@ -1,6 +1,7 @@
 """The plainest way to choose among candidates: each is scored. What searching for the best one is held against."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,9 +50,8 @@ def _score(model: CausalLM, pairs: Sequence[Pair], cache: DynamicCache, mask: Te
     lengths = torch.tensor([len(ids) - 1 for _, ids in pairs], device=mask.device)
     real = torch.arange(tokens.shape[1] - 1, device=mask.device) < lengths[:, None]
     repeated = DynamicCache()
+    layer: Any
     for i, layer in enumerate(cache.layers):
-        assert layer.keys is not None
-        assert layer.values is not None
         repeated.update(layer.keys[rows], layer.values[rows], i)
     hidden = model.extend(tokens[:, :-1], torch.cat([mask[rows], real.long()], dim=1), repeated)
     logits = at_least_float32(model.head(hidden[real]))

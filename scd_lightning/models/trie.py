@@ -30,7 +30,7 @@ class Node:
         self.asks = [(i, path[i]) for i in range(start + 1, len(path))]
         self.asks += [(len(path), child.path[len(path)]) for child in children]
         self.reads = path[: self.asks[-1][0]] if self.asks else ()
-        self.chain = int(candidate is not None) + max((child.chain for child in children), default=0)
+        self.chain: int = int(candidate is not None) + max((child.chain for child in children), default=0)
 
     @property
     def edge(self) -> Ids:

@@ -22,6 +22,12 @@ def ask(search, conditional):
     return calls[:-1]
 
 
+def first_tokens(probabilities):
+    """That candidates have these first tokens, and end there."""
+    said: dict[tuple[tuple[int, ...], int], float] = {((), token): value for token, value in probabilities.items()}
+    return said | {((token,), EOS): 1.0 for token in probabilities}
+
+
 def logs(probabilities):
     return {key: math.log(value) if value else -math.inf for key, value in probabilities.items()}
 
@@ -47,7 +53,7 @@ def test_the_lowest_one_of_equal_candidates():
     """Equal to 1e-4 nats, which is why even one that can't be better is asked for."""
     root = tree(((9, EOS), (8, EOS), (7, EOS), (6, EOS)))
     heads = {9: 0.2 * math.exp(-2e-4), 8: 0.2 * math.exp(-0.5e-4), 7: 0.2, 6: 0.2}
-    said = {((), token): value for token, value in heads.items()} | {((token,), EOS): 1.0 for token in heads}
+    said = first_tokens(heads)
     search = Search(root)
     calls = ask(search, logs(said))
     assert search.answer == 1
@@ -57,7 +63,7 @@ def test_the_lowest_one_of_equal_candidates():
 def test_a_model_without_a_preference_is_asked_in_few_calls():
     count = 200
     root = tree(tuple((token, EOS) for token in range(1, count + 1)))
-    said = {((), token): 1 / count for token in range(1, count + 1)}
+    said = first_tokens({token: 1 / count for token in range(1, count + 1)})
     said |= {((token,), EOS): token / count for token in range(1, count + 1)}
     search = Search(root)
     calls = ask(search, logs(said))
@@ -74,7 +80,7 @@ def test_one_token_answers_take_the_root_alone():
 def test_probabilities_are_asked_for_until_what_is_open_is_too_little():
     heads = {1: 0.9, 2: 0.08, 3: 0.019, 4: 0.0005, 5: 0.0004}
     root = tree(tuple((token, EOS) for token in heads))
-    said = {((), token): value for token, value in heads.items()} | {((token,), EOS): 1.0 for token in heads}
+    said = first_tokens(heads)
     search = Search(root, probabilities=True)
     assert sorted(sum(ask(search, logs(said)), [])) == [(1, EOS), (2, EOS), (3, EOS)]
     shares = search.shares()

@@ -98,12 +98,12 @@ def drawn_cases(seed, count):
 
 
 # How peaked a model's outputs are: one of random weights knows next to nothing, which leaves nothing to leave out.
-@pytest.mark.parametrize(("peak", "fewer"), [(0.0, 1.0), (1.0, 1.0), (10.0, 0.75), (100.0, 0.65)])
-def test_answers_losses_and_probabilities_of_random_cases(make_model, length, peak, fewer):
+@pytest.mark.parametrize("peak", [0, 1, 10, 100])
+def test_answers_losses_and_probabilities_of_random_cases(make_model, length, peak):
     model = make_model("llama", num_hidden_layers=1)
     with torch.no_grad():
         model.get_output_embeddings().weight.mul_(peak)
-    lm, cases, size = CausalLM(model, length), drawn_cases(int(peak), 500), 100
+    lm, cases, size = CausalLM(model, length), drawn_cases(peak, 500), 100
     passes, tokens = counted(lm), dict.fromkeys(("all", "search", "gold", "probabilities"), 0)
 
     def behind_prompts(way, result):
@@ -126,8 +126,9 @@ def test_answers_losses_and_probabilities_of_random_cases(make_model, length, pe
             assert one.value == other.value == min(i for i, s in enumerate(scores) if s >= max(scores) - 1e-4)
             assert other.shares == pytest.approx(shares_of(scores, sample), abs=1e-3)
             assert other.probability == other.shares[other.value]
-    print(peak, tokens)
-    assert tokens["search"] <= fewer * tokens["all"]
+    if peak >= 10:
+        assert tokens["gold"] < 0.7 * tokens["all"]
+        assert tokens["search"] < 0.8 * tokens["all"]
 
 
 def test_a_candidate_that_gold_has_shown_costs_nothing(counting_model, length):
@@ -185,6 +186,7 @@ def test_the_lowest_of_equal_candidates_wins(make_model, length, monkeypatch, ro
     (answer,) = best_candidates(CausalLM(model, length), [tied], PAD, probabilities=True)
     assert answer.value == 3
     # Equal ones are one answer, and have its probability each.
+    assert answer.shares is not None
     assert answer.shares[5] == answer.shares[3]
     assert sum(answer.shares[:5]) == pytest.approx(1)
 
@@ -200,6 +202,7 @@ def test_bfloat16_scores_are_in_float32(make_model, length, everything):
     lm = CausalLM(make_model("llama", dtype=torch.bfloat16), length)
     samples = draw_samples(1, [5], candidates=3)
     (answer,) = best_candidates(lm, samples, PAD, probabilities=True)
+    assert answer.shares is not None
     assert all(share != float(torch.tensor(share).bfloat16()) for share in answer.shares)
     assert answer.shares == pytest.approx(shares_of(all_scores(lm, samples, PAD)[0], samples[0]), rel=0.1)
 
