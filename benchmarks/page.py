@@ -95,9 +95,9 @@ _NOTES = {
     "token ids of the same rows, in turns; reading the rows is not counted. The store keeps what is found: equal data "
     "are checked once.",
     "candidates": "Losses and answers of a tuned model on a test split, as an evaluation has them: prompt and gold "
-    "answer in one pass, then a best-first search in the tree of the candidates' tokens. Beside it, losses in a pass of "
-    "their own and every candidate scored on the prompt's key-value cache. Ways take turns in one process. A token is a "
-    "place that goes through the model, padding included.",
+    "answer in one pass, then a best-first search in the tree of the candidates' tokens. Beside it, losses in a pass "
+    "of their own and every candidate scored on the prompt's key-value cache. Ways take turns in one process. A token "
+    "is a place that goes through the model, padding included.",
 }
 _NO_GPU = """\
 ## Not measured

@@ -14,7 +14,7 @@ SURE = 1e-3
 class Search:
     """One sample's search. A node is open until a model was asked what it asks for.
 
-    A node's bound is the log-probability of its path up to the first token of its edge: no candidate below is
+    A node's bound is the log-probability of its path up to the first token that is its own: no candidate below is
     worth more. Open nodes are taken best first, until none can hold a candidate that is as good as the best one known.
 
     Args:

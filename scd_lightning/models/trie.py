@@ -26,16 +26,11 @@ class Node:
 
     def __init__(self, path: Ids, start: int, candidate: int | None, children: Sequence["Node"]) -> None:
         self.path, self.start, self.candidate, self.children = path, start, candidate, children
-        # The parent was asked for the first token of the edge.
+        # The parent was asked for the first of its own tokens.
         self.asks = [(i, path[i]) for i in range(start + 1, len(path))]
         self.asks += [(len(path), child.path[len(path)]) for child in children]
         self.reads = path[: self.asks[-1][0]] if self.asks else ()
         self.chain: int = int(candidate is not None) + max((child.chain for child in children), default=0)
-
-    @property
-    def edge(self) -> Ids:
-        """The tokens behind the parent's; none at the root."""
-        return self.path[self.start :]
 
     def along(self, tokens: Sequence[int]) -> list["Node"]:
         """This node and those below it, one under the other, whose paths begin a sequence of tokens."""
