@@ -65,6 +65,7 @@ _TITLES = {
     "saving": "Saving the state of a training",
     "texts": "Texts without labels",
     "gold": "Gold answers held against themselves",
+    "candidates": "Choosing among candidates",
 }
 _NOTES = {
     "steps": "Seconds are medians; columns with a slash are ratios of those, or of peak memory. `of GEMM` is how fast "
@@ -93,6 +94,10 @@ _NOTES = {
     "gold": "Every gold answer decoded from its token ids and judged as a model's answer would be, beside making the "
     "token ids of the same rows, in turns; reading the rows is not counted. The store keeps what is found: equal data "
     "are checked once.",
+    "candidates": "Losses and answers of a tuned model on a test split, as an evaluation has them: prompt and gold "
+    "answer in one pass, then a best-first search in the tree of the candidates' tokens. Beside it, losses in a pass "
+    "of their own and every candidate scored on the prompt's key-value cache. Ways take turns in one process. A token "
+    "is a place that goes through the model, padding included.",
 }
 _NO_GPU = """\
 ## Not measured

@@ -132,6 +132,18 @@ def check_ratio(row: Row, clock: str = "seconds") -> float:
     return float(row[clock]["check"]["median"] / row[clock]["encode"]["median"])
 
 
+def search_ratio(row: Row, what: str = "seconds", way: str = "search") -> float:
+    """How many times as much scoring each candidate takes as a search, of a row of the section `candidates`.
+
+    Args:
+        row: The row.
+        what: "seconds", "cpu_seconds" or "tokens" fed to the model.
+        way: "search", or "probabilities".
+    """
+    one, other = (row[what][name] if what == "tokens" else row[what][name]["median"] for name in ("exhaustive", way))
+    return float(one / other)
+
+
 def text_ratios(row: Row, clock: str = "seconds") -> dict[str, float]:
     """What texts without labels take beside what they are held against, of a row of the section `texts`.
 

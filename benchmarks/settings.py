@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-SECTIONS = ("steps", "runs", "growth", "reload", "startup", "processes", "saving", "texts", "gold")
+SECTIONS = ("steps", "runs", "growth", "reload", "startup", "processes", "saving", "texts", "gold", "candidates")
 
 
 class Peer(NamedTuple):

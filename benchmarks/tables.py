@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from benchmarks.cells import MISSING, Cell, factor, megabytes, number, table, times
 from benchmarks.growth import SERIES
 from benchmarks.phases import PHASES
 from benchmarks.rows import (
@@ -14,50 +15,17 @@ from benchmarks.rows import (
     relative_speed,
     run_ratio,
     saving_share,
+    search_ratio,
     speed,
     text_ratios,
 )
 from benchmarks.settings import PEERS
 from benchmarks.targets import Target
 
-Cell = str | float | int | None
-_MISSING = "–"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """A table; its first column is text, the others are numbers or short words."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *([_text(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _text(cell: Cell) -> str:
-    if cell is None:
-        return _MISSING
-    return cell if isinstance(cell, str) else number(cell)
-
-
-def number(value: float) -> str:
-    """A number with three digits or so that mean something."""
-    if isinstance(value, int) or value == 0 or abs(value) >= 100:
-        return f"{value:,.0f}"
-    if abs(value) < 0.001:
-        return f"{value:.1e}"
-    return f"{value:.{1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3}f}"
-
-
-def factor(value: float | None) -> str:
-    """A ratio."""
-    return _MISSING if value is None else f"{value:.2f}"
-
-
-def megabytes(value: float | None) -> str:
-    """Bytes as MB."""
-    return _MISSING if value is None else f"{value / 1e6:,.0f}"
-
 
 def of_targets(targets: Iterable[Target]) -> str:
     """Target, measured, reached."""
-    words = {True: "yes", False: "**no**", None: _MISSING}
+    words = {True: "yes", False: "**no**", None: MISSING}
     rows = [(target.what, target.limit, target.measured, words[target.reached]) for target in targets]
     return table(("what", "target", "measured", "reached"), rows)
 
@@ -95,22 +63,16 @@ def _of_case(case: StepCase) -> str:
     for name, of in case.contenders.items():
         beside = (factor(case.slower(name, other)) for other in ("sft", "floor"))
         share = f"{of['utilisation']:.0%}"
-        rows.append((_title(name), *_times(of), of["tokens_per_second"], megabytes(of["peak_bytes"]), *beside, share))
+        rows.append((_title(name), *times(of), of["tokens_per_second"], megabytes(of["peak_bytes"]), *beside, share))
     floor = (case.step("floor"), None, None, case.step("floor", "cpu_seconds"), None, None)
     rows.append(("floor", *floor, factor(case.slower("floor", "sft")), factor(1.0), None))
     row = case.row
-    rows += [(f"{_PART_TITLES[name]}, alone", *_times(part), *[None] * 5) for name, part in row["parts"].items()]
+    rows += [(f"{_PART_TITLES[name]}, alone", *times(part), *[None] * 5) for name, part in row["parts"].items()]
     steps = f"{row['steps'] - 1} steps after the first, {row['dtype']}"
     return f"#### {row['case']}\n\n{_work(row)}; {steps}.\n\n{table(head, rows)}"
 
 
 _PART_TITLES = {"head": "teacher's head", "vocabulary_pass": "vocabulary pass", "gemm": "GEMM"}
-
-
-def _times(of: Row) -> tuple[float, float, float, float]:
-    """Median, least and most seconds, and the median of CPU-seconds."""
-    seconds = of["seconds"]
-    return seconds["median"], seconds["min"], seconds["max"], of["cpu_seconds"]["median"]
 
 
 def _work(case: Row) -> str:
@@ -275,9 +237,9 @@ def of_texts(rows: Sequence[Row]) -> str:
 
 
 def _of_text_times(row: Row, name: str) -> Sequence[Cell]:
-    times = {clock: row[clock][name] for clock in ("seconds", "cpu_seconds")}
-    ratios = (factor(text_ratios(row, clock).get(name)) for clock in times)
-    return (_WHAT[row["name"], name], *_times(times), *ratios)
+    taken = {clock: row[clock][name] for clock in ("seconds", "cpu_seconds")}
+    ratios = (factor(text_ratios(row, clock).get(name)) for clock in taken)
+    return (_WHAT[row["name"], name], *times(taken), *ratios)
 
 
 def of_gold(rows: Sequence[Row]) -> str:
@@ -287,9 +249,36 @@ def of_gold(rows: Sequence[Row]) -> str:
 
 
 def _of_gold_times(row: Row, what: str) -> Sequence[Cell]:
-    times = _times({clock: row[clock][what] for clock in ("seconds", "cpu_seconds")})
+    taken = times({clock: row[clock][what] for clock in ("seconds", "cpu_seconds")})
     ratios = (factor(check_ratio(row, clock) if what == "check" else None) for clock in ("seconds", "cpu_seconds"))
-    return (row["task"], row["rows"], what, *times, *ratios)
+    return (row["task"], row["rows"], what, *taken, *ratios)
+
+
+_SEARCHES = {
+    "search": "search",
+    "probabilities": "search, with all probabilities",
+    "exhaustive": "each candidate scored, losses apart",
+}
+
+
+def of_candidates(rows: Sequence[Row]) -> str:
+    """Tokens and seconds of losses and answers, by each way."""
+    head = ("what", "tokens / sample", "fewer", "seconds", "least", "most", "CPU-seconds", "faster", "faster, CPU")
+    parts = []
+    for row in rows:
+        told = (
+            f"{row['name']}: {row['samples']} samples with {row['candidates']} candidates, {row['right']:.0%} right; "
+        )
+        told += f"a model of {number(row['parameters'] / 1e6)} million weights; {row['rounds']} rounds. "
+        told += f"Other answers: {row['different']}; losses at most {number(row['losses_apart'])} apart."
+        parts.append(f"{told}\n\n{table(head, [_of_search(row, way) for way in _SEARCHES])}")
+    return "\n\n".join(parts)
+
+
+def _of_search(row: Row, way: str) -> Sequence[Cell]:
+    taken = times({clock: row[clock][way] for clock in ("seconds", "cpu_seconds")})
+    tokens, *faster = (factor(search_ratio(row, what, way)) for what in ("tokens", "seconds", "cpu_seconds"))
+    return (_SEARCHES[way], row["tokens"][way] / row["samples"], tokens, *taken, *faster)
 
 
 TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
@@ -302,4 +291,5 @@ TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
     "saving": of_saving,
     "texts": of_texts,
     "gold": of_gold,
+    "candidates": of_candidates,
 }

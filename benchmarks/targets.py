@@ -15,6 +15,7 @@ from benchmarks.rows import (
     run_named,
     run_ratio,
     saving_share,
+    search_ratio,
     speed,
     text_ratios,
 )
@@ -54,6 +55,7 @@ def targets(sections: Mapping[str, Mapping[str, Any]]) -> list[Target]:
         *_of_saving(rows.get("saving", [])),
         *_of_texts(rows.get("texts", [])),
         *_of_gold(rows.get("gold", [])),
+        *_of_candidates(rows.get("candidates", [])),
     ]
 
 
@@ -166,6 +168,16 @@ def _of_saving(rows: list[Row]) -> list[Target]:
 
 def _of_gold(rows: list[Row]) -> list[Target]:
     return [at_most("checking gold answers beside encoding them", {row["task"]: check_ratio(row) for row in rows}, 1)]
+
+
+def _of_candidates(rows: list[Row]) -> list[Target]:
+    # A few short labels leave little to leave out.
+    tokens = {row["name"]: search_ratio(row, "tokens") for row in rows if row["candidates"] >= 50}
+    different = {row["name"]: float(row["different"]) for row in rows}
+    return [
+        at_least("tokens that losses and answers among 50 labels or more are spared", tokens, 8),
+        at_most("answers that scoring each candidate would change", different, 0, "{:.0f}"),
+    ]
 
 
 def _of_texts(rows: list[Row]) -> list[Target]:

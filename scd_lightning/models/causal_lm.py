@@ -79,16 +79,25 @@ class CausalLM(nn.Module):
         output: Tensor = self.body(**inputs).last_hidden_state
         return output
 
-    def hidden(self, batch: Batch) -> Tensor:
-        """Hidden states [K, D] that predict the batch's completion tokens."""
+    def hidden(self, batch: Batch, cache: DynamicCache | None = None) -> Tensor:
+        """Hidden states [K, D] that predict the batch's completion tokens.
+
+        Args:
+            batch: The batch.
+            cache: An empty one keeps what was read: keys and values of all T positions, padded on the right.
+        """
+        return self.read(batch.input_ids, cache).flatten(0, 1)[batch.positions]
+
+    def read(self, input_ids: Tensor, cache: DynamicCache | None = None) -> Tensor:
+        """Hidden states [B, T, D] of tokens padded on the right, which are the first that an empty cache is given."""
         # No mask: padding stands on the right, where no earlier token of a causal model sees it. A mask would cost
         # its making and rule out the fastest attention kernels.
-        hidden: Tensor = self(input_ids=batch.input_ids, use_cache=False)
-        return hidden.flatten(0, 1)[batch.positions]
+        hidden: Tensor = self(input_ids=input_ids, past_key_values=cache, use_cache=cache is not None)
+        return hidden
 
-    def outputs(self, batch: Batch) -> Unprojected:
-        """What the head makes logits of."""
-        return Unprojected(self.hidden(batch), self.head)
+    def outputs(self, batch: Batch, cache: DynamicCache | None = None) -> Unprojected:
+        """What the head makes logits of; the cache is as in `hidden`."""
+        return Unprojected(self.hidden(batch, cache), self.head)
 
     def logits(self, batch: Batch) -> Tensor:
         """Logits [K, V] of the batch's completion tokens."""

@@ -43,8 +43,9 @@ def answer_texts(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -
     found: dict[str, list[list[Prediction]]] = {UNLABELLED: [], "validation": []}
     for index in asked:
         store.load_into(model, index)
+        asks: dict[str, Any] = {"losses": False, "probabilities": index == best}
         for split, passes in found.items():
-            passes.append(predict(job, model, split, folder, store.digest(index), meter, losses=False))
+            passes.append(predict(job, model, split, folder, store.digest(index), meter, **asks))
     rows, checked = (_rows(job, split, passes) for split, passes in found.items())
     if distributed.rank() == 0:
         write_json_lines(folder / ANSWERS, rows)

@@ -77,6 +77,7 @@ def predict(
     *,
     losses: bool = True,
     answers: bool = True,
+    probabilities: bool = False,
 ) -> list[Prediction]:
     """A model's predictions on a split, in order, on every process.
 
@@ -89,6 +90,7 @@ def predict(
         meter: Measures the phase; what it cost before an interruption is added.
         losses: Whether it scores the gold answers.
         answers: Whether it answers.
+        probabilities: Whether it says how probable the candidate is that it chooses.
     """
     log = PredictionLog(folder, split, digest)
     made: Mapping[int, Prediction] = distributed.from_first_rank(log.read() if distributed.rank() == 0 else {})
@@ -104,7 +106,7 @@ def predict(
 
     loader = job.data.evaluation_loader(split, distributed.rank(), distributed.world_size(), done=made)
     if len(loader):
-        predictor = Predictor(model, job.data, job.tokenizer, split, losses, answers, keep)
+        predictor = Predictor(model, job.data, job.tokenizer, split, losses, answers, probabilities, keep)
         # Not the loader itself: Lightning would rebuild it around a batch sampler of its own.
         job.trainer().predict(predictor, track(loader, f"{split} split", len(loader)), return_predictions=False)
     everything = dict(made) | {each.index: each for each in distributed.gather_lists(new)}

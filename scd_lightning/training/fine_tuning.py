@@ -25,7 +25,7 @@ from scd_lightning.store.sharded import whole
 from scd_lightning.training.data_module import EncodedData
 from scd_lightning.training.finite import FiniteWatch, explain
 from scd_lightning.training.learning_rate import learning_rate_factor
-from scd_lightning.training.predictor import answer
+from scd_lightning.training.predictor import answer, gold_outputs
 from scd_lightning.training.private_parts import convert_micro_batches, let_lightning_unscale
 from scd_lightning.training.resume.module_state import read_sums, trained_only, write_sums
 from scd_lightning.training.sums import SampleValues, TaskMetric, WeightedMean
@@ -241,14 +241,16 @@ class FineTuning(LightningModule):
     @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Per-sample losses, and either exact match by one pass or the task's own metric."""
-        token_losses, right = chunked_scores(self.lm.outputs(batch), batch.targets)
+        answers = self.data.task.validation == "task"
+        outputs, read = gold_outputs(self.lm, self.data, "validation", batch, answers)
+        token_losses, right = chunked_scores(outputs, batch.targets)
         loss = per_sample_mean(token_losses, batch.rows, batch.size)
         self.validation_loss.update(loss, batch.sample_weight)
         self.sample_losses.update(loss, batch.index, batch.sample_weight)
-        if self.data.task.validation == "task":
-            answers = answer(self.lm, self.data, self.tokenizer, "validation", batch)
-            rows = [self.data.judge("validation", index, each.value).row() for index, each in answers.items()]
-            self.validation_metric.update(rows, [self.data.describe("validation", index) for index in answers])
+        if answers:
+            found = answer(self.lm, self.data, self.tokenizer, "validation", batch, read)
+            rows = [self.data.judge("validation", index, each.value).row() for index, each in found.items()]
+            self.validation_metric.update(rows, [self.data.describe("validation", index) for index in found])
         else:
             # Greedy decoding reproduces the gold completion exactly when the argmax is right at each position.
             exact = per_sample_mean(right.to(loss.dtype), batch.rows, batch.size) == 1

@@ -72,6 +72,22 @@ def make_model() -> MakeModel:
     return make
 
 
+@pytest.fixture
+def counting_model(make_model: MakeModel) -> Any:
+    """A bigram model: token t is followed by t - 1, and 2 by EOS, which is 0."""
+    model: Any = make_model("llama")
+    for layer in model.model.layers:
+        nn.init.zeros_(layer.self_attn.o_proj.weight)
+        nn.init.zeros_(layer.mlp.down_proj.weight)
+    embedding = nn.init.orthogonal_(torch.empty(32, 32, dtype=torch.float64))
+    with torch.no_grad():
+        model.get_input_embeddings().weight.zero_()[:32] = embedding
+        head = model.get_output_embeddings().weight.zero_()
+        head[2:31] = embedding[3:]
+        head[0] = embedding[2]
+    return model
+
+
 @pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerFast:
     """A tokenizer of a few merges; EOS is 0 and padding 1."""

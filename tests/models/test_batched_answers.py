@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from scd_lightning.batch import TokenizedSample
+from scd_lightning.models import best_first
+from scd_lightning.models.candidates import best_candidates, read_with_gold
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.models.decoding import best_candidates, greedy_decode
+from scd_lightning.models.decoding import greedy_decode
+from tests.models.choices import batch_of
 
 EOS, PAD, NEW = 0, 1, 7
 # GPT-2 and OPT have learned positions, OPT's behind two rows for padding; there are just as many as a sample takes.
@@ -30,7 +33,7 @@ def draw(lengths):
         generator = random.Random(length)
         prompt = [generator.randrange(2, 200) for _ in range(length)]
         candidates = [[*(generator.randrange(2, 200) for _ in range(n)), EOS] for n in (4, 3, 4, 3, 5, 4)]
-        samples.append(TokenizedSample(index, prompt, [EOS], candidates))
+        samples.append(TokenizedSample(index, prompt, candidates[length % 6], candidates))
     return samples
 
 
@@ -57,6 +60,20 @@ def test_candidates(model, lengths):
     samples = draw(lengths)
     alone = [best_candidates(model, [sample], PAD)[0] for sample in samples]
     for pad in (PAD, EOS):
-        same(best_candidates(model, samples, pad), alone)
-    same(best_candidates(model, samples[:3], PAD), alone[:3])
+        assert best_candidates(model, samples, pad) == alone
+    assert best_candidates(model, samples[:3], PAD) == alone[:3]
+    assert best_candidates(model, samples, PAD, read_with_gold(model, batch_of(samples), samples)[1]) == alone
     assert len({answer.value for answer in alone}) > 1
+
+
+@pytest.mark.parametrize("lengths", BATCHES)
+def test_candidates_probabilities(model, lengths, monkeypatch):
+    monkeypatch.setattr(best_first, "SURE", 0.0)
+    samples = draw(lengths)
+    alone = [best_candidates(model, [sample], PAD, probabilities=True)[0] for sample in samples]
+    read = read_with_gold(model, batch_of(samples), samples)[1]
+    for given in (None, read):
+        found = best_candidates(model, samples, PAD, given, probabilities=True)
+        same(found, alone)
+        for one, other in zip(found, alone, strict=True):
+            assert one.shares == pytest.approx(other.shares, rel=1e-3)

@@ -14,9 +14,10 @@ from scd_lightning.data.collate import collate
 from scd_lightning.losses.divergences import forward_kl
 from scd_lightning.losses.objective import Objective
 from scd_lightning.losses.token_scores import chunked_cross_entropy
-from scd_lightning.models import decoding
+from scd_lightning.models import candidates
+from scd_lightning.models.candidates import best_candidates, read_with_gold
 from scd_lightning.models.causal_lm import CausalLM
-from scd_lightning.models.decoding import best_candidates, greedy_decode
+from scd_lightning.models.decoding import greedy_decode
 from scd_lightning.models.sharding import process_mesh, shard
 from scd_lightning.store.sharded import whole
 
@@ -26,7 +27,7 @@ FAMILIES = ["llama", "qwen3", "mistral", "gemma3", "gpt2", "gptj", "phi", "bloom
 UNEVEN = {"llama": {"intermediate_size": 47}, "qwen3": {"vocab_size": 301}}
 
 
-def samples(rank, candidates=0):
+def samples(rank, choices=0):
     """The processes have other numbers of samples, of other lengths."""
     generator = torch.Generator().manual_seed(rank)
 
@@ -35,7 +36,7 @@ def samples(rank, candidates=0):
 
     lengths = [[9, 4], [3, 12, 7, 5, 2]][rank]
     return [
-        TokenizedSample(i, ids(n), [*ids(3), END], [[*ids(1 + i % 3), END] for _ in range(candidates + i)])
+        TokenizedSample(i, ids(n), [*ids(3), END], [[*ids(1 + i % 3), END] for _ in range(choices + i)])
         for i, n in enumerate(lengths)
     ]
 
@@ -101,9 +102,15 @@ def answer_work(pairs, tokenizer, monkeypatch):
     for name, (model, parts) in pairs.items():
         shard(parts, process_mesh("cpu"))
         with monkeypatch.context() as patch:
-            patch.setattr(decoding, "CANDIDATE_ROWS", 3)
-            choices = samples(rank, candidates=2)
-            assert values(best_candidates(parts, choices, PAD)) == values(best_candidates(model, choices, PAD)), name
+            patch.setattr(candidates, "CANDIDATE_ROWS", 3)
+            choices = samples(rank, choices=2)
+            best = best_candidates(model, choices, PAD)
+            assert best_candidates(parts, choices, PAD) == best, name
+            batch = collate(choices, [Slot(each.index, 1.0, 7, 28) for each in choices], PAD)
+            assert best_candidates(parts, choices, PAD, read_with_gold(parts, batch, choices)[1]) == best, name
+            # One process has to know more than the other.
+            sure = [best_candidates(each, choices, PAD, probabilities=rank == 0) for each in (parts, model)]
+            assert values(sure[0]) == values(sure[1]) == values(best), name
         arguments = (tokenizer, samples(rank), 6)
         assert values(greedy_decode(parts, *arguments)) == values(greedy_decode(model, *arguments)), name
 

@@ -1,0 +1,20 @@
+"""What a model answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answers.
+
+    Attributes:
+        value: Index of the best candidate, or generated text.
+        probability: The model's own of it: of a candidate among all of the sample's, of a text among all texts, the end
+            token included where it was reached; None where it was not asked for.
+        shares: Of each of the sample's candidates likewise, [C]; equal ones, which are one answer, have it each.
+    """
+
+    value: str | int
+    probability: float | None = None
+    shares: Sequence[float] | None = None
