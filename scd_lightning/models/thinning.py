@@ -43,6 +43,47 @@ def layer_indices(keep: int | Sequence[int], layers: int, where: str) -> list[in
     return indices
 
 
+def halvings(keep: int | Sequence[int], layers: int, where: str) -> list[list[int]]:
+    """The layers that stay after each of several thinnings, each of which leaves half of them, the last those wanted.
+
+    Each has all layers of the next, spread over the model. The last may leave less than half: a step of less than a
+    third of the layers would not be worth one of its own.
+
+    >>> [len(indices) for indices in halvings(7, 30, "")]
+    [15, 7]
+    >>> halvings([0, 7], 8, "")
+    [[0, 2, 4, 7], [0, 7]]
+
+    Args:
+        keep: As in `layer_indices`, of which the last has those.
+        layers: How many the model has.
+        where: The part of the configuration, for messages.
+
+    Returns:
+        Ascending indices in the whole model; nothing where all of it is kept.
+
+    Raises:
+        ConfigError: It does not have these layers.
+    """
+    kept, found, size = layer_indices(keep, layers, where), list[list[int]](), layers // 2
+    if len(kept) == layers:
+        return []
+    order = _spread(kept, layers)
+    while 3 * len(kept) <= 2 * size:
+        found.append(sorted(order[:size]))
+        size //= 2
+    return [*found, kept]
+
+
+def _spread(first: Sequence[int], layers: int) -> list[int]:
+    """All layers: the given ones, then at each place the one that is farthest from those before, the lowest of such."""
+    order, left = list(first), [i for i in range(layers) if i not in first]
+    while left:
+        order.append(max(left, key=lambda i: min(abs(i - j) for j in order)))
+        left.remove(order[-1])
+    return order
+
+
 def thin(model: PreTrainedModel, keep: int | Sequence[int], where: str) -> None:
     """Takes layers out of a model, in place, and out of its configuration, so that it is a model of its own.
 

@@ -29,6 +29,7 @@ from scd_lightning.models.tokenizers import (
     train_tokenizer,
 )
 from scd_lightning.pipeline.gold import with_reachable_scores
+from scd_lightning.pipeline.heal import healing_rounds
 from scd_lightning.pipeline.imports import check_imported_numbers, check_imports, find_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.model_checks import check_lengths
@@ -88,6 +89,7 @@ def prepare(job: Job) -> PreparedJob:
         tokenizer_digest=sha256_json(everything(tokenizer)),
         trajectory=imports.trajectory,
         existing_anchor=imports.anchor,
+        healing=healing_rounds(job, tokenizer, own_anchor=imports.anchor is None),
     )
     check_lengths(prepared, models)
     check_imports(prepared)
