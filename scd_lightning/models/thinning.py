@@ -52,7 +52,7 @@ def halvings(keep: int | Sequence[int], layers: int, where: str) -> list[list[in
     >>> [len(indices) for indices in halvings(7, 30, "")]
     [15, 7]
     >>> halvings([0, 7], 8, "")
-    [[0, 2, 4, 7], [0, 7]]
+    [[0, 3, 5, 7], [0, 7]]
 
     Args:
         keep: As in `layer_indices`, of which the last has those.

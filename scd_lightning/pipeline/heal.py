@@ -63,7 +63,7 @@ def healing_rounds(job: Job, tokenizer: PreTrainedTokenizerFast, *, own_anchor: 
 
 def round_name(job: PreparedJob, number: int) -> str:
     """What a job calls the artifact of one round of its healing."""
-    return HEALED if number == len(job.healing) - 1 else f"{HEALED} to {len(job.healing[number])} layers"
+    return HEALED if number == len(job.healing) - 1 else f"{HEALED}, round {number + 1}"
 
 
 def heal(number: int, job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Outcome:

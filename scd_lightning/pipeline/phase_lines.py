@@ -30,7 +30,7 @@ def reached(artifact: Artifact, job: PreparedJob) -> str:
         return f"{count}, best {result.best} with validation {metric} {value:.3f}"
     if isinstance(result, HealedResult):
         fall = f"{result.thinned:.3f} -> {result.divergence:.3f}"
-        return f"{result.layers} of {result.of} layers, validation KL to all of them {fall}"
+        return f"{result.layers} of {result.of} layers, validation KL to the whole model {fall}"
     if isinstance(result, AnswersResult):
         return f"{result.answered} texts without labels answered, {result.malformed} malformed"
     if isinstance(result, EvaluationResult):

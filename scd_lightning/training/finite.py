@@ -101,7 +101,9 @@ def _trouble(step: _Step) -> Trouble:
     )
 
 
-def explain(trouble: Trouble, data: EncodedData, *, where: str, role: str, setting: str, rate: float, precision: str) -> NotFinite:
+def explain(
+    trouble: Trouble, data: EncodedData, *, where: str, role: str, setting: str, rate: float, precision: str
+) -> NotFinite:
     """The error that ends a training.
 
     Args:

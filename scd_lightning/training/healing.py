@@ -20,9 +20,9 @@ from scd_lightning.training.fine_tuning import FineTuning, LossPart
 def whole_texts(data: EncodedData) -> EncodedData:
     """A task's samples as texts of which every token but the first is to be predicted.
 
-    Those of train and validation are prompts with their gold answers, the form in which the model will meet them, and
-    texts without labels, behind the training samples, the prompts alone: their answers are placeholders. What is lost by thinning
-    is the language, and not the task, and a prompt has many times the tokens of its answer.
+    What is lost by thinning is the language and not a task, and prompts have most of the tokens. Those of train and
+    validation go with their gold answers, the form in which the model will meet them; of texts without labels, which
+    stand behind the training samples, the prompts are taken alone, since their answers are placeholders.
 
     Args:
         data: The samples; the test split is left out.
