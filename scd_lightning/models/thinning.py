@@ -46,13 +46,13 @@ def layer_indices(keep: int | Sequence[int], layers: int, where: str) -> list[in
 def halvings(keep: int | Sequence[int], layers: int, where: str) -> list[list[int]]:
     """The layers that stay after each of several thinnings, each of which leaves half of them, the last those wanted.
 
-    Each has all layers of the next, spread over the model. The last may leave less than half: a step of less than a
-    third of the layers would not be worth one of its own.
+    Each has all layers of the next, and is evenly spaced as far as that lets it. The last may leave less than half: a
+    thinning that takes less than a third of the layers is not worth one of its own.
 
     >>> [len(indices) for indices in halvings(7, 30, "")]
     [15, 7]
     >>> halvings([0, 7], 8, "")
-    [[0, 3, 5, 7], [0, 7]]
+    [[0, 2, 5, 7], [0, 7]]
 
     Args:
         keep: As in `layer_indices`, of which the last has those.
@@ -65,23 +65,24 @@ def halvings(keep: int | Sequence[int], layers: int, where: str) -> list[list[in
     Raises:
         ConfigError: It does not have these layers.
     """
-    kept, found, size = layer_indices(keep, layers, where), list[list[int]](), layers // 2
+    kept, sizes = layer_indices(keep, layers, where), [layers // 2]
     if len(kept) == layers:
         return []
-    order = _spread(kept, layers)
-    while 3 * len(kept) <= 2 * size:
-        found.append(sorted(order[:size]))
-        size //= 2
-    return [*found, kept]
+    while 3 * len(kept) <= 2 * sizes[-1]:
+        sizes.append(sizes[-1] // 2)
+    found = [kept]
+    for size in reversed(sizes[:-1]):
+        found.append(_with(found[-1], size, layers))
+    return found[::-1]
 
 
-def _spread(first: Sequence[int], layers: int) -> list[int]:
-    """All layers: the given ones, then at each place the one that is farthest from those before, the lowest of such."""
-    order, left = list(first), [i for i in range(layers) if i not in first]
-    while left:
-        order.append(max(left, key=lambda i: min(abs(i - j) for j in order)))
-        left.remove(order[-1])
-    return order
+def _with(kept: Sequence[int], size: int, layers: int) -> list[int]:
+    """So many layers, some given ones among them: evenly spaced, each that is missing in the place of its nearest."""
+    found = layer_indices(size, layers, "")
+    for i in [i for i in kept if i not in found]:
+        found.remove(min((j for j in found if j not in kept), key=lambda j: abs(i - j)))
+        found.append(i)
+    return sorted(found)
 
 
 def thin(model: PreTrainedModel, keep: int | Sequence[int], where: str) -> None:

@@ -57,12 +57,11 @@ class Step:
 def plan(job: PreparedJob) -> list[Step]:
     """The steps of a prepared job, in order; those of phases that were not asked for are left out."""
     healed = (HEALED,) if job.healing else ()
+    own = (student_sft, healed) if job.existing_anchor is None else (import_anchor, ())
     steps = [
         Step("teacher", "teacher_sft", teacher_key(job), import_trajectory if job.trajectory else teacher_sft),
         *_healing(job),
-        Step("anchor", "student_sft", anchor_key(job), student_sft, healed)
-        if job.existing_anchor is None
-        else Step("anchor", "student_sft", anchor_key(job), import_anchor),
+        Step("anchor", "student_sft", anchor_key(job), *own),
     ]
     if job.uses_texts:
         steps.append(Step("answers", "answer", answers_key(job), answer_texts, ("teacher",)))
