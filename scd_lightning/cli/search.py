@@ -30,7 +30,7 @@ def check_phases(phases: Sequence[str]) -> None:
             "A search reads the validation split alone, and these phases read the test split",
             where="phases",
             got=list(phases),
-            expected="[teacher_sft, student_sft, distill]",
+            expected="[teacher_sft, heal, student_sft, answer, distill]",
         )
 
 

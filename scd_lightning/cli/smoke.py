@@ -51,6 +51,10 @@ def _volume(job: PreparedJob, data: TaskData, teacher: Any, budget: Budget) -> V
         "student_sft": (train, budget.on(train).epochs, job.budget.batch),
         "distill": (train + texts, budget.on(train + texts).epochs, job.budget.batch),
     }
+    if rounds := len(job.healing):
+        # Texts without labels are taken in whatever the method, though without answers.
+        rows = train + len(data.samples.get(UNLABELLED, ()))
+        trainings["heal"] = (rows, rounds * job.student.heal_epochs, job.budget.batch)
     samples = {phase: rows * epochs for phase, (rows, epochs, _) in trainings.items()}
     steps = {phase: batch.expected_batches(rows, length) * epochs for phase, (rows, epochs, batch) in trainings.items()}
     return Volume(samples | {"answer": texts, "evaluate": len(data.samples[job.evaluation.split])}, steps)

@@ -8,7 +8,7 @@ from scd_lightning.config.batch_size import BatchSize, batch_size
 from scd_lightning.config.checks import require_at_least, require_one_of, require_positive, signal_number
 from scd_lightning.errors import PREEMPTED, ConfigError
 
-PHASES = ("teacher_sft", "student_sft", "answer", "distill", "evaluate", "report")
+PHASES = ("teacher_sft", "heal", "student_sft", "answer", "distill", "evaluate", "report")
 
 
 KEPT = ("all", "confident", "agreed")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from scd_lightning.config.batch_size import BatchSize, batch_size
-from scd_lightning.config.checks import require_at_least
+from scd_lightning.config.checks import require_at_least, require_positive
 from scd_lightning.errors import ConfigError
 from scd_lightning.models.packaged import find_packaged
 
@@ -182,11 +182,16 @@ class StudentSpec(ModelSpec):
 
     Attributes:
         init: Where distillation starts: from the "base" weights, or from those of the "anchor".
+        heal_epochs: Epochs in which a thinned model is distilled from the whole one, after each halving of its layers,
+            before anything else is trained; the healed weights are then its "base". 0 leaves it as it is.
+        heal_lr: The learning rate of that; None for the optimizer's own.
     """
 
     role: ClassVar[str] = "student"
 
     init: Literal["base", "anchor"] = "base"
+    heal_epochs: int = 0
+    heal_lr: float | None = None
 
     def __post_init__(self) -> None:
         if self.quantization is not None:
@@ -198,6 +203,30 @@ class StudentSpec(ModelSpec):
                 "student.gradient_checkpointing=true",
             )
         super().__post_init__()
+        require_at_least(0, **{"student.heal_epochs": self.heal_epochs})
+        if self.heal_lr is not None:
+            require_positive(**{"student.heal_lr": self.heal_lr})
+        if self.heal_epochs:
+            self._check_healing()
+
+    def _own_name(self) -> str:
+        return super()._own_name() + (", healed" if self.heal_epochs else "")
+
+    def _check_healing(self) -> None:
+        if self.keep_layers is None:
+            raise ConfigError(
+                "Only a model that layers are taken out of can be healed",
+                where="student.heal_epochs",
+                got=f"{self.heal_epochs} with student.keep_layers=null",
+                remedy="set student.heal_epochs=0, or student.keep_layers to a part of a pretrained model's layers",
+            )
+        if self.lora.r:
+            raise ConfigError(
+                "Healing trains all weights of a thinned model, and adapters would leave them as they are",
+                where="student.heal_epochs",
+                got=f"{self.heal_epochs} with student.lora.r={self.lora.r}",
+                remedy="set student.lora.r=0, or student.heal_epochs=0",
+            )
 
 
 @dataclass(frozen=True)

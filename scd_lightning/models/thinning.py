@@ -43,6 +43,48 @@ def layer_indices(keep: int | Sequence[int], layers: int, where: str) -> list[in
     return indices
 
 
+def halvings(keep: int | Sequence[int], layers: int, where: str) -> list[list[int]]:
+    """The layers that stay after each of several thinnings, each of which leaves half of them, the last those wanted.
+
+    Each has all layers of the next, and is evenly spaced as far as that lets it. The last may leave less than half: a
+    thinning that takes less than a third of the layers is not worth one of its own.
+
+    >>> [len(indices) for indices in halvings(7, 30, "")]
+    [15, 7]
+    >>> halvings([0, 7], 8, "")
+    [[0, 2, 5, 7], [0, 7]]
+
+    Args:
+        keep: As in `layer_indices`, of which the last has those.
+        layers: How many the model has.
+        where: The part of the configuration, for messages.
+
+    Returns:
+        Ascending indices in the whole model; nothing where all of it is kept.
+
+    Raises:
+        ConfigError: It does not have these layers.
+    """
+    kept, sizes = layer_indices(keep, layers, where), [layers // 2]
+    if len(kept) == layers:
+        return []
+    while 3 * len(kept) <= 2 * sizes[-1]:
+        sizes.append(sizes[-1] // 2)
+    found = [kept]
+    for size in reversed(sizes[:-1]):
+        found.append(_with(found[-1], size, layers))
+    return found[::-1]
+
+
+def _with(kept: Sequence[int], size: int, layers: int) -> list[int]:
+    """So many layers, some given ones among them: evenly spaced, each that is missing in the place of its nearest."""
+    found = layer_indices(size, layers, "")
+    for i in [i for i in kept if i not in found]:
+        found.remove(min((j for j in found if j not in kept), key=lambda j: abs(i - j)))
+        found.append(i)
+    return sorted(found)
+
+
 def thin(model: PreTrainedModel, keep: int | Sequence[int], where: str) -> None:
     """Takes layers out of a model, in place, and out of its configuration, so that it is a model of its own.
 

@@ -13,10 +13,11 @@ import torch
 
 from scd_lightning import distributed
 from scd_lightning.batch import Batch
+from scd_lightning.pipeline.heal import HEALED
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.keys import signals_identity
 from scd_lightning.pipeline.signal_space import check_signal_space
-from scd_lightning.pipeline.student_training import TRAIN_LOSSES, WEIGHTS, train_student
+from scd_lightning.pipeline.student_training import TRAIN_LOSSES, starting_weights, train_student
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY, VALIDATION_LOSSES
 from scd_lightning.pipeline.texts import with_texts
 from scd_lightning.store.artifacts import Artifact, Outcome
@@ -38,7 +39,8 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
     Args:
         job: The run, with a method that distils.
         folder: Where they go.
-        made: The teacher, and the anchor where the adaptive weight needs its losses or its weights are the start.
+        made: The teacher; the anchor where the adaptive weight needs its losses or its weights are the start, or the
+            healed student whose weights are.
 
     Returns:
         A `StudentResult` with its schedule, and the costs.
@@ -75,7 +77,7 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
     if "answers" in made:
         texts = TextLoss(labelled, job.unlabelled.weight, trajectory.result.best, sources[2] if apart else None)
     make = partial(Distillation, sources[0], job.method.weighting, anchor_loss, best_loss, texts)
-    start = anchor.folder / WEIGHTS if anchor is not None and job.student.init == "anchor" else None
+    start = starting_weights(made, "anchor" if job.student.init == "anchor" else HEALED)
     callbacks, lr_scale = [scheduler, StageLog(scheduler)], job.method.lr_scale
     module, result, volume = train_student(whole, folder, "distill", meter, make, callbacks, start, lr_scale)
     assert isinstance(module, Distillation)

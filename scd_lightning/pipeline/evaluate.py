@@ -6,10 +6,11 @@ from pathlib import Path
 
 from scd_lightning import distributed
 from scd_lightning.models.spec import ModelSpec
+from scd_lightning.pipeline.heal import HEALED
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.predict import predict
 from scd_lightning.pipeline.results import EvaluationResult
-from scd_lightning.pipeline.student_training import WEIGHTS
+from scd_lightning.pipeline.student_training import WEIGHTS, starting_weights
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY
 from scd_lightning.store.artifacts import Artifact, Outcome
 from scd_lightning.store.checkpoints import CheckpointStore
@@ -43,6 +44,10 @@ def tuned_weights(job: PreparedJob, name: str, made: Mapping[str, Artifact]) -> 
     return Weights(job.student, holder.folder / WEIGHTS)
 
 
+def _untuned_weights(job: PreparedJob, name: str, made: Mapping[str, Artifact]) -> Weights:
+    return Weights(getattr(job, name), starting_weights(made, HEALED) if name == "student" else None)
+
+
 def evaluate(name: str, job: PreparedJob, folder: Path, made: Mapping[str, Artifact], *, tuned: bool = True) -> Outcome:
     """Has a model answer the split that is evaluated, and writes predictions.jsonl.
 
@@ -51,12 +56,12 @@ def evaluate(name: str, job: PreparedJob, folder: Path, made: Mapping[str, Artif
         job: The run.
         folder: Where the predictions go.
         made: The artifacts that hold its weights.
-        tuned: Whether it is those, or the model as it comes.
+        tuned: Whether it is those, or what a training of the task starts from.
 
     Returns:
         An `EvaluationResult`, and the costs.
     """
-    weights = tuned_weights(job, name, made) if tuned else Weights(getattr(job, name))
+    weights = tuned_weights(job, name, made) if tuned else _untuned_weights(job, name, made)
     meter = Meter()
     model = job.build(weights.spec)
     digest = "base"

@@ -126,6 +126,8 @@ class PreparedJob(Job):
         tokenizer_digest: Digest of all that texts become tokens by, and tokens texts.
         trajectory: The teacher's existing checkpoints in order of their steps; empty where it is fine-tuned here.
         existing_anchor: The existing anchor; None where it is fine-tuned here.
+        healing: For each round of healing the layers of the student's whole model that are left in it; empty where the
+            student is not healed.
     """
 
     data: EncodedData
@@ -134,6 +136,7 @@ class PreparedJob(Job):
     tokenizer_digest: str
     trajectory: Sequence[SavedModel] = ()
     existing_anchor: SavedModel | None = None
+    healing: Sequence[Sequence[int]] = ()
 
     @property
     def uses_texts(self) -> bool:

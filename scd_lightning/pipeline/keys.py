@@ -13,13 +13,14 @@ from scd_lightning.config.own_code import codes
 from scd_lightning.config.targets import find_target
 from scd_lightning.config.trainer_options import trainer_numbers, whole_precision
 from scd_lightning.data.splits import SPLITS
+from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.existing.adapters import read_adapter
 from scd_lightning.existing.saved import SavedModel
 from scd_lightning.models.loading import brings_code, resolve_dtype, weights_identity
 from scd_lightning.models.quantization import quantization_identity
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.job import NUMERIC_FORMAT, PreparedJob
-from scd_lightning.pipeline.results import AnswersResult, EvaluationResult, StudentResult, TeacherResult
+from scd_lightning.pipeline.results import AnswersResult, EvaluationResult, HealedResult, StudentResult, TeacherResult
 from scd_lightning.store.artifacts import ArtifactKey
 from scd_lightning.store.manifest import sha256_json
 from scd_lightning.training.callbacks.watchers import only_watches
@@ -28,7 +29,7 @@ from scd_lightning.training.callbacks.watchers import only_watches
 _NOT_NUMBERS = {"_target_", "name", "path", "gguf", "revision", "trust_remote_code", "gradient_checkpointing", "dtype"}
 _NOT_NUMBERS |= {"allow_pickle"}
 # Whether trained or taken as it is, and from where on: each is said by the keys that it matters to.
-_NOT_NUMBERS |= {"trajectory", "init"}
+_NOT_NUMBERS |= {"trajectory", "init", "heal_epochs", "heal_lr"}
 # The batch is samples or tokens, not both: the key of a training says which.
 _BATCH = {"global_batch", "batch_tokens"}
 _NOT_NUMBERS |= _BATCH
@@ -181,7 +182,29 @@ def _student_fields(job: PreparedJob, rows: int | None) -> dict[str, Any]:
     budget = {name: value for name, value in asdict(known).items() if name not in dropped}
     budget |= {"batch": str(job.budget.batch), "code": _code(job, "budget")}
     fields = {"model": _model(job, job.student, training=True), "budget": budget}
+    if job.healing:
+        fields["healed"] = healed_key(job).digest
     return fields | _of_every_training(job) | _trainer(job) | _of_every_key(job)
+
+
+def healed_key(job: PreparedJob, number: int = -1) -> ArtifactKey:
+    """The thinned student, healed.
+
+    Args:
+        job: The run, of a student that is healed.
+        number: The round of its healing; the last by default.
+    """
+    number %= len(job.healing)
+    model, rate = _model(job, job.student, training=True), job.student.heal_lr
+    model |= {"keep_layers": list(job.healing[number])}
+    if rate is not None:
+        model["optimizer"] = model["optimizer"] | {"lr": rate}
+    fields = {"model": model, "epochs": job.student.heal_epochs, "batch": str(job.budget.batch)}
+    fields |= {"seed": job.seed, "callbacks": _callbacks(job)}
+    fields["before"] = healed_key(job, number - 1).digest if number else None
+    fields["texts"] = job.data.texts_digest if UNLABELLED in job.data.samples else None
+    fields |= _data(job, "train", "validation") | _trainer(job) | _of_every_key(job)
+    return ArtifactKey("healed", fields, HealedResult)
 
 
 def anchor_key(job: PreparedJob) -> ArtifactKey:

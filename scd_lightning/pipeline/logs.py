@@ -8,8 +8,9 @@ from scd_lightning import distributed
 from scd_lightning.analysis.run.differences import COLUMNS, differing_samples
 from scd_lightning.loggers.job_loggers import JobInfo, JobLoggers, PhaseLogger
 from scd_lightning.loggers.shown_settings import flat, public_settings
+from scd_lightning.pipeline.heal import log_name
 from scd_lightning.pipeline.job import PreparedJob
-from scd_lightning.pipeline.results import AnswersResult, EvaluationResult
+from scd_lightning.pipeline.results import AnswersResult, EvaluationResult, HealedResult
 from scd_lightning.redaction.cleaning import clean, clean_text
 from scd_lightning.store.artifacts import Artifact
 from scd_lightning.training.callbacks.stage_log import log_choice, log_weights
@@ -45,11 +46,13 @@ def log_artifact(job: PreparedJob, phase: str, artifact: Artifact) -> None:
     Args:
         job: The job.
         phase: The phase that makes the artifact.
-        artifact: The teacher, the anchor or the student; others have no curves.
+        artifact: The teacher, the anchor, the student or a healed one; others have no curves.
     """
     result = artifact.result
     if isinstance(result, EvaluationResult | AnswersResult) or distributed.rank() != 0:
         return
+    if isinstance(result, HealedResult):
+        phase = log_name(result.layers)
     # A second CSV logger of a phase would delete what the first has written; the trajectory has its own file.
     loggers = [each for each in job.new_loggers(phase) if artifact.reused or isinstance(each, PhaseLogger)]
     if artifact.reused:

@@ -69,7 +69,7 @@ def _of_training(job: PreparedJob, phase: str, spec: ModelSpec) -> list[str]:
         found.append(f"trainer.micro_batches={2 * trainer.micro_batches}")
     if not spec.gradient_checkpointing:
         found.append(f"{spec.role}.gradient_checkpointing=true")
-    if spec.pretrained and not spec.lora.r:
+    if spec.pretrained and not spec.lora.r and not getattr(spec, "heal_epochs", 0):
         found.append(f"{spec.role}.lora.r=16")
     elif spec.pretrained and spec.role == "teacher" and spec.quantization is None:
         found.append("teacher.quantization=4bit")

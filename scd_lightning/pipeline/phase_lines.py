@@ -1,7 +1,7 @@
 """One line at the end of each step: what it was, what it reached, what it cost."""
 
 from scd_lightning.pipeline.job import PreparedJob
-from scd_lightning.pipeline.results import AnswersResult, EvaluationResult, TeacherResult
+from scd_lightning.pipeline.results import AnswersResult, EvaluationResult, HealedResult, TeacherResult
 from scd_lightning.store.artifacts import Artifact
 
 
@@ -12,6 +12,8 @@ def summarize(name: str, phase: str, artifact: Artifact, job: PreparedJob) -> st
         effort = f"reused from {artifact.folder}"
     else:
         effort = f"{costs['seconds']:.1f} s, {costs['peak_memory_bytes'] / 2**30:.2f} GiB"
+        if "flops" in costs:
+            effort += f", {costs['flops'] / 1e12:.3g} TFLOP"
         if loads := costs.get("teacher_loads"):
             speed = costs["teacher_load_bytes"] / max(costs["teacher_load_seconds"], 1e-3) / 1e9
             effort += f", {loads} teacher load{'' if loads == 1 else 's'} at {speed:.1f} GB/s"
@@ -26,6 +28,9 @@ def reached(artifact: Artifact, job: PreparedJob) -> str:
         count = f"{count} kept" if result.imported is None else f"imported {count}"
         value = result.trajectory[result.best]["metrics"]["metric"]
         return f"{count}, best {result.best} with validation {metric} {value:.3f}"
+    if isinstance(result, HealedResult):
+        fall = f"{result.thinned:.3f} -> {result.divergence:.3f}"
+        return f"{result.layers} of {result.of} layers, validation KL to the whole model {fall}"
     if isinstance(result, AnswersResult):
         return f"{result.answered} texts without labels answered, {result.malformed} malformed"
     if isinstance(result, EvaluationResult):

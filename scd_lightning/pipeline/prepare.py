@@ -29,6 +29,7 @@ from scd_lightning.models.tokenizers import (
     train_tokenizer,
 )
 from scd_lightning.pipeline.gold import with_reachable_scores
+from scd_lightning.pipeline.heal import healing_rounds
 from scd_lightning.pipeline.imports import check_imported_numbers, check_imports, find_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.model_checks import check_lengths
@@ -41,6 +42,7 @@ from scd_lightning.store.removal import delete
 from scd_lightning.tasks.task_data import TaskData
 from scd_lightning.training.costs import Meter
 from scd_lightning.training.data_module import encode
+from scd_lightning.training.healing import whole_texts
 
 S = TypeVar("S", bound=ModelSpec)
 # A folder of its own: the artifact's manifest, beside it, is none of the model's files, and has times in it.
@@ -88,6 +90,7 @@ def prepare(job: Job) -> PreparedJob:
         tokenizer_digest=sha256_json(everything(tokenizer)),
         trajectory=imports.trajectory,
         existing_anchor=imports.anchor,
+        healing=healing_rounds(job, tokenizer, own_anchor=imports.anchor is None),
     )
     check_lengths(prepared, models)
     check_imports(prepared)
@@ -124,7 +127,8 @@ def tell_of_texts(job: PreparedJob) -> None:
     if facts["labelled"]:
         say(f"  {facts['labelled']} of them came with labels, which are not used")
     if not job.method.trains_student:
-        say(f"  with method={job.method.name} no student learns from texts without labels: they play no part")
+        part = "in healing alone" if job.healing else "no part"
+        say(f"  with method={job.method.name} no student learns from texts without labels: they play {part}")
 
 
 def tell_of_data(job: PreparedJob) -> None:
@@ -168,14 +172,16 @@ def record_rejected(job: PreparedJob) -> None:
 
 def _check_batches(job: PreparedJob) -> None:
     """Fails where a training sample alone is more than an optimizer step may hold."""
-    longest = max(job.data.tokenized["train"], key=len)
     for part, size in _batch_sizes(job).items():
+        # A text without labels may be longer than all samples with some.
+        data = whole_texts(job.data) if part == "budget" and job.healing else job.data
+        longest = max(data.tokenized["train"], key=len)
         if not size.fits(len(longest)):
             raise ConfigError(
                 "A training sample is longer than an optimizer step may be",
                 where=f"{part}.batch_tokens",
                 got=size,
-                expected=f"{len(longest)} or more, for the sample {job.data.samples['train'][longest.index].id}",
+                expected=f"{len(longest)} or more, for the sample {data.samples['train'][longest.index].id}",
                 remedy=f"{part}.batch_tokens={len(longest)} or more, or a lower task.max_length",
             )
 

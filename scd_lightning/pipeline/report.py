@@ -16,7 +16,7 @@ from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.evaluate import PREDICTIONS
 from scd_lightning.pipeline.export_check import check_export
 from scd_lightning.pipeline.job import PreparedJob
-from scd_lightning.pipeline.results import EvaluationResult, TeacherResult
+from scd_lightning.pipeline.results import EvaluationResult, HealedResult, TeacherResult
 from scd_lightning.pipeline.runner import Artifacts, Step
 from scd_lightning.pipeline.shown_results import shown_results
 from scd_lightning.pipeline.student_folder import write_student
@@ -26,7 +26,7 @@ from scd_lightning.store.manifest import sha256_json, write_atomically, write_js
 from scd_lightning.store.removal import delete
 
 MODELS = ("teacher", "anchor", "student")
-_ADDED_COSTS = ("seconds", "cpu_seconds", "samples")
+_ADDED_COSTS = ("seconds", "cpu_seconds", "samples", "tokens", "teacher_forward_samples", "flops")
 
 
 def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[dict[str, Any], str]:
@@ -92,6 +92,7 @@ def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
         "models": {spec.role: {"name": spec.name} for spec in (job.teacher, job.student)},
         # Models that were brought along: their steps and kinds, by which no budget of ours is claimed for them.
         "imported": {name: each.imported for name, each in trained.items() if each.imported is not None},
+        **({} if not (healed := _healed(made)) else {"healing": healed}),
         "budget": _budget(job),
         **({} if job.budget.samples is None else {"samples_seen": _samples_seen(made)}),
         "convergence": doubts({name: vars(each) for name, each in trained.items()}, _stage_epochs(job, texts))
@@ -103,6 +104,12 @@ def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
             if isinstance(artifact.result, EvaluationResult)
         },
     }
+
+
+def _healed(made: Artifacts) -> list[dict[str, Any]]:
+    """What each round of healing has reached."""
+    results = [artifact.result for artifact in made.values() if isinstance(artifact.result, HealedResult)]
+    return [{name: value for name, value in vars(result).items() if name != "curve"} for result in results]
 
 
 def _budget(job: PreparedJob) -> dict[str, Any]:
@@ -151,7 +158,9 @@ def _results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
 
 def _model(job: PreparedJob, spec: ModelSpec, made: Artifacts) -> dict[str, Any]:
     # Models of one name are told apart by what they start from, or by their architecture where from scratch.
-    parts = (weights_identity(spec), spec.architecture, spec.vocab_size, spec.keep_layers)
+    parts = [weights_identity(spec), spec.architecture, spec.vocab_size, spec.keep_layers]
+    if spec is job.student and job.healing:
+        parts += [job.student.heal_epochs, job.student.heal_lr]
     return {
         "name": spec.name,
         "parameters": made[f"evaluation of {spec.role}"].result.parameters,
@@ -175,7 +184,7 @@ def _subdomains(folder: Path) -> dict[str, Any]:
 
 
 def _costs(steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
-    """Costs by phase; evaluations are added up, and count as reused only where all of them were."""
+    """Costs by phase; what a phase makes several of is added up, and counts as reused only where all of it was."""
     phases: dict[str, dict[str, Any]] = {}
     for step in steps:
         if step.name not in made:
@@ -188,7 +197,7 @@ def _costs(steps: Sequence[Step], made: Artifacts) -> dict[str, Any]:
             phases[step.phase] = cost
             continue
         total = phases[step.phase]
-        total |= {name: round(total[name] + cost[name], 3) for name in _ADDED_COSTS}
+        total |= {name: round(total[name] + cost[name], 3) for name in _ADDED_COSTS if name in cost}
         total["peak_memory_bytes"] = max(total["peak_memory_bytes"], cost["peak_memory_bytes"])
         total["reused"] = total["reused"] and artifact.reused
         total["artifacts"] |= parts

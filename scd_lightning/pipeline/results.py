@@ -26,6 +26,26 @@ class TeacherResult:
 
 
 @dataclass(frozen=True)
+class HealedResult:
+    """What a thinned model has come to by healing.
+
+    Attributes:
+        layers: How many it has.
+        of: How many the whole model has.
+        divergence: Forward KL of it to the whole model on all tokens of the validation texts, mean over the texts of
+            the mean over each one's tokens, in nats.
+        thinned: The same before it was healed, freshly thinned.
+        curve: One point an epoch, the same on the training texts as its train_loss.
+    """
+
+    layers: int
+    of: int
+    divergence: float
+    thinned: float
+    curve: Records = ()
+
+
+@dataclass(frozen=True)
 class StudentResult:
     """What the anchor or the distilled student has reached with its best weights.
 

@@ -12,9 +12,10 @@ from scd_lightning.launch.consensus import outline
 from scd_lightning.pipeline.answer import answer_texts
 from scd_lightning.pipeline.distill import distill
 from scd_lightning.pipeline.evaluate import evaluate
+from scd_lightning.pipeline.heal import HEALED, heal, round_name
 from scd_lightning.pipeline.imports import import_anchor, import_trajectory
 from scd_lightning.pipeline.job import PreparedJob
-from scd_lightning.pipeline.keys import anchor_key, answers_key, evaluation_key, student_key, teacher_key
+from scd_lightning.pipeline.keys import anchor_key, answers_key, evaluation_key, healed_key, student_key, teacher_key
 from scd_lightning.pipeline.logs import log_artifact
 from scd_lightning.pipeline.memory import explained
 from scd_lightning.pipeline.phase_lines import summarize
@@ -34,7 +35,7 @@ class Step:
     """One artifact of a job.
 
     Attributes:
-        name: The artifact's name within the job: teacher, anchor, student, or evaluation of one of them.
+        name: The artifact's name within the job: teacher, healed, anchor, student, evaluation of one of them, ...
         phase: The phase that makes it.
         key: What it is.
         build: The phase: fills a folder from the artifacts that it needs.
@@ -55,9 +56,12 @@ class Step:
 
 def plan(job: PreparedJob) -> list[Step]:
     """The steps of a prepared job, in order; those of phases that were not asked for are left out."""
+    healed = (HEALED,) if job.healing else ()
+    own = (student_sft, healed) if job.existing_anchor is None else (import_anchor, ())
     steps = [
         Step("teacher", "teacher_sft", teacher_key(job), import_trajectory if job.trajectory else teacher_sft),
-        Step("anchor", "student_sft", anchor_key(job), student_sft if job.existing_anchor is None else import_anchor),
+        *_healing(job),
+        Step("anchor", "student_sft", anchor_key(job), *own),
     ]
     if job.uses_texts:
         steps.append(Step("answers", "answer", answers_key(job), answer_texts, ("teacher",)))
@@ -65,8 +69,16 @@ def plan(job: PreparedJob) -> list[Step]:
         anchor = ("anchor",) if job.method.needs_anchor or job.student.init == "anchor" else ()
         answers = ("answers",) if job.uses_texts else ()
         build = pseudo_label if job.method.pseudo_labels else distill
-        steps.append(Step("student", "distill", student_key(job), build, ("teacher", *anchor, *answers)))
+        steps.append(Step("student", "distill", student_key(job), build, ("teacher", *healed, *anchor, *answers)))
     return [*steps, *_evaluations(job)]
+
+
+def _healing(job: PreparedJob) -> list[Step]:
+    names = [round_name(job, number) for number in range(len(job.healing))]
+    return [
+        Step(name, "heal", healed_key(job, number), partial(heal, number), tuple(names[number - 1 : number]))
+        for number, name in enumerate(names)
+    ]
 
 
 def _evaluations(job: PreparedJob) -> list[Step]:
@@ -75,8 +87,10 @@ def _evaluations(job: PreparedJob) -> list[Step]:
     for name in ("teacher", "student"):
         spec = getattr(job, name)
         if spec.pretrained and job.evaluation.base:
-            key = evaluation_key(job, spec, "base")
-            steps.append(Step(f"evaluation of base_{name}", "evaluate", key, partial(evaluate, name, tuned=False)))
+            healed = (HEALED,) if name == "student" and job.healing else ()
+            key = evaluation_key(job, spec, healed_key(job).digest if healed else "base")
+            build = partial(evaluate, name, tuned=False)
+            steps.append(Step(f"evaluation of base_{name}", "evaluate", key, build, healed))
     for name, weights in keys.items():
         key = evaluation_key(job, job.teacher if name == "teacher" else job.student, weights.digest)
         holder = "anchor" if name == "student" and not job.method.trains_student else name

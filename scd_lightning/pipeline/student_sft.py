@@ -9,9 +9,10 @@ import torch
 
 from scd_lightning import distributed
 from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.pipeline.heal import HEALED
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.predict import predict
-from scd_lightning.pipeline.student_training import TRAIN_LOSSES, WEIGHTS, train_student
+from scd_lightning.pipeline.student_training import TRAIN_LOSSES, WEIGHTS, starting_weights, train_student
 from scd_lightning.store.artifacts import Artifact, Outcome
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import write_npy
@@ -25,13 +26,14 @@ def student_sft(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) ->
     Args:
         job: The run.
         folder: Where they go.
-        made: No artifact is needed.
+        made: The healed student, where it is thinned and healed.
 
     Returns:
         A `StudentResult`, and the costs.
     """
     meter, job = Meter(), replace(job, budget=job.budget.on(len(job.data.samples["train"])))
-    module, result, volume = train_student(job, folder, "student_sft", meter, FineTuning)
+    start = starting_weights(made, HEALED)
+    module, result, volume = train_student(job, folder, "student_sft", meter, FineTuning, start=start)
     keep_train_losses(job, module.lm, folder, meter)
     return Outcome(result, meter.read() | volume)
 

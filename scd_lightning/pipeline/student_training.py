@@ -1,6 +1,6 @@
 """Training a student for its budget: what the anchor and the distilled student have in common."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from lightning import Callback, seed_everything
 
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.results import StudentResult
+from scd_lightning.store.artifacts import Artifact
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.training.callbacks.best_weights import BestWeights
 from scd_lightning.training.callbacks.phase_progress import PhaseProgress
@@ -20,6 +21,16 @@ from scd_lightning.training.resume.resumption import Resumption
 
 WEIGHTS = "weights"
 TRAIN_LOSSES = "train_losses.npy"
+
+
+def starting_weights(made: Mapping[str, Artifact], name: str) -> Path | None:
+    """Folder of the checkpoint store that a training starts from; None for the base weights.
+
+    Args:
+        made: A job's artifacts so far.
+        name: The one that holds the weights, if the job has it.
+    """
+    return made[name].folder / WEIGHTS if name in made else None
 
 
 def train_student(

@@ -14,7 +14,7 @@ from scd_lightning.errors import Preempted, StoreError, interrupted
 from scd_lightning.launch import preemption
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.phase_lines import reached
-from scd_lightning.pipeline.report import found_results, write_tables
+from scd_lightning.pipeline.report import MODELS, found_results, write_tables
 from scd_lightning.pipeline.runner import Artifacts, Step, wanted
 from scd_lightning.pipeline.shown_results import shown_results
 from scd_lightning.pipeline.teacher_sft import TRAJECTORY
@@ -90,7 +90,9 @@ def write_partial(job: PreparedJob, steps: Sequence[Step], error: BaseException)
     found = {"ended": ended, "phases": _phases(job, steps, made)} | found_results(job, made)
     write_json(folder / PARTIAL, shown_results(found))
     # The curves of trainings that are not finished go up to where they were last saved.
-    begun = {step.name: _state(job, step).get("curve") for step in steps if step.name not in made}
+    begun = {
+        step.name: _state(job, step).get("curve") for step in steps if step.name in MODELS and step.name not in made
+    }
     write_tables(job, steps, made, {name: curve for name, curve in begun.items() if curve})
     return write_partial_report(folder)
 

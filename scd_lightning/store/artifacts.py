@@ -53,7 +53,7 @@ class ArtifactKey:
     """What an artifact is, before it exists.
 
     Attributes:
-        kind: "model", "tokenizer", "gold", "teacher", "anchor", "answers", "student" or "evaluation".
+        kind: "model", "tokenizer", "gold", "teacher", "healed", "anchor", "answers", "student" or "evaluation".
         fields: Everything that its numbers depend on, and nothing else: no paths, loggers, devices, world size.
         result: Class of what its phase finds, a dataclass or `dict`; called with the names and values that are stored.
     """

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.training.data_module import DomainDataModule
 
 
@@ -48,6 +49,17 @@ def _peak() -> int:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def passed_weights(model: CausalLM) -> int:
+    """How many weights each token is multiplied by: all but embeddings, which are looked up, unless they are the head.
+
+    Args:
+        model: The model; of one that is cut over processes, those of all of them are counted.
+    """
+    head, embeddings = model.base.get_output_embeddings(), model.base.get_input_embeddings()
+    tied = head is not None and head.weight is embeddings.weight
+    return sum(p.numel() for p in model.parameters()) - (0 if tied else embeddings.weight.numel())
 
 
 def training_volume(data: DomainDataModule, curve: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -119,15 +119,19 @@ class FineTuning(LightningModule):
             *parts: What its tokens are trained on, each in one part; none for all on the cross-entropy alone.
         """
         student = self.lm.outputs(batch)
-        results = [self._part_of_loss(batch, student, part) for part in parts or (LossPart(),)]
+        results = [self.part_of_loss(batch, student, part) for part in parts or (LossPart(),)]
         losses = torch.stack([result.sample_cross_entropy for result in results]).sum(0)
         self.train_loss.update(losses, batch.sample_weight)
         watched = [losses, *(each.sample_divergence for each in results if each.sample_divergence is not None)]
         self.watch.add(batch, torch.stack(watched).sum(0))
-        share = torch.stack([result.loss for result in results]).sum()
+        return self.undo_averages(torch.stack([result.loss for result in results]).sum())
+
+    def undo_averages(self, share: Tensor) -> Tensor:
+        """A micro-batch's share of the step's loss as Lightning is to have it, which averages over all of them."""
         return share * self.trainer.world_size * self.trainer.accumulate_grad_batches
 
-    def _part_of_loss(self, batch: Batch, student: Unprojected, part: LossPart) -> ObjectiveResult:
+    def part_of_loss(self, batch: Batch, student: Unprojected, part: LossPart) -> ObjectiveResult:
+        """What the objective makes of a part of a micro-batch's tokens, given the student's outputs on all of them."""
         teacher, targets, rows = part.teacher, batch.targets, batch.rows
         if part.tokens is not None:
             student = replace(student, hidden=student.hidden[part.tokens])
@@ -148,6 +152,11 @@ class FineTuning(LightningModule):
     def phase(self) -> str:
         """The phase that this training is."""
         return f"{self.spec.role}_sft"
+
+    @property
+    def rate_setting(self) -> str:
+        """The setting that the learning rate comes from."""
+        return f"{self.spec.role}.optimizer.lr"
 
     @override
     def configure_gradient_clipping(
@@ -192,6 +201,7 @@ class FineTuning(LightningModule):
                 self.data,
                 where=f"{self.phase}, with the {self.spec.role} {self.spec.name}",
                 role=self.spec.role,
+                setting=self.rate_setting,
                 rate=self.trainer.optimizers[0].param_groups[0]["lr"],
                 precision=str(self.trainer.precision),
             )

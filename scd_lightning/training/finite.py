@@ -101,7 +101,9 @@ def _trouble(step: _Step) -> Trouble:
     )
 
 
-def explain(trouble: Trouble, data: EncodedData, *, where: str, role: str, rate: float, precision: str) -> NotFinite:
+def explain(
+    trouble: Trouble, data: EncodedData, *, where: str, role: str, setting: str, rate: float, precision: str
+) -> NotFinite:
     """The error that ends a training.
 
     Args:
@@ -109,7 +111,8 @@ def explain(trouble: Trouble, data: EncodedData, *, where: str, role: str, rate:
         data: Knows the samples by name.
         where: The phase and the model.
         role: The part of the configuration that the model is of.
-        rate: The learning rate of that step.
+        setting: Where the learning rate is set.
+        rate: That of the step.
         precision: The trainer's.
     """
     named = trouble.culprits or trouble.samples
@@ -126,16 +129,16 @@ def explain(trouble: Trouble, data: EncodedData, *, where: str, role: str, rate:
         where=f"{where}, optimizer step {trouble.step + 1}",
         got=f"{of}: {', '.join(places + more)}",
         expected="finite numbers",
-        remedy=_remedy(trouble, role, rate, precision),
+        remedy=_remedy(trouble, role, setting, rate, precision),
     )
 
 
-def _remedy(trouble: Trouble, role: str, rate: float, precision: str) -> str:
+def _remedy(trouble: Trouble, role: str, setting: str, rate: float, precision: str) -> str:
     parts = []
     if trouble.step == 0:
         parts.append(f"no step was taken yet, so look at the model's weights ({role}.path) or at these samples")
     else:
-        parts.append(f"lower {role}.optimizer.lr (the step's rate was {rate:.3g})")
+        parts.append(f"lower {setting} (the step's rate was {rate:.3g})")
         if 0 < len(trouble.culprits) < len(trouble.samples):
             parts.append("look at these samples")
     if precision.startswith("16"):

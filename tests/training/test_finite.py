@@ -94,7 +94,17 @@ DATA: Any = SimpleNamespace(
     ],
 )
 def test_the_message_names_samples_and_likely_causes(trouble, precision, parts, absent):
-    text = str(explain(trouble, DATA, where="student_sft", role="student", rate=0.1, precision=precision))
+    text = str(
+        explain(
+            trouble,
+            DATA,
+            where="student_sft",
+            role="student",
+            setting="student.optimizer.lr",
+            rate=0.1,
+            precision=precision,
+        )
+    )
     for part in parts:
         assert part in text
     for part in absent:

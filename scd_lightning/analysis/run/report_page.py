@@ -32,7 +32,7 @@ from scd_lightning.analysis.run.report_figures import (
 )
 from scd_lightning.analysis.run.report_samples import sample_table
 from scd_lightning.analysis.run.report_texts import texts_section
-from scd_lightning.analysis.run.report_words import caveats, plain, verdict_sentence
+from scd_lightning.analysis.run.report_words import caveats, healing, plain, verdict_sentence
 from scd_lightning.analysis.standing import bounds
 from scd_lightning.analysis.statistics import SAMPLE_SCORE
 from scd_lightning.redaction.cleaning import clean_text
@@ -161,6 +161,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         ("method", results.get("method")),
         ("seed", results.get("seed")),
         *models,
+        ("healing: layers, and validation KL to the whole model, thinned -> healed", healing(results)),
         ("data", data_name(results)),
         ("source", data.get("source")),
         ("digest of the data", data.get("digest")),

@@ -104,6 +104,18 @@ def _untaught(found: RunIntervals) -> list[str]:
     return [f"Score 0: {names}, which {have} not learnt the task yet. Train longer before comparing."]
 
 
+def healing(results: Mapping[str, Any]) -> str:
+    """What each round of a thinned student's healing reached; nothing where it was not healed.
+
+    >>> healing({"healing": [{"layers": 4, "of": 8, "thinned": 0.5, "divergence": 0.25}]})
+    '4 of 8: 0.500 -> 0.250'
+    """
+    return "; ".join(
+        f"{each['layers']} of {each['of']}: {number(each['thinned'])} -> {number(each['divergence'])}"
+        for each in results.get("healing", ())
+    )
+
+
 def plain(value: Any) -> str:
     """A recorded description as people read it: 'train 3, test 1'."""
     return _listed(value) if isinstance(value, dict) else str(value)
