@@ -14,7 +14,6 @@ from scd_lightning.errors import ModelError
 from scd_lightning.models.thinning import unlike_fresh
 
 SETTING = "teacher.trim_vocabulary"
-OFF = f"{SETTING}=false"
 # Names of special tokens and other properties of a tokenizer that are none of its backend's.
 _NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _PROPERTIES = ("chat_template", "clean_up_tokenization_spaces", "model_max_length", "padding_side")
@@ -42,7 +41,7 @@ def check_byte_level(tokenizer: PreTrainedTokenizerFast) -> None:
             where=SETTING,
             got=got,
             expected="a byte-level BPE, as GPT-2, Llama 3, Qwen and SmolLM have",
-            remedy=f"{OFF}, or models of such a family",
+            remedy="teacher.trim_vocabulary=false, or models of such a family",
         )
 
 
@@ -140,7 +139,7 @@ def check_plain_vocabulary(config: Mapping[str, Any], where: str) -> None:
             where=f"{SETTING}, {where}",
             got=config["quantization_config"].get("quant_method"),
             expected="weights of plain numbers; teacher.quantization makes fewer digits of them once they are cut",
-            remedy=f"{OFF}, or take the model as it was before it was quantized",
+            remedy="teacher.trim_vocabulary=false, or take the model as it was before it was quantized",
         )
 
 
@@ -166,7 +165,8 @@ def trim_model(model: PreTrainedModel, kept: Sequence[int], where: str) -> None:
     if head.bias is not None:
         head.bias = nn.Parameter(head.bias.detach()[rows])
     new = {old: place for place, old in enumerate(kept)}
-    for config in (model.config, model.config.get_text_config()):
+    # Models of text alone have one configuration under both names.
+    for config in {id(each): each for each in (model.config, model.config.get_text_config())}.values():
         config.vocab_size = len(rows)
         config.update(_renumbered_ids(config, new))
     # Answers are greedy: whatever else it says is about other ways of generating.
@@ -190,5 +190,5 @@ def _bound(where: str, got: str) -> ModelError:
         where=f"{SETTING}, {where}",
         got=got,
         expected="a table of embeddings and a linear LM head, and nothing else of the vocabulary's length",
-        remedy=f"{OFF}, or a model of another family (Llama, Qwen, SmolLM, Mistral, ...)",
+        remedy="teacher.trim_vocabulary=false, or a model of another family (Llama, Qwen, SmolLM, Mistral, ...)",
     )

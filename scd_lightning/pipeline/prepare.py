@@ -52,13 +52,13 @@ def prepare(job: Job) -> PreparedJob:
         ScdError: The data, the models or their combination can't work.
     """
     job.trainer.check_options()
+    if job.teacher.trim_vocabulary:
+        check_can_trim(job)
     for spec in (job.teacher, job.student):
         _check_optimizer(spec)
         check_kernel(spec, str(job.trainer.options.get("precision")), on_gpu=job.trainer.on_gpu)
         job.trainer.check_model(spec)
         check_reachable(spec, f"{spec.role}.path")
-    if job.teacher.trim_vocabulary:
-        check_can_trim(job)
     imports = find_imports(job)
     if job.method.weighting is not None:
         check_weighting(job.method.weighting)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from transformers import PreTrainedTokenizerFast
 
+from scd_lightning.analysis.run.report_words import vocabulary_words
 from scd_lightning.batch import TokenizedSample
 from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.errors import ConfigError, ModelError
@@ -14,7 +15,6 @@ from scd_lightning.models.foreign import read_json
 from scd_lightning.models.hub import fetch_config
 from scd_lightning.models.loading import brings_code
 from scd_lightning.models.trimming import (
-    OFF,
     SETTING,
     check_byte_level,
     check_plain_vocabulary,
@@ -44,7 +44,7 @@ def check_can_trim(job: Job) -> None:
             "The vocabulary of models from scratch is made for the task's texts, and can't be cut to them",
             where=SETTING,
             got="neither teacher nor student is pretrained",
-            remedy=f"{OFF}, and teacher.vocab_size and student.vocab_size for a smaller one",
+            remedy="teacher.trim_vocabulary=false; teacher.vocab_size and student.vocab_size make a smaller one",
         )
     for spec in pretrained:
         if spec.path is None:  # In a GGUF file.
@@ -57,7 +57,7 @@ def check_can_trim(job: Job) -> None:
                 where=f"{SETTING}, {where}",
                 got=spec.path,
                 expected="a model of an architecture that transformers has",
-                remedy=OFF,
+                remedy="teacher.trim_vocabulary=false",
             )
 
 
@@ -80,7 +80,9 @@ def trim_vocabulary(
     whole = encode(replace(data, bad_rows=copy.deepcopy(data.bad_rows)), tokenizer, needed)
     trimmed, kept = trim_tokenizer(tokenizer, needed)
     for models, role in ((imports.trajectory, "teacher"), ([imports.anchor] if imports.anchor else [], "student")):
-        check_tokenizers(models, trimmed, role, remedy=f"{OFF}, where it was tuned with the whole vocabulary")
+        check_tokenizers(
+            models, trimmed, role, remedy="teacher.trim_vocabulary=false, where it was tuned with the whole vocabulary"
+        )
     encoded, vocabulary = encode(data, trimmed), Vocabulary(trimmed, kept, len(tokenizer))
     _check_unchanged(whole, encoded, kept)
     facts = {
@@ -100,7 +102,7 @@ def _check_unchanged(whole: EncodedData, trimmed: EncodedData, kept: Sequence[in
                 where=SETTING,
                 got=f"{share:.1%} of the {split} texts split otherwise than by the whole vocabulary",
                 expected="none",
-                remedy=OFF,
+                remedy="teacher.trim_vocabulary=false",
             )
 
 
@@ -134,7 +136,5 @@ def split_otherwise(whole: EncodedData, trimmed: EncodedData, kept: Sequence[int
 
 def tell_of_vocabulary(job: PreparedJob) -> None:
     """Says what was cut, and what that does to other texts; for the process that speaks for the job, once prepared."""
-    if (facts := job.data.description.get(VOCABULARY)) is None:
-        return
-    shares = ", ".join(f"{share:.1%} of {split}" for split, share in facts["split_otherwise"].items())
-    say(f"  vocabulary: {facts['tokens']:,} of {facts['of']:,} tokens; {shares} is split otherwise")
+    if words := vocabulary_words(job.data.description):
+        say(f"  vocabulary: {words}")
