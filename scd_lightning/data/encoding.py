@@ -52,6 +52,8 @@ class Encoder:
         max_length: Most tokens of prompt and completion (or longest candidate) together.
         retarget: (sample, cut) -> the completion that the cut text still supports, and the parts dropped from it.
         bad_rows: What becomes of samples that are too long even without their free text.
+        noted: Where it writes down the ids of all that it has looked at, texts before they were cut among them; None
+            where nobody asks.
 
     Raises:
         ModelError: The tokenizer has no end-of-sequence token, or a chat template that can't be used.
@@ -62,6 +64,7 @@ class Encoder:
     max_length: int
     retarget: Callable[[Sample, Cut], tuple[str, int]]
     bad_rows: BadRows = STRICT
+    noted: set[int] | None = None
 
     def __post_init__(self) -> None:
         tokenizer = self.tokenizer
@@ -128,7 +131,12 @@ class Encoder:
         guarded = [place for place, text in enumerate(texts) if self._literal.is_guarded(text)]
         for place, of_text in zip(guarded, self._literal.ids([texts[each] for each in guarded]), strict=True):
             ids[place] = of_text
+        self._note(*ids)
         return ids
+
+    def _note(self, *texts: Sequence[int]) -> None:
+        if self.noted is not None:
+            self.noted.update(*texts)
 
     def _encoded(self, texts: str | list[str], **how: Any) -> Any:
         where = self.tokenizer.name_or_path or type(self.tokenizer).__name__
@@ -186,6 +194,7 @@ class Encoder:
         for field in sorted(sample.cuttable, key=lambda name: len(sample.fields[name]), reverse=True):
             text = sample.fields[field]
             offsets = self._encoded(text, return_offsets_mapping=True)
+            self._note(offsets["input_ids"])
             ends = [end for _, end in offsets["offset_mapping"]]
             keep, before = len(ends), lost
             while keep > 0 and (excess := _needed(tokenized, answer_room) - self.max_length) > 0:

@@ -132,8 +132,16 @@ def check_config(saved: SavedModel, config: PretrainedConfig, where: str, *, tru
             )
 
 
-def check_tokenizers(models: Sequence[SavedModel], tokenizer: PreTrainedTokenizerFast, where: str) -> None:
+def check_tokenizers(
+    models: Sequence[SavedModel], tokenizer: PreTrainedTokenizerFast, where: str, remedy: str | None = None
+) -> None:
     """Refuses folders with another tokenizer than ours; a folder without one says nothing of it.
+
+    Args:
+        models: Saved models.
+        tokenizer: Ours.
+        where: The argument, for messages.
+        remedy: What helps; None for naming another model.
 
     Raises:
         ModelError: It differs, or can't be read.
@@ -153,5 +161,5 @@ def check_tokenizers(models: Sequence[SavedModel], tokenizer: PreTrainedTokenize
                 where=model.path,
                 got=error.got,
                 expected=f"the tokenizer of {where}",
-                remedy=f"set {where}.path to the model that the fine-tuning started from",
+                remedy=remedy or f"set {where}.path to the model that the fine-tuning started from",
             ) from error

@@ -34,13 +34,14 @@ class Receiver:
         kind: The kind of the saved models.
         vocab_size: Length V of the tokenizer. Rows past it, of embeddings and LM head, are never used.
         name: What messages call the model, e.g. "teacher".
+        trimmed: Whether its vocabulary was cut: then the rows of another one, however many, are other tokens.
 
     Attributes:
         config: The model's configuration.
     """
 
-    def __init__(self, model: nn.Module, kind: Kind, vocab_size: int, name: str) -> None:
-        self.vocab_size, self.name, self.kind = vocab_size, name, kind
+    def __init__(self, model: nn.Module, kind: Kind, vocab_size: int, name: str, *, trimmed: bool = False) -> None:
+        self.vocab_size, self.name, self.kind, self.trimmed = vocab_size, name, kind, trimmed
         self.tensors = _tensors(model, kind)
         base = model.get_base_model() if isinstance(model, PeftModel) else model
         self.config: Any = base.config
@@ -156,6 +157,14 @@ class Receiver:
             )
         shape = tuple(target.shape)
         if id(target) in self._tables and info.shape[1:] == shape[1:]:
+            if self.trimmed and info.shape != shape:
+                raise ModelError(
+                    "The saved model has another vocabulary than the one that was cut to these texts",
+                    where=f"{name} in {path}",
+                    got=f"{info.shape[0]} rows",
+                    expected=f"{shape[0]}",
+                    remedy="teacher.trim_vocabulary=false, where it was tuned with the whole vocabulary",
+                )
             if info.shape[0] < self.vocab_size:
                 raise ModelError(
                     "The saved model's vocabulary is smaller than the tokenizer's",

@@ -155,6 +155,7 @@ class TeacherSpec(ModelSpec):
         batch_tokens: Its tokens instead, padding included: as many samples as fit. None for a number of samples.
         trajectory: Existing checkpoints of a fine-tuning of this model, taken instead of one of our own: a pattern, a
             folder, or a list of paths. None fine-tunes it here.
+        trim_vocabulary: Cut the one vocabulary of teacher and student to the tokens that the texts to learn from need.
     """
 
     role: ClassVar[str] = "teacher"
@@ -164,6 +165,7 @@ class TeacherSpec(ModelSpec):
     global_batch: int = 8
     batch_tokens: int | None = None
     trajectory: str | list[str] | None = None
+    trim_vocabulary: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -123,12 +123,16 @@ def check_thinned(model: PreTrainedModel, where: str) -> None:
     Raises:
         ModelError: They have different parameters: layers of this family differ in more than their place.
     """
+    if different := unlike_fresh(model):
+        raise _no_plain_layers(where, f"{len(different)} parameters that depend on the place, such as {different[0]}")
+
+
+def unlike_fresh(model: PreTrainedModel) -> list[str]:
+    """Names of the parameters that a fresh model of the same configuration lacks, has more, or has in another shape."""
     with torch.device("meta"):
         fresh = type(model)(model.config)
     found, expected = ({n: p.shape for n, p in m.named_parameters()} for m in (model, fresh))
-    if found != expected:
-        different = sorted(n for n in found.keys() | expected.keys() if found.get(n) != expected.get(n))
-        raise _no_plain_layers(where, f"{len(different)} parameters that depend on the place, such as {different[0]}")
+    return sorted(n for n in found.keys() | expected.keys() if found.get(n) != expected.get(n))
 
 
 def _no_plain_layers(where: str, got: str) -> ModelError:

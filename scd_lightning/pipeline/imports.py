@@ -136,7 +136,8 @@ def _imported(job: PreparedJob) -> Iterator[tuple[Sequence[SavedModel], ModelSpe
 
 def _receiver(job: PreparedJob, models: Sequence[SavedModel], spec: ModelSpec, name: str) -> Receiver:
     """What saved models are held against: without memory for weights."""
-    return Receiver(build_empty(spec, job.tokenizer), models[0].kind, vocabulary_size(job.tokenizer), name)
+    empty, rows = build_empty(spec, job.tokenizer), vocabulary_size(job.tokenizer)
+    return Receiver(empty, models[0].kind, rows, name, trimmed=job.teacher.trim_vocabulary)
 
 
 def _check(job: PreparedJob, models: Sequence[SavedModel], spec: ModelSpec, name: str) -> None:

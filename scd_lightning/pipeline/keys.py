@@ -28,6 +28,8 @@ from scd_lightning.training.callbacks.watchers import only_watches
 # Fields of a model's configuration that say where or how, not what.
 _NOT_NUMBERS = {"_target_", "name", "path", "gguf", "revision", "trust_remote_code", "gradient_checkpointing", "dtype"}
 _NOT_NUMBERS |= {"allow_pickle"}
+# The tokenizer is in every key, and a cut model's weights are others.
+_NOT_NUMBERS |= {"trim_vocabulary"}
 # Whether trained or taken as it is, and from where on: each is said by the keys that it matters to.
 _NOT_NUMBERS |= {"trajectory", "init", "heal_epochs", "heal_lr"}
 # The batch is samples or tokens, not both: the key of a training says which.

@@ -4,20 +4,17 @@ import json
 import warnings
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from torch.nn import Parameter
 from transformers import PreTrainedTokenizerFast
 
-from scd_lightning import distributed
 from scd_lightning.config.batch_size import BatchSize, SampleCount
 from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.errors import ConfigError, DataError
 from scd_lightning.launch import ranks
 from scd_lightning.losses.loss_contracts import check_weighting
-from scd_lightning.models.gguf import convert_gguf, find_gguf
-from scd_lightning.models.loading import build_empty, check_kernel, check_reachable, resolve_dtype
+from scd_lightning.models.loading import build_empty, check_kernel, check_reachable
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.models.stored_weights import check_numbers
 from scd_lightning.models.tokenizers import (
@@ -33,20 +30,19 @@ from scd_lightning.pipeline.heal import healing_rounds
 from scd_lightning.pipeline.imports import check_imported_numbers, check_imports, find_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.model_checks import check_lengths
+from scd_lightning.pipeline.model_folders import as_folder, as_trimmed
+from scd_lightning.pipeline.trimming import check_can_trim, trim_vocabulary
 from scd_lightning.progress import say
 from scd_lightning.run_folder.removable import RUN_FILE
 from scd_lightning.schedules.policy_contract import rehearse
 from scd_lightning.store.artifacts import ArtifactKey, Outcome
-from scd_lightning.store.manifest import sha256_file, sha256_json, write_atomically
+from scd_lightning.store.manifest import sha256_json, write_atomically
 from scd_lightning.store.removal import delete
 from scd_lightning.tasks.task_data import TaskData
 from scd_lightning.training.costs import Meter
 from scd_lightning.training.data_module import encode
 from scd_lightning.training.healing import whole_texts
 
-S = TypeVar("S", bound=ModelSpec)
-# A folder of its own: the artifact's manifest, beside it, is none of the model's files, and has times in it.
-_MODEL = "model"
 # Rows that were left out of the data, in the run's folder.
 REJECTED = "rejected.jsonl"
 
@@ -58,6 +54,8 @@ def prepare(job: Job) -> PreparedJob:
         ScdError: The data, the models or their combination can't work.
     """
     job.trainer.check_options()
+    if job.teacher.trim_vocabulary:
+        check_can_trim(job)
     for spec in (job.teacher, job.student):
         _check_optimizer(spec)
         check_kernel(spec, str(job.trainer.options.get("precision")), on_gpu=job.trainer.on_gpu)
@@ -79,12 +77,18 @@ def prepare(job: Job) -> PreparedJob:
             expected="task.data.unlabelled: a file, a folder or a hub id; task.data.synthetic.unlabelled=3000 for the "
             "embedded data set",
         )
-    job = replace(job, teacher=_as_folder(job, imports.teacher), student=_as_folder(job, job.student))
+    job = replace(job, teacher=as_folder(job, imports.teacher), student=as_folder(job, job.student))
     tokenizer = shared_tokenizer(job, data)
     models = {spec.role: build_empty(spec, tokenizer) for spec in (job.teacher, job.student)}
+    if job.teacher.trim_vocabulary:
+        vocabulary, encoded = trim_vocabulary(data, tokenizer, imports)
+        teacher, student = (as_trimmed(job, spec, vocabulary) for spec in (job.teacher, job.student))
+        job, tokenizer = replace(job, teacher=teacher, student=student), vocabulary.tokenizer
+    else:
+        encoded = encode(data, tokenizer)
     prepared = PreparedJob(
         **{each.name: getattr(job, each.name) for each in fields(job)},
-        data=encode(data, tokenizer),
+        data=encoded,
         tokenizer=tokenizer,
         tokenizer_identity=sha256_json([identity(tokenizer), tokenizer.chat_template]),
         tokenizer_digest=sha256_json(everything(tokenizer)),
@@ -192,25 +196,6 @@ def _check_validation(job: PreparedJob) -> None:
     most = rows + len(job.data.samples.get(UNLABELLED, ())) * job.method.trains_student
     epochs = min(job.budget.on(each).epochs for each in (rows, most))
     job.trainer.check_validation(job.data_module(job.budget.batch).train_sampler(), epochs)
-
-
-def _as_folder(job: Job, spec: S) -> S:
-    """The same model in a folder of the store where it comes in a GGUF file: reading one takes half a minute."""
-    if spec.gguf is None:
-        return spec
-    where = f"{spec.role}.gguf"
-    file, dtype = find_gguf(spec.gguf, where), resolve_dtype(spec)
-    fields = {"gguf": sha256_file(file), "dtype": str(dtype), "transformers": job.versions["transformers"]}
-
-    def build(folder: Path) -> Outcome:
-        meter = Meter()
-        if distributed.rank() == 0:
-            say(f"Converting {file.name}, once")
-            convert_gguf(file, folder / _MODEL, dtype, where)
-        return Outcome({"file": file.name}, meter.read())
-
-    artifact = job.store.make(ArtifactKey("model", fields), build, whole=True)
-    return replace(spec, path=str(artifact.folder / _MODEL), gguf=None)
 
 
 def shared_tokenizer(job: Job, data: TaskData) -> PreTrainedTokenizerFast:

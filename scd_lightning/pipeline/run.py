@@ -18,6 +18,7 @@ from scd_lightning.pipeline.prepare import prepare, record_rejected, tell_of_dat
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import Artifacts, Step, agree, check_left_out, collect, execute, plan
 from scd_lightning.pipeline.supervision import make_in_ranks
+from scd_lightning.pipeline.trimming import tell_of_vocabulary
 from scd_lightning.pipeline.unfinished import partial_report
 from scd_lightning.redaction.cleaning import clean, remarks
 from scd_lightning.store.manifest import sha256_json, write_text
@@ -71,6 +72,7 @@ def run(job: Job) -> Finished | None:
             record_rejected(prepared)
             tell_of_data(prepared)
             tell_of_texts(prepared)
+            tell_of_vocabulary(prepared)
             warn_of_models(prepared)
         with JobLoggers(prepared.loggers).open(job_info(prepared, leads=leads)) as loggers:
             prepared.store.use(step.key for step in steps)

@@ -50,8 +50,8 @@ def prompt_facts(job: PreparedJob) -> dict[str, Any]:
         of the chat template; date: what the chat template writes as today's, if it does; bos, eos: the tokens' texts,
         bos only where the prompt starts with it; candidates, or None where the answer is generated; labels and the word
         for none, of NER; max_length, max_new_tokens; vocabulary: from the first on, how many tokens answers were chosen
-        among; tokenizer_from: "texts" where it was trained on a task's here, "gguf" where it was rebuilt from such a
-        file, else "model".
+        among; tokenizer_from: "texts" where it was trained on a task's here, "trimmed" where its vocabulary was cut to
+        this task's, "gguf" where it was rebuilt from such a file, else "model".
     """
     data, tokenizer = job.data, job.tokenizer
     sample, chat = data.samples["train"][0], bool(tokenizer.chat_template)
@@ -75,5 +75,7 @@ def prompt_facts(job: PreparedJob) -> dict[str, Any]:
 def _tokenizer_from(job: PreparedJob) -> str:
     if is_trained_here(job.tokenizer):
         return "texts"
+    if job.teacher.trim_vocabulary:
+        return "trimmed"
     owner = "teacher" if job.student.path is None else "student"
     return "model" if job.settings[owner].get("gguf") is None else "gguf"

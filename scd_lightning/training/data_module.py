@@ -72,12 +72,13 @@ class EncodedData(TaskData):
         return SlotLoader(samples, batches, self.pad_id)
 
 
-def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
+def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast, noted: set[int] | None = None) -> EncodedData:
     """Turns samples into token ids.
 
     Args:
         data: The samples.
         tokenizer: The student's tokenizer, which the teacher shares.
+        noted: Where the ids go that encoding train and the texts without labels takes: `Encoder.noted`.
 
     Raises:
         DataError: A sample is too long even without its free text.
@@ -87,12 +88,16 @@ def encode(data: TaskData, tokenizer: PreTrainedTokenizerFast) -> EncodedData:
     task.normal_form = normal_form_of(tokenizer)
     if task.normal_form is not NFC:
         data = replace(data, samples={split: _in_form(task, of_split) for split, of_split in data.samples.items()})
-    encoder = Encoder(tokenizer, data.template, task.max_length, task.retarget, data.bad_rows)
-    parts = {"train": encoder.encode(data.samples["train"], "train")}
+    learnt, judged = (
+        Encoder(tokenizer, data.template, task.max_length, task.retarget, data.bad_rows, notes)
+        for notes in (noted, None)
+    )
+    parts = {"train": learnt.encode(data.samples["train"], "train")}
     longest = max(len(sample.completion_ids) for sample in parts["train"].samples)
     max_new_tokens = longest if task.max_new_tokens is None else task.max_new_tokens
     # What a model sees of an evaluated sample must not tell how long its gold answer is.
     for split in [each for each in data.samples if each != "train"]:
+        encoder = learnt if split == UNLABELLED else judged
         parts[split] = encoder.encode(data.samples[split], split, answer_room=max_new_tokens)
     values = {each.name: getattr(data, each.name) for each in fields(data)} | {"task": task}
     date = date_of(tokenizer.chat_template)

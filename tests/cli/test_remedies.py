@@ -123,6 +123,9 @@ CASES = {
     "and without quantization": Case(
         ["teacher=hub", "teacher.path=x", "teacher.quantization=8bit"], ".quantization=null", choose=(1, 2)
     ),
+    "a vocabulary of models from scratch": Case(
+        ["teacher.trim_vocabulary=true"], "teacher.trim_vocabulary=false", prepared=True
+    ),
     "two places of a model": Case(["student=hub", "student.path=x", "student.gguf=y.gguf"], ".path=null or "),
     "a student in 8 bits": Case(["student.quantization=8bit"], "for less memory ", choose=(0, 3)),
     "whole layers to heal": Case(

@@ -144,6 +144,7 @@ def test_pairs_of_a_family(config, teacher, student):
         ((), 4, 24, 1.0),
         (("student=scratch",), 4, 8, 1.0),
         (("student=smollm2_pruned",), 4, 2, 1.0),
+        (("student=smollm2_small",), 4, 3, 1.0),
         (("student=tinyllama", "teacher=llama"), 4, 2, 1.0),
         (("student=tinyllama", "budget=scratch"), 4, 8, 1.0),
         (("student=scratch", "budget=paper"), 4, 2, 1.0),

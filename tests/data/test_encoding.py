@@ -221,3 +221,12 @@ def test_cut_shows_what_is_left():
     assert visible == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3), (6, 7), (6, 8), (7, 8)]
     assert Cut("text", 0, 0).apply("abc") == ""
     assert not Cut("text", 0, 0).shows(0, 1, 3)
+
+
+def test_all_that_was_looked_at_is_noted_texts_that_are_cut_away_and_alone_too():
+    tokenizer, noted = merging_tokenizer(), set()
+    sample = make_sample("ybbbbcbbbb", "a", ("a", "xz"))
+    [cut] = Encoder(tokenizer, "x{text}", 8, keep_target, noted=noted).encode([sample], "train").samples
+    # Behind the template the text's first letter is a part of another token; where it is cut is told by it alone.
+    assert tokenizer.convert_ids_to_tokens(cut.prompt_ids) == ["xy", "b", "b", "b", "b", "b"]
+    assert set(tokenizer.convert_ids_to_tokens(list(noted))) == {"xy", "y", "b", "c", "a", "xz"}

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models import gguf
 from scd_lightning.models.gguf import convert_gguf, find_gguf
-from scd_lightning.pipeline import prepare
+from scd_lightning.pipeline import model_folders
 from scd_lightning.pipeline.runner import plan
 
 NAMES = {
@@ -211,7 +211,7 @@ def test_a_run_converts_it_once_and_goes_on_with_the_folder(make_job, run_job, f
         conversions.append(file)
         convert_gguf(file, *rest)
 
-    monkeypatch.setattr(prepare, "convert_gguf", count)
+    monkeypatch.setattr(model_folders, "convert_gguf", count)
     moved = tmp_path / "elsewhere" / "small.gguf"
     moved.parent.mkdir()
     moved.write_bytes(file.read_bytes())

@@ -32,7 +32,7 @@ from scd_lightning.analysis.run.report_figures import (
 )
 from scd_lightning.analysis.run.report_samples import sample_table
 from scd_lightning.analysis.run.report_texts import texts_section
-from scd_lightning.analysis.run.report_words import caveats, healing, plain, verdict_sentence
+from scd_lightning.analysis.run.report_words import caveats, healing, plain, verdict_sentence, vocabulary_words
 from scd_lightning.analysis.standing import bounds
 from scd_lightning.analysis.statistics import SAMPLE_SCORE
 from scd_lightning.redaction.cleaning import clean_text
@@ -179,6 +179,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         ("inputs cut", data.get("cut")),
         ("entities and answers cut away", data.get("dropped")),
         ("recall that the cuts leave", {split: number(left) for split, left in data.get("recall_left", {}).items()}),
+        ("vocabulary", vocabulary_words(data)),
         ("started", run.get("started")),
         ("finished", run.get("finished")),
         ("versions", results.get("versions")),

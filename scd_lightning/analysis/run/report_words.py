@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from scd_lightning.analysis.formatting import number
+from scd_lightning.analysis.formatting import count, number, share
 from scd_lightning.analysis.records import PLAIN, PREDICTORS, RunRecord, evaluated_split
 from scd_lightning.analysis.run.intervals import RunIntervals
 from scd_lightning.analysis.run.run_warnings import run_warnings
@@ -127,3 +127,15 @@ def _listed(values: dict[str, Any]) -> str:
 
 def _numbers(value: Any) -> list[float]:
     return [each for each in value.values() if isinstance(each, int | float)] if isinstance(value, dict) else []
+
+
+def vocabulary_words(data: Mapping[str, Any]) -> str:
+    """What was cut of the models' vocabulary, and what that does to texts; "" where nothing was.
+
+    Args:
+        data: The part of results.json.
+    """
+    if (found := data.get("vocabulary")) is None:
+        return ""
+    shares = ", ".join(f"{share(part)} of the {split} samples" for split, part in found["split_otherwise"].items())
+    return f"{count(found['tokens'])} of {count(found['of'])} tokens; {shares} are split otherwise than by all of them"

@@ -1,0 +1,90 @@
+"""Models in folders of the store, made once: of GGUF files, and of vocabularies that are cut."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from transformers import PreTrainedTokenizerFast
+
+from scd_lightning import distributed
+from scd_lightning.models.export import save
+from scd_lightning.models.foreign import read_model
+from scd_lightning.models.gguf import convert_gguf, find_gguf
+from scd_lightning.models.loading import resolve_dtype, weights_identity
+from scd_lightning.models.spec import ModelSpec
+from scd_lightning.models.tensor_files import check_loaded
+from scd_lightning.models.tokenizers import everything
+from scd_lightning.models.trimming import trim_model
+from scd_lightning.pipeline.job import Job
+from scd_lightning.progress import say
+from scd_lightning.store.artifacts import ArtifactKey, Outcome
+from scd_lightning.store.manifest import sha256_file, sha256_json
+from scd_lightning.training.costs import Meter
+
+S = TypeVar("S", bound=ModelSpec)
+# A folder of its own: the artifact's manifest, beside it, is none of the model's files, and has times in it.
+MODEL = "model"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens that are kept.
+
+    Attributes:
+        tokenizer: Of these alone.
+        kept: By new id each token's old one.
+        before: How many there were.
+    """
+
+    tokenizer: PreTrainedTokenizerFast
+    kept: Sequence[int]
+    before: int
+
+
+def as_folder(job: Job, spec: S) -> S:
+    """The same model in a folder of the store where it comes in a GGUF file: reading one takes half a minute."""
+    if spec.gguf is None:
+        return spec
+    where = f"{spec.role}.gguf"
+    file, dtype = find_gguf(spec.gguf, where), resolve_dtype(spec)
+    fields = {"gguf": sha256_file(file), "dtype": str(dtype), "transformers": job.versions["transformers"]}
+
+    def build(folder: Path) -> Outcome:
+        meter = Meter()
+        if distributed.rank() == 0:
+            say(f"Converting {file.name}, once")
+            convert_gguf(file, folder / MODEL, dtype, where)
+        return Outcome({"file": file.name}, meter.read())
+
+    artifact = job.store.make(ArtifactKey("model", fields), build, whole=True)
+    return replace(spec, path=str(artifact.folder / MODEL), gguf=None)
+
+
+def as_trimmed(job: Job, spec: S, vocabulary: Vocabulary) -> S:
+    """The same model with these tokens alone, in a folder of the store."""
+    if spec.path is None:
+        return spec
+    path, where = spec.path, f"{spec.role}.path"
+    tokenizer = vocabulary.tokenizer
+    fields: Mapping[str, Any] = {
+        "weights": dict(weights_identity(spec)),
+        "kept": sha256_json(vocabulary.kept),
+        "tokenizer": sha256_json(everything(tokenizer)),
+        "transformers": job.versions["transformers"],
+    }
+
+    def build(folder: Path) -> Outcome:
+        meter = Meter()
+        if distributed.rank() == 0:
+            say(f"Cutting the vocabulary of {spec.name} to {len(tokenizer):,} of {vocabulary.before:,} tokens, once")
+            model, info = read_model(
+                path, where=spec.name, revision=spec.revision, allow_pickle=spec.allow_pickle, dtype="auto"
+            )
+            check_loaded(info, where, path)
+            trim_model(model, vocabulary.kept, where)
+            save(model, tokenizer, folder / MODEL)
+        return Outcome({"tokens": len(tokenizer), "of": vocabulary.before}, meter.read())
+
+    artifact = job.store.make(ArtifactKey("model", fields), build, whole=True)
+    return replace(spec, path=str(artifact.folder / MODEL), revision=None)
