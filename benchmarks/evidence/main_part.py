@@ -9,7 +9,9 @@ from benchmarks.evidence.rates import Rates
 from benchmarks.evidence.study import Study
 from benchmarks.evidence.tuning import SFT, SFT_TOTAL
 
-DISTILLED = tuple(name for name in tuning.METHODS if name != "scheduled_forward")
+DISTILLED = ("td", "cd", "scd", "td_aw", "cd_aw", "scd_aw")
+# Distillation that starts from the anchor, at the rate of the same method from the base model.
+FROM_ANCHOR = {"td_from_anchor": "td", "scd_aw_from_anchor": "scd_aw"}
 
 
 @lru_cache
@@ -27,5 +29,6 @@ def _runs(study: Study, task: str, rates: Rates) -> list[Run]:
     rate = partial(tuning.best, study, rates, task)
     anchor = rate(SFT)
     distilled = [ground.distilled(name, rate(name), anchor) for name in DISTILLED]
+    distilled += [ground.distilled(name, rate(method), anchor) for name, method in FROM_ANCHOR.items()]
     total = tuning.at_total(ground, study).fine_tuned(SFT_TOTAL, rate(SFT_TOTAL))
     return [ground.fine_tuned(SFT, anchor), *distilled, total]

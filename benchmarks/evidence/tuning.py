@@ -9,7 +9,7 @@ from benchmarks.evidence.study import Study
 
 # Fine-tuning at the operations of an anchor and a distillation together.
 SFT, SFT_TOTAL = "sft", "sft_total"
-METHODS = ("td", "cd", "scd", "td_aw", "cd_aw", "scd_aw", "scheduled_forward", "td_from_anchor", "scd_aw_from_anchor")
+METHODS = ("td", "cd", "scd", "td_aw", "cd_aw", "scd_aw", "scheduled_forward")
 WITH_TEXTS = ("pl", "td", "scheduled_forward")
 
 
