@@ -160,7 +160,7 @@ def _run(overrides: Sequence[str], folder: Path, store: Path) -> str:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         paths = (f"paths.store='{store}'", f"paths.run='{folder}'")
         settings = read_settings(compose("config", [*_PLACE, *paths, *overrides]))
-    with (folder.parent / f"{folder.name}.txt").open("w") as log, redirect_stdout(log):
+    with (folder.parent / f"{folder.name}.txt").open("w", buffering=1) as log, redirect_stdout(log):
         run_folder = RunFolder(folder, " ".join(["python", "run.py", *overrides]))
         with closing(run_folder):
             run_folder.open()
