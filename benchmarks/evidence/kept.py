@@ -16,7 +16,7 @@ from scd_lightning.errors import DataError, words_of
 from scd_lightning.store.manifest import write_atomically
 from scd_lightning.tasks.measures import Mean
 
-_ROLES = ("teacher", "anchor", "student")
+ROLES = ("teacher", "anchor", "student")
 _COSTS = ("seconds", "cpu_seconds", "samples", "tokens", "teacher_forward_samples", "peak_memory_bytes")
 
 
@@ -97,7 +97,7 @@ def about(records: Mapping[str, RunRecord], overrides: Mapping[str, Sequence[str
     names: dict[str, str] = {}
     runs = {}
     for name, record in records.items():
-        roles = {role: _named(models, names, record, role, name) for role in _ROLES if role in record.predictions}
+        roles = {role: _named(models, names, record, role, name) for role in ROLES if role in record.predictions}
         runs[name] = {"overrides": list(overrides[name]), **roles, **_results(record)}
     results = first.results
     return {

@@ -72,7 +72,7 @@ def ground(real: RealSet, draw: int, rows: int = ROWS) -> Ground:
     return Ground(
         (
             f"task={real.task}",
-            f"task.data.path={DATA}/{real.folder}",
+            f"task.data.path='{DATA}/{real.folder}'",
             f"task.name={real.folder}",
             *real.settings,
             f"task.data.split_seed={draw}",
@@ -114,7 +114,7 @@ def _with_texts(real: RealSet, study: Study, draw: int, rates: Rates) -> list[Ru
     anchor, distilled = (best(real, study, rates, method) for method in (SFT, "td"))
     # Rows of train that were not drawn, without their labels.
     texts = base.with_(
-        f"task.data.unlabelled={DATA}/{real.folder}/train.jsonl",
+        f"task.data.unlabelled='{DATA}/{real.folder}/train.jsonl'",
         f"task.data.max_samples={{train: {TEXT_ROWS}, unlabelled: {TEXTS}}}",
     )
     runs = [

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
@@ -30,6 +30,7 @@ from scd_lightning.pipeline.run import run as run_pipeline
 from scd_lightning.run_folder.folder import RunFolder
 
 AT_ONCE = 2
+_SKIPPED = "is skipped"
 # Where it runs and what it shows change no number that is kept.
 _PLACE = ("trainer=cpu", "logger=none")
 
@@ -48,7 +49,8 @@ class Places:
 
     def filled(self, overrides: Sequence[str]) -> list[str]:
         """Overrides with the real data's folder in the place of `DATA`."""
-        return [each.replace(f"={DATA}/", f"={self.data}/") for each in overrides]
+        folder = self.data and self.data.absolute()
+        return [each.replace(f"='{DATA}/", f"='{folder}/") for each in overrides]
 
     def lacks(self, block: Block) -> bool:
         """Whether a block's data set is not there."""
@@ -67,42 +69,46 @@ def state(study: Study, block: Block, rates: Rates) -> str:
     return "done" if kept.settings == settings else "other settings"
 
 
-def work(study: Study, blocks: Sequence[Block], places: Places) -> list[str]:
+def work(study: Study, blocks: Sequence[Block], places: Places, pool: Executor) -> list[str]:
     """Makes the files of blocks that are not there for today's settings, one block after the other.
 
     Args:
         study: What is run.
         blocks: The blocks, in order.
         places: Where data, store and runs lie.
+        pool: Makes the runs.
 
     Returns:
         What kept some blocks from being made, in words.
     """
-    troubles = []
+    troubles: list[str] = []
     rates = Rates(study)
-    with _pool() as pool:
-        for block in blocks:
-            where = f"part {block.part}, {block.name}"
-            try:
-                runs = block.runs(rates)
-                kept = read(study.kept, block)
-                if kept is not None and kept.settings == digest(runs):
-                    print(f"{where}: there already", flush=True)
-                elif places.lacks(block):
-                    troubles.append(
-                        f"{where} is skipped: there is no data set {block.data} in {places.data or 'DATA='}"
-                    )
-                    print(troubles[-1], flush=True)
-                else:
-                    print(f"{where}: {len(runs)} runs", flush=True)
-                    print(f"{where}: {_make(study, block, runs, places, pool)}", flush=True)
-            except (NotChosen, ScdError) as error:
-                troubles.append(f"{where} is not made: {error}")
-                print(troubles[-1], flush=True)
+    for block in blocks:
+        where = f"part {block.part}, {block.name}"
+        try:
+            said = _at(study, block, rates, places, pool, where)
+        except (NotChosen, ScdError) as error:
+            said = f"is not made: {error}"
+            troubles.append(f"{where} {said}")
+        print(f"{where} {said}", flush=True)
+        if said.startswith(_SKIPPED):
+            troubles.append(f"{where} {said}")
     return troubles
 
 
-def _make(study: Study, block: Block, runs: Sequence[Run], places: Places, pool: ProcessPoolExecutor) -> Path:
+def _at(study: Study, block: Block, rates: Rates, places: Places, pool: Executor, where: str) -> str:
+    """Makes a block's file unless it is there, and says what was done."""
+    runs = block.runs(rates)
+    kept = read(study.kept, block)
+    if kept is not None and kept.settings == digest(runs):
+        return "is there already"
+    if places.lacks(block):
+        return f"{_SKIPPED}: there is no data set {block.data} in {places.data or 'DATA='}"
+    print(f"{where}: {len(runs)} runs", flush=True)
+    return f"is in {_make(study, block, runs, places, pool)}"
+
+
+def _make(study: Study, block: Block, runs: Sequence[Run], places: Places, pool: Executor) -> Path:
     started = time.perf_counter()
     folder = places.build.absolute() / "runs" / f"part{block.part}" / block.name
     folders = {run.name: folder / run.name for run in runs}
@@ -131,7 +137,8 @@ def _make(study: Study, block: Block, runs: Sequence[Run], places: Places, pool:
 
 
 @contextmanager
-def _pool() -> Iterator[ProcessPoolExecutor]:
+def processes() -> Iterator[Executor]:
+    """Processes for runs, each of one thread."""
     os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     pool = ProcessPoolExecutor(AT_ONCE, get_context("spawn"), _start)
     try:
