@@ -3,13 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.evidence import main_part, real
 from benchmarks.evidence.contrasts import contrast
 from benchmarks.evidence.found import Found
 from benchmarks.evidence.parts import PARTS
-from benchmarks.evidence.plots import draw, headline, methods_panels, where_panels
+from benchmarks.evidence.plots import Panel, draw, headline, methods_panels, where_panels
 from benchmarks.evidence.primary import FAMILY, METHOD, Primary, primaries, primary_table
 from benchmarks.evidence.sections_embedded import ablations_section, main_section, rates_section, texts_section
 from benchmarks.evidence.sections_others import real_section, real_texts, where_section
@@ -40,43 +41,44 @@ def write(study: Study, page: Path = PAGE) -> list[Path]:
     Returns:
         What was written.
     """
-    found, plots = Found(study), page.with_suffix("")
-    panels = {"where": where_panels(found), "methods": methods_panels(found, _shown_methods())}
-    written = []
-    links = dict.fromkeys(panels, "")
-    for name, each in panels.items():
-        if any(seen is not None for panel in each for line in panel.series.values() for seen in line):
-            path = plots / f"{name}.svg"
-            image = draw(each, "difference on test")
-            write_atomically(path, lambda temporary, image=image: temporary.write_bytes(image))
-            links[name] = f"{plots.name}/{path.name}"
-            written.append(path)
-    write_text(page, text(found, links) + "\n")
+    found, written = Found(study), []
+    for name, panels in _plots(found).items():
+        path = page.with_suffix("") / f"{name}.svg"
+        write_atomically(path, partial(Path.write_bytes, data=draw(panels, "difference on test")))
+        written.append(path)
+    write_text(page, text(found, page.stem) + "\n")
     return [page, *written]
+
+
+def _plots(found: Found) -> dict[str, list[Panel]]:
+    """Name -> what is in a plot; of those alone that have something to show."""
+    every = {"where": where_panels(found), "methods": methods_panels(found, _shown_methods())}
+    return {name: panels for name, panels in every.items() if any(each.shows for each in panels)}
 
 
 def _shown_methods() -> tuple[str, ...]:
     return (SFT_TOTAL, *main_part.DISTILLED, *main_part.FROM_ANCHOR)
 
 
-def text(found: Found, plots: dict[str, str]) -> str:
+def text(found: Found, folder: str = PAGE.stem) -> str:
     """The page.
 
     Args:
         found: What there is.
-        plots: Name -> path from the page; "" where there is none.
+        folder: Where the plots are, beside the page.
     """
+    plots = {name: f"{folder}/{name}.svg" for name in _plots(found)}
     every = primaries(found)
     shown = paragraphs(
         main_section(found),
         real_section(found, real.BANKING77),
         real_section(found, real.NCBI),
-        where_section(found, plots["where"]),
+        where_section(found, plots.get("where", "")),
         texts_section(found),
         real_texts(found),
         ablations_section(found),
     )
-    picture = f"![Differences to fine-tuning of all methods]({plots['methods']})" if plots["methods"] else ""
+    picture = f"![Differences to fine-tuning of all methods]({plots['methods']})" if "methods" in plots else ""
     return paragraphs(
         "# Results",
         " ".join(words for words in (_primary_words(every), _others(found), _open(found)) if words),

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -17,7 +18,7 @@ from benchmarks.evidence.tuning import SFT
 from scd_lightning.analysis.formatting import count
 
 _COLOURS, _MARKERS = ("#2a6f97", "#c1666b", "#7a7a7a", "#5b8c5a"), "os^D"
-_STYLE = {
+_STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -44,6 +45,11 @@ class Panel:
     title: str
     groups: Sequence[str]
     series: dict[str, Sequence[Contrast | None]]
+
+    @property
+    def shows(self) -> bool:
+        """Whether there is a difference at all."""
+        return any(seen is not None for contrasts in self.series.values() for seen in contrasts)
 
 
 def where_panels(found: Found) -> list[Panel]:
@@ -102,7 +108,7 @@ def draw(panels: Sequence[Panel], metric: str) -> bytes:
 def _panel(axes: Axes, panel: Panel) -> None:
     axes.axhline(0, color="#333333", linewidth=0.8)
     for index, (name, contrasts) in enumerate(panel.series.items()):
-        look = {"color": _COLOURS[index % len(_COLOURS)]}
+        look: dict[str, Any] = {"color": _COLOURS[index % len(_COLOURS)]}
         label: str | None = name
         for place, seen in enumerate(contrasts):
             if seen is None:

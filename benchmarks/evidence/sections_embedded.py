@@ -119,7 +119,8 @@ def _decomposition(found: Found) -> list[str]:
     claims = []
     for words, ours, theirs, part in _CLAIMS:
         seen = {
-            task: contrast(*(_part(found, task, run, part) for run in (ours, theirs))) for task in found.study.tasks
+            task: contrast(_part(found, task, ours, part), _part(found, task, theirs, part))
+            for task in found.study.tasks
         }
         told = "; ".join(
             f"{TASKS[task]} {each}: {_holds(each, part)}" for task, each in seen.items() if each is not None

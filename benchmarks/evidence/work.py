@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
@@ -113,10 +113,10 @@ def _make(study: Study, block: Block, runs: Sequence[Run], places: Places, pool:
     folder = places.build.absolute() / "runs" / f"part{block.part}" / block.name
     folders = {run.name: folder / run.name for run in runs}
     store = places.build.absolute() / "store"
-    jobs = [pool.submit(_run, places.filled(run.overrides), folders[run.name], store) for run in runs]
+    jobs = {pool.submit(_run, places.filled(run.overrides), folders[run.name], store): run for run in runs}
     try:
-        for number, (run, job) in enumerate(zip(runs, jobs, strict=True), 1):
-            print(f"  {number} of {len(runs)}: {run.name}: {job.result()}", flush=True)
+        for number, job in enumerate(as_completed(jobs), 1):
+            print(f"  {number} of {len(runs)}: {jobs[job].name}: {job.result()}", flush=True)
     except BaseException:
         for job in jobs:
             job.cancel()
