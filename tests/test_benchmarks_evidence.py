@@ -62,6 +62,11 @@ def fill(study, parts=PARTS, worth=worth_of):
             write(study.kept, block, content(block, runs, worth))
 
 
+def unwrapped(path):
+    """A page's text, wherever its lines end."""
+    return " ".join(path.read_text(encoding="utf-8").split())
+
+
 @pytest.fixture
 def study(tmp_path):
     """One of which there is no block yet."""
@@ -223,7 +228,7 @@ def test_the_part_of_a_gap_is_told_where_there_surely_is_one():
 
 def test_the_page_says_what_the_blocks_say(filled, tmp_path):
     written = page.write(filled, tmp_path / "results.md")
-    text = written[0].read_text(encoding="utf-8")
+    text = unwrapped(written[0])
     assert "Of 6 primary comparisons 6 are measured." in text
     assert "Surely above zero, all 6 taken together: Named entity recognition: scd_aw - sft" in text
     assert "All planned blocks are there." in text
@@ -246,7 +251,7 @@ def test_with_few_blocks_the_page_says_what_is_missing(study, tmp_path):
     fill(study, parts=[1])
     block = PARTS[2].blocks(study)[0]
     write(study.kept, block, content(block, block.runs(Rates(study)), worth_of))
-    text = page.write(study, tmp_path / "results.md")[0].read_text(encoding="utf-8")
+    text = unwrapped(page.write(study, tmp_path / "results.md")[0])
     assert "Of 6 primary comparisons 1 are measured." in text
     assert "1 of them are not measured on all of their draws yet." in text
     assert "part 2, main, qa, draws 10 to 17" in text

@@ -45,7 +45,8 @@ def tiny(kept: Path) -> Study:
         validation=10,
         tuning=12,
         test=14,
-        teacher_epochs=2,
+        # As many optimizer steps as the ablations keep checkpoints.
+        teacher_epochs=8,
         checkpoints=2,
         stages=2,
         stage_epochs=1,
