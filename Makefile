@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 THREADS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-full lint format type bench
+.PHONY: help env demo test test-full lint format type bench evidence results
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,3 +71,13 @@ build/bench/%/.installed: benchmarks/peers/%.txt
 
 bench: $(STAMP) $(PEERS) ## Measures speed and memory, an hour on a CPU; parts of it: make bench BENCH="--only steps"
 	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m benchmarks $(BENCH)
+
+# A part of the evidence, 1 to 7, and the folder of real data sets, where it takes some.
+PART ?= 1
+DATA ?=
+
+evidence: $(STAMP) ## Runs the blocks of a part of the evidence that are not there yet: make evidence PART=2; hours on two cores
+	$(THREADS) $(PYTHON) -m benchmarks.evidence run --part $(PART) $(if $(DATA),--data $(DATA))
+
+results: $(STAMP) ## Makes docs/results.md and its plots from what `make evidence` has left
+	$(PYTHON) -m benchmarks.evidence page

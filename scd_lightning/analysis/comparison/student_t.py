@@ -1,7 +1,7 @@
-"""Student's t distribution, as far as intervals need it: quantiles for a whole number of degrees of freedom."""
+"""Student's t distribution, as far as intervals need it: for a whole number of degrees of freedom."""
 
 from functools import lru_cache
-from math import cos, pi, sin, sqrt
+from math import atan, cos, pi, sin, sqrt
 
 
 @lru_cache
@@ -26,6 +26,24 @@ def two_sided_quantile(level: float, freedom: int) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if _share(middle, freedom) < level else (low, middle)
     return sqrt(freedom) * sin(low) / cos(low)
+
+
+def two_sided_share(errors: float, freedom: int) -> float:
+    """The share of Student's t distribution within so many standard errors on either side: the quantile's inverse.
+
+    Args:
+        errors: Standard errors, 0 or more.
+        freedom: Degrees of freedom, 1 or more.
+
+    Raises:
+        ValueError: One of them is out of its range.
+
+    >>> round(two_sided_share(4.303, 2), 3)
+    0.95
+    """
+    if not errors >= 0 or freedom < 1:
+        raise ValueError(f"errors must be 0 or more and freedom 1 or more, got {errors} and {freedom}")
+    return _share(atan(errors / sqrt(freedom)), freedom)
 
 
 def _share(angle: float, freedom: int) -> float:
