@@ -169,6 +169,7 @@ def test_a_block_of_other_settings_is_none_of_todays(study):
     block = tuning.fine_tuning(study, "qa")[0]
     assert state(study, block, Rates(study)) == "done"
     kept = read(study.kept, block)
+    assert kept is not None
     write(study.kept, block, {**kept.content, "settings": "other"})
     assert state(study, block, Rates(study)) == "other settings"
     assert state(study, PARTS[2].blocks(study)[1], Rates(study)) == "waits"
@@ -181,6 +182,7 @@ def test_contrasts_are_paired_t_intervals():
     ours = {draw: rng.gauss(0.6, 0.05) for draw in range(10, 18)}
     theirs = {draw: rng.gauss(0.55, 0.05) for draw in range(9, 17)}
     found = contrast(ours, theirs, 0.99)
+    assert found is not None
     shared = range(10, 17)
     expected = stats.ttest_rel([ours[draw] for draw in shared], [theirs[draw] for draw in shared])
     low, high = expected.confidence_interval(0.99)
@@ -212,6 +214,10 @@ def test_primary_comparisons_are_the_two_of_each_task_with_the_method_that_tunin
     assert best_with_texts(found, "ner") == "scheduled_forward"
     assert [each.verdict for each in every] == ["above", "below"] * 3
     method, texts = every[:2]
+    assert method.contrast is not None
+    assert method.contrast.interval is not None
+    assert method.later is not None
+    assert texts.contrast is not None
     assert method.contrast.mean == pytest.approx(0.15, abs=0.02)
     assert texts.contrast.mean == pytest.approx(-0.05, abs=0.02)
     assert sorted(method.later.by_draw) == [13, 14, 15, 16, 17]

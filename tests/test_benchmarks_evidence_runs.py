@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Executor, Future
+from typing import Any
 
 import pytest
 
@@ -23,13 +24,13 @@ from scd_lightning.pipeline import run as pipeline
 class Here(Executor):
     """Makes runs in this process, each when it is asked for."""
 
-    def __init__(self):
-        self.made = []
+    def __init__(self) -> None:
+        self.made: list[str] = []
 
-    def submit(self, function, /, *arguments):
+    def submit(self, function: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
         self.made.append(arguments[1].name)
-        future = Future()
-        future.set_result(function(*arguments))
+        future: Future[Any] = Future()
+        future.set_result(function(*arguments, **more))
         return future
 
 
@@ -64,6 +65,7 @@ def test_tuning_and_ablations_answer_and_score_no_test_row_and_a_block_is_run_on
     runs = block.runs(Rates(study))
     assert pool.made == [run.name for run in runs]
     kept = read(study.kept, block)
+    assert kept is not None
     assert kept.content["split"] == "validation"
     for run in runs:
         assert len(kept.model(run.name)["scores"]) == len(kept.model(run.name)["losses"]) == study.sizes.tuning
@@ -99,6 +101,7 @@ def test_an_ablation_answers_no_test_row(guarded, tmp_path):
     places = Places(tmp_path / "build")
     assert work(study, [*PARTS[1].blocks(study), *PARTS[7].blocks(study)], places, Here()) == []
     kept = read(study.kept, PARTS[7].blocks(study)[0])
+    assert kept is not None
     # Each of its parts does something.
     losses = [tuple(kept.model(run)["losses"]) for run in kept.runs]
     assert len(set(losses)) > len(losses) / 2
@@ -111,7 +114,7 @@ def test_what_is_killed_goes_on_and_comes_to_the_same(tmp_path):
         return [*program, "run", "--part", "1", "--build", str(tmp_path / name / "build")]
 
     started = subprocess.Popen(command("killed"), cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    for line in started.stdout:
+    for line in started.stdout or ():
         if line.startswith("  2 of 4"):
             break
     started.kill()
@@ -122,5 +125,7 @@ def test_what_is_killed_goes_on_and_comes_to_the_same(tmp_path):
     assert read(study.kept, block) is None
     for name in ("killed", "whole"):
         subprocess.run(command(name), cwd=ROOT, check=True, capture_output=True)
-    pair = [read(tiny(tmp_path / name).kept, block) for name in ("killed", "whole")]
-    assert differences(*pair) == (0, 0)
+    killed, whole = (read(tiny(tmp_path / name).kept, block) for name in ("killed", "whole"))
+    assert killed is not None
+    assert whole is not None
+    assert differences(killed, whole) == (0, 0)

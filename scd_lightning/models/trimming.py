@@ -16,8 +16,13 @@ from scd_lightning.models.thinning import unlike_fresh
 SETTING = "teacher.trim_vocabulary"
 # Names of special tokens and other properties of a tokenizer that are none of its backend's.
 _NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-_PROPERTIES = ("chat_template", "clean_up_tokenization_spaces", "model_max_length", "padding_side")
-_PROPERTIES += ("split_special_tokens",)
+_PROPERTIES = (
+    "chat_template",
+    "clean_up_tokenization_spaces",
+    "model_max_length",
+    "padding_side",
+    "split_special_tokens",
+)
 _IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
@@ -179,7 +184,7 @@ def _renumbered_ids(config: PretrainedConfig | GenerationConfig, new: Mapping[in
     """The ends of texts; None where the configuration names none, or a token that no text has."""
     found: dict[str, Any] = {}
     for name in _IDS:
-        old = getattr(config, name, None)
+        old: Any = getattr(config, name, None)
         found[name] = [new[each] for each in old if each in new] if isinstance(old, list) else new.get(old)
     return found
 

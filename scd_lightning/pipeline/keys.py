@@ -183,7 +183,7 @@ def _student_fields(job: PreparedJob, rows: int | None) -> dict[str, Any]:
     dropped = _BATCH | {"probe_samples", "warn", "samples" if known.samples is None else "stage_epochs"}
     budget = {name: value for name, value in asdict(known).items() if name not in dropped}
     budget |= {"batch": str(job.budget.batch), "code": _code(job, "budget")}
-    fields = {"model": _model(job, job.student, training=True), "budget": budget}
+    fields: dict[str, Any] = {"model": _model(job, job.student, training=True), "budget": budget}
     if job.healing:
         fields["healed"] = healed_key(job).digest
     return fields | _of_every_training(job) | _trainer(job) | _of_every_key(job)

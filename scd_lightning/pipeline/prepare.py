@@ -82,7 +82,7 @@ def prepare(job: Job) -> PreparedJob:
     models = {spec.role: build_empty(spec, tokenizer) for spec in (job.teacher, job.student)}
     if job.teacher.trim_vocabulary:
         vocabulary, encoded = trim_vocabulary(data, tokenizer, imports)
-        teacher, student = (as_trimmed(job, spec, vocabulary) for spec in (job.teacher, job.student))
+        teacher, student = as_trimmed(job, job.teacher, vocabulary), as_trimmed(job, job.student, vocabulary)
         job, tokenizer = replace(job, teacher=teacher, student=student), vocabulary.tokenizer
     else:
         encoded = encode(data, tokenizer)

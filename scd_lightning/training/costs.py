@@ -58,8 +58,10 @@ def passed_weights(model: CausalLM) -> int:
         model: The model; of one that is cut over processes, those of all of them are counted.
     """
     head, embeddings = model.base.get_output_embeddings(), model.base.get_input_embeddings()
-    tied = head is not None and head.weight is embeddings.weight
-    return sum(p.numel() for p in model.parameters()) - (0 if tied else embeddings.weight.numel())
+    looked_up = embeddings.weight
+    assert isinstance(looked_up, torch.Tensor)
+    tied = head is not None and head.weight is looked_up
+    return sum(p.numel() for p in model.parameters()) - (0 if tied else looked_up.numel())
 
 
 def training_volume(data: DomainDataModule, curve: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

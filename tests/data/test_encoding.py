@@ -224,7 +224,7 @@ def test_cut_shows_what_is_left():
 
 
 def test_all_that_was_looked_at_is_noted_texts_that_are_cut_away_and_alone_too():
-    tokenizer, noted = merging_tokenizer(), set()
+    tokenizer, noted = merging_tokenizer(), set[int]()
     sample = make_sample("ybbbbcbbbb", "a", ("a", "xz"))
     [cut] = Encoder(tokenizer, "x{text}", 8, keep_target, noted=noted).encode([sample], "train").samples
     # Behind the template the text's first letter is a part of another token; where it is cut is told by it alone.

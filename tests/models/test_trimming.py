@@ -76,8 +76,10 @@ def qwen(backend: Tokenizer) -> Tokenizer:
 
 def roberta(backend: Tokenizer) -> Tokenizer:
     backend.add_special_tokens(["<s>", "</s>"])
-    ends = [(name, backend.token_to_id(name)) for name in ("</s>", "<s>")]
-    backend.post_processor = processors.RobertaProcessing(*ends)
+    end, start = backend.token_to_id("</s>"), backend.token_to_id("<s>")
+    assert end is not None
+    assert start is not None
+    backend.post_processor = processors.RobertaProcessing(("</s>", end), ("<s>", start))
     return backend
 
 
@@ -128,7 +130,7 @@ def test_what_is_kept_is_what_is_needed_and_no_more(whole):
     wanted = needed(whole, TEXTS)
     trimmed, kept = trim_tokenizer(whole, wanted)
     assert kept == sorted(kept)
-    assert trimmed.convert_ids_to_tokens(range(len(trimmed))) == whole.convert_ids_to_tokens(kept)
+    assert trimmed.convert_ids_to_tokens([*range(len(trimmed))]) == whole.convert_ids_to_tokens(kept)
     assert trimmed.get_added_vocab().keys() == whole.get_added_vocab().keys()
     assert trimmed.all_special_tokens == whole.all_special_tokens
     # A fixed point, pass by pass over all merges.

@@ -174,7 +174,7 @@ def test_a_student_from_scratch_takes_the_teachers_tokens(make):
 
 def test_rows_that_are_left_out_are_counted_once(make, tmp_path):
     for split, count in (("train", 12), ("validation", 4), ("test", 4)):
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"id": f"{split}-{i}", "question": f"{split} {i}", "choices": ["no", f"{i}"], "answer": i % 2}
             for i in range(count)
         ]
