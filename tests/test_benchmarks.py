@@ -322,7 +322,7 @@ def test_the_page_has_every_section_of_every_machine(sections, tmp_path):
     assert text.count("\n### Targets\n") == 2
     assert "\n## Abacus 10, 2 cores" in text
     assert "torch 2.13.0, trl 1.16.0" in text
-    assert "Measuring took 14 minutes" in text
+    assert "Measuring took 16 minutes" in text
     assert "64 samples of 96 + 32 tokens, V = 32,000" in text
     assert "No GPU was at hand" in text
     assert "| td cached | 11.0 | 22.0 | 900 | 1 | 64 | 1.10 | 1.10 | 1.10 | 4.00 | 3.00 |" in text
