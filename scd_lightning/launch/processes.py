@@ -73,7 +73,10 @@ class Processes:
         def prepare() -> None:
             _end_with_parent()
             for number in signals:
-                signal.signal(number, signal.SIG_IGN)
+                # SIGHUP that is ignored from the start stays so, as nohup has it: this one waits until it is handled.
+                waits = number == signal.SIGHUP
+                signal.signal(number, signal.SIG_DFL if waits else signal.SIG_IGN)
+                signal.pthread_sigmask(signal.SIG_BLOCK, [number] if waits else [])
 
         self._all: list[subprocess.Popen[bytes]] = []
         try:

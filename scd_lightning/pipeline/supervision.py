@@ -84,9 +84,7 @@ def _release(locks: dict[str, FileLock]) -> None:
 
 def _supervise(job: PreparedJob, wanted: Sequence[Step], locks: dict[str, FileLock], busy: set[str]) -> None:
     preempted, patience = job.resume.exit_code, 60 * job.trainer.wait_minutes
-    # SIGHUP is left as it is: who ignores it from the start goes on ignoring it.
-    early = (signal.SIGTERM, signal.SIGHUP)
-    signals = [number for number in preemption.handled(job.resume.signals) if number not in early]
+    signals = [number for number in preemption.handled(job.resume.signals) if number is not signal.SIGTERM]
     with preemption.deferred():
         environment = _environment(job, set(locks), busy)
         processes = Processes(job.rank_command, job.trainer.devices, environment, signals, preempted, patience)

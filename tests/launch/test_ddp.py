@@ -154,19 +154,19 @@ def test_a_killed_parent_takes_its_ranks_along(start, command, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("callback", "said"),
+    ("callback", "said", "code"),
     [
-        ("DyingRank", "RankDied: Process 1 of 2 was ended by SIGKILL"),
-        ("FailingRank", "ValueError: a defect in one process"),
+        ("DyingRank", "RankDied: Process 1 of 2 was ended by SIGKILL", 1),
+        ("FailingRank", "ConfigError: A callback has failed. Where: callbacks, FailingRank", 2),
     ],
 )
-def test_a_rank_that_fails_ends_the_job_and_its_error_is_told_once(command, tmp_path, ledger, callback, said):
+def test_a_rank_that_fails_ends_the_job_and_its_error_is_told_once(command, tmp_path, ledger, callback, said, code):
     run = tmp_path / "run"
     failing = f"+callbacks.failing={{_target_: conftest.{callback}, _partial_: true}}"
     done = command("trainer=ddp_cpu", "method=td", f"hydra.run.dir={run}", failing, check=False)
     failed_at = min(read(path)["at"] for path in run.glob("failures/rank-*.json"))
     assert time.time() - failed_at < 60
-    assert done.returncode == 1
+    assert done.returncode == code
     assert done.stderr.count(said) == 1
     # The other process's lost connection, and whatever a launcher would say.
     assert "Connection closed" not in done.stderr
@@ -267,11 +267,12 @@ def test_sighup_saves_unless_it_was_ignored_from_the_start(start, tmp_path, igno
     run = tmp_path / "run"
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
     try:  # What nohup does; a process that is started takes it over.
-        parent = start("trainer=ddp_cpu", "method=td", f"hydra.run.dir={run}", "teacher.epochs=300")
+        parent = start(
+            "trainer=ddp_cpu", "method=td", f"hydra.run.dir={run}", "teacher.epochs=300", "resume.every_steps=5"
+        )
     finally:
         signal.signal(signal.SIGHUP, before)
-    wait_for(lambda: bool(list((tmp_path / "store").glob("teacher-*.partial"))), parent)
-    time.sleep(2)  # For some steps.
+    wait_for(lambda: bool(list((tmp_path / "store").glob("teacher-*.partial/resume/step-*"))), parent)
     parent.send_signal(signal.SIGHUP)
     if ignored:
         time.sleep(3)
@@ -322,10 +323,10 @@ def test_of_two_machines_the_one_that_fails_tells(start, tmp_path):
     failing = "+callbacks.failing={_target_: conftest.FailingRank, _partial_: true}"
     done = nodes(start, tmp_path / "run", "method=td", failing)
     assert 0 not in [each.returncode for each in done]
-    assert "ValueError: a defect in one process" in done[1].stderr
+    assert "Where: callbacks, FailingRank.on_train_batch_end. Got: a defect in one process" in done[1].stderr
     assert "RuntimeError" not in done[0].stderr
     assert "a defect" not in done[0].stderr
-    assert read(tmp_path / "run" / "failure.json")["type"] == "ValueError"
+    assert read(tmp_path / "run" / "failure.json")["type"] == "ConfigError"
 
 
 def test_a_signal_to_two_machines_ends_them_and_the_same_commands_go_on(start, tmp_path, monkeypatch):
