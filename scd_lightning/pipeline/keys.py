@@ -181,7 +181,7 @@ def _student_fields(job: PreparedJob, rows: int | None) -> dict[str, Any]:
     dropped = _BATCH | {"probe_samples", "warn", "samples" if known.samples is None else "stage_epochs"}
     budget = {name: value for name, value in asdict(known).items() if name not in dropped}
     budget |= {"batch": str(job.budget.batch), "code": _code(job, "budget")}
-    fields = {"model": _model(job, job.student, training=True), "budget": budget}
+    fields: dict[str, Any] = {"model": _model(job, job.student, training=True), "budget": budget}
     if job.healing:
         fields["healed"] = healed_key(job).digest
     return fields | _of_every_training(job) | _trainer(job) | _of_every_key(job)
@@ -199,7 +199,7 @@ def healed_key(job: PreparedJob, number: int = -1) -> ArtifactKey:
     model |= {"keep_layers": list(job.healing[number])}
     if rate is not None:
         model["optimizer"] = model["optimizer"] | {"lr": rate}
-    fields = {"model": model, "epochs": job.student.heal_epochs, "batch": str(job.budget.batch)}
+    fields: dict[str, Any] = {"model": model, "epochs": job.student.heal_epochs, "batch": str(job.budget.batch)}
     fields |= {"seed": job.seed, "callbacks": _callbacks(job)}
     fields["before"] = healed_key(job, number - 1).digest if number else None
     fields["texts"] = job.data.texts_digest if UNLABELLED in job.data.samples else None
