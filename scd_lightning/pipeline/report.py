@@ -158,7 +158,7 @@ def _results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
 
 def _model(job: PreparedJob, spec: ModelSpec, made: Artifacts) -> dict[str, Any]:
     # Models of one name are told apart by what they start from, or by their architecture where from scratch.
-    parts = [weights_identity(spec), spec.architecture, spec.vocab_size, spec.keep_layers]
+    parts: list[Any] = [weights_identity(spec), spec.architecture, spec.vocab_size, spec.keep_layers]
     if spec is job.student and job.healing:
         parts += [job.student.heal_epochs, job.student.heal_lr]
     return {

@@ -4,6 +4,7 @@ import copy
 import json
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -206,7 +207,7 @@ def test_what_healing_depends_on(make_job, options):
     plain = digests(job)
     students = {name for name in plain if "teacher" not in name and name != "answers"}
     later = students - {FIRST, HEALED}
-    cases = (
+    cases: tuple[tuple[Any, set[str]], ...] = (
         (changed(job, "student", heal_epochs=3), students),
         (changed(job, "student", heal_lr=0.02), students),
         (changed(job, "student", warmup=0.2), students),
