@@ -201,7 +201,7 @@ def healed_key(job: PreparedJob, number: int = -1) -> ArtifactKey:
     model |= {"keep_layers": list(job.healing[number])}
     if rate is not None:
         model["optimizer"] = model["optimizer"] | {"lr": rate}
-    fields = {"model": model, "epochs": job.student.heal_epochs, "batch": str(job.budget.batch)}
+    fields: dict[str, Any] = {"model": model, "epochs": job.student.heal_epochs, "batch": str(job.budget.batch)}
     fields |= {"seed": job.seed, "callbacks": _callbacks(job)}
     fields["before"] = healed_key(job, number - 1).digest if number else None
     fields["texts"] = job.data.texts_digest if UNLABELLED in job.data.samples else None

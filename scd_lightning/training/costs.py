@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import nn
 
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.training.data_module import DomainDataModule
@@ -57,11 +58,11 @@ def passed_weights(model: CausalLM) -> int:
     Args:
         model: The model; of one that is cut over processes, those of all of them are counted.
     """
-    head, embeddings = model.base.get_output_embeddings(), model.base.get_input_embeddings()
-    looked_up = embeddings.weight
-    assert isinstance(looked_up, torch.Tensor)
-    tied = head is not None and head.weight is looked_up
-    return sum(p.numel() for p in model.parameters()) - (0 if tied else looked_up.numel())
+    head, embeddings = (
+        cast(nn.Linear | nn.Embedding, each).weight
+        for each in (model.base.get_output_embeddings(), model.base.get_input_embeddings())
+    )
+    return sum(p.numel() for p in model.parameters()) - (0 if head is embeddings else embeddings.numel())
 
 
 def training_volume(data: DomainDataModule, curve: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
