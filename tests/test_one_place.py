@@ -41,7 +41,7 @@ PLACES = {
     "reads JSON or YAML": (
         {"json.load", "json.loads", "yaml.load", "yaml.safe_load", "OmegaConf.load"},
         {"models/foreign.py", "data/json_text.py", "data/literal_text.py", "pipeline/predict.py"}
-        | {"models/tokenizers.py", "models/gguf.py"}
+        | {"models/tokenizers.py", "models/trimming.py", "models/gguf.py"}
         | {"store/", "training/", "analysis/"},
     ),
 }

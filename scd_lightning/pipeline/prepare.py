@@ -31,7 +31,7 @@ from scd_lightning.pipeline.imports import check_imported_numbers, check_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.model_checks import check_lengths
 from scd_lightning.pipeline.model_folders import as_folder, as_trimmed
-from scd_lightning.pipeline.trimming import check_can_trim, trim_vocabulary
+from scd_lightning.pipeline.vocabulary import check_can_trim, trim_vocabulary
 from scd_lightning.progress import say
 from scd_lightning.run_folder.removable import RUN_FILE
 from scd_lightning.schedules.policy_contract import rehearse

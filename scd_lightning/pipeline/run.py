@@ -18,8 +18,8 @@ from scd_lightning.pipeline.prepare import prepare, record_rejected, tell_of_dat
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import Artifacts, Step, agree, check_left_out, collect, execute, plan
 from scd_lightning.pipeline.supervision import make_in_ranks
-from scd_lightning.pipeline.trimming import tell_of_vocabulary
 from scd_lightning.pipeline.unfinished import partial_report
+from scd_lightning.pipeline.vocabulary import tell_of_vocabulary
 from scd_lightning.redaction.cleaning import clean, remarks
 from scd_lightning.store.manifest import sha256_json, write_text
 from scd_lightning.store.registry import Registration

@@ -120,7 +120,8 @@ def test_where_the_tokenizer_comes_from_is_told(tokens, student, teacher, expect
     tokenizer = SimpleNamespace(convert_ids_to_tokens=lambda ids: [tokens[i] for i in ids])
     # What was a GGUF file is a folder by then, and the settings have the file.
     spec = SimpleNamespace(path=student.pop("path", "a folder"))
-    job: Any = SimpleNamespace(tokenizer=tokenizer, student=spec, settings={"student": student, "teacher": teacher})
+    settings, whole = {"student": student, "teacher": teacher}, SimpleNamespace(trim_vocabulary=False)
+    job: Any = SimpleNamespace(tokenizer=tokenizer, student=spec, teacher=whole, settings=settings)
     assert _tokenizer_from(job) == expected
 
 

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 from scd_lightning.data.synthetic import generate
 from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.errors import ConfigError, ModelError
-from scd_lightning.pipeline import trimming
+from scd_lightning.pipeline import vocabulary
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.runner import plan
 from scd_lightning.store.manifest import sha256_json
@@ -230,9 +230,9 @@ def test_results_card_and_report_tell_of_it(finished, whole, capsys):
     assert f"{100 * facts['split_otherwise']['test']:.1f} % of the test samples" in card
     assert "this one has a part of the base model's tokens" in card
     assert f"{tokens} of {all_tokens} tokens; " in (finished.run_dir / "report.html").read_text(encoding="utf-8")
-    trimming.tell_of_vocabulary(finished)
+    vocabulary.tell_of_vocabulary(finished)
     assert f"vocabulary: {tokens} of {all_tokens} tokens; " in capsys.readouterr().out
-    trimming.tell_of_vocabulary(whole)
+    vocabulary.tell_of_vocabulary(whole)
     assert not capsys.readouterr().out
 
 
@@ -278,9 +278,9 @@ def test_what_can_t_be_cut_is_refused_before_data_are_read(make, pair, tmp_path)
 
 
 def test_a_tokenizer_that_splits_by_more_than_its_merges_is_found_out(make, monkeypatch):
-    cut = trimming.trim_tokenizer
+    cut = vocabulary.trim_tokenizer
     # As if a token that train needs were not noted.
-    monkeypatch.setattr(trimming, "trim_tokenizer", lambda tokenizer, needed: cut(tokenizer, sorted(needed)[:-40]))
+    monkeypatch.setattr(vocabulary, "trim_tokenizer", lambda tokenizer, needed: cut(tokenizer, sorted(needed)[:-40]))
     with pytest.raises(ModelError, match="by more than its merges.*of the train texts split otherwise"):
         make(TRIM)
 
