@@ -56,6 +56,8 @@ _OF_PRETRAINED = ("keep_layers", "quantization", "bos_token", "eos_token")
 BY_THE_FILES = {
     *(f"{role}.{name}" for role in ("teacher", "student") for name in ("path", "gguf", "revision")),
     *("teacher.trajectory", "anchor.path"),
+    # Known by the tokenizer and the folders that it leads to: see test_vocabulary.py.
+    "teacher.trim_vocabulary",
     # Of thinned ones alone, in a key of their own: see test_heal.py.
     *("student.heal_epochs", "student.heal_lr"),
     # Of pretrained models alone; with a model's other settings in one dictionary, as in `_model`.
