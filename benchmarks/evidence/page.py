@@ -31,8 +31,8 @@ _COMMANDS = """\
     python -m benchmarks.evidence again --part 2 --kind main --task ner --draw 10 --build /tmp/again"""
 _NOTES = (
     "Part 1 comes before all that are on embedded data: they have its rates. A block is run once for its settings; one "
-    "that was shown on test is not run again with others. The last command runs a block anew in an empty store and says "
-    "how far its numbers are from those in its file: by nothing on the same kind of processor; another one rounds "
+    "that was shown on test is not run again with others. The last command runs a block anew in an empty store and "
+    "says how far its numbers are from those in its file: by nothing on the same kind of processor; another one rounds "
     "otherwise, and what a training comes to differs."
 )
 _STATES = {
