@@ -23,6 +23,18 @@ from scd_lightning.store.manifest import write_atomically, write_text
 # An interval in a table.
 _INTERVAL = re.compile(r"\([+-]?[0-9.e-]+ to [+-]?[0-9.e-]+[;)]")
 PAGE = ROOT / "docs" / "results.md"
+_COMMANDS = """\
+    make evidence PART=1                         # a part's blocks that are not there yet; killed, it goes on
+    make evidence PART=3 DATA=/data              # with the folder of the real data sets
+    make results                                 # this page
+    python -m benchmarks.evidence list           # which blocks are there
+    python -m benchmarks.evidence again --part 2 --kind main --task ner --draw 10 --build /tmp/again"""
+_NOTES = (
+    "Part 1 comes before all that are on embedded data: they have its rates. A block is run once for its settings; one "
+    "that was shown on test is not run again with others. The last command runs a block anew in an empty store and "
+    "says how far its numbers are from those in its file: by nothing on the same kind of processor; another one rounds "
+    "otherwise, and what a training comes to differs."
+)
 _STATES = {
     "done": "there",
     "missing": "missing",
@@ -185,7 +197,7 @@ def _blocks(found: Found) -> str:
         runs = sum(len(each.runs) for each in kept)
         counts = [str(states[each]) for each in _STATES]
         rows.append([f"{number}: {part.title}", str(states.total()), *counts, f"{hours:.1f}", f"{warned} of {runs}"])
-    return paragraphs("## The blocks", table(head, rows), _made(found), _missing(found))
+    return paragraphs("## The blocks", table(head, rows), _made(found), _missing(found), _COMMANDS, _NOTES)
 
 
 def _missing(found: Found) -> str:

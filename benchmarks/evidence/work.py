@@ -31,6 +31,7 @@ from scd_lightning.run_folder.folder import RunFolder
 
 AT_ONCE = 2
 _SKIPPED = "is skipped"
+_SHOWN = "was shown with other settings, and is not run again: to have it run, delete its file"
 # Where it runs and what it shows change no number that is kept.
 _PLACE = ("trainer=cpu", "logger=none")
 
@@ -91,7 +92,7 @@ def work(study: Study, blocks: Sequence[Block], places: Places, pool: Executor) 
             said = f"is not made: {error}"
             troubles.append(f"{where} {said}")
         print(f"{where} {said}", flush=True)
-        if said.startswith(_SKIPPED):
+        if said.startswith((_SKIPPED, _SHOWN)):
             troubles.append(f"{where} {said}")
     return troubles
 
@@ -102,6 +103,8 @@ def _at(study: Study, block: Block, rates: Rates, places: Places, pool: Executor
     kept = read(study.kept, block)
     if kept is not None and kept.settings == digest(runs):
         return "is there already"
+    if kept is not None and block.split == "test":
+        return _SHOWN
     if places.lacks(block):
         return f"{_SKIPPED}: there is no data set {block.data} in {places.data or 'DATA='}"
     print(f"{where}: {len(runs)} runs", flush=True)
