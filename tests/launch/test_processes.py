@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from scd_lightning.errors import RankDied
-from scd_lightning.launch import network, processes, ranks
+from scd_lightning.launch import network, preemption, processes, ranks
 from scd_lightning.launch.processes import Processes
 
 # Less than processes that hang sleep for; long, since starting two on a busy machine takes its time.
@@ -121,6 +121,24 @@ except Exception as error:
     record(folder, int(rank), error)
     os._exit(1)
 """
+
+
+HANDLES_LATE = """
+assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL  # Ignored, it would be taken for nohup's.
+ready()
+time.sleep(1)
+signal.signal(signal.SIGHUP, lambda *_: os._exit(7))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
+time.sleep(100)
+"""
+
+
+def test_sighup_waits_until_it_is_handled(begin, tmp_path):
+    with preemption.watch(["SIGHUP"]):  # Which has forks ignore it.
+        working = begin(HANDLES_LATE, signals=[signal.SIGHUP])
+    wait_for_ready(working, tmp_path)
+    working.tell(signal.SIGHUP)
+    assert wait(working) == [7, 7]
 
 
 @pytest.mark.parametrize("waits", ["distributed.barrier()", "vote.ask_and_wait((True,))"])

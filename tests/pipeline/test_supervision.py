@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,8 @@ def test_an_evaluation_of_another_run_is_left_for_later(make_job, monkeypatch):
     assert not locks.own
 
 
-def test_sighup_is_not_held_back_from_processes_that_ignore_it(make_job, monkeypatch):
+@pytest.mark.parametrize("ignored", [False, True])
+def test_sighup_is_for_processes_that_will_handle_it_alone(make_job, monkeypatch, ignored):
     started: list[Any] = []
 
     class Started(Exception):
@@ -177,6 +179,10 @@ def test_sighup_is_not_held_back_from_processes_that_ignore_it(make_job, monkeyp
 
     monkeypatch.setattr(supervision, "Processes", start)
     job = make_job("method=td")
-    with pytest.raises(Started), preemption.watch(job.resume.signals):
-        supervision._supervise(job, [], {}, set())
-    assert [number.name for number in started] == ["SIGUSR1", "SIGUSR2"]
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        with pytest.raises(Started), preemption.watch(job.resume.signals):
+            supervision._supervise(job, [], {}, set())
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert [number.name for number in started] == ["SIGHUP", "SIGUSR1", "SIGUSR2"][ignored:]
