@@ -73,10 +73,9 @@ class Processes:
         def prepare() -> None:
             _end_with_parent()
             for number in signals:
-                # SIGHUP that is ignored from the start stays so, as nohup has it: this one waits until it is handled.
-                waits = number == signal.SIGHUP
-                signal.signal(number, signal.SIG_DFL if waits else signal.SIG_IGN)
-                signal.pthread_sigmask(signal.SIG_BLOCK, [number] if waits else [])
+                signal.signal(number, signal.SIG_DFL if number == signal.SIGHUP else signal.SIG_IGN)
+            # SIGHUP that is ignored from the start stays so, as nohup has it: this one waits until it is handled.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP}.intersection(signals))
 
         self._all: list[subprocess.Popen[bytes]] = []
         try:

@@ -1,6 +1,6 @@
 """Models in folders of the store, made once: of GGUF files, and of vocabularies that are cut."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,17 +48,13 @@ def as_folder(job: Job, spec: S) -> S:
         return spec
     where = f"{spec.role}.gguf"
     file, dtype = find_gguf(spec.gguf, where), resolve_dtype(spec)
-    fields = {"gguf": sha256_file(file), "dtype": str(dtype), "transformers": job.versions["transformers"]}
 
-    def build(folder: Path) -> Outcome:
-        meter = Meter()
-        if distributed.rank() == 0:
-            say(f"Converting {file.name}, once")
-            convert_gguf(file, folder / MODEL, dtype, where)
-        return Outcome({"file": file.name}, meter.read())
+    def convert(folder: Path) -> None:
+        say(f"Converting {file.name}, once")
+        convert_gguf(file, folder, dtype, where)
 
-    artifact = job.store.make(ArtifactKey("model", fields), build, whole=True)
-    return replace(spec, path=str(artifact.folder / MODEL), gguf=None)
+    fields = {"gguf": sha256_file(file), "dtype": str(dtype)}
+    return replace(spec, path=_made(job, fields, convert, {"file": file.name}), gguf=None)
 
 
 def as_trimmed(job: Job, spec: S, vocabulary: Vocabulary) -> S:
@@ -71,20 +67,29 @@ def as_trimmed(job: Job, spec: S, vocabulary: Vocabulary) -> S:
         "weights": dict(weights_identity(spec)),
         "kept": sha256_json(vocabulary.kept),
         "tokenizer": sha256_json(everything(tokenizer)),
-        "transformers": job.versions["transformers"],
     }
+
+    def cut(folder: Path) -> None:
+        say(f"Cutting the vocabulary of {spec.name} to {len(tokenizer):,} of {vocabulary.before:,} tokens, once")
+        model, info = read_model(
+            path, where=spec.name, revision=spec.revision, allow_pickle=spec.allow_pickle, dtype="auto"
+        )
+        check_loaded(info, where, path)
+        trim_model(model, vocabulary.kept, where)
+        save(model, tokenizer, folder)
+
+    found = {"tokens": len(tokenizer), "of": vocabulary.before}
+    return replace(spec, path=_made(job, fields, cut, found), revision=None)
+
+
+def _made(job: Job, fields: Mapping[str, Any], write: Callable[[Path], None], found: dict[str, Any]) -> str:
+    """Folder of a model in the store, which the first process writes where it is not there yet."""
 
     def build(folder: Path) -> Outcome:
         meter = Meter()
         if distributed.rank() == 0:
-            say(f"Cutting the vocabulary of {spec.name} to {len(tokenizer):,} of {vocabulary.before:,} tokens, once")
-            model, info = read_model(
-                path, where=spec.name, revision=spec.revision, allow_pickle=spec.allow_pickle, dtype="auto"
-            )
-            check_loaded(info, where, path)
-            trim_model(model, vocabulary.kept, where)
-            save(model, tokenizer, folder / MODEL)
-        return Outcome({"tokens": len(tokenizer), "of": vocabulary.before}, meter.read())
+            write(folder / MODEL)
+        return Outcome(found, meter.read())
 
-    artifact = job.store.make(ArtifactKey("model", fields), build, whole=True)
-    return replace(spec, path=str(artifact.folder / MODEL), revision=None)
+    key = ArtifactKey("model", {**fields, "transformers": job.versions["transformers"]})
+    return str(job.store.make(key, build, whole=True).folder / MODEL)
