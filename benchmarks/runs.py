@@ -39,7 +39,7 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
         repeats = 1 if settings.quick else REPEATS[method]
         rows.append(_ours(settings, replace(plan, method=method), repeats))
         rows.append(_ours(settings, replace(plan, method=method, teacher="live"), 1))
-        if peer is not None:
+        if peer is not None and not settings.alone:
             rows.append(_peers(settings, peer, plan))
     return [row | {"case": asdict(case)} for row in rows]
 

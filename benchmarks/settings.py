@@ -6,7 +6,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-SECTIONS = ("steps", "runs", "growth", "reload", "startup", "processes", "saving", "texts", "gold", "candidates")
+SECTIONS = (
+    "pipeline",
+    "steps",
+    "runs",
+    "growth",
+    "reload",
+    "startup",
+    "processes",
+    "saving",
+    "texts",
+    "gold",
+    "candidates",
+)
 
 
 class Peer(NamedTuple):
@@ -28,12 +40,18 @@ class Settings:
         device: "cpu" or "cuda".
         quick: Smaller and fewer, to see that everything works; its numbers are good for nothing else.
         peers: Folder of the other frameworks' environments, one a name of PEERS.
+        alone: Without the other frameworks.
+        keep_going: Where a case fails, that is said, and the others are measured.
+        model: A GGUF file of a pretrained model, cut as a rule; None for models with random weights alone.
     """
 
     folder: Path
     device: str = "cpu"
     quick: bool = False
     peers: Path = ROOT / "build" / "bench"
+    alone: bool = False
+    keep_going: bool = False
+    model: Path | None = None
 
     def python(self, peer: str) -> Path:
         """The interpreter of another framework's environment.

@@ -4,7 +4,7 @@ import itertools
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from benchmarks import workload
 from benchmarks.floor import gemm_operations
 from benchmarks.referee import Report, interleaved
 from benchmarks.rows import StepCase, spread
-from benchmarks.settings import Settings
+from benchmarks.settings import PEERS, Settings
 from benchmarks.workload import Case, Shape
 from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.store.checkpoints import CheckpointStore
@@ -26,7 +26,8 @@ EVERYONE = (*FINE_TUNING, *DISTILLATION)
 
 _SMALL = (Shape(256, 4, 4, 4, 704), Shape(512, 8, 8, 8, 1408))
 _SMOLLM2 = Shape(576, 30, 9, 3, 1536)
-_LLAMA_1B, _LLAMA_8B = Shape(2048, 16, 32, 8, 8192), Shape(4096, 32, 32, 8, 14336, tied=False)
+# The shape of Llama-3.2-1B, and half as wide with three quarters of the layers.
+_1B, _300M = Shape(2048, 16, 32, 8, 8192), Shape(1024, 12, 16, 8, 4096)
 
 SMALL_CASE = Case("small", 32000, 96, 32, 8, 11, *_SMALL)
 
@@ -37,25 +38,37 @@ _SHARES = ((96, 32), (32, 96), (124, 4))
 Plan = list[tuple[Case, tuple[str, ...]]]
 
 
-def measure(settings: Settings) -> list[dict[str, Any]]:
-    """Measures all cases; see `row` for what a case's row holds.
+def measure(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Measures all cases, and gives each one's row as soon as it is done; see `row` for what that holds.
 
     Args:
         settings: The settings.
     """
     plan = _plan(settings)
-    rows = []
     for number, (case, names) in enumerate(plan, start=1):
         start = time.perf_counter()
-        rows.append(row(case, run_contenders(settings, case, names)))
+        try:
+            made = row(case, run_contenders(settings, case, names))
+        except RuntimeError as error:
+            if not settings.keep_going:
+                raise
+            print(f"{number} of {len(plan)}: {case.name} failed: {error}", file=sys.stderr, flush=True)
+            continue
         took = time.perf_counter() - start
-        print(f"{number} of {len(plan)}: {case.name}: {_in_short(StepCase(rows[-1]))} ({took:.0f} s)", file=sys.stderr)
-    return rows
+        told = f"{_in_short(StepCase(made))} ({took:.0f} s)"
+        print(f"{number} of {len(plan)}: {case.name}: {told}", file=sys.stderr, flush=True)
+        yield made
 
 
 def _plan(settings: Settings) -> Plan:
-    plan = _gpu_plan() if settings.device == "cuda" else _cpu_plan()
-    return [(replace(case, steps=4), names) for case, names in plan[:1]] if settings.quick else plan
+    plan = _gpu_plan(settings.model) if settings.device == "cuda" else _cpu_plan()
+    absent = PEERS if settings.alone else ()
+    plan = [(case, tuple(name for name in names if name not in absent)) for case, names in plan]
+    return [(_quick(case), names) for case, names in plan[:1]] if settings.quick else plan
+
+
+def _quick(case: Case) -> Case:
+    return replace(case, student=Shape(32, 2, 2, 2, 64), teacher=Shape(64, 2, 2, 2, 128), steps=4)
 
 
 def _cpu_plan() -> Plan:
@@ -70,18 +83,29 @@ def _cpu_plan() -> Plan:
     return [*plan, (case, ("bare", "sft", "cached"))]
 
 
-def _gpu_plan() -> Plan:
-    plan: Plan = []
+def _gpu_plan(model: Path | None) -> Plan:
+    """A pair of SmolLM2's shape, cut as the model is; and a large one with random weights: 75 and 97 % prompt."""
+    teacher = _SMOLLM2 if model is None else replace(_SMOLLM2, layers=_layers(model))
+    half = replace(teacher, layers=teacher.layers // 2)
     pairs = {
-        "SmolLM2-135M to 20 layers": (49152, replace(_SMOLLM2, layers=20), _SMOLLM2),
-        "Llama-3.1-8B to 3.2-1B shapes": (128256, _LLAMA_1B, _LLAMA_8B),
+        f"SmolLM2's {teacher.layers} to {half.layers} layers": (49152, half, teacher, _SHARES[:1]),
+        "1B to 0.3B": (128256, _300M, _1B, (_SHARES[0], _SHARES[2])),
     }
-    for pair, (vocab_size, student, teacher) in pairs.items():
-        for prompt, completion in ((4 * p, 4 * c) for p, c in _SHARES):
+    plan: Plan = []
+    for pair, (vocab_size, student, teacher, shares) in pairs.items():
+        for prompt, completion in ((4 * p, 4 * c) for p, c in shares):
             name = _name(pair, vocab_size, prompt, completion)
             case = Case(name, vocab_size, prompt, completion, 8, 21, student, teacher, dtype="bfloat16")
             plan.append((case, EVERYONE))
     return plan
+
+
+def _layers(model: Path) -> int:
+    # The package of GGUF files is an extra, which no other benchmark needs.
+    from gguf import GGUFReader
+
+    fields = GGUFReader(model).fields
+    return int(fields[f"{fields['general.architecture'].contents()}.block_count"].contents())
 
 
 def _name(pair: str, vocab_size: int, prompt: int, completion: int) -> str:

@@ -281,7 +281,27 @@ def _of_search(row: Row, way: str) -> Sequence[Cell]:
     return (_SEARCHES[way], row["tokens"][way] / row["samples"], tokens, *taken, *faster)
 
 
+def of_pipeline(rows: Sequence[Row]) -> str:
+    """What each command took and came to, phase by phase, and what failed."""
+    head = ("command", "seconds", "teacher s", "anchor s", "student s", "tokens/s of the teacher", "peak MB")
+    head += ("metric", "teacher", "anchor", "student", "losses apart", "from")
+    return table(head, [_of_command(row) for row in rows])
+
+
+def _of_command(row: Row) -> Sequence[Cell]:
+    if row["error"]:
+        return (row["name"], "**failed**", *[None] * 11)
+    phases = row["phases"]
+    seconds = (phases.get(phase, {}).get("seconds") for phase in ("teacher_sft", "student_sft", "distill"))
+    speed = phases.get("teacher_sft", {}).get("tokens_per_second")
+    memory = megabytes(max(phase["peak_memory_bytes"] for phase in phases.values())) if phases else None
+    scores = (f"{row['scores'][model]:.3f}" for model in ("teacher", "anchor", "student"))
+    apart = None if row["apart"] is None else max(row["apart"].values())
+    return (row["name"], row["seconds"], *seconds, speed, memory, row["metric"], *scores, apart, row["beside"])
+
+
 TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
+    "pipeline": of_pipeline,
     "steps": of_steps,
     "runs": of_runs,
     "growth": of_growth,

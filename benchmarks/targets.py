@@ -47,6 +47,7 @@ def targets(sections: Mapping[str, Mapping[str, Any]]) -> list[Target]:
     """
     rows = {name: list(content["rows"]) for name, content in sections.items()}
     return [
+        *_of_pipeline(rows.get("pipeline", [])),
         *_of_steps([StepCase(row) for row in rows.get("steps", [])]),
         *_of_runs(rows.get("runs", [])),
         *_of_reload(rows.get("reload", [])),
@@ -84,6 +85,17 @@ def _target(what: str, values: Mapping[str, float | None], limit: float, form: s
     where, worst = (max if most else min)(known.items(), key=lambda item: item[1])
     told = form.format(worst) + (f" ({where})" if len(known) > 1 else "")
     return Target(what, bound, told, worst <= limit if most else worst >= limit)
+
+
+def _of_pipeline(rows: Sequence[Row]) -> list[Target]:
+    """Signals are the same numbers, stored or live, in whichever batches they are made; what differs is rounding."""
+    found = [row for row in rows if row["teacher"] == "live" and row["precision"] == "32-true"]
+    apart = {row["name"]: None if row["error"] else max(row["apart"].values()) for row in found}
+    failed = {"": float(sum(row["error"] is not None for row in rows))} if rows else {}
+    return [
+        at_most("commands of run.py that fail on this device", failed, 0, "{:.0f}"),
+        at_most("losses on test samples apart, signals stored and live, float32", apart, 1e-3, "{:.1g}"),
+    ]
 
 
 def _of_steps(cases: Sequence[StepCase]) -> list[Target]:

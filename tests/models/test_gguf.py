@@ -11,6 +11,7 @@ import yaml
 from gguf import GGUFWriter, TokenType
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from benchmarks.cut_gguf import cut
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.models import gguf
 from scd_lightning.models.gguf import convert_gguf, find_gguf
@@ -229,3 +230,26 @@ def test_a_run_converts_it_once_and_goes_on_with_the_folder(make_job, run_job, f
     assert check["same"] == check["asked"] == 14
     student = AutoModelForCausalLM.from_pretrained(job.run_dir / "student")
     assert student.config.num_hidden_layers == 1
+
+
+def test_a_cut_file_has_layers_of_the_whole_one_in_four_bits(make_model, tokenizer, tmp_path):
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4, "num_attention_heads": 2}
+    whole = make_model(
+        "llama", dtype=torch.float32, tie_word_embeddings=True, vocab_size=len(tokenizer), head_dim=16, **sizes
+    )
+    write_gguf(tmp_path / "whole.gguf", whole, tokenizer)
+    kept = cut(tmp_path / "whole.gguf", tmp_path / "cut.gguf", 2)
+    convert_gguf(tmp_path / "cut.gguf", tmp_path / "folder", torch.float32, "teacher.gguf")
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "folder")
+    assert loaded.config.num_hidden_layers == 2
+    assert kept == sum(parameter.numel() for parameter in loaded.parameters())
+    assert (tmp_path / "cut.gguf").stat().st_size < (tmp_path / "whole.gguf").stat().st_size / 2
+    assert AutoTokenizer.from_pretrained(tmp_path / "folder")("answer").input_ids == tokenizer("answer").input_ids
+    weights = dict(whole.named_parameters())
+    for name, parameter in loaded.named_parameters():
+        # The first and the last one.
+        of_whole = weights[name.replace("layers.1.", "layers.3.")]
+        # A block's 32 weights have 16 values between their least and their greatest.
+        assert (parameter - of_whole).abs().max() <= (of_whole.max() - of_whole.min()) / 30 + 1e-6
+    with pytest.raises(ConfigError, match="does not have these layers"):
+        cut(tmp_path / "whole.gguf", tmp_path / "none.gguf", 5)
