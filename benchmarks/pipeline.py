@@ -125,8 +125,8 @@ def row(settings: Settings, command: Command) -> Row:
         apart: model -> the largest difference between a test sample's losses here and by `beside`; None without one.
     """
     about = {"models": command.models, "device": command.device, "precision": command.precision}
-    common = {"name": command.name, **about, "teacher": command.teacher}
-    common["beside"] = command.beside.name if command.beside else None
+    beside = command.beside.name if command.beside else None
+    common = {"name": command.name, **about, "teacher": command.teacher, "beside": beside}
     folder = _folder(settings, command)
     # Commands that differ in nothing but how signals reach the student share teacher and anchor.
     store = settings.folder / "pipeline" / f"{command.models}-{command.device}-{command.precision}"

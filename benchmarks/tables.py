@@ -283,8 +283,8 @@ def _of_search(row: Row, way: str) -> Sequence[Cell]:
 
 def of_pipeline(rows: Sequence[Row]) -> str:
     """What each command took and came to, phase by phase, and what failed."""
-    head = ("command", "seconds", "teacher s", "anchor s", "student s", "tokens/s of the teacher", "peak MB")
-    head += ("metric", "teacher", "anchor", "student", "losses apart", "from")
+    head = ["command", "seconds", "teacher s", "anchor s", "student s", "tokens/s of the teacher", "peak MB"]
+    head += ["metric", "teacher", "anchor", "student", "losses apart", "from"]
     return table(head, [_of_command(row) for row in rows])
 
 
