@@ -33,9 +33,12 @@ ORDER = (
     "loggers",
     "training",
     "analysis",
+    "use",
     "pipeline",
     "cli",
     "report",
+    "command",
+    "__main__",
 )
 LEVEL = {part: level for level, part in enumerate(ORDER)}
 # Why a part imports from a later one nevertheless.
