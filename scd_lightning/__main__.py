@@ -2,7 +2,7 @@
 
 import sys
 
-from scd_lightning.command import run
+from scd_lightning.cli.command import run
 
 if __name__ == "__main__":
     sys.exit(run())

@@ -5,8 +5,7 @@ import sys
 
 import pytest
 
-from scd_lightning import command
-from scd_lightning.cli import predict
+from scd_lightning.cli import command, predict
 from scd_lightning.use import student as students
 from scd_lightning.use.answers_given import Given
 
@@ -160,3 +159,16 @@ def test_commands_are_found_by_their_first_word(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         command.run()
     assert "usage: python -m scd_lightning.report" in capsys.readouterr().out
+
+
+def test_the_help_of_the_command_is_in_its_own_words(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/scd", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        command.run()
+    out = capsys.readouterr().out
+    assert "python" not in out
+    lines = out.splitlines()
+    first = next(line for line in lines if line.startswith("  scd  "))
+    second = next(line for line in lines if line.startswith("  scd -m method"))
+    assert first.index("the embedded data") == second.index("a sweep")
+    assert lines[-1] == "Other commands, each with a --help of its own: scd predict, scd report, scd store"
