@@ -1,7 +1,9 @@
 """A student that is loaded from its folder answers as it was evaluated; rows that it can't be asked are named."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -108,3 +110,12 @@ def test_folders_that_are_no_students_are_refused(runs, tmp_path):
     (copy / "prompt_template.json").unlink()
     with pytest.raises(ModelError, match="does not say how it is asked"):
         Student.load(copy)
+
+
+def test_the_example_of_the_docs_runs(runs, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "use.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"<!-- student\.py -->\n```python\n(.*?)```", page, re.DOTALL)
+    folder = str(runs["classification"].run_dir)
+    exec(code.replace("outputs/2026-11-25/10-15-00", folder), {})
+    answers = Student.load(folder).predict(["I was charged twice.", "Where is my card?"])
+    assert capsys.readouterr().out.splitlines() == [f"{each.answer} {each.probability}" for each in answers]
