@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from scd_lightning.cli.command import COMMANDS as SUBCOMMANDS
 from scd_lightning.cli.overrides import flags_first, one_line
+from scd_lightning.cli.predict import _check as check_predict
+from scd_lightning.cli.predict import _parser as predict_parser
 from scd_lightning.cli.report import _parser as report_parser
 from scd_lightning.cli.store import _parser as store_parser
 
@@ -21,12 +24,18 @@ def commands():
     for page in PAGES:
         lines = iter(re.sub(r"\\\n\s*", " ", page.read_text(encoding="utf-8")).splitlines())
         for line in lines:
-            if re.match(r"(\s{4,}|\$ )?([A-Z_]+=\S+ )*python (run\.py|-m scd_lightning)", line):
+            if re.match(r"(\s{4,}|\$ )?([A-Z_]+=\S+ )*(python (run\.py|-m scd_lightning)|scd )", line):
                 words = shlex.split(_whole(line, lines).strip().removeprefix("$ "), comments=True)
-                words = words[words.index("python") + 1 :]
+                words = words[words.index("python") + 1 :] if "python" in words else _as_module(words)
                 if any(word.startswith("--config-dir") for word in words):
                     continue  # With options that the page has its reader write: tests/test_architecture.py runs it.
                 yield pytest.param(words, id=f"{page.name}: {shlex.join(words)}")
+
+
+def _as_module(words):
+    """What the command scd is in a clone."""
+    command, *others = words[1:]
+    return ["-m", f"scd_lightning.{command}", *others] if command in SUBCOMMANDS else ["run.py", *words[1:]]
 
 
 def _whole(line, following):
@@ -76,3 +85,8 @@ def test_a_store_command_has_its_options(words):
 @pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][1:2] == ["scd_lightning.report"]])
 def test_a_report_command_has_its_options(words):
     report_parser().parse_args(words[2:])
+
+
+@pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][1:2] == ["scd_lightning.predict"]])
+def test_a_predict_command_has_its_options(words):
+    check_predict(predict_parser().parse_args(words[2:]))

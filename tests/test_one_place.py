@@ -21,7 +21,7 @@ PLACES = {
     # The last three hand `main`'s code over; Hydra lets a callback end what can't begin by an exception alone.
     "ends the process": (
         {"_exit", "exit", "abort", "SystemExit"},
-        {"launch/ranks.py", "report.py", "store/__main__.py", "cli/endings.py"},
+        {"launch/ranks.py", "report.py", "store/__main__.py", "__main__.py", "cli/command.py", "cli/endings.py"},
     ),
     "prints": (
         {"print", "print_json", "Console", "input", "rprint", "stdout.write", "stderr.write"},

@@ -9,10 +9,10 @@ from hydra.errors import ConfigCompositionException, MissingConfigException, Ove
 from omegaconf import Container, DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from scd_lightning.config.invocation import program
 from scd_lightning.config.pasting import command_of, override_of
 from scd_lightning.errors import ConfigError
 
-_SEE = "`python run.py --help` lists the groups, `python run.py --cfg job` all settings"
 _SEVERAL = re.compile(r"Ambiguous value for argument '(?P<override>.*)'\s+1\. ", re.DOTALL)
 # Options that Hydra's plugins bring, and the extra of this package that installs them.
 _PLUGINS = {
@@ -62,7 +62,7 @@ def explain(error: Exception) -> ConfigError:
         )
     if found := _SEVERAL.search(str(error)):
         return _one_or_several(found["override"])
-    return ConfigError(f"The command line or the configuration can't be used ({_paragraph(str(error))})", remedy=_SEE)
+    return ConfigError(f"The command line or the configuration can't be used ({_paragraph(str(error))})", remedy=_see())
 
 
 def _one_or_several(override: str) -> ConfigError:
@@ -100,7 +100,7 @@ def _no_option(error: MissingConfigException) -> ConfigError:
 def _no_key(cause: OmegaConfBaseException) -> ConfigError:
     key, parent = str(cause.full_key), cause.parent_node
     if not isinstance(parent, Container):
-        return ConfigError(f"There is no setting {key}", where=key, remedy=_SEE)
+        return ConfigError(f"There is no setting {key}", where=key, remedy=_see())
     # Both a name that is nearly right, and a right name in the wrong place.
     known = list(_keys(parent._get_root()))
     place, _, name = key.rpartition(".")
@@ -110,7 +110,7 @@ def _no_key(cause: OmegaConfBaseException) -> ConfigError:
         f"There is no setting {key}{_meant(key, known, elsewhere)}",
         where=key,
         expected=f"{place + ': ' if place else ''}{', '.join(sorted(siblings))}" if siblings else None,
-        remedy=f"{_SEE}; what is really meant to be new takes a +, as in +{key}=",
+        remedy=f"{_see()}; what is really meant to be new takes a +, as in +{key}=",
     )
 
 
@@ -132,3 +132,8 @@ def _meant(name: str, known: Sequence[str], first: Sequence[str] = ()) -> str:
 
 def _paragraph(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip().rstrip(".")
+
+
+def _see() -> str:
+    run = command_of(program())
+    return f"`{run} --help` lists the groups, `{run} --cfg job` all settings"

@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from scd_lightning.cli.reading import is_plain_text, is_prompt
+from scd_lightning.config.invocation import program
 from scd_lightning.config.option_places import places_of_options
 from scd_lightning.config.pasting import command_of
 from scd_lightning.redaction.cleaning import clean_override
@@ -113,13 +114,12 @@ def swept_jobs(overrides: Sequence[str]) -> list[list[str]]:
 def job_command() -> str:
     """The command line of the running job, without secrets; of one in a sweep, that which runs it alone."""
     hydra = HydraConfig.get()
-    script = Path(sys.argv[0]).name
     if hydra.mode == RunMode.MULTIRUN:
         overrides = [*places_of_options(_plain(hydra)), *written(hydra.overrides.task)]
         # A search is a sweep by itself.
         single = ["hydra.mode=RUN"] if any(each.startswith("hparams_search=") for each in overrides) else []
-        return command_of(["python", script, *overrides, *single])
-    return command_of(["python", script, *sys.argv[1:]])
+        return command_of([*program(), *overrides, *single])
+    return command_of([*program(), *sys.argv[1:]])
 
 
 def rank_command(run_dir: Path) -> list[str]:

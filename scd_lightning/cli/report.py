@@ -22,6 +22,7 @@ from scd_lightning.analysis.run.run_pages import write_run_pages
 from scd_lightning.analysis.run.run_table import run_table
 from scd_lightning.analysis.search.search_summary import show_search, write_search
 from scd_lightning.analysis.search.trials import Search, read_trials, summarize
+from scd_lightning.config.invocation import program
 from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import ConfigError, ScdError, StoreError, exit_code
 from scd_lightning.progress import complain, say, show
@@ -29,11 +30,11 @@ from scd_lightning.run_folder.folder import settle
 from scd_lightning.run_folder.names import ATTEMPT, FAILURE, RESULTS, RUN
 
 _EPILOG = """examples:
-  python -m scd_lightning.report outputs/2026-11-25/10-15-00      rebuilds the report of a run
-  python -m scd_lightning.report multirun/2026-11-25/11-00-00     rebuilds those of a sweep, and its comparison;
-                                                                  of a search, its table
-  python -m scd_lightning.report RUN RUN SWEEP --output here      compares any finished runs
-  python -m scd_lightning.report SWEEP --csv tables               writes the tables as CSV files too
+  {program} outputs/2026-11-25/10-15-00      rebuilds the report of a run
+  {program} multirun/2026-11-25/11-00-00     rebuilds those of a sweep, and its comparison;
+  {blank}                                    of a search, its table
+  {program} RUN RUN SWEEP --output here      compares any finished runs
+  {program} SWEEP --csv tables               writes the tables as CSV files too
 """
 
 
@@ -67,10 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    name = command_of(program("report"))
     parser = argparse.ArgumentParser(
-        prog="python -m scd_lightning.report",
+        prog=name,
         description="Rebuilds reports from what runs saved, without loading a model, and compares any finished runs.",
-        epilog=_EPILOG,
+        epilog=_EPILOG.format(program=name, blank=" " * len(name)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder of a run or of a sweep")

@@ -12,6 +12,7 @@ from typing import Any
 
 from scd_lightning.analysis.formatting import disk_size
 from scd_lightning.cli import store_tables as tables
+from scd_lightning.config.invocation import program
 from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import ScdError, StoreError, exit_code
 from scd_lightning.progress import ask, complain, say, show
@@ -21,8 +22,6 @@ from scd_lightning.store.layout import IN_ARTIFACT, PINNED, unwritable
 from scd_lightning.store.locks import store_lock
 from scd_lightning.store.registry import check_records
 from scd_lightning.store.removal import delete
-
-_COMMAND = ("python", "-m", "scd_lightning.store")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=" ".join(_COMMAND), description=__doc__.partition(": ")[2])
+    parser = argparse.ArgumentParser(prog=" ".join(program("store")), description=__doc__.partition(": ")[2])
     common = argparse.ArgumentParser(add_help=False)
     default = Path(os.environ.get("SCD_STORE") or "store")
     # Before the command it is taken too; the command's own must then not set it back to the default.
@@ -104,7 +103,7 @@ def _du(options: argparse.Namespace) -> None:
 def _show(options: argparse.Namespace) -> None:
     entry = open_store(options.store).resolve(options.artifact)
     if entry.manifest is None or "key" not in entry.manifest and entry.kind != "signals":
-        removal = command_of([*_COMMAND, "rm", entry.name, f"--store={options.store}"])
+        removal = command_of([*program("store"), "rm", entry.name, f"--store={options.store}"])
         raise StoreError(
             "The artifact's manifest can't be read",
             where=entry.path,

@@ -22,6 +22,7 @@ from scd_lightning.cli.hydra_secrets import keep_out_of_sweeps, learn_settings
 from scd_lightning.cli.overrides import swept_jobs, written
 from scd_lightning.cli.session import session
 from scd_lightning.config.checks import signal_number
+from scd_lightning.config.invocation import program
 from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import ScdError, exit_code, recorded_as
 from scd_lightning.launch import side_by_side
@@ -97,7 +98,7 @@ class SweepEnd(Callback, ABC):
         sweeper = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
         what = [config.hydra.job.config_name, written(config.hydra.overrides.task), sweeper]
         learn_settings(config)
-        command = command_of(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+        command = command_of([*program(), *sys.argv[1:]])
         self._sweep = Sweep(folder.absolute(), sha256_json(what), command, texts)
         if swept_by(folder) is None:
             self._sweep.take()

@@ -19,6 +19,8 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
+from scd_lightning.config.invocation import program
+from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import ConfigError
 
 VERSION = "1.3"
@@ -101,7 +103,7 @@ class _Sweep:
                 got=f"none of {lacking}",
                 expected="a setting of each of them",
                 remedy=f"give it to a sweep over {having} alone, and run the others in a sweep of their own; "
-                "`python -m scd_lightning.report FOLDER FOLDER` compares both",
+                f"`{command_of(program('report'))} FOLDER FOLDER` compares both",
             )
 
     def _composes(self, options: Sequence[str], settings: Sequence[Override]) -> bool:

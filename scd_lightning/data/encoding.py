@@ -25,16 +25,21 @@ class Encoded:
     Attributes:
         samples: The S samples that could be encoded, in the split's order.
         kept: Their positions among those that were to be encoded.
-        cut: How many had their text cut.
+        shortened: Whether each sample's text was cut, [S].
         lost: How many parts of its gold answer left each sample's target because their text was cut away, [S].
         apart: How many gold answers were tokenized alone, since a token would have reached from the prompt into them.
     """
 
     samples: list[TokenizedSample]
     kept: list[int]
-    cut: int
+    shortened: list[bool]
     lost: list[int]
     apart: int
+
+    @property
+    def cut(self) -> int:
+        """How many had their text cut."""
+        return sum(self.shortened)
 
     @property
     def dropped(self) -> int:
@@ -101,7 +106,7 @@ class Encoder:
         parts = enumerate(zip(samples, golds, prompts, prompt_ids, full_ids, strict=True))
         fit = self.bad_rows.keep(split, partial(self._fit, split, answer_room), parts)
         encoded = [replace(each, index=index) for index, (each, _) in enumerate(fit)]
-        cut = sum(lost is not None for _, lost in fit)
+        cut = [lost is not None for _, lost in fit]
         return Encoded(encoded, [each.index for each, _ in fit], cut, [lost or 0 for _, lost in fit], apart)
 
     def _fit(

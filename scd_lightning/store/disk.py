@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from errno import EACCES, EDQUOT, EFBIG, EIO, ENOENT, ENOSPC, EPERM, EROFS, ESTALE
 from pathlib import Path
 
+from scd_lightning.config.invocation import program
 from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import ScdError, StoreError
 
@@ -106,7 +107,7 @@ def bytes_on_disk(path: Path) -> int:
 
 def _freeing(store: str | Path) -> str:
     """What to do for room in a store's folder: the command lists what can go, with its last word it removes it."""
-    command = command_of(["python", "-m", "scd_lightning.store", "gc", f"--store={store}", "--yes"])
+    command = command_of([*program("store"), "gc", f"--store={store}", "--yes"])
     return f"free some space, as `{command}` does (without --yes it lists what can go)"
 
 

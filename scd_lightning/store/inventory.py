@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from scd_lightning.config.invocation import program
 from scd_lightning.errors import StoreError
 from scd_lightning.store import layout
 from scd_lightning.store.clock import plausible
@@ -106,7 +107,7 @@ class Inventory:
                 "There is no such artifact",
                 where=self.root,
                 got=repr(name),
-                expected="a name, or the beginning of one, as `python -m scd_lightning.store ls` lists them",
+                expected=f"a name, or the beginning of one, as `{' '.join(program('store'))} ls` lists them",
             )
         if len(found) > 1:
             names = ", ".join(entry.name for entry in found[:8])

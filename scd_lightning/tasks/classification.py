@@ -123,6 +123,10 @@ class Classification(Task):
         """The label set is the same for each sample."""
         return super().answer_format(sample) | {"labels": list(self.candidates)}
 
+    @override
+    def recall(self, form: Mapping[str, Any]) -> None:
+        self.candidates = tuple(form["labels"])
+
 
 def read_label(row: Row) -> str:
     """A row's label as text on one line; whole numbers, true and false are taken as text.

@@ -180,6 +180,10 @@ class NER(Task):
         numbered = {"numbered": True} if self.numbered else {}
         return super().answer_format(sample) | {"labels": self.labels, "none": NONE[self.language], **numbered}
 
+    @override
+    def recall(self, form: Mapping[str, Any]) -> None:
+        self.labels, self.numbered = list(form["labels"]), bool(form.get("numbered"))
+
 
 def read_entities(row: Row) -> list[Entity]:
     """A row's entities by place, white space at their ends trimmed.

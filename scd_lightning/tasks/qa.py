@@ -234,6 +234,10 @@ class QA(Task):
         candidates = {"candidates": labels} if self.format == "choice" else {}
         return super().answer_format(sample) | {"labels": labels} | candidates
 
+    @override
+    def recall(self, form: Mapping[str, Any]) -> None:
+        self.labels = tuple(form["labels"])
+
 
 def _as_gold(sample: Sample, judged: Judgement) -> Judgement:
     """A choice that looks the same as the right one counts as that one."""

@@ -184,6 +184,9 @@ class Task(ABC):
         """What a program needs to know of the answers: "candidates" or None, "labels", and the word for "none"."""
         return {"candidates": sample.candidates and list(sample.candidates), "labels": [], "none": None}
 
+    def recall(self, form: Mapping[str, Any]) -> None:  # noqa: B027
+        """Takes up what `learn` had learnt where `answer_format` gave this: a student is asked without its data."""
+
     # What follows from it.
 
     def settings_for(self, samples: Iterable[Sample]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TypeGuard
 
 from hydra.errors import HydraException
 
+from scd_lightning.cli.predict import _parser as predict_parser
 from scd_lightning.cli.report import _parser as report_parser
 from scd_lightning.cli.store import _parser as store_parser
 from scd_lightning.config.build import check_calls
@@ -35,7 +36,10 @@ def texts() -> Iterator[str]:
         parts = {id(part) for node in whole for part in ast.walk(node) if part is not node}
         apart = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr | ast.keyword) and _is_apart(node))
         parts |= {id(part) for node in apart for part in ast.walk(node)}
-        yield from (_text(node) for node in ast.walk(tree) if id(node) not in parts and _is_text(node))
+        # In what is said of a command's use, its own name.
+        own = f"python -m scd_lightning.{path.stem}"
+        found = (_text(node) for node in ast.walk(tree) if id(node) not in parts and _is_text(node))
+        yield from (text.replace("{program}", own) for text in found)
 
 
 def _is_apart(node: ast.Expr | ast.keyword) -> bool:
@@ -51,6 +55,8 @@ def _text(node: ast.AST) -> str:
         return _filled("".join(map(_text, node.values)))
     if isinstance(node, ast.FormattedValue):
         inside = ast.unparse(node.value)
+        if ran := re.search(r"program\('(\w+)'\)", inside):
+            return f"python -m scd_lightning.{ran[1]}"
         return "teacher" if inside in ROLES else "8" if inside.isidentifier() or "*" in inside else "{}"
     assert isinstance(node, ast.Constant)
     assert isinstance(node.value, str)
@@ -95,11 +101,11 @@ def test_overrides_that_texts_name_fit():
 
 
 def test_commands_that_texts_name_are_there():
-    command = re.compile(r"python -m scd_lightning\.(store|report)((?: [\w./-]+)+)")
+    command = re.compile(r"python -m scd_lightning\.(store|report|predict)((?: (?:[\w./-]+|\"[^\"]*\"|\w+=\w+))+)")
     found = {(each[1], each[2]) for text in texts() for each in command.finditer(text.replace("{}", "x"))}
     assert len(found) > 4
     for name, words in found:
-        {"store": store_parser, "report": report_parser}[name]().parse_args(words.split())
+        {"store": store_parser, "report": report_parser, "predict": predict_parser}[name]().parse_args(words.split())
 
 
 # Where else remedies with a setting or a command are followed, by a part of each; or why there is nothing to follow.

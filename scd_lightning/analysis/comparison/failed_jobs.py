@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from scd_lightning.analysis.records import read_json
+from scd_lightning.config.invocation import program
 from scd_lightning.config.option_places import places_of_options
 from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import StoreError
@@ -110,7 +111,7 @@ def _describe(folder: Path, error: StoreError | None, own: Sequence[str]) -> Fai
     if any(each.startswith("hparams_search=") for each in given):
         # Alone, and not as another search.
         given.append("hydra.mode=RUN")
-    overrides, command = " ".join(own), command_of(["python", "run.py", *_places(folder), *given]) if given else ""
+    overrides, command = " ".join(own), command_of([*program(), *_places(folder), *given]) if given else ""
     if error is None:
         try:
             return Failure(folder.name, *_reason(folder), overrides, command)

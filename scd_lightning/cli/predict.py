@@ -1,0 +1,189 @@
+"""`scd predict STUDENT TEXT ...`: a student's answers to texts, or to the rows of a file."""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scd_lightning.config.invocation import program
+from scd_lightning.config.pasting import command_of
+from scd_lightning.errors import ConfigError, ScdError, exit_code
+from scd_lightning.progress import bar, complain, say
+
+if TYPE_CHECKING:
+    from scd_lightning.data.rows import Row
+    from scd_lightning.use.answers_given import Given
+    from scd_lightning.use.student import Student
+
+_EPILOG = """STUDENT is the folder of a run, or the folder student/ that a run has left.
+
+examples:
+  {program} outputs/2026-11-25/10-15-00 "Jane Doe joined the council."
+  {program} student --file rows.jsonl --output answers.jsonl     goes on where it was stopped
+  {program} student --file rows.csv --columns text=body          the texts are in the column body
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: Those of the command line, or None for the process's own.
+
+    Returns:
+        The exit code: 0, or 2 where the input can't be used, which is then printed.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        _check(options)
+        # Torch and transformers are loaded here: what is wrong with arguments was said before.
+        from scd_lightning.use.form import find_student
+
+        find_student(options.student, "STUDENT")
+        return _texts(options) if options.file is None else _rows(options)
+    except ScdError as error:
+        complain(f"{type(error).__name__}: {error}")
+        return exit_code(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    name = command_of(program("predict"))
+    parser = argparse.ArgumentParser(
+        prog=name,
+        description="Answers texts by a student that was distilled here, as it was evaluated.",
+        epilog=_EPILOG.format(program=name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("student", type=Path, metavar="STUDENT", help="folder of a run or of its student")
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="a text to answer")
+    parser.add_argument("--file", type=Path, help="rows to answer, as JSON, CSV or Parquet; labels in it are not read")
+    parser.add_argument("--columns", nargs="+", default=[], metavar="NAME=COLUMN", help="columns of other names")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where answers to the rows go, as JSON lines")
+    parser.add_argument("--overwrite", action="store_true", help="replace that file where it is there")
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+    parser.add_argument("--batch", type=int, default=32, metavar="N", help="rows that are answered at once (32)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="what computes (auto)")
+    return parser
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuses what can't work before anything is loaded."""
+    if bool(options.texts) == (options.file is not None):
+        raise ConfigError(
+            "There is nothing to answer" if not options.texts else "There are texts and a file to answer",
+            where="TEXT, --file",
+            expected="texts, or a file of rows",
+        )
+    if options.output is not None and options.file is None:
+        raise ConfigError("Texts of the command line are answered there", where="--output", remedy="leave it out")
+    if options.batch < 1:
+        raise ConfigError("So many rows can't be answered at once", where="--batch", got=options.batch, expected=">= 1")
+    for pair in options.columns:
+        if not all(pair.partition("=")):
+            raise ConfigError("A column is not named", where="--columns", got=pair, expected="NAME=COLUMN")
+    if options.output is not None:
+        from scd_lightning.use.output import check_free
+
+        check_free(options.output, overwrite=options.overwrite)
+
+
+def _load(options: argparse.Namespace) -> "Student":
+    from scd_lightning.cli.quiet import quiet
+    from scd_lightning.use.student import Student
+
+    quiet()
+    return Student.load(options.student, options.device, where="STUDENT")
+
+
+def _texts(options: argparse.Namespace) -> int:
+    given = _load(options).predict(options.texts, batch=options.batch)
+    for each in given:
+        say(_line(each) if options.json else _shown(each))
+    return _code(given)
+
+
+def _rows(options: argparse.Namespace) -> int:
+    rows = _read(options)
+    student = _load(options)
+    started, given = time.perf_counter(), []
+    if options.output is None:
+        for part in student.answer(rows, options.batch):
+            given += part
+            for each in part:
+                say(_line(each) if options.json else f"{each.id}: {_shown(each)}")
+        return _code(given)
+    for part in _written(options, student, rows):
+        given += part
+    seconds = time.perf_counter() - started
+    _summarize(given, seconds)
+    say(f"answers: {options.output}")
+    return _code(given)
+
+
+def _written(options: argparse.Namespace, student: "Student", rows: "Sequence[Row]") -> "Iterator[list[Given]]":
+    """Answers rows into the file, chunk by chunk; those that an earlier command has answered are not asked again."""
+    from scd_lightning.use.output import Output
+
+    output = Output(options.output, student.digest(rows), overwrite=options.overwrite)
+    done = len(output.rows)
+    if done:
+        say(f"goes on after {done} of {len(rows)} rows")
+    with bar("rows", len(rows)) as progress:
+        progress.advance(done)
+        for part in student.answer(rows[done:], options.batch):
+            output.add([each.row() for each in part])
+            progress.advance(len(part))
+            yield part
+    output.finish()
+
+
+def _read(options: argparse.Namespace) -> "list[Row]":
+    from scd_lightning.data.bad_rows import STRICT
+    from scd_lightning.data.converters.columns import RenameColumns
+    from scd_lightning.data.files import read_only_file
+    from scd_lightning.use.form import INPUT
+
+    notes: list[str] = []
+    rows = read_only_file(options.file, INPUT, "--file", STRICT, notes)
+    for note in notes:
+        say(note)
+    names = {column: name for name, _, column in (pair.partition("=") for pair in options.columns)}
+    return [RenameColumns(names).convert(row) for row in rows] if names else rows
+
+
+def _summarize(given: "Sequence[Given]", seconds: float) -> None:
+    refused = [each for each in given if each.error is not None]
+    parts = [f"{len(given) - len(refused):,} rows answered in {seconds:.0f} s"]
+    if cut := sum(each.shortened for each in given):
+        parts.append(f"{cut:,} of them cut to what the student can read")
+    if refused:
+        parts.append(f"{len(refused):,} can't be used; the first, {refused[0].id}: {refused[0].error}")
+    say("; ".join(parts))
+
+
+def _line(given: "Given") -> str:
+    return json.dumps(given.row(), ensure_ascii=False)
+
+
+def _shown(given: "Given") -> str:
+    """An answer for people."""
+    row: dict[str, Any] = given.row()
+    if given.error is not None:
+        return f"no answer: {given.error}"
+    if "entities" in row:
+        found = [f"{each['label']}: {each['text']}{_place(each)}" for each in row["entities"]]
+        return "\n".join(found) or str(given.answer)
+    return f"{given.answer}  ({given.probability:.3f})" if given.probability is not None else str(given.answer)
+
+
+def _place(entity: dict[str, Any]) -> str:
+    return "" if entity["start"] is None else f"  [{entity['start']}:{entity['end']}]"
+
+
+def _code(given: "Sequence[Given]") -> int:
+    """2 where no row could be used."""
+    if given and all(each.error is not None for each in given):
+        return exit_code(ConfigError("No row could be used"))
+    return 0
