@@ -18,7 +18,9 @@ _TELL = "import sys; from importlib.metadata import version; print(*map(version,
 
 
 def machine(device: str) -> dict[str, Any]:
-    """What computes: {"device", "cpu", "cores", "threads", "memory_gb", "gpu" or None, "os", "python"}.
+    """What computes: {"device", "cpu", "kernels", "cores", "threads", "memory_gb", "gpu" or None, "os", "python"}.
+
+    Processors of one name may have kernels of several kinds, such as AVX2 and AVX512, which round otherwise.
 
     Args:
         device: "cpu" or "cuda".
@@ -27,6 +29,7 @@ def machine(device: str) -> dict[str, Any]:
     return {
         "device": device,
         "cpu": _cpu(),
+        "kernels": torch.backends.cpu.get_cpu_capability(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),

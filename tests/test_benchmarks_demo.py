@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.demo import page
+from benchmarks.demo import page, shown
 from benchmarks.demo.__main__ import CANDIDATES, main
 from benchmarks.demo.rule import Candidate, Measured, Missing, Search, choose, choose_so_far, read_search
+from scd_lightning.errors import ConfigError
 
 CANDIDATE = Candidate("a", "student", 600, 0.02, 10, 5, (1.0, 2.0, 3.0), (10.0, 20.0, 30.0))
 SEARCH = Search((100, 101), 400, 0.01, 0.03, 0.03, (CANDIDATE, replace(CANDIDATE, name="b", rows=900)))
@@ -156,3 +157,41 @@ def test_what_is_no_sweep_is_not_kept(tmp_path, capsys, folder):
     assert told.startswith(
         f"ConfigError: There are no runs. Where: sweep. Got: {tmp_path / folder}. Expected: the folder"
     )
+
+
+ROW = {
+    "method": "td",
+    "seeds": [10, 11],
+    "values": {f"metrics.{model}.f1": {"mean": 0.5, "spread": 0.1} for model in ("teacher", "student")},
+}
+KEPT = {
+    "task": "ner",
+    "commit": "0a1b2c3",
+    "machine": {"cpu": "Abacus 9", "cores": 2, "kernels": "AVX2"},
+    "versions": {},
+    "models": {"student": "small"},
+    "data": {"train": 600},
+    "unconverged": {},
+    "table": "| a table |\n\na verdict",
+    "comparison": {"rows": [ROW]},
+}
+
+
+def test_the_demo_of_another_machine_stands_beside_the_one_that_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(shown, "FOLDER", tmp_path)
+    monkeypatch.setattr(shown, "compare_finished", lambda sweeps: None)
+    monkeypatch.setattr(shown, "about", lambda comparison, made_at: KEPT | {"commit": made_at})
+    with pytest.raises(ConfigError, match="not the demo that is kept"):
+        shown.keep_elsewhere(tmp_path / "sweep", "4d5e6f7")
+    shown.write("ner", KEPT)
+    shown.keep_elsewhere(tmp_path / "sweep", "4d5e6f7")
+    shown.keep_elsewhere(tmp_path / "sweep", "89abcde")
+    kept = shown.read("ner")
+    assert kept["commit"] == "0a1b2c3"
+    assert [each["commit"] for each in kept["elsewhere"]] == ["4d5e6f7", "89abcde"]
+    assert "otherwise, which a training amplifies ([docs/demo.md]" in page._short(kept)
+    assert "td 0.500 ±0.100, teacher 0.500 ±0.100" in page._short(kept)
+    assert "Measured at commit 4d5e6f7 on 2 cores of Abacus 9 (AVX2)." in "\n".join(page._tables())
+    monkeypatch.setattr(shown, "about", lambda *_: KEPT | {"data": {"train": 900}})
+    with pytest.raises(ConfigError, match="not the demo that is kept"):
+        shown.keep_elsewhere(tmp_path / "sweep", "4d5e6f7")

@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     keep_texts = parts.add_parser("keep-texts", help="keeps what the demo's two sweeps with TEXTS=1 have shown")
     keep_texts.add_argument("labels", type=Path, help="the sweep of students that learn from labels alone")
     keep_texts.add_argument("texts", type=Path, help="the sweep of those that learn from texts without labels too")
-    for each in (keep, keep_texts):
+    elsewhere = parts.add_parser("keep-elsewhere", help="keeps what the same demo has shown on another machine")
+    elsewhere.add_argument("sweep", type=Path)
+    for each in (keep, keep_texts, elsewhere):
         each.add_argument("--commit", required=True, help="which the runs were made at: they don't tell")
     of_texts = parts.add_parser("texts", help="keeps what sweeps on the tuning draws say of texts without labels")
     of_texts.add_argument("series", choices=texts.SERIES)
@@ -73,6 +75,8 @@ def _run(options: argparse.Namespace) -> None:
     search = read_search(CANDIDATES)
     if options.part == "keep":
         print(shown.keep(options.sweep, options.commit))
+    elif options.part == "keep-elsewhere":
+        print(shown.keep_elsewhere(options.sweep, options.commit))
     elif options.part == "keep-texts":
         print(shown_texts.keep(options.labels, options.texts, options.commit))
     elif options.part == "texts":

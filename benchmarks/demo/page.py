@@ -28,6 +28,7 @@ other grounds.
 This page is made by `python -m benchmarks.demo page` from what is kept in `benchmarks/demo/`.
 """
 _MORE = "Three draws say little. On all draws from {draws}"
+_ELSEWHERE = "The same command on a processor that rounds otherwise, which a training amplifies"
 _OPEN = "The search for the demo's ground is not finished: until then it has the first candidate's. "
 _NO_TABLE = "The search for the demo's ground is not finished, and no table is shown before it is."
 _NOT_MET = "The rule by which the demo's ground was looked for was not met by any candidate: shown is {shown}. "
@@ -212,15 +213,33 @@ def _tables() -> list[str]:
             parts += [f"### {name}\n", kept["table"], f"{shown.warned(kept)} {shown.where_measured(kept)}", ""]
             if kept.get("further"):
                 parts += [f"{_MORE.format(draws=_span(kept))}:\n", kept["further"]["table"]]
+            for other in kept.get("elsewhere", []):
+                parts += [
+                    f"{_ELSEWHERE}:\n",
+                    other["table"],
+                    f"{shown.warned(other)} {shown.where_measured(other)}",
+                    "",
+                ]
     return ["## What it shows\n", *(parts or [_NO_TABLE])]
 
 
 def _short(kept: dict[str, Any]) -> str:
-    """What is true on more draws than the demo takes, or nothing."""
-    if not kept.get("further"):
-        return ""
-    *_, verdict = kept["further"]["table"].strip().split("\n\n")
-    return f"\n\n{_MORE.format(draws=_span(kept))}, run with the same settings after the demo:\n\n{verdict}\n"
+    """What is true on more draws than the demo takes, and what other machines have shown, or nothing."""
+    parts = []
+    if kept.get("further"):
+        *_, verdict = kept["further"]["table"].strip().split("\n\n")
+        parts.append(f"{_MORE.format(draws=_span(kept))}, run with the same settings after the demo:\n\n{verdict}")
+    for other in kept.get("elsewhere", []):
+        told = ", ".join(_mean(row["method"], row, "student") for row in other["comparison"]["rows"])
+        teacher = _mean("teacher", other["comparison"]["rows"][0], "teacher")
+        page = "[docs/demo.md](docs/demo.md#what-it-shows)"
+        parts.append(f"{_ELSEWHERE} ({page}): {told}, {teacher}. So much is chance on three draws.")
+    return "".join(f"\n\n{part.strip()}" for part in parts)
+
+
+def _mean(name: str, row: dict[str, Any], model: str) -> str:
+    value = row["values"][f"metrics.{model}.f1"]
+    return f"{name} {value['mean']:.3f} ±{value['spread']:.3f}"
 
 
 def _span(kept: dict[str, Any]) -> str:

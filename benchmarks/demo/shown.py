@@ -32,6 +32,32 @@ def keep(sweeps: Sequence[Path], made_at: str) -> Path:
     return write(comparison.settings[0].task, about(comparison, made_at) | {"further": further})
 
 
+def keep_elsewhere(sweep: Path, made_at: str) -> Path:
+    """Keeps what the demo of a task has shown on another machine, beside what is kept of it.
+
+    Args:
+        sweep: The folder of its sweep.
+        made_at: The commit that it was run at.
+
+    Raises:
+        ScdError: As `keep`; or nothing is kept of this demo, or something of another one.
+    """
+    comparison = compare_finished([sweep])
+    found = about(comparison, made_at)
+    kept = read(found["task"])
+    if kept is None or any(kept[name] != found[name] for name in ("models", "data")) or _runs(kept) != _runs(found):
+        raise refused("This is not the demo that is kept: models, data, methods or draws are others", sweep)
+    kept["elsewhere"] = [*kept.get("elsewhere", []), {name: found[name] for name in _OF_ELSEWHERE}]
+    return write(found["task"], kept)
+
+
+_OF_ELSEWHERE = ("commit", "machine", "versions", "unconverged", "table", "comparison")
+
+
+def _runs(kept: dict[str, Any]) -> list[tuple[str, list[int]]]:
+    return [(row["method"], row["seeds"]) for row in kept["comparison"]["rows"]]
+
+
 def about(comparison: Comparison, made_at: str) -> dict[str, Any]:
     """What is kept of any comparison that `compare_finished` has made.
 
@@ -109,7 +135,9 @@ def read(name: str) -> dict[str, Any] | None:
 
 def where_measured(kept: dict[str, Any]) -> str:
     """The sentence on commit and machine."""
-    return f"Measured at commit {kept['commit'][:12]} on {kept['machine']['cores']} cores of {kept['machine']['cpu']}."
+    machine = kept["machine"]
+    kernels = f" ({machine['kernels']})" if "kernels" in machine else ""
+    return f"Measured at commit {kept['commit'][:12]} on {machine['cores']} cores of {machine['cpu']}{kernels}."
 
 
 def warned(kept: dict[str, Any]) -> str:
