@@ -171,6 +171,5 @@ def test_the_help_of_the_command_is_in_its_own_words(monkeypatch, capsys):
     first = next(line for line in lines if line.startswith("  scd  "))
     second = next(line for line in lines if line.startswith("  scd -m method"))
     assert first.index("the embedded data") == second.index("a sweep")
-    assert (
-        lines[-1] == "Other commands, each with a --help of its own: scd evaluate, scd predict, scd report, scd store"
-    )
+    commands = ", ".join(f"scd {name}" for name in command.COMMANDS)
+    assert lines[-1] == f"Other commands, each with a --help of its own: {commands}"
