@@ -78,6 +78,7 @@ def run(folder: Path, *arguments: str) -> str:
     return python(folder, str(ROOT / "run.py"), *kept)
 
 
+@pytest.mark.slow
 def test_a_method_of_ones_own_runs(folder):
     run(folder, "method=mine", "objective=squared", "allowed_targets=[my_parts]", "hydra.run.dir=run")
     schedule = json.loads((folder / "run" / "schedule.json").read_text())

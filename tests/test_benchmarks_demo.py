@@ -187,6 +187,7 @@ def test_the_demo_of_another_machine_stands_beside_the_one_that_is_kept(tmp_path
     shown.keep_elsewhere(tmp_path / "sweep", "4d5e6f7")
     shown.keep_elsewhere(tmp_path / "sweep", "89abcde")
     kept = shown.read("ner")
+    assert kept is not None
     assert kept["commit"] == "0a1b2c3"
     assert [each["commit"] for each in kept["elsewhere"]] == ["4d5e6f7", "89abcde"]
     assert "otherwise, which a training amplifies ([docs/demo.md]" in page._short(kept)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scd_lightning.cli.command import COMMANDS as SUBCOMMANDS
+from scd_lightning.cli.evaluate import _parser as evaluate_parser
 from scd_lightning.cli.overrides import flags_first, one_line
 from scd_lightning.cli.predict import _check as check_predict
 from scd_lightning.cli.predict import _parser as predict_parser
@@ -90,3 +91,8 @@ def test_a_report_command_has_its_options(words):
 @pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][1:2] == ["scd_lightning.predict"]])
 def test_a_predict_command_has_its_options(words):
     check_predict(predict_parser().parse_args(words[2:]))
+
+
+@pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][1:2] == ["scd_lightning.evaluate"]])
+def test_an_evaluate_command_has_its_options(words):
+    evaluate_parser().parse_args(words[2:])

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scd_lightning.cli.student_options import add_student, check_folder, check_student, load_student, read_rows
 from scd_lightning.config.invocation import program
 from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import ConfigError, ScdError, exit_code
@@ -38,10 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         _check(options)
-        # Torch and transformers are loaded here: what is wrong with arguments was said before.
-        from scd_lightning.use.form import find_student
-
-        find_student(options.student, "STUDENT")
+        check_folder(options)
         return _texts(options) if options.file is None else _rows(options)
     except ScdError as error:
         complain(f"{type(error).__name__}: {error}")
@@ -56,15 +54,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG.format(program=name),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("student", type=Path, metavar="STUDENT", help="folder of a run or of its student")
+    add_student(parser)
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a text to answer")
     parser.add_argument("--file", type=Path, help="rows to answer, as JSON, CSV or Parquet; labels in it are not read")
-    parser.add_argument("--columns", nargs="+", default=[], metavar="NAME=COLUMN", help="columns of other names")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where answers to the rows go, as JSON lines")
     parser.add_argument("--overwrite", action="store_true", help="replace that file where it is there")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
-    parser.add_argument("--batch", type=int, default=32, metavar="N", help="rows that are answered at once (32)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="what computes (auto)")
     return parser
 
 
@@ -78,35 +73,23 @@ def _check(options: argparse.Namespace) -> None:
         )
     if options.output is not None and options.file is None:
         raise ConfigError("Texts of the command line are answered there", where="--output", remedy="leave it out")
-    if options.batch < 1:
-        raise ConfigError("So many rows can't be answered at once", where="--batch", got=options.batch, expected=">= 1")
-    for pair in options.columns:
-        if not all(pair.partition("=")):
-            raise ConfigError("A column is not named", where="--columns", got=pair, expected="NAME=COLUMN")
+    check_student(options)
     if options.output is not None:
         from scd_lightning.use.output import check_free
 
         check_free(options.output, overwrite=options.overwrite)
 
 
-def _load(options: argparse.Namespace) -> "Student":
-    from scd_lightning.cli.quiet import quiet
-    from scd_lightning.use.student import Student
-
-    quiet()
-    return Student.load(options.student, options.device, where="STUDENT")
-
-
 def _texts(options: argparse.Namespace) -> int:
-    given = _load(options).predict(options.texts, batch=options.batch)
+    given = load_student(options).predict(options.texts, batch=options.batch)
     for each in given:
         say(_line(each) if options.json else _shown(each))
     return _code(given)
 
 
 def _rows(options: argparse.Namespace) -> int:
-    rows = _read(options)
-    student = _load(options)
+    rows = read_rows(options)
+    student = load_student(options)
     started, given = time.perf_counter(), []
     if options.output is None:
         for part in student.answer(rows, options.batch):
@@ -137,20 +120,6 @@ def _written(options: argparse.Namespace, student: "Student", rows: "Sequence[Ro
             progress.advance(len(part))
             yield part
     output.finish()
-
-
-def _read(options: argparse.Namespace) -> "list[Row]":
-    from scd_lightning.data.bad_rows import STRICT
-    from scd_lightning.data.converters.columns import RenameColumns
-    from scd_lightning.data.files import read_only_file
-    from scd_lightning.use.form import INPUT
-
-    notes: list[str] = []
-    rows = read_only_file(options.file, INPUT, "--file", STRICT, notes)
-    for note in notes:
-        say(note)
-    names = {column: name for name, _, column in (pair.partition("=") for pair in options.columns)}
-    return [RenameColumns(names).convert(row) for row in rows] if names else rows
 
 
 def _summarize(given: "Sequence[Given]", seconds: float) -> None:

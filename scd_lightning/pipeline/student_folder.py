@@ -49,9 +49,10 @@ def prompt_facts(job: PreparedJob) -> dict[str, Any]:
         template and example (values for its fields), kind, language; chat: whether the filled template is a user turn
         of the chat template; date: what the chat template writes as today's, if it does; bos, eos: the tokens' texts,
         bos only where the prompt starts with it; candidates, or None where the answer is generated; labels and the word
-        for none, of NER; max_length, max_new_tokens; vocabulary: from the first on, how many tokens answers were chosen
-        among; tokenizer_from: "texts" where it was trained on a task's here, "trimmed" where its vocabulary was cut to
-        this task's, "gguf" where it was rebuilt from such a file, else "model".
+        for none, of NER; settings and primary_metric: what the task's metrics go by; max_length, max_new_tokens;
+        vocabulary: from the first on, how many tokens answers were chosen among; tokenizer_from: "texts" where it was
+        trained on a task's here, "trimmed" where its vocabulary was cut to this task's, "gguf" where it was rebuilt
+        from such a file, else "model".
     """
     data, tokenizer = job.data, job.tokenizer
     sample, chat = data.samples["train"][0], bool(tokenizer.chat_template)
@@ -65,6 +66,8 @@ def prompt_facts(job: PreparedJob) -> dict[str, Any]:
         "bos": None if chat else tokenizer.bos_token,
         "eos": tokenizer.eos_token,
         **data.task.answer_format(sample),
+        "settings": {name: value for name, value in data.task.settings().items() if name != "labels"},
+        "primary_metric": data.task.primary_metric,
         "max_length": data.task.max_length,
         "max_new_tokens": data.max_new_tokens,
         "vocabulary": vocabulary_size(tokenizer),

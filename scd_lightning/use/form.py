@@ -1,7 +1,7 @@
 """What an exported student is asked, and how: its folder, and prompt_template.json in it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,15 @@ _QA_FIELDS = {
     "yes_no": ("question",),
     "extractive": ("question", "context"),
 }
+# The tasks' own settings, which no file may add to.
+_OWN = {"match", "ordered", "format"}
 _NEEDED: Mapping[str, type] = {
     "kind": str,
     "language": str,
     "template": str,
     "labels": list,
+    "settings": dict,
+    "primary_metric": str,
     "max_length": int,
     "max_new_tokens": int,
     "vocabulary": int,
@@ -44,22 +48,31 @@ class Form:
         max_new_tokens: Most tokens of a generated answer.
         vocabulary: From the first on, how many of the tokenizer's tokens answers consist of.
         fields: What a row must have.
+        labels: Those that it has learnt; none of a task that is not about labels.
+        primary_metric: What the run went by.
     """
 
     task: Task
     max_new_tokens: int
     vocabulary: int
     fields: tuple[str, ...]
+    labels: tuple[str, ...]
+    primary_metric: str
 
-    def sample(self, row: Row) -> Sample:
-        """A row as a sample, whatever it has for a label.
+    def sample(self, row: Row, *, labelled: bool = False) -> Sample:
+        """A row as a sample.
+
+        Args:
+            row: The row.
+            labelled: Whether it has a label, which it is measured by; else whatever it has for one is not read.
 
         Raises:
             DataError: It lacks a field, or one is of another type than it should be.
         """
-        unlabelled = Row(row.id, {**row.values, **(self.task.placeholders or {})}, row.file, row.line)
-        self.task.check(unlabelled, INPUT)
-        return self.task.sample(unlabelled)
+        if not labelled:
+            row = replace(row, values={**row.values, **(self.task.placeholders or {})})
+        self.task.check(row, INPUT)
+        return self.task.sample(row)
 
     def values(self, given: str | Mapping[str, Any]) -> dict[str, Any]:
         """What a caller has given for a row, column by column: a text is that of the only field.
@@ -126,20 +139,21 @@ def read_form(folder: Path) -> Form:
     task = _task(content, file)
     task.recall(content)
     fields = _QA_FIELDS.get(content["kind"], ("text",))
-    return Form(task, content["max_new_tokens"], content["vocabulary"], fields)
+    labels, metric = tuple(content["labels"]), content["primary_metric"]
+    return Form(task, content["max_new_tokens"], content["vocabulary"], fields, labels, metric)
 
 
 _AGAIN = "export the student again, or take the file of its run"
 
 
 def _task(content: Mapping[str, Any], file: Path) -> Task:
-    kind, settings = content["kind"], _settings(content)
+    kind, settings = content["kind"], _settings(content, file)
     if kind == NER.prompt.kind:
         return NER(DataSource(), **settings)
     if kind == Classification.prompt.kind:
         return Classification(DataSource(), labels=_texts(content["labels"], file), **settings)
     if kind in _QA_FIELDS:
-        return QA(DataSource(), format=kind, **settings)
+        return QA(DataSource(), **{**settings, "format": kind})
     raise ModelError(
         "The student does a task that is none of this package's",
         where=f"kind in {file}",
@@ -149,8 +163,11 @@ def _task(content: Mapping[str, Any], file: Path) -> Task:
     )
 
 
-def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: content[name] for name in ("language", "template", "max_length", "max_new_tokens")}
+def _settings(content: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    own = content["settings"]
+    if unknown := sorted(own.keys() - _OWN):
+        raise ModelError(f"{PROMPT} can't be used", where=f"settings in {file}", got=", ".join(unknown), remedy=_AGAIN)
+    return {name: content[name] for name in ("language", "template", "max_length", "max_new_tokens")} | own
 
 
 def _texts(labels: Sequence[Any], file: Path) -> list[str]:

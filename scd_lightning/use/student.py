@@ -1,6 +1,7 @@
 """An exported student that answers texts: the same prompts, ids and decoding as in its evaluation."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.batch import TokenizedSample
 from scd_lightning.data.encoding import Encoder
+from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.normal_form import normal_form_of
 from scd_lightning.data.rows import Row, make_row
 from scd_lightning.data.samples import Cut, Sample
@@ -96,7 +98,13 @@ class Student:
     def answer(self, rows: Sequence[Row], batch: int = BATCH, *, probabilities: bool = True) -> Iterator[list[Given]]:
         """Answers rows chunk by chunk, each in their order; see `predict`."""
         for start in range(0, len(rows), CHUNK):
-            yield self._answer(rows[start : start + CHUNK], batch, probabilities)
+            judged = self._judge(rows[start : start + CHUNK], batch, probabilities, labelled=False)
+            yield [each.given for each in judged]
+
+    def judge(self, rows: Sequence[Row], batch: int = BATCH) -> Iterator[list["Judged"]]:
+        """Answers rows with labels, chunk by chunk, and holds the answers against those."""
+        for start in range(0, len(rows), CHUNK):
+            yield self._judge(rows[start : start + CHUNK], batch, probabilities=True, labelled=True)
 
     def digest(self, rows: Sequence[Row]) -> str:
         """Digest of all that the answers to rows depend on, devices and versions apart."""
@@ -104,18 +112,18 @@ class Student:
         own = {file.name: file_digest(file) for file in files}
         return sha256_json([own, [[row.id, {name: str(value) for name, value in row.values.items()}] for row in rows]])
 
-    def _answer(self, rows: Sequence[Row], batch: int, probabilities: bool) -> list[Given]:
-        given: list[Given | None] = [None] * len(rows)
+    def _judge(self, rows: Sequence[Row], batch: int, probabilities: bool, *, labelled: bool) -> list["Judged"]:
+        judged: dict[int, Judged] = {}
         samples: dict[int, Sample] = {}
         for place, row in enumerate(rows):
             try:
-                samples[place] = self.form.sample(row)
+                samples[place] = self.form.sample(row, labelled=labelled)
             except DataError as error:
-                given[place] = self._refused(row, error)
+                judged[place] = Judged(_refused(row, error))
         encoded: dict[int, tuple[TokenizedSample, bool]] = {}
         for place, found in self._encode(samples):
             if isinstance(found, DataError):
-                given[place] = self._refused(rows[place], found)
+                judged[place] = Judged(_refused(rows[place], found))
             else:
                 encoded[place] = found
         # As in an evaluation, those of like lengths together, the longest first.
@@ -125,8 +133,8 @@ class Student:
             for place, made in zip(
                 places, self._ask([encoded[each][0] for each in places], probabilities), strict=True
             ):
-                given[place] = self._given(samples[place], made, encoded[place][1])
-        return [each for each in given if each is not None]
+                judged[place] = self._given(samples[place], made, encoded[place][1])
+        return [judged[place] for place in range(len(rows))]
 
     def _encode(self, samples: Mapping[int, Sample]) -> Iterator[tuple[int, tuple[TokenizedSample, bool] | DataError]]:
         """Each sample's ids and whether its text was cut, or why it has none."""
@@ -148,8 +156,12 @@ class Student:
             return best_candidates(self.model, samples, self.tokenizer.eos_token_id, probabilities=probabilities)
         return greedy_decode(self.model, self.tokenizer, samples, self.form.max_new_tokens)
 
-    def _given(self, sample: Sample, answer: Answer, shortened: bool) -> Given:
+    def _given(self, sample: Sample, answer: Answer, shortened: bool) -> "Judged":
         judged = self.form.task.judge(sample, answer.value)
+        return Judged(self._typed(sample, answer, judged, shortened), sample, judged)
+
+    @staticmethod
+    def _typed(sample: Sample, answer: Answer, judged: Judgement, shortened: bool) -> Given:
         common: dict[str, Any] = {"probability": answer.probability, "shortened": shortened}
         if sample.candidates is not None:
             assert isinstance(answer.value, int)
@@ -161,9 +173,24 @@ class Student:
             return Found(sample.id, judged.answer, **common, entities=entities, malformed=judged.malformed)
         return Written(sample.id, judged.answer, **common)
 
-    @staticmethod
-    def _refused(row: Row, error: DataError) -> Given:
-        return Given(row.id, error="; ".join(filter(None, (error.what, f"got {error.got}" if error.got else None))))
+
+@dataclass(frozen=True)
+class Judged:
+    """An answer, and what was held against it.
+
+    Attributes:
+        given: The answer, or why there is none.
+        sample: The row as the student was asked it; None of one that can't be used.
+        judgement: The answer against the row's label; a placeholder where it was not to be read.
+    """
+
+    given: Given
+    sample: Sample | None = None
+    judgement: Judgement | None = None
+
+
+def _refused(row: Row, error: DataError) -> Given:
+    return Given(row.id, error="; ".join(filter(None, (error.what, f"got {error.got}" if error.got else None))))
 
 
 def _as_it_was(sample: Sample, cut: Cut) -> tuple[str, int]:

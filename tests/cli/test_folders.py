@@ -140,6 +140,7 @@ def test_a_folder_that_a_live_sweep_has_is_refused(run_py, tmp_path):
     hold.release()
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_jobs_fail_at_once_leaves_the_earlier_one_s_comparison(run_py, tmp_path):
     sweep = tmp_path / "sweep"
     code, _, error = run_py("-m", "method=sft,td", "hydra.sweep.dir=sweep")

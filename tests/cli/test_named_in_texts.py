@@ -8,6 +8,7 @@ from typing import TypeGuard
 
 from hydra.errors import HydraException
 
+from scd_lightning.cli.evaluate import _parser as evaluate_parser
 from scd_lightning.cli.predict import _parser as predict_parser
 from scd_lightning.cli.report import _parser as report_parser
 from scd_lightning.cli.store import _parser as store_parser
@@ -16,6 +17,7 @@ from scd_lightning.errors import ScdError
 from tests.cli.test_remedies import CASES, PACKAGE, followed, overrides_in
 from tests.cli.test_text_settings import settings_of
 
+PARSERS = {"store": store_parser, "report": report_parser, "predict": predict_parser, "evaluate": evaluate_parser}
 KINDS = (
     ["task=classification", "method=scd_aw"],
     ["task=qa", "teacher=hub", "teacher.path=x", "student=hub", "student.path=x", "logger=wandb"],
@@ -101,11 +103,13 @@ def test_overrides_that_texts_name_fit():
 
 
 def test_commands_that_texts_name_are_there():
-    command = re.compile(r"python -m scd_lightning\.(store|report|predict)((?: (?:[\w./-]+|\"[^\"]*\"|\w+=\w+))+)")
+    command = re.compile(
+        r"python -m scd_lightning\.(store|report|predict|evaluate)((?: (?:[\w./-]+|\"[^\"]*\"|\w+=\w+))+)"
+    )
     found = {(each[1], each[2]) for text in texts() for each in command.finditer(text.replace("{}", "x"))}
     assert len(found) > 4
     for name, words in found:
-        {"store": store_parser, "report": report_parser, "predict": predict_parser}[name]().parse_args(words.split())
+        PARSERS[name]().parse_args(words.split())
 
 
 # Where else remedies with a setting or a command are followed, by a part of each; or why there is nothing to follow.

@@ -74,15 +74,15 @@ def test_an_interrupted_file_goes_on(ask, student, rows, tmp_path, monkeypatch):
     ask(*line, output)
     whole = output.read_bytes()
     interrupted = tmp_path / "interrupted.jsonl"
-    real, asked = students.Student._answer, []
+    real, asked = students.Student._judge, []
 
-    def stop(self, part, *how):
+    def stop(self, part, *how, **named):
         asked.append(len(part))
         if len(asked) == 3:
             raise KeyboardInterrupt
-        return real(self, part, *how)
+        return real(self, part, *how, **named)
 
-    monkeypatch.setattr(students.Student, "_answer", stop)
+    monkeypatch.setattr(students.Student, "_judge", stop)
     with pytest.raises(KeyboardInterrupt):
         ask(*line, interrupted)
     (partial,) = tmp_path.glob("interrupted.jsonl.*.partial")
@@ -171,4 +171,5 @@ def test_the_help_of_the_command_is_in_its_own_words(monkeypatch, capsys):
     first = next(line for line in lines if line.startswith("  scd  "))
     second = next(line for line in lines if line.startswith("  scd -m method"))
     assert first.index("the embedded data") == second.index("a sweep")
-    assert lines[-1] == "Other commands, each with a --help of its own: scd predict, scd report, scd store"
+    commands = ", ".join(f"scd {name}" for name in command.COMMANDS)
+    assert lines[-1] == f"Other commands, each with a --help of its own: {commands}"

@@ -103,6 +103,7 @@ def test_a_sweep_shows_what_it_found_after_each_seed_and_its_order_does_not_matt
     assert found["seeds"] == found["methods"]
 
 
+@pytest.mark.slow
 def test_what_was_found_so_far_never_fails_a_job(run_py, tmp_path, monkeypatch):
     def fail(self, job, run_dir, allowed):
         raise OSError("no room")

@@ -48,6 +48,7 @@ def offline(folder):
     return sorted(folder.glob("wandb/offline-run-*"))
 
 
+@pytest.mark.slow
 def test_a_sweep_has_one_finished_run_for_each_job(run_py, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setenv("HF_TOKEN", TOKEN)

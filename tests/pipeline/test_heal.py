@@ -304,7 +304,8 @@ def alone(make) -> None:
     work_on(job)
 
 
-@pytest.mark.parametrize("trainer", ["ddp_cpu", pytest.param("fsdp_cpu", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("trainer", ["ddp_cpu", "fsdp_cpu"])
 def test_two_processes_come_to_the_same(make_job, in_two_processes, options, work, trainer):
     make = partial(make_job, *options, HEAL, EXACT, f"trainer={trainer}")
     assert in_two_processes(partial(alone, make)) == [0, 0]

@@ -78,7 +78,7 @@ def assert_same_numbers(found, expected, tolerance):
             assert found_part[place] == pytest.approx(value, rel=tolerance, abs=tolerance), place
 
 
-@pytest.mark.parametrize(("task", "source"), [("ner", "cached"), ("qa", "live")])
+@pytest.mark.parametrize(("task", "source"), [("ner", "cached"), pytest.param("qa", "live", marks=pytest.mark.slow)])
 def test_a_padded_vocabulary_is_cut_everywhere(make_job, run_job, padded, tmp_path, task, source):
     """Generating and choosing, cached and live: the same run as with the rows of no token taken off."""
     made = []

@@ -4,14 +4,17 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scd_lightning.analysis.records import read_predictions
-from scd_lightning.errors import ConfigError, ModelError
+from scd_lightning.data.rows import make_row
+from scd_lightning.errors import ConfigError, DataError, ModelError
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import execute, plan
 from scd_lightning.use.answers_given import Chosen, Found, Written
+from scd_lightning.use.measuring import measure
 from scd_lightning.use.student import Student
 
 ONE_EPOCH = ("method=sft", "budget.stages=1", "teacher.epochs=1", "teacher.checkpoints=1")
@@ -32,10 +35,48 @@ def runs(make_job_in, tmp_path_factory):
     return made
 
 
+def found(answer):
+    assert isinstance(answer, Found)
+    return answer
+
+
 def given(job):
     """The rows of a run's test split as a user has them, without labels."""
     rows = [sample.row.values for sample in job.data.samples["test"]]
     return [{name: value for name, value in row.items() if name not in ("entities", "label", "answer")} for row in rows]
+
+
+@pytest.mark.parametrize("task", ["ner", "classification", "qa"])
+def test_a_student_is_measured_as_it_was_evaluated(runs, task):
+    job = runs[task]
+    recorded = json.loads((job.run_dir / "results.json").read_text())
+    student = Student.load(job.run_dir)
+    rows = [sample.row for sample in job.data.samples["test"]]
+    report = measure(student.form, [each for part in student.judge(rows) for each in part])
+    assert next(iter(report.metrics)) == recorded["primary_metric"]
+    for name, found in report.metrics.items():
+        assert found.value == pytest.approx(recorded["metrics"]["student"][name], abs=1e-5)
+        assert found.low - 1e-9 <= found.value <= found.high + 1e-9
+    assert report.rows == len(rows)
+    assert bool(report.labels) == (task != "qa")
+    assert sum(each.support for each in report.labels) == sum(len(s.labels) for s in job.data.samples["test"])
+
+
+def test_labels_that_were_never_learnt_are_named_and_other_rows_left_out(runs):
+    student = Student.load(runs["classification"].run_dir)
+    given = [
+        {"text": "one", "label": "never seen"},
+        {"text": "two"},
+        {"text": "three", "label": student.form.labels[0]},
+    ]
+    rows = [make_row(values, "input", number, "mine.jsonl") for number, values in enumerate(given, 1)]
+    judged = [each for part in student.judge(rows) for each in part]
+    assert "is missing" in str(judged[1].given.error)
+    report = measure(student.form, judged)
+    assert report.rows == 2
+    assert report.unknown == {"never seen": 1}
+    with pytest.raises(DataError, match="No row could be used"):
+        measure(student.form, judged[1:2])
 
 
 @pytest.mark.parametrize(("task", "kind"), [("ner", Found), ("classification", Chosen), ("qa", Written)])
@@ -46,9 +87,9 @@ def test_a_student_answers_as_it_was_evaluated(runs, task, kind):
     assert [each.answer for each in answers] == [row["answer"] for row in evaluated]
     assert {type(each) for each in answers} == {kind}
     assert [each.id for each in answers] == [row["id"] for row in evaluated]
-    assert all(0 < each.probability <= 1 for each in answers)
+    assert all(0 < (each.probability or 0) <= 1 for each in answers)
     if task == "ner":
-        entities = [[[e.label, e.text, e.start, e.end] for e in each.entities] for each in answers]
+        entities = [[[e.label, e.text, e.start, e.end] for e in found(each).entities] for each in answers]
         assert entities == [row["entities"] for row in evaluated]
     # One by one, in another order: the same.
     alone = Student.load(job.run_dir / "student", "cpu").predict(list(reversed(given(job))), batch=1)
@@ -62,22 +103,22 @@ def test_a_choice_has_all_probabilities(runs):
         assert isinstance(each, Chosen)
         assert set(each.shares) == set(job.data.samples["test"][0].candidates)
         assert sum(each.shares.values()) == pytest.approx(1, abs=0.05)
-        assert each.probability == each.shares[each.answer] == max(each.shares.values())
+        assert each.probability == each.shares[str(each.answer)] == max(each.shares.values())
 
 
 def test_rows_that_cannot_be_used_are_named_and_the_others_answered(runs):
     student = Student.load(runs["ner"].run_dir)
-    texts = ["Garuma wrote.", "  ", {"id": "seven", "text": 7}, {"body": "x"}, "word " * 2000, "\ud800"]
+    texts: list[Any] = ["Garuma wrote.", "  ", {"id": "seven", "text": 7}, {"body": "x"}, "word " * 2000, "\ud800"]
     whole, empty, number, lacking, long, half = student.predict(texts)
     assert whole.error is None
     assert not whole.shortened
-    assert "is empty" in empty.error
+    assert "is empty" in str(empty.error)
     assert number.id == "seven"
-    assert "wrong type" in number.error
-    assert "is missing" in lacking.error
+    assert "wrong type" in str(number.error)
+    assert "is missing" in str(lacking.error)
     assert long.shortened
     assert long.error is None
-    assert "surrogate" in half.error
+    assert "surrogate" in str(half.error)
     assert "answer" in whole.row()
     assert student.predict([]) == []
 
@@ -101,7 +142,8 @@ def test_folders_that_are_no_students_are_refused(runs, tmp_path):
     form = json.loads((copy / "prompt_template.json").read_text())
     for changes, match in (
         ({"kind": "poetry"}, "none of this package's"),
-        ({"labels": "PERSON"}, "expected: list|list"),
+        ({"labels": "PERSON"}, "list"),
+        ({"settings": {"data": 1}}, "settings in"),
         ({"vocabulary": 10**6}, "not the one that the student was trained with"),
     ):
         (copy / "prompt_template.json").write_text(json.dumps(form | changes))

@@ -1,7 +1,7 @@
 """Precision, recall and F1 of each label, where the run's task declares how answers count by label."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scd_lightning.analysis.records import RunRecord
@@ -35,12 +35,24 @@ class LabelScores:
 
 def label_scores(record: RunRecord) -> list[LabelScores]:
     """Scores of every label that occurs in gold or answers, in the task's order; empty where its task declares none."""
-    by_label = record.by_label
-    if by_label is None or not record.predictions:
+    if record.by_label is None or not record.predictions:
         return []
+    return scores_of_labels(record.by_label, record.predictions, record.samples)
+
+
+def scores_of_labels(
+    by_label: ByLabel, predictions: Mapping[str, Sequence[Row]], samples: Sequence[Row]
+) -> list[LabelScores]:
+    """Scores of every label that occurs in gold or answers; empty where rows lack what is asked of them.
+
+    Args:
+        by_label: How answers count.
+        predictions: Model -> its answers, in the samples' order.
+        samples: The samples.
+    """
     counted = {}
-    for name, rows in record.predictions.items():
-        pairs = by_label.pairs(rows, record.samples)
+    for name, rows in predictions.items():
+        pairs = by_label.pairs(rows, samples)
         if pairs is None:
             return []
         counted[name] = _count(by_label, pairs)

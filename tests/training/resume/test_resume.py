@@ -93,15 +93,15 @@ def uninterrupted(make_job_in, tmp_path_factory, outcome) -> dict:
     ("phase", "step", "hook", "every", "expected"),
     [
         ("teacher_sft", 5, "on_train_batch_end", 1, 4),
-        ("teacher_sft", 7, "on_train_batch_start", 1, 7),
+        pytest.param("teacher_sft", 7, "on_train_batch_start", 1, 7, marks=pytest.mark.slow),
         ("student_sft", 15, "on_train_batch_start", 4, 12),
-        ("student_sft", 12, "on_train_epoch_start", 1, 12),
-        ("student_sft", 24, "on_train_end", 5, 20),
+        pytest.param("student_sft", 12, "on_train_epoch_start", 1, 12, marks=pytest.mark.slow),
+        pytest.param("student_sft", 24, "on_train_end", 5, 20, marks=pytest.mark.slow),
         ("distill", 3, "on_train_batch_end", 1, 2),
-        ("distill", 6, "on_validation_start", 1, 5),
+        pytest.param("distill", 6, "on_validation_start", 1, 5, marks=pytest.mark.slow),
         ("distill", 12, "on_train_epoch_start", 1, 12),
         ("distill", 18, "on_train_batch_start", 7, 14),
-        ("distill", 22, "on_train_batch_start", 1, 22),
+        pytest.param("distill", 22, "on_train_batch_start", 1, 22, marks=pytest.mark.slow),
     ],
 )
 def test_resumed_equals_uninterrupted(make_job, outcome, uninterrupted, phase, step, hook, every, expected):
