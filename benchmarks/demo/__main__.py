@@ -22,8 +22,7 @@ from benchmarks.demo.rule import (
 )
 from benchmarks.demo.shown import TASKS
 from benchmarks.demo.trials import measure
-from scd_lightning.errors import ScdError, exit_code
-from scd_lightning.progress import complain
+from scd_lightning.cli.outcome import outcome
 
 HERE = Path(__file__).parent
 CANDIDATES, TUNING = HERE / "candidates.yaml", HERE / "tuning.json"
@@ -40,12 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, or 2 where the input can't be used, which is then printed.
     """
     options = _parser().parse_args(arguments)
-    try:
-        _run(options)
-    except ScdError as error:
-        complain(f"{type(error).__name__}: {error}")
-        return exit_code(error)
-    return 0
+    return outcome(lambda: _run(options))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from scd_lightning.cli.outcome import outcome, parser_of
 from scd_lightning.cli.student_options import add_student, check_folder, check_student, load_student, read_rows
-from scd_lightning.config.invocation import program
-from scd_lightning.config.pasting import command_of
-from scd_lightning.errors import ScdError, exit_code
-from scd_lightning.progress import bar, complain, say, show
+from scd_lightning.progress import bar, say, show
 
 if TYPE_CHECKING:
     from scd_lightning.use.measuring import Report
@@ -34,23 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, or 2 where the input can't be used, which is then printed.
     """
     options = _parser().parse_args(arguments)
-    try:
-        check_student(options)
-        check_folder(options)
-        _evaluate(options)
-    except ScdError as error:
-        complain(f"{type(error).__name__}: {error}")
-        return exit_code(error)
-    return 0
+    return outcome(lambda: _evaluate(options))
 
 
 def _parser() -> argparse.ArgumentParser:
-    name = command_of(program("evaluate"))
-    parser = argparse.ArgumentParser(
-        prog=name,
-        description="Measures a student on rows with labels that are none of its run's.",
-        epilog=_EPILOG.format(program=name),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = parser_of(
+        "evaluate",
+        "Measures a student on rows with labels that are none of its run's.",
+        _EPILOG,
     )
     add_student(parser)
     parser.add_argument("--file", type=Path, required=True, help="rows with labels, as JSON, CSV or Parquet")
@@ -59,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    check_student(options)
+    check_folder(options)
     rows = read_rows(options)
     student = load_student(options)
     judged: list[Judged] = []

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scd_lightning.cli.outcome import outcome, parser_of
 from scd_lightning.cli.student_options import add_student, check_folder, check_student, load_student, read_rows
-from scd_lightning.config.invocation import program
-from scd_lightning.config.pasting import command_of
-from scd_lightning.errors import ConfigError, ScdError, exit_code
-from scd_lightning.progress import bar, complain, say
+from scd_lightning.errors import ConfigError, exit_code
+from scd_lightning.progress import bar, say
 
 if TYPE_CHECKING:
     from scd_lightning.data.rows import Row
@@ -37,22 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, or 2 where the input can't be used, which is then printed.
     """
     options = _parser().parse_args(arguments)
-    try:
-        _check(options)
-        check_folder(options)
-        return _texts(options) if options.file is None else _rows(options)
-    except ScdError as error:
-        complain(f"{type(error).__name__}: {error}")
-        return exit_code(error)
+    return outcome(lambda: _predict(options))
 
 
 def _parser() -> argparse.ArgumentParser:
-    name = command_of(program("predict"))
-    parser = argparse.ArgumentParser(
-        prog=name,
-        description="Answers texts by a student that was distilled here, as it was evaluated.",
-        epilog=_EPILOG.format(program=name),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = parser_of(
+        "predict",
+        "Answers texts by a student that was distilled here, as it was evaluated.",
+        _EPILOG,
     )
     add_student(parser)
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a text to answer")
@@ -61,6 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="replace that file where it is there")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     return parser
+
+
+def _predict(options: argparse.Namespace) -> int:
+    _check(options)
+    check_folder(options)
+    return _texts(options) if options.file is None else _rows(options)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -22,10 +22,10 @@ from scd_lightning.analysis.run.run_pages import write_run_pages
 from scd_lightning.analysis.run.run_table import run_table
 from scd_lightning.analysis.search.search_summary import show_search, write_search
 from scd_lightning.analysis.search.trials import Search, read_trials, summarize
-from scd_lightning.config.invocation import program
+from scd_lightning.cli.outcome import outcome, parser_of
 from scd_lightning.config.pasting import command_of
-from scd_lightning.errors import ConfigError, ScdError, StoreError, exit_code
-from scd_lightning.progress import complain, say, show
+from scd_lightning.errors import ConfigError, StoreError
+from scd_lightning.progress import say, show
 from scd_lightning.run_folder.folder import settle
 from scd_lightning.run_folder.names import ATTEMPT, FAILURE, RESULTS, RUN
 
@@ -48,32 +48,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, or 2 where the input can't be used, which is then printed.
     """
     options = _parser().parse_args(arguments)
-    first, *others = options.folders
     for folder in options.folders:
         for path in (folder, *folder.glob("*/")):
             settle(path)
-    try:
-        if not others and ended_early(first):
-            _show_partial(first)
-        elif not others and (first / "search.json").is_file():
-            show_trials(first)
-        else:
-            comparison = _rebuild(options.folders, options.output, options.allow)
-            for path in [] if options.csv is None else write_csv(comparison, options.csv):
-                say(f"table: {path}")
-    except ScdError as error:
-        complain(f"{type(error).__name__}: {error}")
-        return exit_code(error)
-    return 0
+    return outcome(lambda: _report(options))
+
+
+def _report(options: argparse.Namespace) -> None:
+    first, *others = options.folders
+    if not others and ended_early(first):
+        _show_partial(first)
+    elif not others and (first / "search.json").is_file():
+        show_trials(first)
+    else:
+        comparison = _rebuild(options.folders, options.output, options.allow)
+        for path in [] if options.csv is None else write_csv(comparison, options.csv):
+            say(f"table: {path}")
 
 
 def _parser() -> argparse.ArgumentParser:
-    name = command_of(program("report"))
-    parser = argparse.ArgumentParser(
-        prog=name,
-        description="Rebuilds reports from what runs saved, without loading a model, and compares any finished runs.",
-        epilog=_EPILOG.format(program=name, blank=" " * len(name)),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = parser_of(
+        "report",
+        "Rebuilds reports from what runs saved, without loading a model, and compares any finished runs.",
+        _EPILOG,
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder of a run or of a sweep")
     parser.add_argument(

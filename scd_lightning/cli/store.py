@@ -12,10 +12,11 @@ from typing import Any
 
 from scd_lightning.analysis.formatting import disk_size
 from scd_lightning.cli import store_tables as tables
+from scd_lightning.cli.outcome import outcome
 from scd_lightning.config.invocation import program
 from scd_lightning.config.pasting import command_of
-from scd_lightning.errors import ScdError, StoreError, exit_code
-from scd_lightning.progress import ask, complain, say, show
+from scd_lightning.errors import StoreError
+from scd_lightning.progress import ask, say, show
 from scd_lightning.store.collection import collect, collectable, left_alone, obstacle, remove, with_signals
 from scd_lightning.store.inventory import Entry, Inventory, open_store
 from scd_lightning.store.layout import IN_ARTIFACT, PINNED, unwritable
@@ -28,10 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
-    except ScdError as error:
-        complain(f"{type(error).__name__}: {error}")
-        return exit_code(error)
+        return outcome(lambda: options.run(options))
     except BrokenPipeError:  # Its reader, such as head, had enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

@@ -34,14 +34,14 @@ class Output:
         self.path = path
         self._partial = path.with_name(f"{path.name}.{digest[:_DIGITS]}.partial")
         check_free(path, overwrite=overwrite)
-        whole = self._whole()
-        self.rows: list[dict[str, Any]] = [read_json_text(line) for line in whole]
+        self.rows: list[dict[str, Any]] = []
+        end = self._read()
         try:
             self._file = self._partial.open("r+b" if self._partial.exists() else "w+b")
         except OSError as error:
             raise _unwritable(path, error) from error
         # What was being written when the command was killed.
-        self._file.truncate(sum(len(line.encode()) + 1 for line in whole))
+        self._file.truncate(end)
         self._file.seek(0, os.SEEK_END)
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
@@ -58,19 +58,19 @@ class Output:
         self._file.close()
         os.replace(self._partial, self.path)
 
-    def _whole(self) -> list[str]:
-        """The lines that are there, as far as they are whole."""
-        if not self._partial.is_file():
-            return []
-        lines = self._partial.read_bytes().split(b"\n")[:-1]
-        whole = []
-        for line in lines:
+    def _read(self) -> int:
+        """Takes up the lines that are there, as far as they are whole, and tells where those end, in bytes."""
+        end = 0
+        for line in self._partial.read_bytes().splitlines(keepends=True) if self._partial.is_file() else ():
             try:
-                whole.append(line.decode())
-                read_json_text(whole[-1])
+                row = read_json_text(line.decode())
             except ValueError:
-                return whole[:-1] if len(whole) and whole[-1].encode() == line else whole
-        return whole
+                break
+            if not line.endswith(b"\n"):
+                break
+            self.rows.append(row)
+            end += len(line)
+        return end
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
