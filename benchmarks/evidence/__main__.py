@@ -12,8 +12,7 @@ from benchmarks.evidence.parts import PARTS
 from benchmarks.evidence.rates import Rates
 from benchmarks.evidence.study import Study, tiny
 from benchmarks.evidence.work import Places, processes, state, work
-from scd_lightning.errors import ScdError, exit_code
-from scd_lightning.progress import complain
+from scd_lightning.cli.outcome import outcome
 
 BUILD = Path("build/evidence")
 # Of what `again` finds on the same kind of machine. Another one rounds otherwise, and what a training comes to differs.
@@ -32,14 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     study = tiny(options.tiny) if options.tiny else Study()
-    try:
-        if options.command in ("run", "again"):
-            return (_run if options.command == "run" else _again)(options, study)
-        lines = page.write(study, options.to) if options.command == "page" else _states(study)
-        print(*lines, sep="\n")
-    except ScdError as error:
-        complain(f"{type(error).__name__}: {error}")
-        return exit_code(error)
+    return outcome(lambda: _do(options, study))
+
+
+def _do(options: argparse.Namespace, study: Study) -> int:
+    if options.command in ("run", "again"):
+        return (_run if options.command == "run" else _again)(options, study)
+    lines = page.write(study, options.to) if options.command == "page" else _states(study)
+    print(*lines, sep="\n")
     return 0
 
 
