@@ -13,6 +13,7 @@ from benchmarks.evidence.rates import Rates
 from benchmarks.evidence.study import Study, tiny
 from benchmarks.evidence.work import Places, processes, state, work
 from scd_lightning.cli.outcome import outcome
+from scd_lightning.progress import complain
 
 BUILD = Path("build/evidence")
 # Of what `again` finds on the same kind of machine. Another one rounds otherwise, and what a training comes to differs.
