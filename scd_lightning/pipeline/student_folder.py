@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from scd_lightning.analysis.confidence.record import CONFIDENCE, Confidence
 from scd_lightning.analysis.run.model_card import BASE, PROMPT
 from scd_lightning.data.chat import date_of
 from scd_lightning.models.export import base_facts, export
@@ -23,13 +24,14 @@ _EXAMPLES = {
 }
 
 
-def write_student(job: PreparedJob, made: Artifacts, folder: Path) -> None:
-    """Writes weights, tokenizer, generation settings, prompt template, and what is known of the base model.
+def write_student(job: PreparedJob, made: Artifacts, folder: Path, confidence: Confidence | None) -> None:
+    """Writes weights, tokenizer, generation settings, prompt template, and what is known of its base and confidence.
 
     Args:
         job: The run.
         made: Its artifacts.
         folder: Where to; it is empty.
+        confidence: How far its probabilities can be relied on; None where it was not measured.
     """
     weights = tuned_weights(job, "student", made)
     model = job.build(job.student)
@@ -37,6 +39,8 @@ def write_student(job: PreparedJob, made: Artifacts, folder: Path) -> None:
     CheckpointStore(weights.store).load_into(model, weights.index)
     export(model, job.tokenizer, folder, job.data.max_new_tokens)
     write_json(folder / PROMPT, prompt_facts(job))
+    if confidence is not None:
+        write_json(folder / CONFIDENCE, confidence.as_json())
     settings = job.settings["student"]
     origin = {name: settings.get(name) for name in ("path", "gguf", "revision")}
     write_json(folder / BASE, clean(base_facts(job.student.name, **origin)))
