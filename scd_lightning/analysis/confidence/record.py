@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
 from scd_lightning.analysis.confidence.calibration import Bin, Calibration, bins, calibrate, calibration_error
-from scd_lightning.analysis.confidence.threshold import Accepted, Found, accepted, find_threshold
+from scd_lightning.analysis.confidence.threshold import Accepted, Found, accepted, find_threshold, tried
 from scd_lightning.analysis.confidence.units import Units, read_units
 
 # In a run's folder, and in that of its student.
@@ -41,7 +42,11 @@ class Confidence:
 
     def at_least(self, level: float) -> Found:
         """From which probability on answers are right as often as `level`, in 0 to 1, says."""
-        return find_threshold(level, self.tuned, self.checked)
+        return find_threshold(level, self._tried)
+
+    @cached_property
+    def _tried(self) -> list[tuple[float, Accepted]]:
+        return tried(self.tuned, self.checked)
 
     def on_test(self, threshold: float) -> Accepted | None:
         """What a threshold takes of the test split."""
