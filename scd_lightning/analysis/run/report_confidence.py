@@ -147,9 +147,8 @@ def _cascade(record: RunRecord) -> Drawing | None:
     columns = [measure.columns(rows[name], record.samples) for name in ("student", "teacher")]
     if columns[0] is None or columns[1] is None:
         return None
-    student, teacher = columns
-    asked = np.linspace(0, 1, _STEPS + 1)
-    values = [_mixed(measure, student, teacher, _unsure_first(rows["student"]), each) for each in asked]
+    asked, order = np.linspace(0, 1, _STEPS + 1), _unsure_first(rows["student"])
+    values = [_mixed(measure, columns[0], columns[1], order, each) for each in asked]
     alone = values[-1]
     text = ", ".join(f"{share(asked[i])} asked: {number(values[i])}" for i in (0, 2, 4, 8, 12, 16, 20))
     caption = f"The texts that the student is least sure of go to the teacher, as with --fallback ({primary})."
@@ -157,7 +156,7 @@ def _cascade(record: RunRecord) -> Drawing | None:
 
 
 def _unsure_first(rows: Sequence[dict[str, Any]]) -> Any:
-    """The order of samples, those first of which the student is least sure; an answer is as sure as its weakest part."""
+    """The order of samples, the least sure first; an answer is as sure as its weakest part."""
     return np.argsort([min((unit[0] for unit in row["units"]), default=1.0) for row in rows], kind="stable")
 
 
