@@ -83,7 +83,8 @@ def tell_threshold(found: "Selective") -> None:
     checked, units = threshold.checked, _UNITS[confidence.unit]
     say(
         f"taken: {units} from a probability of {threshold.threshold:.4g} on. Of validation that is "
-        f"{checked.share:.1%}, of which {checked.right:.1%} are right: {threshold.level:.1%} or more, with 95 % confidence."
+        f"{checked.share:.1%}, of which {checked.right:.1%} are right: {threshold.level:.1%} or more, with 95 % "
+        "confidence."
     )
     test = confidence.on_test(threshold.threshold)
     if test is not None and test.right is not None:
