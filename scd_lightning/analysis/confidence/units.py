@@ -49,8 +49,8 @@ class Units:
 
     def as_json(self) -> dict[str, list[Any]]:
         """As files have them."""
-        probability = [float(f"{each:.{_DIGITS}g}") for each in self.probability]
-        return {"probability": probability, "right": self.right.astype(int).tolist(), "text": self.text.tolist()}
+        right = self.right.astype(int)
+        return {"probability": self.probability.tolist(), "right": right.tolist(), "text": self.text.tolist()}
 
 
 def units_of(rows: Sequence[Mapping[str, Any]]) -> Units:
@@ -61,7 +61,7 @@ def units_of(rows: Sequence[Mapping[str, Any]]) -> Units:
     """
     found = [(*unit, number) for number, row in enumerate(rows) for unit in row["units"]]
     probability, right, text = zip(*found, strict=True) if found else ((), (), ())
-    return _units(probability, right, text)
+    return _units([float(f"{each:.{_DIGITS}g}") for each in probability], right, text)
 
 
 def read_units(saved: Mapping[str, Any]) -> Units:
