@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scd_lightning import distributed
-from scd_lightning.analysis.confidence.record import Confidence, measure
+from scd_lightning.analysis.confidence.measured import Confidence, measure
 from scd_lightning.analysis.confidence.units import units_of
 from scd_lightning.pipeline.evaluate import PREDICTIONS, judged_row, load_weights
 from scd_lightning.pipeline.job import PreparedJob

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.analysis.confidence.record import CONFIDENCE
+from scd_lightning.analysis.confidence.measured import CONFIDENCE
 from scd_lightning.analysis.records import PARTIAL, RESULTS, read_predictions
 from scd_lightning.analysis.run.convergence import doubts
 from scd_lightning.analysis.run.run_pages import write_run_pages

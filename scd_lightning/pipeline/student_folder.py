@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.analysis.confidence.record import CONFIDENCE, Confidence
+from scd_lightning.analysis.confidence.measured import CONFIDENCE, Confidence
 from scd_lightning.analysis.run.model_card import BASE, PROMPT
 from scd_lightning.data.chat import date_of
 from scd_lightning.models.export import base_facts, export

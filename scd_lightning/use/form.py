@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.analysis.confidence.record import CONFIDENCE, Confidence, read_confidence
+from scd_lightning.analysis.confidence.measured import CONFIDENCE, Confidence, read_confidence
 from scd_lightning.analysis.run.model_card import PROMPT
 from scd_lightning.data.rows import Row
 from scd_lightning.data.samples import Sample

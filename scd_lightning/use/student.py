@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from scd_lightning.analysis.confidence.record import Confidence
+from scd_lightning.analysis.confidence.measured import Confidence
 from scd_lightning.batch import TokenizedSample
 from scd_lightning.data.encoding import Encoder
 from scd_lightning.data.judgement import Judgement

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from scd_lightning.analysis.confidence.record import CONFIDENCE, measure
+from scd_lightning.analysis.confidence.measured import CONFIDENCE, measure
 from scd_lightning.analysis.confidence.units import Units
 from scd_lightning.cli import command, predict
 from scd_lightning.store.manifest import write_json

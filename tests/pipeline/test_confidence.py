@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from scd_lightning.analysis.confidence.record import read_confidence
+from scd_lightning.analysis.confidence.measured import read_confidence
 from scd_lightning.analysis.records import read_predictions
 from scd_lightning.pipeline.runner import execute, plan
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scd_lightning.analysis.confidence.record import measure
+from scd_lightning.analysis.confidence.measured import measure
 from scd_lightning.analysis.confidence.units import Units
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.pipeline.report import report

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scd_lightning.analysis import plots
-from scd_lightning.analysis.confidence.record import LEVELS, Confidence, read_confidence
+from scd_lightning.analysis.confidence.measured import LEVELS, Confidence, read_confidence
 from scd_lightning.analysis.confidence.threshold import Accepted
 from scd_lightning.analysis.confidence.units import Units
 from scd_lightning.analysis.formatting import number, share

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from scd_lightning.analysis.confidence.record import measure, read_confidence
+from scd_lightning.analysis.confidence.measured import measure, read_confidence
 from scd_lightning.analysis.confidence.units import Units, units_of
 
 
