@@ -1,5 +1,6 @@
 """An exported student that answers texts: the same prompts, ids and decoding as in its evaluation."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.decoding import greedy_decode
 from scd_lightning.models.file_digests import file_digest
 from scd_lightning.models.foreign import read_model, read_tokenizer
+from scd_lightning.models.lower_precision import reading_of
 from scd_lightning.store.manifest import sha256_json
 from scd_lightning.use.answers_given import Chosen, Found, Given, Mention, Written
 from scd_lightning.use.form import INPUT, Form, confidence_in, find_student, read_form
@@ -83,7 +85,10 @@ class Student:
                 expected=f"a fast one, of at least {form.vocabulary} tokens",
                 remedy="copy the whole folder anew",
             )
-        model = CausalLM(read_model(found, where=where)[0], form.vocabulary).eval()
+        with warnings.catch_warnings():
+            # Of 8-bit weights transformers says that the configuration beside them is the one that counts.
+            warnings.filterwarnings("ignore", "You passed `quantization_config`")
+            model = CausalLM(read_model(found, where=where, **reading_of(found, where))[0], form.vocabulary).eval()
         # The method of transformers hides its types.
         return cls(nn.Module.to(model, target), tokenizer, form, found, confidence)
 
