@@ -14,6 +14,7 @@ held against those that were evaluated; elsewhere, and for tasks with several fi
 examples:
   {program} outputs/2026-11-25/10-15-00 --output small --dtype int8
   {program} student --output half --dtype bfloat16 --file rows.jsonl
+  {program} outputs/2026-11-25/10-15-00 --output teacher --model teacher     to be asked by --fallback, say
 """
 
 
@@ -36,6 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where the student goes")
     # In words of its own: what the weights may be is known to a module that loads torch.
     parser.add_argument("--dtype", choices=("bfloat16", "float16", "int8"), default="bfloat16", help="of the weights")
+    parser.add_argument(
+        "--model", choices=("student", "teacher"), default="student", help="which of a run's; the teacher goes as it is"
+    )
     parser.add_argument("--file", type=Path, help="rows to compare answers on; labels in it are not read")
     return parser
 
@@ -48,8 +52,13 @@ def _export(options: argparse.Namespace) -> None:
     from scd_lightning.use.exporting import check_target, export_in, hold_against, write_card
     from scd_lightning.use.student import Student
 
-    check_precision(options.dtype, "--dtype")
     check_target(options.output, "--output")
+    if options.model == "teacher":
+        from scd_lightning.cli.export_teacher import export_teacher
+
+        export_teacher(options.student, options.output)
+        return
+    check_precision(options.dtype, "--dtype")
     rows = None if options.file is None else read_rows(options)
     student = load_student(options)
     source, size = student.folder, _size(student.folder)

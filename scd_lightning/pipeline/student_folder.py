@@ -1,4 +1,4 @@
-"""student/: what someone needs who has only the student."""
+"""student/: what someone needs who has only the student; and the same of a run's other models."""
 
 from pathlib import Path
 from typing import Any
@@ -33,17 +33,29 @@ def write_student(job: PreparedJob, made: Artifacts, folder: Path, confidence: C
         folder: Where to; it is empty.
         confidence: How far its probabilities can be relied on; None where it was not measured.
     """
-    weights = tuned_weights(job, "student", made)
-    model = job.build(job.student)
+    write_tuned(job, made, folder, "student")
+    if confidence is not None:
+        write_json(folder / CONFIDENCE, confidence.as_json())
+
+
+def write_tuned(job: PreparedJob, made: Artifacts, folder: Path, name: str) -> None:
+    """The same of any of the run's models, as far as all of them have it.
+
+    Args:
+        job: The run.
+        made: The artifact that holds its weights.
+        folder: Where to; it is empty.
+        name: teacher, anchor or student.
+    """
+    weights = tuned_weights(job, name, made)
+    model = job.build(weights.spec)
     assert weights.store is not None
     CheckpointStore(weights.store).load_into(model, weights.index)
     export(model, job.tokenizer, folder, job.data.max_new_tokens)
     write_json(folder / PROMPT, prompt_facts(job))
-    if confidence is not None:
-        write_json(folder / CONFIDENCE, confidence.as_json())
-    settings = job.settings["student"]
+    settings = job.settings[weights.spec.role]
     origin = {name: settings.get(name) for name in ("path", "gguf", "revision")}
-    write_json(folder / BASE, clean(base_facts(job.student.name, **origin)))
+    write_json(folder / BASE, clean(base_facts(weights.spec.name, **origin)))
 
 
 def prompt_facts(job: PreparedJob) -> dict[str, Any]:
