@@ -130,6 +130,7 @@ ELSEWHERE = {
     "take trainer=gpu, which has bf16-mixed": "it takes a GPU",
     "python -m pip install {}": "it takes the network",
     "python -m pip install 8": "it takes the network",
+    "python -m pip install compressed-tensors": "it takes the network",
     "take both models from one family": "it takes the network",
     "name the one that ends its answers: ": "tests/models/test_tokenizers.py",
     ", which cuts longer texts": "tests/pipeline/test_model_checks.py",
