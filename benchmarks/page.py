@@ -67,6 +67,7 @@ _TITLES = {
     "texts": "Texts without labels",
     "gold": "Gold answers held against themselves",
     "candidates": "Choosing among candidates",
+    "predicting": "Asking an exported student",
 }
 _NOTES = {
     "pipeline": "Commands of run.py on a few embedded rows, each a process of its own. One with `live` finds teacher "
@@ -102,6 +103,9 @@ _NOTES = {
     "answer in one pass, then a best-first search in the tree of the candidates' tokens. Beside it, losses in a pass "
     "of their own and every candidate scored on the prompt's key-value cache. Ways take turns in one process. A token "
     "is a place that goes through the model, padding included.",
+    "predicting": "The test split of embedded data, answered by the evaluation of a run, which scores the gold answers "
+    "too, and by its student as `scd predict` asks it; probabilities of all candidates and of each line included. Ways "
+    "take turns in one process, on one thread; loading is not counted.",
 }
 _NO_GPU = """\
 ## Not measured

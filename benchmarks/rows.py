@@ -154,3 +154,13 @@ def text_ratios(row: Row, clock: str = "seconds") -> dict[str, float]:
     if row["name"] == "step":
         return {"cached": times["texts"] / times["cached"]}
     return {name: times["phase"] / times[name] for name in ("generate", "decode")}
+
+
+def asking_ratio(row: Row, clock: str) -> float:
+    """How many times as many rows an exported student answers as an evaluation does, of `predicting`.
+
+    Args:
+        row: The row.
+        clock: "seconds" or "cpu_seconds".
+    """
+    return float(row[clock]["evaluate"]["median"] / row[clock]["predict"]["median"])

@@ -8,6 +8,7 @@ from benchmarks.phases import PHASES
 from benchmarks.rows import (
     Row,
     StepCase,
+    asking_ratio,
     check_ratio,
     copy_speed,
     floor_ratio,
@@ -300,6 +301,30 @@ def _of_command(row: Row) -> Sequence[Cell]:
     return (row["name"], row["seconds"], *seconds, speed, memory, row["metric"], *scores, apart, row["beside"])
 
 
+def of_predicting(rows: Sequence[Row]) -> str:
+    """Samples a second of both ways."""
+    head = (
+        "task",
+        "what",
+        "samples / s",
+        "seconds",
+        "least",
+        "most",
+        "CPU-seconds",
+        "beside evaluate",
+        "CPU",
+        "other answers",
+    )
+    return table(head, [_of_asking(row, way) for row in rows for way in ("evaluate", "predict")])
+
+
+def _of_asking(row: Row, way: str) -> Sequence[Cell]:
+    taken = {clock: row[clock][way] for clock in ("seconds", "cpu_seconds")}
+    ratios = (factor(asking_ratio(row, clock) if way == "predict" else None) for clock in taken)
+    different = row["different"] if way == "predict" else None
+    return (row["task"], way, row["samples"] / taken["seconds"]["median"], *times(taken), *ratios, different)
+
+
 TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
     "pipeline": of_pipeline,
     "steps": of_steps,
@@ -312,4 +337,5 @@ TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
     "texts": of_texts,
     "gold": of_gold,
     "candidates": of_candidates,
+    "predicting": of_predicting,
 }

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.rows import (
     Row,
     StepCase,
+    asking_ratio,
     check_ratio,
     copy_speed,
     floor_ratio,
@@ -57,6 +58,7 @@ def targets(sections: Mapping[str, Mapping[str, Any]]) -> list[Target]:
         *_of_texts(rows.get("texts", [])),
         *_of_gold(rows.get("gold", [])),
         *_of_candidates(rows.get("candidates", [])),
+        *_of_predicting(rows.get("predicting", [])),
     ]
 
 
@@ -202,3 +204,8 @@ def _of_texts(rows: list[Row]) -> list[Target]:
         ),
         at_most("the phase answer beside bare batched generation of the same texts", answer, 1.2),
     ]
+
+
+def _of_predicting(rows: list[Row]) -> list[Target]:
+    ratios = {row["task"]: asking_ratio(row, "seconds") for row in rows}
+    return [at_least("rows a second of scd predict beside an evaluation's", ratios, 0.9)]

@@ -196,12 +196,20 @@ CANDIDATES = [
         ),
     )
 ]
+PREDICTING = [
+    {
+        "task": "ner",
+        **{clock: {"evaluate": spread(4.0), "predict": spread(2.0)} for clock in ("seconds", "cpu_seconds")},
+        **{"samples": 2000, "rounds": 3, "different": 1},
+    }
+]
 
 
 @pytest.fixture
 def sections():
     rows = {"steps": STEPS, "runs": RUNS, "growth": GROWTH, "reload": RELOAD, "startup": STARTUP}
     rows |= {"processes": PROCESSES, "saving": SAVING, "texts": TEXTS, "gold": GOLD, "candidates": CANDIDATES}
+    rows |= {"predicting": PREDICTING}
     common = {"machine": MACHINE, "versions": {"torch": "2.13.0", "trl": "1.16.0"}, "took_seconds": 96.0}
     return {name: common | {"rows": each} for name, each in rows.items()}
 

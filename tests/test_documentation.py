@@ -8,6 +8,7 @@ import pytest
 
 from scd_lightning.cli.command import COMMANDS as SUBCOMMANDS
 from scd_lightning.cli.evaluate import _parser as evaluate_parser
+from scd_lightning.cli.export import _parser as export_parser
 from scd_lightning.cli.overrides import flags_first, one_line
 from scd_lightning.cli.predict import _check as check_predict
 from scd_lightning.cli.predict import _parser as predict_parser
@@ -96,3 +97,33 @@ def test_a_predict_command_has_its_options(words):
 @pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][1:2] == ["scd_lightning.evaluate"]])
 def test_an_evaluate_command_has_its_options(words):
     evaluate_parser().parse_args(words[2:])
+
+
+@pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][1:2] == ["scd_lightning.export"]])
+def test_an_export_command_has_its_options(words):
+    export_parser().parse_args(words[2:])
+
+
+def _anchors(page):
+    """What a page's headings are linked by."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"], ids=lambda page: page.name)
+def test_what_a_page_links_to_is_there(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", link):
+            continue
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in _anchors(target), link
+
+
+def test_the_index_has_every_page():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"} == set(
+        re.findall(r"\]\((.+?)\)", index)
+    )

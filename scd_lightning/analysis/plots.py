@@ -7,7 +7,7 @@ serves a light and a dark page. Series differ by marker and line style too.
 import io
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
@@ -17,6 +17,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from scd_lightning.analysis.confidence.calibration import Bin
 from scd_lightning.analysis.formatting import number, share
 from scd_lightning.analysis.subdomains import decompose
 
@@ -140,6 +141,39 @@ def metric_curves_plot(axes: Axes, curves: dict[str, list[dict[str, Any]]]) -> N
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel="validation metric", title="Validation metric")
     axes.legend()
+
+
+@plot
+def reliability_plot(axes: Axes, found: Mapping[str, Sequence[Bin]]) -> None:
+    """Draws the share of right answers over how sure the student was, before and after calibration."""
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=":", label="as right as sure")
+    looks: tuple[dict[str, Any], ...] = ({"color": INK, "linestyle": "--", "marker": "x"}, LOOKS["student"])
+    for (name, bins), look in zip(found.items(), looks, strict=True):
+        axes.plot([each.confidence for each in bins], [each.right for each in bins], label=name, **look)
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="how sure", ylabel="share that is right", title="Reliability")
+    axes.legend(loc="upper left")
+
+
+@plot
+def taken_plot(
+    axes: Axes, taken: Sequence[float], right: Sequence[float], points: Sequence[tuple[float, float]]
+) -> None:
+    """Draws the share that is right of what is taken over the share that is taken; rings are proven thresholds."""
+    axes.plot(taken, right, color=STUDENT, linewidth=1.2)
+    for x, y in points:
+        axes.plot(x, y, "o", markersize=10, fillstyle="none", color=INK)
+    axes.set(xlim=(0, 1.02), xlabel="share taken, the surest first", ylabel="share of it that is right")
+    axes.set_title("What a threshold takes")
+
+
+@plot
+def cascade_plot(axes: Axes, asked: Sequence[float], values: Sequence[float], metric: str, teacher: float) -> None:
+    """Draws a metric of student and teacher together over the share of texts that go to the teacher."""
+    axes.plot(asked, values, color=STUDENT, linewidth=1.6, label="student, then teacher")
+    axes.axhline(teacher, color=TEACHER, linestyle="--", linewidth=1, label="teacher alone")
+    axes.plot([0, 1], [values[0], values[-1]], color=INK, linestyle=":", linewidth=1, label="texts at random")
+    axes.set(xlabel="share of texts that the teacher is asked", ylabel=metric, title="Asking the teacher where unsure")
+    axes.legend(loc="lower right")
 
 
 @plot

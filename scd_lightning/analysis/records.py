@@ -33,7 +33,7 @@ RESULTS = "results.json"
 # In its place, what a run that ended early had until then.
 PARTIAL = "partial.json"
 # The files besides, by the names of a `RunRecord`: what is there of one that a run did not leave.
-_TABLES = {"costs": dict, "schedule": dict, "trajectory": list, "curves": dict, "run": dict}
+_TABLES = {"costs": dict, "schedule": dict, "trajectory": list, "curves": dict, "confidence": dict, "run": dict}
 PREDICTORS = ("teacher", "anchor", "student")
 # The method whose student is the anchor: plain fine-tuning.
 PLAIN = "sft"
@@ -54,6 +54,7 @@ class RunRecord:
         samples: The test samples themselves, in that order; empty for runs that did not save them.
         run: run.json: the command, and when it started and finished.
         config: config.yaml.
+        confidence: confidence.json, how far the student's probabilities can be relied on.
         task: What the run's task declares; None where it is neither this package's nor allowed.
     """
 
@@ -66,6 +67,7 @@ class RunRecord:
     samples: list[dict[str, Any]]
     run: dict[str, Any]
     config: dict[str, Any] = field(default_factory=dict)
+    confidence: dict[str, Any] = field(default_factory=dict)
     task: type[Task] | None = None
 
     @cached_property

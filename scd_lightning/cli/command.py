@@ -14,6 +14,7 @@ from scd_lightning.progress import say
 # Command -> the module whose `main` takes its arguments; loaded only where it is asked for.
 COMMANDS = {
     "evaluate": "scd_lightning.cli.evaluate",
+    "export": "scd_lightning.cli.export",
     "predict": "scd_lightning.cli.predict",
     "report": "scd_lightning.cli.report",
     "store": "scd_lightning.cli.store",

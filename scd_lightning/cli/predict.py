@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scd_lightning.cli.outcome import outcome, parser_of
-from scd_lightning.cli.student_options import add_student, check_folder, check_student, load_student, read_rows
+from scd_lightning.cli.student_options import add_student, check_folder, check_student, read_rows
+from scd_lightning.cli.sure_options import add_sure, asked, check_sure, open_words, tell_threshold
 from scd_lightning.errors import ConfigError, exit_code
 from scd_lightning.progress import bar, say
 
 if TYPE_CHECKING:
     from scd_lightning.data.rows import Row
     from scd_lightning.use.answers_given import Given
+    from scd_lightning.use.selective import Selective
     from scd_lightning.use.student import Student
 
 _EPILOG = """STUDENT is the folder of a run, or the folder student/ that a run has left.
@@ -23,6 +25,7 @@ examples:
   {program} outputs/2026-11-25/10-15-00 "Jane Doe joined the council."
   {program} student --file rows.jsonl --output answers.jsonl     goes on where it was stopped
   {program} student --file rows.csv --columns text=body          the texts are in the column body
+  {program} student --file rows.jsonl --at-least 0.95            leaves open what is less sure
 """
 
 
@@ -46,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         _EPILOG,
     )
     add_student(parser)
+    add_sure(parser)
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a text to answer")
     parser.add_argument("--file", type=Path, help="rows to answer, as JSON, CSV or Parquet; labels in it are not read")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where answers to the rows go, as JSON lines")
@@ -57,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 def _predict(options: argparse.Namespace) -> int:
     _check(options)
     check_folder(options)
+    check_sure(options)
     return _texts(options) if options.file is None else _rows(options)
 
 
@@ -78,7 +83,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _texts(options: argparse.Namespace) -> int:
-    given = load_student(options).predict(options.texts, batch=options.batch)
+    given = asked(options).predict(options.texts, batch=options.batch)
     for each in given:
         say(_line(each) if options.json else _shown(each))
     return _code(given)
@@ -86,7 +91,7 @@ def _texts(options: argparse.Namespace) -> int:
 
 def _rows(options: argparse.Namespace) -> int:
     rows = read_rows(options)
-    student = load_student(options)
+    student = _told(options)
     started, given = time.perf_counter(), []
     if options.output is None:
         for part in student.answer(rows, options.batch):
@@ -102,7 +107,20 @@ def _rows(options: argparse.Namespace) -> int:
     return _code(given)
 
 
-def _written(options: argparse.Namespace, student: "Student", rows: "Sequence[Row]") -> "Iterator[list[Given]]":
+def _told(options: argparse.Namespace) -> "Student | Selective":
+    """Who is asked; of a threshold it is said what it takes, unless what is printed is for programs."""
+    student = asked(options)
+    if options.at_least is not None and not options.json:
+        from scd_lightning.use.selective import Selective
+
+        assert isinstance(student, Selective)
+        tell_threshold(student)
+    return student
+
+
+def _written(
+    options: argparse.Namespace, student: "Student | Selective", rows: "Sequence[Row]"
+) -> "Iterator[list[Given]]":
     """Answers rows into the file, chunk by chunk; those that an earlier command has answered are not asked again."""
     from scd_lightning.use.output import Output
 
@@ -124,6 +142,8 @@ def _summarize(given: "Sequence[Given]", seconds: float) -> None:
     parts = [f"{len(given) - len(refused):,} rows answered in {seconds:.0f} s"]
     if cut := sum(each.shortened for each in given):
         parts.append(f"{cut:,} of them cut to what the student can read")
+    if words := open_words(given):
+        parts.append(words)
     if refused:
         parts.append(f"{len(refused):,} can't be used; the first, {refused[0].id}: {refused[0].error}")
     say("; ".join(parts))
@@ -140,8 +160,10 @@ def _shown(given: "Given") -> str:
         return f"no answer: {given.error}"
     if "entities" in row:
         found = [f"{each['label']}: {each['text']}{_place(each)}" for each in row["entities"]]
+        found += [f"not sure: {each['label']}: {each['text']}{_place(each)}" for each in row.get("unsure", ())]
         return "\n".join(found) or str(given.answer)
-    return f"{given.answer}  ({given.probability:.3f})" if given.probability is not None else str(given.answer)
+    said = str(given.answer) if given.guess is None else f"not sure: {given.guess}"
+    return f"{said}  ({given.probability:.3f})" if given.probability is not None else said
 
 
 def _place(entity: dict[str, Any]) -> str:

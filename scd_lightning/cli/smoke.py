@@ -57,4 +57,8 @@ def _volume(job: PreparedJob, data: TaskData, teacher: Any, budget: Budget) -> V
         trainings["heal"] = (rows, rounds * job.student.heal_epochs, job.budget.batch)
     samples = {phase: rows * epochs for phase, (rows, epochs, _) in trainings.items()}
     steps = {phase: batch.expected_batches(rows, length) * epochs for phase, (rows, epochs, batch) in trainings.items()}
-    return Volume(samples | {"answer": texts, "evaluate": len(data.samples[job.evaluation.split])}, steps)
+    # Three models answer the evaluated split, and the student validation.
+    evaluated = 3 * len(data.samples[job.evaluation.split])
+    if job.evaluation.confidence and job.evaluation.split != "validation":
+        evaluated += len(data.samples["validation"])
+    return Volume(samples | {"answer": texts, "evaluate": evaluated}, steps)

@@ -87,10 +87,13 @@ class Evaluation:
         split: "test", which is read once, when all is chosen; "validation" to choose settings by, in the task's own
             metric: then no model sees a test row.
         base: Whether pretrained models are evaluated as they come, too, untuned.
+        confidence: Whether it is measured how far the student's own probabilities can be relied on, for which it
+            answers the validation split too.
     """
 
     split: Literal["test", "validation"] = "test"
     base: bool = False
+    confidence: bool = True
 
     def __post_init__(self) -> None:
         what = "Models can't be evaluated on this split"

@@ -1,5 +1,6 @@
 """A model's answers, decoded greedily."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -52,9 +53,39 @@ def greedy_decode(
         if not model.joint_passes(int(not done.all())):
             break
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
-    texts = decode_answers(tokenizer, torch.cat(steps, dim=1).tolist())
-    probabilities = torch.cat(surprisals, dim=1).sum(1).neg().exp().tolist()
-    return [Answer(*each) for each in zip(texts, probabilities, strict=True)]
+    generated, of_tokens = torch.cat(steps, dim=1).tolist(), torch.cat(surprisals, dim=1)
+    texts, probabilities = decode_answers(tokenizer, generated), of_tokens.sum(1).neg().exp().tolist()
+    breaks: dict[int, int] = {}
+    lines = [
+        _line_probabilities(tokenizer, row, surprisal, breaks)
+        for row, surprisal in zip(generated, of_tokens.tolist(), strict=True)
+    ]
+    return [Answer(text, whole, lines=each) for text, whole, each in zip(texts, probabilities, lines, strict=True)]
+
+
+def _line_probabilities(
+    tokenizer: PreTrainedTokenizerFast, ids: Sequence[int], surprisals: Sequence[float], breaks: dict[int, int]
+) -> list[float]:
+    """The probability of each line of an answer, given those before it.
+
+    A line break counts to the line that it ends, for there a name might have gone on; the end of the answer counts to
+    none, for it says that nothing follows.
+
+    Args:
+        tokenizer: The tokenizer.
+        ids: The answer's tokens, its end repeated as padding.
+        surprisals: Of each token, in nats.
+        breaks: Line breaks in tokens that were met before; others are added.
+    """
+    lines = [0.0]
+    for token, surprisal in zip(ids, surprisals, strict=True):
+        if token == tokenizer.eos_token_id:
+            break
+        if token not in breaks:
+            breaks[token] = tokenizer.decode([token]).count("\n")
+        lines[-1] -= surprisal
+        lines += [0.0] * breaks[token]
+    return [math.exp(line) for line in lines]
 
 
 def decode_answers(tokenizer: PreTrainedTokenizerFast, ids: list[list[int]]) -> list[str]:

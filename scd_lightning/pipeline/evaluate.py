@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scd_lightning import distributed
+from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.heal import HEALED
 from scd_lightning.pipeline.job import PreparedJob
@@ -16,6 +18,7 @@ from scd_lightning.store.artifacts import Artifact, Outcome
 from scd_lightning.store.checkpoints import CheckpointStore
 from scd_lightning.store.manifest import write_json_lines
 from scd_lightning.training.costs import Meter
+from scd_lightning.training.predictor import Prediction
 from scd_lightning.training.sums import TaskMetric
 
 PREDICTIONS = "predictions.jsonl"
@@ -48,6 +51,40 @@ def _untuned_weights(job: PreparedJob, name: str, made: Mapping[str, Artifact]) 
     return Weights(getattr(job, name), starting_weights(made, HEALED) if name == "student" else None)
 
 
+def load_weights(
+    job: PreparedJob, name: str, made: Mapping[str, Artifact], *, tuned: bool = True
+) -> tuple[CausalLM, str]:
+    """A model with its weights, and their digest; for the arguments see `evaluate`."""
+    weights = tuned_weights(job, name, made) if tuned else _untuned_weights(job, name, made)
+    model = job.build(weights.spec)
+    if weights.store is None:
+        return model, "base"
+    store = CheckpointStore(weights.store)
+    store.load_into(model, weights.index)
+    return model, store.digest(weights.index)
+
+
+def judged_row(job: PreparedJob, split: str, prediction: Prediction, *, units: bool) -> dict[str, Any]:
+    """A line of predictions.jsonl.
+
+    Args:
+        job: The run.
+        split: The split.
+        prediction: What a model makes of a sample of it.
+        units: Whether "units" tell how sure the model is of each part of its answer, and whether that is right:
+            [probability, right] each.
+    """
+    assert prediction.answer is not None
+    task, sample = job.data.task, job.data.samples[split][prediction.index]
+    judged = task.judge(sample, prediction.answer)
+    row = judged.row(prediction.loss)
+    if units:
+        assert prediction.probability is not None
+        probabilities = task.unit_probabilities(sample, judged, prediction.probability, prediction.lines or ())
+        row["units"] = list(zip(probabilities, task.units_right(sample, judged), strict=True))
+    return row
+
+
 def evaluate(name: str, job: PreparedJob, folder: Path, made: Mapping[str, Artifact], *, tuned: bool = True) -> Outcome:
     """Has a model answer the split that is evaluated, and writes predictions.jsonl.
 
@@ -61,21 +98,12 @@ def evaluate(name: str, job: PreparedJob, folder: Path, made: Mapping[str, Artif
     Returns:
         An `EvaluationResult`, and the costs.
     """
-    weights = tuned_weights(job, name, made) if tuned else _untuned_weights(job, name, made)
     meter = Meter()
-    model = job.build(weights.spec)
-    digest = "base"
-    if weights.store is not None:
-        store = CheckpointStore(weights.store)
-        store.load_into(model, weights.index)
-        digest = store.digest(weights.index)
+    model, digest = load_weights(job, name, made, tuned=tuned)
     split = job.evaluation.split
-    predictions = predict(job, model, split, folder, digest, meter)
-    rows = []
-    for each in predictions:
-        assert each.answer is not None
-        assert each.loss is not None
-        rows.append(job.data.judge(split, each.index, each.answer).row(each.loss))
+    sure = job.evaluation.confidence and tuned and name != "teacher"
+    predictions = predict(job, model, split, folder, digest, meter, probabilities=sure)
+    rows = [judged_row(job, split, each, units=sure) for each in predictions]
     metric = TaskMetric(job.data.measures)
     metric.update(rows, [job.data.describe(split, prediction.index) for prediction in predictions])
     # Every process has all predictions: summing over processes would count them several times.

@@ -20,7 +20,14 @@ from scd_lightning.models.loading import brings_code, resolve_dtype, weights_ide
 from scd_lightning.models.quantization import quantization_identity
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.pipeline.job import NUMERIC_FORMAT, PreparedJob
-from scd_lightning.pipeline.results import AnswersResult, EvaluationResult, HealedResult, StudentResult, TeacherResult
+from scd_lightning.pipeline.results import (
+    AnswersResult,
+    ConfidenceResult,
+    EvaluationResult,
+    HealedResult,
+    StudentResult,
+    TeacherResult,
+)
 from scd_lightning.store.artifacts import ArtifactKey
 from scd_lightning.store.manifest import sha256_json
 from scd_lightning.training.callbacks.watchers import only_watches
@@ -279,4 +286,12 @@ def evaluation_key(job: PreparedJob, spec: ModelSpec, model: str) -> ArtifactKey
     fields["code of evaluate"] = _code(job, "evaluate")
     if model == "base":
         fields |= {"model": _model(job, spec, training=False)}
+    elif spec is job.student and job.evaluation.confidence:
+        fields["units"] = True
     return ArtifactKey("evaluation", fields, EvaluationResult)
+
+
+def confidence_key(job: PreparedJob) -> ArtifactKey:
+    """The student's answers on the validation split, and how sure it is of them."""
+    fields = _of_every_key(job) | _data(job, "validation") | {"weights": student_key(job).digest}
+    return ArtifactKey("confidence", fields, ConfidenceResult)

@@ -10,7 +10,7 @@ from scd_lightning.loggers.job_loggers import JobInfo, JobLoggers, PhaseLogger
 from scd_lightning.loggers.shown_settings import flat, public_settings
 from scd_lightning.pipeline.heal import log_name
 from scd_lightning.pipeline.job import PreparedJob
-from scd_lightning.pipeline.results import AnswersResult, EvaluationResult, HealedResult
+from scd_lightning.pipeline.results import AnswersResult, ConfidenceResult, EvaluationResult, HealedResult
 from scd_lightning.redaction.cleaning import clean, clean_text
 from scd_lightning.store.artifacts import Artifact
 from scd_lightning.training.callbacks.stage_log import log_choice, log_weights
@@ -49,7 +49,7 @@ def log_artifact(job: PreparedJob, phase: str, artifact: Artifact) -> None:
         artifact: The teacher, the anchor, the student or a healed one; others have no curves.
     """
     result = artifact.result
-    if isinstance(result, EvaluationResult | AnswersResult) or distributed.rank() != 0:
+    if isinstance(result, EvaluationResult | AnswersResult | ConfidenceResult) or distributed.rank() != 0:
         return
     if isinstance(result, HealedResult):
         phase = log_name(result.layers)

@@ -1,7 +1,13 @@
 """One line at the end of each step: what it was, what it reached, what it cost."""
 
 from scd_lightning.pipeline.job import PreparedJob
-from scd_lightning.pipeline.results import AnswersResult, EvaluationResult, HealedResult, TeacherResult
+from scd_lightning.pipeline.results import (
+    AnswersResult,
+    ConfidenceResult,
+    EvaluationResult,
+    HealedResult,
+    TeacherResult,
+)
 from scd_lightning.store.artifacts import Artifact
 
 
@@ -33,6 +39,12 @@ def reached(artifact: Artifact, job: PreparedJob) -> str:
         return f"{result.layers} of {result.of} layers, validation KL to the whole model {fall}"
     if isinstance(result, AnswersResult):
         return f"{result.answered} texts without labels answered, {result.malformed} malformed"
+    if isinstance(result, ConfidenceResult):
+        of = {"answer": "answers", "entity": "entities"}[job.data.task.unit]
+        if result.probability is None:
+            return f"no {of} to the validation split"
+        sure = f"{result.probability:.3f} sure on average, {result.right:.3f} right"
+        return f"{result.units} {of} to the validation split, {sure}"
     if isinstance(result, EvaluationResult):
         return f"{job.evaluation.split} {job.data.primary_metric} {result.metrics[job.data.primary_metric]:.3f}"
     reached = "imported," if result.best_epoch is None else f"best epoch {result.best_epoch} with"

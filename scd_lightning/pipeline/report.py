@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scd_lightning.analysis.confidence.measured import CONFIDENCE
 from scd_lightning.analysis.records import PARTIAL, RESULTS, read_predictions
 from scd_lightning.analysis.run.convergence import doubts
 from scd_lightning.analysis.run.run_pages import write_run_pages
@@ -13,6 +14,7 @@ from scd_lightning.analysis.subdomains import decompose
 from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.models.loading import weights_identity
 from scd_lightning.models.spec import ModelSpec
+from scd_lightning.pipeline.confidence import student_confidence
 from scd_lightning.pipeline.evaluate import PREDICTIONS
 from scd_lightning.pipeline.export_check import check_export
 from scd_lightning.pipeline.job import PreparedJob
@@ -45,10 +47,16 @@ def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[di
     delete(folder / RESULTS, RUN_FILE, folder)
     _write_predictions(job, folder / "predictions", made)
     write_tables(job, steps, made)
+    confidence = student_confidence(job, made)
     with job.folder.exporting() as student:
-        write_student(job, made, student)
+        write_student(job, made, student, confidence)
+    if confidence is None:
+        delete(folder / CONFIDENCE, RUN_FILE, folder)
+    else:
+        write_json(folder / CONFIDENCE, confidence.as_json())
     found = check_export(job, folder / "student", read_predictions(folder, "student"))
-    results = shown_results(_results(job, made) | {"export_check": found})
+    sure = {} if confidence is None else {"confidence": confidence.summary()}
+    results = shown_results(_results(job, made) | sure | {"export_check": found})
     write_json(folder / RESULTS, results)
     delete(folder / PARTIAL, RUN_FILE, folder)
     _, verdict = write_run_pages(folder, job.settings.get("allowed_targets", ()))

@@ -91,3 +91,18 @@ class EvaluationResult:
 
     metrics: Mapping[str, float]
     parameters: int
+
+
+@dataclass(frozen=True)
+class ConfidenceResult:
+    """How sure the student was of its answers to the validation split.
+
+    Attributes:
+        units: How many answers, or entities of answers, there are.
+        probability: Its own of them, on average; None where there are none.
+        right: The share of them that is right.
+    """
+
+    units: int
+    probability: float | None
+    right: float | None

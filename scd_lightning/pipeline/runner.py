@@ -9,13 +9,22 @@ from scd_lightning import distributed
 from scd_lightning.errors import ConfigError, StoreError
 from scd_lightning.launch import ranks
 from scd_lightning.launch.consensus import outline
+from scd_lightning.pipeline import confidence
 from scd_lightning.pipeline.answer import answer_texts
 from scd_lightning.pipeline.distill import distill
 from scd_lightning.pipeline.evaluate import evaluate
 from scd_lightning.pipeline.heal import HEALED, heal, round_name
 from scd_lightning.pipeline.imports import import_anchor, import_trajectory
 from scd_lightning.pipeline.job import PreparedJob
-from scd_lightning.pipeline.keys import anchor_key, answers_key, evaluation_key, healed_key, student_key, teacher_key
+from scd_lightning.pipeline.keys import (
+    anchor_key,
+    answers_key,
+    confidence_key,
+    evaluation_key,
+    healed_key,
+    student_key,
+    teacher_key,
+)
 from scd_lightning.pipeline.logs import log_artifact
 from scd_lightning.pipeline.memory import explained
 from scd_lightning.pipeline.phase_lines import summarize
@@ -95,6 +104,8 @@ def _evaluations(job: PreparedJob) -> list[Step]:
         key = evaluation_key(job, job.teacher if name == "teacher" else job.student, weights.digest)
         holder = "anchor" if name == "student" and not job.method.trains_student else name
         steps.append(Step(f"evaluation of {name}", "evaluate", key, partial(evaluate, name), (holder,)))
+    if job.evaluation.confidence and job.evaluation.split != "validation":
+        steps.append(Step(confidence.STEP, "evaluate", confidence_key(job), confidence.answer_validation, (holder,)))
     return steps
 
 

@@ -1,8 +1,9 @@
-"""student/: what someone needs who has only the student."""
+"""student/: what someone needs who has only the student; and the same of a run's other models."""
 
 from pathlib import Path
 from typing import Any
 
+from scd_lightning.analysis.confidence.measured import CONFIDENCE, Confidence
 from scd_lightning.analysis.run.model_card import BASE, PROMPT
 from scd_lightning.data.chat import date_of
 from scd_lightning.models.export import base_facts, export
@@ -23,23 +24,38 @@ _EXAMPLES = {
 }
 
 
-def write_student(job: PreparedJob, made: Artifacts, folder: Path) -> None:
-    """Writes weights, tokenizer, generation settings, prompt template, and what is known of the base model.
+def write_student(job: PreparedJob, made: Artifacts, folder: Path, confidence: Confidence | None) -> None:
+    """Writes weights, tokenizer, generation settings, prompt template, and what is known of its base and confidence.
 
     Args:
         job: The run.
         made: Its artifacts.
         folder: Where to; it is empty.
+        confidence: How far its probabilities can be relied on; None where it was not measured.
     """
-    weights = tuned_weights(job, "student", made)
-    model = job.build(job.student)
+    write_tuned(job, made, folder, "student")
+    if confidence is not None:
+        write_json(folder / CONFIDENCE, confidence.as_json())
+
+
+def write_tuned(job: PreparedJob, made: Artifacts, folder: Path, name: str) -> None:
+    """The same of any of the run's models, as far as all of them have it.
+
+    Args:
+        job: The run.
+        made: The artifact that holds its weights.
+        folder: Where to; it is empty.
+        name: teacher, anchor or student.
+    """
+    weights = tuned_weights(job, name, made)
+    model = job.build(weights.spec)
     assert weights.store is not None
     CheckpointStore(weights.store).load_into(model, weights.index)
     export(model, job.tokenizer, folder, job.data.max_new_tokens)
     write_json(folder / PROMPT, prompt_facts(job))
-    settings = job.settings["student"]
+    settings = job.settings[weights.spec.role]
     origin = {name: settings.get(name) for name in ("path", "gguf", "revision")}
-    write_json(folder / BASE, clean(base_facts(job.student.name, **origin)))
+    write_json(folder / BASE, clean(base_facts(weights.spec.name, **origin)))
 
 
 def prompt_facts(job: PreparedJob) -> dict[str, Any]:

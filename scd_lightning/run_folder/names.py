@@ -21,7 +21,7 @@ STUDENT, CARD = "student", "student/README.md"
 # The student's folder, until it is whole.
 PARTIAL_STUDENT = "student.partial"
 _PREDICTIONS = ("teacher", "anchor", "student", "samples", "unlabelled")
-_TABLES = ("partial", "costs", "curves", "trajectory", "schedule", "trial")
+_TABLES = ("partial", "costs", "curves", "trajectory", "schedule", "confidence", "trial")
 FILES = (
     RUN,
     RESULTS,

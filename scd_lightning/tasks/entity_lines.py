@@ -47,11 +47,15 @@ class EntityLines:
             The entity of each line that can be read, without a place where the text has none for it, and whether
             anything could not be read.
         """
+        found = self.read_each(answer)
+        return [entity for entity in found if entity is not None], None in found
+
+    def read_each(self, answer: str) -> list[Entity | None]:
+        """Reads each line of an answer; None for one that can't be read. The word for none has no line."""
         lines = [line.strip() for line in answer.strip().split("\n")]
         if len(lines) == 1 and lines[0] in NONE.values():
-            return [], False
-        found = [self._take(self._read(line)) for line in lines]
-        return [entity for entity in found if entity is not None], None in found
+            return []
+        return [self._take(self._read(line)) for line in lines]
 
     def write(self, entities: Iterable[Entity], match: Match = "spans") -> list[str]:
         """A line for each entity, in the order given, that is read as this one.

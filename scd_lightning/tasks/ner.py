@@ -46,6 +46,7 @@ class NER(Task):
 
     task = "ner"
     hub_task = "token-classification"
+    unit = "entity"
     prompt = Prompt(
         "ner",
         {"en": "{text}\nEntities:\n", "ja": "{text}\n固有表現:\n"},
@@ -170,6 +171,24 @@ class NER(Task):
         found = entity_rows(entities)
         score = count_entities(found, entity_rows(sample.gold), self.match).f1
         return Judgement(sample.id, str(answer), sample.completion, score, malformed, {"entities": found})
+
+    @override
+    def unit_probabilities(
+        self, sample: Sample, judged: Judgement, whole: float, lines: Sequence[float]
+    ) -> list[float]:
+        found = self._lines(sample.fields["text"], sample.gold).read_each(judged.answer)
+        # Blank lines at the ends have no entity, and no place among those.
+        blank = len(judged.answer.split("\n")) - len(judged.answer.lstrip().split("\n"))
+        own = lines[blank : blank + len(found)]
+        if len(own) < len(found):  # A tokenizer that writes line breaks otherwise.
+            own = [whole] * len(found)
+        return [probability for probability, entity in zip(own, found, strict=True) if entity is not None]
+
+    @override
+    def units_right(self, sample: Sample, judged: Judgement) -> list[bool]:
+        gold = self._keys(sample.gold)
+        keys = (entity_keys([entity], self.match)[0] for entity in judged.facts["entities"])
+        return [key in gold for key in keys]
 
     def describe(self, sample: Sample) -> dict[str, Any]:
         """As elsewhere, with "entities": the gold ones as [label, text, start, end]; offsets are those of "input"."""

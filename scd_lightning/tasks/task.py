@@ -47,6 +47,8 @@ class Task(ABC):
     # What results call it, and what the hub calls such tasks.
     task: ClassVar[str]
     hub_task: ClassVar[str | None] = None
+    # What a model is sure of or not: an "answer", or an "entity" of it.
+    unit: ClassVar[Literal["answer", "entity"]] = "answer"
     # What counts as the same text in an answer: that of the tokenizer, once one has encoded the samples.
     normal_form: NormalForm = NFC
 
@@ -138,6 +140,23 @@ class Task(ABC):
     @abstractmethod
     def judge(self, sample: Sample, answer: str | int) -> Judgement:
         """Holds an answer (a candidate's index, or text) against the gold one."""
+
+    def unit_probabilities(
+        self, sample: Sample, judged: Judgement, whole: float, lines: Sequence[float]
+    ) -> list[float]:
+        """How probable each unit of an answer is: the answer itself, unless a task says otherwise.
+
+        Args:
+            sample: The sample.
+            judged: The answer, judged.
+            whole: The probability of the answer.
+            lines: Of each of its lines, where it was generated.
+        """
+        return [whole]
+
+    def units_right(self, sample: Sample, judged: Judgement) -> list[bool]:
+        """Which units of an answer are right, in the order of their probabilities."""
+        return [judged.score == 1 and not judged.malformed]
 
     def describe(self, sample: Sample) -> dict[str, Any]:
         """A sample for people, reports and measures."""

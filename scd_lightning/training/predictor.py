@@ -1,6 +1,6 @@
 """Per-sample losses and answers of a finished model, sharded over ranks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,12 +28,14 @@ class Prediction:
         loss: Mean completion-token loss of the gold answer, in nats; None where it was not asked for.
         answer: The model's own answer, for `TaskData.judge`; None where only the loss was asked for.
         probability: The model's own of its answer; None where it was not asked for.
+        lines: Of each line of a generated answer likewise.
     """
 
     index: int
     loss: float | None
     answer: str | int | None = None
     probability: float | None = None
+    lines: Sequence[float] | None = None
 
 
 def gold_outputs(
@@ -142,6 +144,6 @@ class Predictor(LightningModule):
         for index, loss, real in zip(batch.indices, losses, batch.real, strict=True):
             if real:
                 found = answers.get(index)
-                own = (None, None) if found is None else (found.value, found.probability)
+                own = () if found is None else (found.value, found.probability, found.lines)
                 predictions.append(Prediction(index, loss, *own))
         self.keep(predictions)

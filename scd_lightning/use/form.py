@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scd_lightning.analysis.confidence.measured import CONFIDENCE, Confidence, read_confidence
 from scd_lightning.analysis.run.model_card import PROMPT
 from scd_lightning.data.rows import Row
 from scd_lightning.data.samples import Sample
 from scd_lightning.data.sources import DataSource
-from scd_lightning.errors import ConfigError, ModelError
+from scd_lightning.errors import ConfigError, ModelError, words_of
 from scd_lightning.models.foreign import read_json
 from scd_lightning.run_folder.names import RESULTS, STUDENT
 from scd_lightning.tasks.classification import Classification
@@ -141,6 +142,24 @@ def read_form(folder: Path) -> Form:
     fields = _QA_FIELDS.get(content["kind"], ("text",))
     labels, metric = tuple(content["labels"]), content["primary_metric"]
     return Form(task, content["max_new_tokens"], content["vocabulary"], fields, labels, metric)
+
+
+def confidence_in(folder: Path) -> Confidence | None:
+    """What is known of how far a student's probabilities can be relied on; None where it was not measured.
+
+    Raises:
+        ModelError: The file can't be used.
+    """
+    file = folder / CONFIDENCE
+    if not file.is_file():
+        return None
+    try:
+        return read_confidence(read_json(file))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{CONFIDENCE} can't be used", where=file, got=words_of(error), expected="what a run has measured",
+            remedy="take the file of its run, or delete it: answers are then without confidence",
+        ) from error  # fmt: skip
 
 
 _AGAIN = "export the student again, or take the file of its run"

@@ -1,5 +1,6 @@
 """An exported student that answers texts: the same prompts, ids and decoding as in its evaluation."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
+from scd_lightning.analysis.confidence.measured import Confidence
 from scd_lightning.batch import TokenizedSample
 from scd_lightning.data.encoding import Encoder
 from scd_lightning.data.judgement import Judgement
@@ -22,10 +24,10 @@ from scd_lightning.models.causal_lm import CausalLM
 from scd_lightning.models.decoding import greedy_decode
 from scd_lightning.models.file_digests import file_digest
 from scd_lightning.models.foreign import read_model, read_tokenizer
+from scd_lightning.models.lower_precision import reading_of
 from scd_lightning.store.manifest import sha256_json
-from scd_lightning.tasks.entity_scores import Entity
-from scd_lightning.use.answers_given import Chosen, Found, Given, Written
-from scd_lightning.use.form import INPUT, Form, find_student, read_form
+from scd_lightning.use.answers_given import Chosen, Found, Given, Mention, Written
+from scd_lightning.use.form import INPUT, Form, confidence_in, find_student, read_form
 
 BATCH = 32
 # Rows whose batches are made together, of texts of like lengths; as many answers are lost at most where one is killed.
@@ -41,10 +43,19 @@ class Student:
         tokenizer: Its tokenizer.
         form: How it is asked.
         folder: Where all of it was read.
+        confidence: What its probabilities are worth; None where it was not measured.
     """
 
-    def __init__(self, model: CausalLM, tokenizer: PreTrainedTokenizerFast, form: Form, folder: Path) -> None:
+    def __init__(
+        self,
+        model: CausalLM,
+        tokenizer: PreTrainedTokenizerFast,
+        form: Form,
+        folder: Path,
+        confidence: Confidence | None = None,
+    ) -> None:
         self.model, self.tokenizer, self.form, self.folder = model, tokenizer, form, folder
+        self.confidence = confidence
         form.task.normal_form = normal_form_of(tokenizer)
         assert form.task.template is not None
         self._encoder = Encoder(tokenizer, form.task.template, form.task.max_length, _as_it_was)
@@ -63,7 +74,7 @@ class Student:
             ConfigError: There is no such device.
         """
         found = find_student(folder, where)
-        form = read_form(found)
+        form, confidence = read_form(found), confidence_in(found)
         target = _device(device)
         tokenizer = read_tokenizer(found, where=where)
         if not isinstance(tokenizer, PreTrainedTokenizerFast) or len(tokenizer) < form.vocabulary:
@@ -74,9 +85,12 @@ class Student:
                 expected=f"a fast one, of at least {form.vocabulary} tokens",
                 remedy="copy the whole folder anew",
             )
-        model = CausalLM(read_model(found, where=where)[0], form.vocabulary).eval()
+        with warnings.catch_warnings():
+            # Of 8-bit weights transformers says that the configuration beside them is the one that counts.
+            warnings.filterwarnings("ignore", "You passed `quantization_config`")
+            model = CausalLM(read_model(found, where=where, **reading_of(found, where))[0], form.vocabulary).eval()
         # The method of transformers hides its types.
-        return cls(nn.Module.to(model, target), tokenizer, form, found)
+        return cls(nn.Module.to(model, target), tokenizer, form, found, confidence)
 
     def predict(
         self, texts: Sequence[str | Mapping[str, Any]], *, batch: int = BATCH, probabilities: bool = True
@@ -92,8 +106,11 @@ class Student:
         Returns:
             An answer each, in their order: `Chosen`, `Found` or `Written`. A row that can't be used has an `error`.
         """
-        rows = [make_row(self.form.values(given), INPUT, number, INPUT) for number, given in enumerate(texts, 1)]
-        return [each for part in self.answer(rows, batch, probabilities=probabilities) for each in part]
+        return [each for part in self.answer(self.rows(texts), batch, probabilities=probabilities) for each in part]
+
+    def rows(self, texts: Sequence[str | Mapping[str, Any]]) -> list[Row]:
+        """Texts as rows; see `predict`."""
+        return [make_row(self.form.values(given), INPUT, number, INPUT) for number, given in enumerate(texts, 1)]
 
     def answer(self, rows: Sequence[Row], batch: int = BATCH, *, probabilities: bool = True) -> Iterator[list[Given]]:
         """Answers rows chunk by chunk, each in their order; see `predict`."""
@@ -160,18 +177,29 @@ class Student:
         judged = self.form.task.judge(sample, answer.value)
         return Judged(self._typed(sample, answer, judged, shortened), sample, judged)
 
-    @staticmethod
-    def _typed(sample: Sample, answer: Answer, judged: Judgement, shortened: bool) -> Given:
+    def _typed(self, sample: Sample, answer: Answer, judged: Judgement, shortened: bool) -> Given:
         common: dict[str, Any] = {"probability": answer.probability, "shortened": shortened}
+        if "entities" in judged.facts:
+            entities = self._mentions(sample, answer, judged)
+            return Found(sample.id, judged.answer, **common, entities=entities, malformed=judged.malformed)
+        common["confidence"] = self._confidence(answer.probability)
         if sample.candidates is not None:
             assert isinstance(answer.value, int)
             text = sample.candidates[answer.value]
             shares = dict(zip(sample.candidates, answer.shares or (), strict=False))
             return Chosen(sample.id, text, **common, shares=shares)
-        if "entities" in judged.facts:
-            entities = tuple(Entity(*each) for each in judged.facts["entities"])
-            return Found(sample.id, judged.answer, **common, entities=entities, malformed=judged.malformed)
         return Written(sample.id, judged.answer, **common)
+
+    def _mentions(self, sample: Sample, answer: Answer, judged: Judgement) -> tuple[Mention, ...]:
+        assert answer.probability is not None
+        sure = self.form.task.unit_probabilities(sample, judged, answer.probability, answer.lines or ())
+        return tuple(
+            Mention(label, text, start, end, each, self._confidence(each))
+            for (label, text, start, end), each in zip(judged.facts["entities"], sure, strict=True)
+        )
+
+    def _confidence(self, probability: float | None) -> float | None:
+        return None if self.confidence is None or probability is None else self.confidence.of(probability)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TypeGuard
 from hydra.errors import HydraException
 
 from scd_lightning.cli.evaluate import _parser as evaluate_parser
+from scd_lightning.cli.export import _parser as export_parser
 from scd_lightning.cli.predict import _parser as predict_parser
 from scd_lightning.cli.report import _parser as report_parser
 from scd_lightning.cli.store import _parser as store_parser
@@ -17,7 +18,13 @@ from scd_lightning.errors import ScdError
 from tests.cli.test_remedies import CASES, PACKAGE, followed, overrides_in
 from tests.cli.test_text_settings import settings_of
 
-PARSERS = {"store": store_parser, "report": report_parser, "predict": predict_parser, "evaluate": evaluate_parser}
+PARSERS = {
+    "store": store_parser,
+    "report": report_parser,
+    "predict": predict_parser,
+    "evaluate": evaluate_parser,
+    "export": export_parser,
+}
 KINDS = (
     ["task=classification", "method=scd_aw"],
     ["task=qa", "teacher=hub", "teacher.path=x", "student=hub", "student.path=x", "logger=wandb"],
@@ -123,6 +130,7 @@ ELSEWHERE = {
     "take trainer=gpu, which has bf16-mixed": "it takes a GPU",
     "python -m pip install {}": "it takes the network",
     "python -m pip install 8": "it takes the network",
+    "python -m pip install compressed-tensors": "it takes the network",
     "take both models from one family": "it takes the network",
     "name the one that ends its answers: ": "tests/models/test_tokenizers.py",
     ", which cuts longer texts": "tests/pipeline/test_model_checks.py",

@@ -1,13 +1,19 @@
 """`scd predict`: what it prints, the file that it fills, and what it refuses before anything is loaded."""
 
 import json
+import re
+import shutil
 import sys
 
+import numpy as np
 import pytest
 
+from scd_lightning.analysis.confidence.measured import CONFIDENCE, measure
+from scd_lightning.analysis.confidence.units import Units
 from scd_lightning.cli import command, predict
+from scd_lightning.store.manifest import write_json
 from scd_lightning.use import student as students
-from scd_lightning.use.answers_given import Given
+from scd_lightning.use.answers_given import Found, Given, Mention
 
 
 @pytest.fixture(scope="module")
@@ -139,15 +145,75 @@ def test_no_usable_row_is_an_error(ask, student):
     assert lines[0].startswith("no answer: ")
 
 
-def test_entities_are_shown_with_their_places(monkeypatch):
-    from scd_lightning.tasks.entity_scores import Entity
-    from scd_lightning.use.answers_given import Found
-
-    entities = (Entity("PERSON", "Garuma", 0, 6), Entity("LAW", "Act"))
-    found = Found("r", "PERSON: Garuma\nLAW: Act", 0.5, entities=entities)
+def test_entities_are_shown_with_their_places():
+    garuma, act = Mention("PERSON", "Garuma", 0, 6, 0.9, 0.8), Mention("LAW", "Act")
+    found = Found("r", "PERSON: Garuma\nLAW: Act", 0.5, entities=(garuma, act))
     assert predict._shown(found) == "PERSON: Garuma  [0:6]\nLAW: Act"
+    assert found.row()["entities"] == [
+        {"start": 0, "end": 6, "label": "PERSON", "text": "Garuma", "probability": 0.9, "confidence": 0.8},
+        {"start": None, "end": None, "label": "LAW", "text": "Act"},
+    ]
+    part = Found("r", "PERSON: Garuma\nLAW: Act", 0.5, entities=(garuma,), unsure=(act,))
+    assert predict._shown(part) == "PERSON: Garuma  [0:6]\nnot sure: LAW: Act"
+    assert part.row()["unsure"] == [act.row()]
     assert predict._shown(Found("r", "none", 0.5)) == "none"
     assert Given("r", error="why").row() == {"id": "r", "answer": None, "probability": None, "error": "why"}
+
+
+def test_what_is_not_sure_enough_stays_open(ask, student, rows, tmp_path):
+    # The run's own confidence proves nothing of a student that has learnt nothing; this one says how sure is enough.
+    sure = shutil.copytree(student / "student", tmp_path / "sure")
+    draw = np.random.default_rng(0)
+    probability = np.concatenate([draw.uniform(0, 0.4, 100), draw.uniform(0.6, 1, 100)])
+    right = (probability > 0.5).astype(float)
+    units = Units(probability, right, np.arange(200))
+    write_json(sure / CONFIDENCE, measure("answer", units, units, chosen=True).as_json())
+    asked = ("--file", rows, "--columns", "text=body")
+    code, lines, _ = ask(sure, *asked, "--at-least", "0.9")
+    assert code == 0
+    assert re.fullmatch(r"taken: answers from a probability of 0\.\d+ on\. .* 90\.0% or more, with 95 % .*", lines[0])
+    assert re.fullmatch(r"The test split says: .*% taken, of which .*% are right\.", lines[1])
+    assert sum("not sure: " in line for line in lines[2:]) == 7
+    # Programs get the rows alone.
+    _, printed, _ = ask(sure, *asked, "--at-least", "0.9", "--json")
+    found = [json.loads(line) for line in printed]
+    assert [each["answer"] for each in found] == [None] * 8
+    assert all(each["guess"] and each["confidence"] < 0.5 for each in found[:7])
+    output = tmp_path / "answers.jsonl"
+    _, lines, _ = ask(sure, *asked, "--at-least", "0.9", "--fallback", student, "--output", output)
+    assert "7 answered by the fallback" in lines[2]
+    answers = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [each.get("by") for each in answers] == ["fallback"] * 7 + [None]
+    assert [each["answer"] for each in answers[:7]] == [each["guess"] for each in found[:7]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--at-least", "1"), "above 0 and below 1"),
+        (("--at-least", "0"), "above 0 and below 1"),
+        (("--fallback", "."), "--at-least beside it"),
+        (("--at-least", "0.9", "--fallback", "nowhere"), "no such folder"),
+        (("--at-least", "0.999"), "at most"),
+    ],
+)
+def test_what_cannot_be_that_sure_is_refused(ask, student, arguments, complaint):
+    code, _, err = ask(student, "a text", *arguments)
+    assert code == 2
+    assert complaint in err
+
+
+def test_a_student_without_a_confidence_can_be_asked_all_the_same(ask, student, tmp_path):
+    bare = shutil.copytree(student / "student", tmp_path / "bare")
+    (bare / CONFIDENCE).unlink()
+    assert ask(bare, "a text")[0] == 0
+    code, _, err = ask(bare, "a text", "--at-least", "0.9")
+    assert code == 2
+    assert "evaluate.confidence=true" in err
+    (bare / CONFIDENCE).write_text('{"unit": "answer"}')
+    code, _, err = ask(bare, "a text")
+    assert code == 2
+    assert "take the file of its run, or delete it" in err
 
 
 def test_commands_are_found_by_their_first_word(monkeypatch, capsys):

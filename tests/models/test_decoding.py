@@ -65,6 +65,23 @@ def test_the_probability_of_a_text_is_the_product_of_its_tokens(counting_model, 
     assert max(expected) < 1
 
 
+def test_the_probability_of_each_line_is_the_product_of_its_tokens(counting_model, length, tokenizer, monkeypatch):
+    # 18 ends a line, 15 ends two; what stands behind an end counts for nothing.
+    monkeypatch.setattr(tokenizer, "decode", lambda ids: {18: "x\n", 15: "\n\n"}.get(ids[0], "x"))
+    monkeypatch.setattr(tokenizer, "batch_decode", lambda rows, **_: ["" for _ in rows])
+    samples = [TokenizedSample(i, [3, last], [EOS]) for i, last in enumerate([20, 5])]
+    several, short = greedy_decode(CausalLM(counting_model, length), tokenizer, samples, 8)
+    with torch.no_grad():
+        ids = torch.tensor([[3, *range(20, 11, -1)]])
+        logits = counting_model(input_ids=ids, use_cache=False).logits[0, :, :length]
+    of = [float(logits[place].softmax(-1)[20 - place]) for place in range(1, 9)]
+    expected = [of[0] * of[1], np.prod(of[2:5]), 1.0, np.prod(of[5:])]
+    assert several.lines == pytest.approx(expected, rel=1e-6)
+    assert np.prod(several.lines) == pytest.approx(several.probability, rel=1e-6)  # No end was reached.
+    assert len(short.lines) == 1
+    assert short.lines[0] > short.probability  # The end is no part of the line.
+
+
 def test_rows_stop_at_their_own_end(counting_model, length, tokenizer):
     samples = [TokenizedSample(i, [3, last], [EOS]) for i, last in enumerate([5, 2, 20])]
     answers = decoded(CausalLM(counting_model, length), tokenizer, samples, 6)

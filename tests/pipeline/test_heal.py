@@ -214,7 +214,7 @@ def test_what_healing_depends_on(make_job, options):
         (changed(job, "budget", global_batch=4), students),
         (changed(job, "student", optimizer__lr=0.002), later),
         (changed(job, "budget", stages=3), later),
-        (changed(job, "method", lr_scale=2.0), {"student", "evaluation of student"}),
+        (changed(job, "method", lr_scale=2.0), {"student", "evaluation of student", "confidence of student"}),
         (changed(job, "student", gradient_checkpointing=True), set()),
         (replace(job, healing=[[0, 3, 5, 7], [0, 7]]), students),
         (replace(job, healing=[ROUNDS[0], [0, 5]]), students - {FIRST}),

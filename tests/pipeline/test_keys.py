@@ -13,7 +13,7 @@ from scd_lightning.pipeline.runner import plan
 Digests = dict[str, str]
 TEACHER = frozenset({"teacher", "evaluation of teacher"})
 ANCHOR = frozenset({"anchor", "evaluation of anchor"})
-STUDENT = frozenset({"student", "evaluation of student"})
+STUDENT = frozenset({"student", "evaluation of student", "confidence of student"})
 EVERYTHING = TEACHER | ANCHOR | STUDENT
 EVALUATIONS = frozenset(name for name in EVERYTHING if name.startswith("evaluation"))
 BASE = frozenset({"evaluation of base_teacher", "evaluation of base_student"})

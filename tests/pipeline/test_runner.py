@@ -75,6 +75,7 @@ def test_plain_fine_tuning(make_job, run_job):
     job = make_job("method=sft")
     assert [step.name for step in plan(job)] == [
         "teacher", "anchor", "evaluation of teacher", "evaluation of anchor", "evaluation of student",
+        "confidence of student",
     ]  # fmt: skip
     run_job(job)
     results = json.loads((job.run_dir / "results.json").read_text())
@@ -83,7 +84,7 @@ def test_plain_fine_tuning(make_job, run_job):
     assert results["metrics"]["student"] == results["metrics"]["anchor"]
     assert results["subdomains"]["student_vs_teacher"] == results["subdomains"]["anchor_vs_teacher"]
     assert not (job.run_dir / "schedule.json").exists()
-    assert kinds(job) == {"anchor": 1, "evaluation": 2, "teacher": 1, "gold": 1, "tokenizer": 1}
+    assert kinds(job) == {"anchor": 1, "confidence": 1, "evaluation": 2, "teacher": 1, "gold": 1, "tokenizer": 1}
     predictions = [(job.run_dir / "predictions" / f"{name}.jsonl").read_bytes() for name in ("anchor", "student")]
     assert predictions[0] == predictions[1]
 

@@ -112,11 +112,15 @@ def test_in_the_evaluation_the_models_that_have_answered_are_told(make_job, monk
     assert partial["ended"]["type"] == "NotFinite"
     assert list(partial["metrics"]) == ["teacher"]
     assert states(job.run_dir)["evaluate"] == "unfinished"
-    assert partial["phases"][3]["missing"] == ["evaluation of anchor", "evaluation of student"]
+    assert partial["phases"][3]["missing"] == [
+        "evaluation of anchor",
+        "evaluation of student",
+        "confidence of student",
+    ]
     assert read(job.run_dir, "costs.json").keys() == {"teacher_sft", "student_sft", "distill", "evaluate"}
     page = (job.run_dir / "report.html").read_text()
     assert "NotFinite: The loss is NaN. Where: sample 3." in page
-    assert "missing: evaluation of anchor, evaluation of student" in page
+    assert "missing: evaluation of anchor, evaluation of student, confidence of student" in page
     assert "Once that is mended, the same command goes on" in page
 
 

@@ -91,6 +91,19 @@ def test_judging(write_folder, measured):
     assert set(module.task.metric_names) < set(values)
 
 
+def test_each_entity_of_an_answer_is_as_sure_as_its_line(write_folder):
+    module = read(write_folder(**splits([GOOD])))
+    [sample], task = module.samples["train"], module.task
+    judged = task.judge(sample, "\nP: Ann\nwhat is this\nL: Bob\nP: Zoe\n")
+    lines = [1.0, 0.9, 0.8, 0.7, 0.6, 1.0]
+    assert task.unit_probabilities(sample, judged, 0.3, lines) == [0.9, 0.7, 0.6]
+    assert task.units_right(sample, judged) == [True, False, False]
+    # Of lines that can't be told apart, each is as sure as the whole.
+    assert task.unit_probabilities(sample, judged, 0.3, [0.3]) == [0.3] * 3
+    none = task.judge(sample, "none")
+    assert task.unit_probabilities(sample, none, 0.9, [0.9]) == task.units_right(sample, none) == []
+
+
 def test_nothing_to_find_and_nothing_found(write_folder):
     module = read(write_folder(**splits([GOOD, {"text": "Nothing.", "entities": []}])))
     assert module.samples["train"][1].completion == "none"

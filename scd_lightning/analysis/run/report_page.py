@@ -20,6 +20,7 @@ from scd_lightning.analysis.records import (
 from scd_lightning.analysis.run.intervals import RunIntervals
 from scd_lightning.analysis.run.label_scores import label_scores
 from scd_lightning.analysis.run.partial_run import partial_sentence, progress, reason, was_stopped
+from scd_lightning.analysis.run.report_confidence import confidence_section
 from scd_lightning.analysis.run.report_csv import downloads
 from scd_lightning.analysis.run.report_figures import (
     curve_drawings,
@@ -99,6 +100,7 @@ def _write(run_dir: Path, record: RunRecord, found: RunIntervals, **top: Any) ->
         models=models,
         differences=pairs,
         decompositions=[each for each in decompositions(record.results) if each[0] == "student" or not itself],
+        confidence=confidence_section(record),
         labels=label_scores(record),
         label_models=list(record.predictions),
         by_label=record.by_label,

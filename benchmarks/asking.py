@@ -1,0 +1,111 @@
+"""The same rows, answered by the evaluation of a run and by its exported student."""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import closing, redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+
+from benchmarks.floor import timed
+from benchmarks.rows import spread
+from benchmarks.settings import ROOT
+from scd_lightning.analysis.records import read_predictions
+from scd_lightning.cli.built_job import build_job
+from scd_lightning.cli.quiet import quiet
+from scd_lightning.config.build import read_settings
+from scd_lightning.pipeline.evaluate import judged_row, load_weights
+from scd_lightning.pipeline.predict import predict
+from scd_lightning.pipeline.run import Finished
+from scd_lightning.pipeline.run import run as run_pipeline
+from scd_lightning.run_folder.folder import RunFolder
+from scd_lightning.training.costs import Meter
+from scd_lightning.use.student import Student
+
+_CLOCKS = ("seconds", "cpu_seconds")
+
+
+def finished_run(order: Mapping[str, Any], folder: Path) -> Finished:
+    """A run as the settings say.
+
+    Args:
+        order: "overrides" of the configuration, and the "device".
+        folder: Where all of it goes.
+    """
+    overrides = [*order["overrides"], f"trainer={'gpu' if order['device'] == 'cuda' else 'cpu'}", "logger=none"]
+    overrides += [f"paths.store='{folder / 'store'}'", f"paths.run='{folder / 'run'}'", "seed=0"]
+    (folder / "run").mkdir()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        settings = read_settings(compose("config", overrides))
+    with closing(RunFolder(folder / "run", "a benchmark")) as run_folder:
+        run_folder.open()
+        finished = run_pipeline(replace(build_job(settings, folder / "run"), folder=run_folder))
+        run_folder.finish()
+    assert finished is not None
+    return finished
+
+
+def rounds(finished: Finished, count: int, folder: Path) -> dict[str, Any]:
+    """Has the ways take turns, after a round that warms up.
+
+    Args:
+        finished: The run.
+        count: Rounds that count.
+        folder: Where evaluations go.
+
+    Returns:
+        "seconds" and "cpu_seconds", {median, min, max} each, of "evaluate" (losses, answers with probabilities,
+        judged) and "predict" (answers with probabilities, as JSON rows); "samples", "rounds", and how many answers are
+        "different".
+    """
+    job = finished.job
+    model, digest = load_weights(job, "student", finished.made)
+    student = Student.load(job.run_dir, "cuda" if job.trainer.on_gpu else "cpu")
+    rows = student.rows([dict(sample.row.values) for sample in job.data.samples["test"] if sample.row])
+    answers: list[str | None] = []
+
+    def evaluate() -> None:
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            found = predict(job, model, "test", Path(place), digest, Meter(), probabilities=True)
+            [judged_row(job, "test", each, units=True) for each in found]
+
+    def ask() -> None:
+        given = [each for part in student.answer(rows) for each in part]
+        [each.row() for each in given]
+        answers[:] = [each.answer for each in given]
+
+    ways: dict[str, Callable[[], None]] = {"evaluate": evaluate, "predict": ask}
+    for way in ways.values():
+        way()
+    taken = [{name: timed(way, model.device.type) for name, way in ways.items()} for _ in range(count)]
+    before = [row["answer"] for row in read_predictions(job.run_dir, "student")]
+    return {
+        **{clock: {name: spread([each[name][clock] for each in taken]) for name in ways} for clock in _CLOCKS},
+        "samples": len(rows),
+        "rounds": count,
+        "different": sum(one != other for one, other in zip(before, answers, strict=True)),
+    }
+
+
+def main(order: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Measures as `rounds` says, without a word of the pipeline's.
+
+    Args:
+        order: As of `finished_run`, and "rounds".
+        folder: Where all of it goes.
+    """
+    quiet()
+    torch.set_num_threads(1)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        return rounds(finished_run(order, folder), order["rounds"], folder)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as root:
+        Path(sys.argv[2]).write_text(json.dumps(main(json.loads(sys.argv[1]), Path(root))))

@@ -1,0 +1,58 @@
+"""`scd export RUN --model teacher`: the teacher of a finished run, from the store, as a student's folder is."""
+
+import os
+import shutil
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from scd_lightning.analysis.records import read_config
+from scd_lightning.cli.built_job import build_job
+from scd_lightning.cli.quiet import quiet
+from scd_lightning.config.build import read_settings
+from scd_lightning.errors import ModelError, StoreError
+from scd_lightning.pipeline.prepare import prepare
+from scd_lightning.pipeline.runner import plan
+from scd_lightning.pipeline.student_folder import write_tuned
+from scd_lightning.progress import say
+
+
+def export_teacher(run: Path, folder: Path) -> None:
+    """Writes the teacher's best checkpoint, adapters merged, with the prompt that it was trained on.
+
+    Args:
+        run: The run's folder.
+        folder: Where to; it gets its name when it is whole.
+
+    Raises:
+        ModelError: The folder is not that of a run.
+        StoreError: The store does not have the teacher any more.
+        ScdError: The run's data or models are not where they were.
+    """
+    quiet()
+    config = read_config(run)
+    if not config:
+        raise ModelError(
+            "Only a run knows its teacher",
+            where="STUDENT",
+            got=run,
+            expected="the folder of a run, with a config.yaml in it",
+            remedy="name the run's folder",
+        )
+    job = prepare(build_job(read_settings(OmegaConf.create(config)), run.absolute()))
+    step = next(step for step in plan(job) if step.name == "teacher")
+    found = job.store.find(step.key)
+    if found is None:
+        raise StoreError(
+            "The teacher of this run is not in the store",
+            where=job.store.root,
+            got=f"no {step.key.folder}",
+            remedy="run its command again: with the same data and versions it makes the same teacher",
+        )
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    write_tuned(job, {"teacher": found}, partial, "teacher")
+    os.replace(partial, folder)
+    metric, value = job.data.validation_metric, found.result.trajectory[found.result.best]["metrics"]["metric"]
+    say(f"teacher: {job.teacher.name}, checkpoint {found.result.best}, validation {metric} {value:.3f}")
