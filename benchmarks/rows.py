@@ -154,3 +154,19 @@ def text_ratios(row: Row, clock: str = "seconds") -> dict[str, float]:
     if row["name"] == "step":
         return {"cached": times["texts"] / times["cached"]}
     return {name: times["phase"] / times[name] for name in ("generate", "decode")}
+
+
+def throughput(row: Row) -> float:
+    """Texts a second of a way to load a server, of a row of the section `serving`."""
+    return float(row["texts"] / row["seconds"])
+
+
+def loaded(rows: Iterable[Row]) -> list[Row]:
+    """The rows of the section `serving` that are about load."""
+    return [row for row in rows if "latency" in row]
+
+
+def batching_ratio(row: Row, rows: Iterable[Row]) -> float:
+    """How many times as many texts a second a way has as the first one of the same student, one by one."""
+    first = next(each for each in rows if each["name"] == row["name"])
+    return throughput(row) / throughput(first)

@@ -18,6 +18,7 @@ SECTIONS = (
     "texts",
     "gold",
     "candidates",
+    "serving",
 )
 
 

@@ -7,9 +7,11 @@ from typing import Any
 from benchmarks.rows import (
     Row,
     StepCase,
+    batching_ratio,
     check_ratio,
     copy_speed,
     floor_ratio,
+    loaded,
     narrow_floor_ratio,
     relative_speed,
     run_named,
@@ -57,6 +59,7 @@ def targets(sections: Mapping[str, Mapping[str, Any]]) -> list[Target]:
         *_of_texts(rows.get("texts", [])),
         *_of_gold(rows.get("gold", [])),
         *_of_candidates(rows.get("candidates", [])),
+        *_of_serving(rows.get("serving", [])),
     ]
 
 
@@ -201,4 +204,15 @@ def _of_texts(rows: list[Row]) -> list[Target]:
             "a distillation step on texts without labels beside one on rows with labels", found.get("step", {}), 1.05
         ),
         at_most("the phase answer beside bare batched generation of the same texts", answer, 1.2),
+    ]
+
+
+def _of_serving(rows: list[Row]) -> list[Target]:
+    ends = {row["name"]: float(row["lost"]) for row in rows if row["way"] == "SIGTERM"}
+    failed = {f"{row['name']}, {row['way']}": float(row["errors"] + row["lost"]) for row in loaded(rows)}
+    faster = {row["name"]: batching_ratio(row, rows) for row in loaded(rows) if row["way"] == "64 clients"}
+    return [
+        at_most("requests that a server under load fails", failed, 0, "{:.0f}"),
+        at_most("requests that a server loses at SIGTERM", ends, 0, "{:.0f}"),
+        at_least("texts a second of 64 clients beside one client's", faster, 2),
     ]

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import ipaddress
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,12 +19,11 @@ if TYPE_CHECKING:
 
 TOKEN = "SCD_SERVE_TOKEN"
 _PACKAGES = ("fastapi", "uvicorn")
-_LOOPBACK = ("localhost", "127.", "::1")
 # What guesses at a token would find sooner.
 _LEAST_TOKEN = 16
 
-_EPILOG = """STUDENT is the folder of a run, or the folder student/ that a run has left. It is asked by POST /predict, or as
-OpenAI's API is under /v1; / is a page to try it, /docs one on its interface.
+_EPILOG = """STUDENT is the folder of a run, or the folder student/ that a run has left. It is asked by POST /predict,
+or as OpenAI's API is under /v1; / is a page to try it, /docs one on its interface.
 
 examples:
   {program} outputs/2026-11-25/10-15-00
@@ -68,11 +68,14 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace) -> int:
     _check(options)
     access = _access(options)
-    check_folder(options)
-    from scd_lightning.serving.desk import Desk
-    from scd_lightning.serving.listening import bind, serve
+    # Before torch and transformers are loaded.
+    from scd_lightning.serving.address import bind
 
     bound = bind(options.host, options.port)
+    check_folder(options)
+    from scd_lightning.serving.desk import Desk
+    from scd_lightning.serving.listening import serve
+
     desk = Desk.of(load_student(options), options.name, _bounds(options), options.batch)
     if serve(desk, access, bound, access_log=options.access_log):
         return 0
@@ -117,7 +120,7 @@ def _access(options: argparse.Namespace) -> "Access":
     from scd_lightning.serving.guard import LOOPBACK, Access
 
     token = _token(options)
-    loopback = options.host.startswith(_LOOPBACK)
+    loopback = _is_loopback(options.host)
     if token is not None:
         return Access(token, None)
     if not loopback and not options.no_token:
@@ -130,6 +133,13 @@ def _access(options: argparse.Namespace) -> "Access":
             "reaches the address, add --no-token",
         )
     return Access(None, LOOPBACK | {options.host} if loopback else None)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _token(options: argparse.Namespace) -> str | None:

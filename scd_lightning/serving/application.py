@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.security import HTTPBearer
 
-from scd_lightning import __version__
 from scd_lightning.serving.completions import check_conversation, completion, text_of
 from scd_lightning.serving.desk import Desk
 from scd_lightning.serving.guard import Access, Guard
@@ -50,7 +49,7 @@ def make_application(desk: Desk, access: Access) -> tuple[FastAPI, Guard]:
     app = FastAPI(
         title=f"scd serve: {desk.name}",
         description=_DESCRIPTION,
-        version=__version__,
+        version="1",
         lifespan=running,
         docs_url=None,
         redoc_url=None,

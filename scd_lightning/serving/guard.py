@@ -24,8 +24,8 @@ class Access:
 
     Attributes:
         token: What clients have to show; None where all may ask.
-        hosts: The names under which the server may be called; None for any. A web page may have its own name lead to the
-            address of its reader's computer: then the browser sends that name, and lets the page read the answers.
+        hosts: The names under which the server may be called; None for any. A web page may have its own name lead to
+            its reader's computer: then the browser sends that name, and lets the page read the answers.
     """
 
     token: str | None = None
@@ -115,7 +115,9 @@ class Guard:
         # Web pages of others may send anything but this without being asked for leave first.
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Refusal(
-                415, "not_json", "The body has to be JSON, with the header Content-Type: application/json (curl --json)."
+                415,
+                "not_json",
+                "The body has to be JSON, with the header Content-Type: application/json (curl --json).",
             )
         said = headers.get("content-length", "0")
         if int(said) > self.bounds.body:
@@ -152,8 +154,8 @@ class Guard:
         return Refusal(
             413,
             "body_too_large",
-            f"The body has {found:,} bytes or more, and at most {self.bounds.body:,} are taken. Send the texts in several "
-            "requests.",
+            f"The body has {found:,} bytes or more, and at most {self.bounds.body:,} are taken. Send the texts in "
+            "several requests.",
         )
 
 

@@ -1,7 +1,6 @@
-"""The server's process: its socket, its connections, and its end, which loses nothing that was accepted."""
+"""The server's process: its connections, and its end, which loses nothing that was accepted."""
 
 import asyncio
-import errno
 import signal
 import socket
 from collections.abc import Iterator
@@ -12,8 +11,8 @@ import uvicorn
 from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from scd_lightning.errors import ConfigError
 from scd_lightning.progress import say
+from scd_lightning.serving.address import told_of_address
 from scd_lightning.serving.application import make_application
 from scd_lightning.serving.desk import Desk
 from scd_lightning.serving.guard import Access, Guard
@@ -22,32 +21,9 @@ from scd_lightning.serving.guard import Access, Guard
 _BACKLOG = 1024
 # How long connections without a request are kept. More than clients keep theirs: whose end closes first, loses nothing.
 _KEPT = 75
-# How long the end waits for requests that are on their way over connections that are open; and, when all is answered, for
-# clients that don't read.
+# How long the end waits for requests that are on their way over open connections; and, when all is answered, for those
+# who don't read.
 _LINGER, _UNREAD = 0.5, 5
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A socket that has its address, and on which nobody can call yet.
-
-    Args:
-        host: A name or an address of this machine.
-        port: The port; 0 for one that is free.
-
-    Raises:
-        ConfigError: The address can't be had.
-    """
-    with _told_of(host, port):
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
-        try:
-            # Else the port could not be had again for a minute after a server's end.
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(address)
-        except OSError:
-            bound.close()
-            raise
-        return bound
 
 
 def serve(desk: Desk, access: Access, bound: socket.socket, *, access_log: bool = False) -> bool:
@@ -68,7 +44,7 @@ def serve(desk: Desk, access: Access, bound: socket.socket, *, access_log: bool 
     app, guard = make_application(desk, access)
     host, port = bound.getsockname()[:2]
     # Two may have had the address before one of them listens.
-    with _told_of(host, port):
+    with told_of_address(host, port):
         bound.listen(_BACKLOG)
     config = uvicorn.Config(
         guard,
@@ -161,30 +137,3 @@ class _Server(uvicorn.Server):
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
-
-
-@contextmanager
-def _told_of(host: str, port: int) -> Iterator[None]:
-    """Has it told of an address that can't be had.
-
-    Raises:
-        ConfigError: It can't.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise ConfigError(
-                "Another program listens there",
-                where="--host, --port",
-                got=f"{host}, {port}",
-                remedy="name another port, or end that program; with --port 0 a free one is taken",
-            ) from error
-        raise ConfigError(
-            "The server can't have that address",
-            where="--host, --port",
-            got=f"{host}, {port}: {error.strerror or error}",
-            expected="an address of this machine, and a port from 1024 on",
-        ) from error
-    except UnicodeError as error:
-        raise ConfigError("That is no host's name", where="--host", got=host, expected="a name, or an address") from error

@@ -33,7 +33,10 @@ def _read(name: str) -> tuple[str, str]:
     """A page, and what a browser may do with it: its own script and style are told by their digests."""
     content = (_PAGES / name).read_text(encoding="utf-8")
     allowed = " ".join(f"{kind}-src {_digest(inside)};" for kind, inside in _INLINE.findall(content))
-    return content, f"default-src 'none'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; {allowed}"
+    return (
+        content,
+        f"default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'; {allowed}",
+    )
 
 
 def _digest(inside: str) -> str:

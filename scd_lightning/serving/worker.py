@@ -22,8 +22,8 @@ class StudentFailed(Exception):
 class Worker:
     """Answers what is in a queue.
 
-    No time is waited for a batch to fill: while the model answers one, the next one gathers. So a single client waits for
-    nobody, and many share batches of up to `batch` texts.
+    No time is waited for a batch to fill: while the model answers one, the next one gathers. So a single client waits
+    for nobody, and many share batches of up to `batch` texts.
 
     Args:
         student: The student; nobody else may ask it.
@@ -58,7 +58,7 @@ class Worker:
             self.seconds += (seconds - self.seconds) * (_LAST if self.seconds else 1)
 
     def _answer(self, taken: Sequence[tuple[Ticket, int]]) -> None:
-        """Answers a batch. Where that fails, one by one: others' texts are not to suffer from one that can't be done."""
+        """Answers a batch; where that fails, one by one: a text that can't be done is not to cost the others theirs."""
         rows = [ticket.rows[place] for ticket, place in taken]
         try:
             given = [each for part in self.student.answer(rows, self.batch) for each in part]

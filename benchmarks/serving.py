@@ -1,0 +1,115 @@
+"""`scd serve` under load: one client and many, what a SIGTERM loses, and what servers that decode greedily answer."""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.commands import run_python
+from benchmarks.load import Clients, Found
+from benchmarks.process import fresh
+from benchmarks.rows import Row
+from benchmarks.served import served
+from benchmarks.settings import Settings
+
+TASKS = ("classification", "ner")
+# A student fine-tuned alone: by which method it has learnt changes nothing of how it is served.
+_TRAINED = (
+    "teacher=embedded",
+    "student=embedded",
+    "method=sft",
+    "teacher.epochs=1",
+    "teacher.checkpoints=1",
+    "budget.stages=1",
+    "logger=none",
+)
+_SIZES = ("task.data.synthetic={train: 1200, validation: 60, test: 400}", "budget.stage_epochs=40")
+_QUICK_SIZES = ("debug=smoke",)
+# Way -> clients, texts of a request, and options of the server.
+WAYS: dict[str, tuple[int, int, tuple[str, ...]]] = {
+    "one client, one text at a time": (1, 1, ()),
+    "64 clients, no batches": (64, 1, ("--batch", "1")),
+    "64 clients": (64, 1, ()),
+    "one client, 256 texts a request": (1, 256, ()),
+}
+_WARM_UP, _SECONDS, _CLIENTS, _ROUNDS = 2.0, 15.0, 64, 5
+_BEFORE_SIGNAL = 3.0
+
+
+def measure(settings: Settings) -> Iterator[Row]:
+    """Rows of each task's student: one a way, and one of its end; and one on greedy decoding where it chooses.
+
+    Args:
+        settings: The settings.
+    """
+    for task in TASKS:
+        folder = _student(settings, task)
+        texts = [json.loads(line)["input"] for line in _lines(folder, "samples")]
+        for way in WAYS:
+            yield _told({"name": task, "way": way} | _of_way(settings, folder, texts, way))
+        yield _told({"name": task, "way": "SIGTERM"} | _of_end(settings, folder, texts))
+        if task == "classification":
+            yield _told({"name": task, "way": "greedy"} | fresh(settings, "benchmarks.greedy", {"folder": str(folder)}))
+
+
+def _told(row: Row) -> Row:
+    print(row, file=sys.stderr, flush=True)
+    return row
+
+
+def _student(settings: Settings, task: str) -> Path:
+    """The folder of a run that has trained one."""
+    folder = settings.folder / f"serving-{task}"
+    places = [f"paths.store='{settings.folder / 'serving-store'}'", f"hydra.run.dir='{folder}'"]
+    sizes = _QUICK_SIZES if settings.quick else _SIZES
+    environment = settings.environment | {"OMP_NUM_THREADS": "1"}
+    run_python(["run.py", f"task={task}", *_TRAINED, *sizes, *places], environment)
+    return folder
+
+
+def _lines(folder: Path, name: str) -> list[str]:
+    return (folder / "predictions" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+
+
+def _of_way(settings: Settings, folder: Path, texts: list[str], way: str) -> dict[str, Any]:
+    clients, texts_each, options = WAYS[way]
+    seconds = 1.0 if settings.quick else _SECONDS
+    with served(settings, folder, *options) as (_, port):
+        asyncio.run(Clients(port, texts, texts_each).ask(clients, min(_WARM_UP, seconds)))
+        asked, start = Clients(port, texts, texts_each), time.perf_counter()
+        asyncio.run(asked.ask(clients, seconds))
+        taken = time.perf_counter() - start
+    found = asked.found
+    latency = {"p50": found.percentile(0.5), "p99": found.percentile(0.99), "max": max(found.seconds)}
+    counts = {"requests": len(found.seconds), "texts": len(found.seconds) * texts_each}
+    return {"clients": clients, **counts, "seconds": taken, "latency": latency, **_failures(found)}
+
+
+def _failures(found: Found) -> dict[str, int]:
+    return {"errors": found.errors, "lost": found.lost, "refused": found.refused}
+
+
+def _of_end(settings: Settings, folder: Path, texts: list[str]) -> dict[str, Any]:
+    """What becomes of requests at a SIGTERM under load, over several servers."""
+    rounds = 1 if settings.quick else _ROUNDS
+    total, codes, ends = Found(), [], []
+    for _ in range(rounds):
+        with served(settings, folder) as (process, port):
+            asked = Clients(port, texts)
+
+            async def load(asked: Clients = asked, pid: Any = process) -> None:
+                asyncio.get_running_loop().call_later(_BEFORE_SIGNAL, pid.send_signal, signal.SIGTERM)
+                await asked.ask(_CLIENTS, 60)
+
+            asyncio.run(load())
+            stopped = time.perf_counter()
+            codes.append(process.wait(60))
+            ends.append(time.perf_counter() - stopped)
+        total.seconds += asked.found.seconds
+        for name, value in _failures(asked.found).items():
+            setattr(total, name, getattr(total, name) + value)
+    return {"clients": _CLIENTS, "rounds": rounds, "requests": len(total.seconds), **_failures(total), "codes": codes}
