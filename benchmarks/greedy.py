@@ -38,7 +38,7 @@ def main(order: Mapping[str, Any]) -> dict[str, Any]:
     for text in texts:
         ids = tokenizer(render(form["template"], {"text": text}), return_tensors="pt")["input_ids"]
         made = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=32)
-        greedy.append(tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True).strip())
+        greedy.append(str(tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)).strip())
     pairs = list(zip(chosen, greedy, golds, strict=True))
     return {
         "texts": len(texts),

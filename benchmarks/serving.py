@@ -27,7 +27,7 @@ _TRAINED = (
     "budget.stages=1",
     "logger=none",
 )
-_SIZES = ("task.data.synthetic={train: 1200, validation: 60, test: 400}", "budget.stage_epochs=40")
+_SIZES = ("task.data.synthetic={train: 600, validation: 60, test: 300}", "budget.stage_epochs=20")
 _QUICK_SIZES = ("debug=smoke",)
 # Way -> clients, texts of a request, and options of the server.
 WAYS: dict[str, tuple[int, int, tuple[str, ...]]] = {
@@ -36,8 +36,8 @@ WAYS: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "64 clients": (64, 1, ()),
     "one client, 256 texts a request": (1, 256, ()),
 }
-_WARM_UP, _SECONDS, _CLIENTS, _ROUNDS = 2.0, 15.0, 64, 5
-_BEFORE_SIGNAL = 3.0
+_WARM_UP, _SECONDS, _CLIENTS, _ROUNDS = 2.0, 10.0, 64, 3
+_BEFORE_SIGNAL = 2.0
 
 
 def measure(settings: Settings) -> Iterator[Row]:

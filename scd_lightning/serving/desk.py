@@ -103,8 +103,9 @@ class Desk:
             raise self._full(len(rows)) from None
         answers = asyncio.wrap_future(ticket.answers)
         gone = asyncio.ensure_future(_disconnected(request.receive))
+        either: list[asyncio.Future[Any]] = [answers, gone]
         try:
-            await asyncio.wait({answers, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not answers.done():
                 raise Refusal(_GONE, "client_gone", "The client has gone.")
             return answers.result()

@@ -55,7 +55,7 @@ class MadeUp:
         yield [self._one(row) for row in rows]
 
     def _one(self, row: Row) -> Given:
-        text = row.values.get("text", row.values.get("question"))
+        text = row.values["text" if "text" in row.values else "question"]
         if not text.strip():
             return Given(row.id, error='Field "text" is empty')
         label = "long" if len(text) > 4 else "short"

@@ -14,14 +14,14 @@ def test_with_a_token_only_who_shows_it_is_answered(serve, made_up):
         for path in ("/v1/models", "/v1/models/student", "/nowhere"):
             assert client.get(path).status_code == 401
         for shown in ("", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer é"):
-            headers = {b"Authorization": shown.encode("latin-1")}
+            headers = [(b"Authorization", shown.encode("latin-1"))]
             refused = client.post("/predict", json={"text": "a"}, headers=headers)
             assert refused.status_code == 401
             assert refused.headers["WWW-Authenticate"] == "Bearer"
             assert refused.json()["error"]["code"] == "invalid_api_key"
         for kind in ("Bearer", "bearer"):
-            headers = {"Authorization": f"{kind} {TOKEN}"}
-            assert client.post("/predict", json={"text": "a"}, headers=headers).status_code == 200
+            right = {"Authorization": f"{kind} {TOKEN}"}
+            assert client.post("/predict", json={"text": "a"}, headers=right).status_code == 200
         for path in ("/", "/docs", "/openapi.json", "/health"):
             assert client.get(path).status_code == 200
         assert client.get("/health").json()["needs_token"] is True

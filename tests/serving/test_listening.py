@@ -39,6 +39,7 @@ def served(folder, place, *options):
         line, cwd=place, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True
     ) as process:
         try:
+            assert process.stdout is not None
             told = process.stdout.readline()
             assert "answers on http://127.0.0.1:" in told, told + process.stdout.read()
             yield process, int(told.split(";")[0].rpartition(":")[2])

@@ -17,7 +17,7 @@ from scd_lightning.use.answers_given import Found
 from tests.serving.test_listening import served
 
 PAGES = sorted((Path(scd_lightning.serving.__file__).parent / "pages").glob("*"))
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome") or ""
 TEXT = "<img src=x onerror=\"document.title='gone'\"> 😀 Garuma wrote the Act."
 
 
@@ -50,7 +50,7 @@ def test_a_browser_is_held_to_the_page_s_own_script(serve, made_up, path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
 def test_a_text_is_tried_in_a_browser(run_folders, tmp_path):
     with served(run_folders("ner"), tmp_path) as (_, port):
         url = f"http://127.0.0.1:{port}"
@@ -64,7 +64,7 @@ def test_a_text_is_tried_in_a_browser(run_folders, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
 def test_entities_are_marked_where_they_stand(tmp_path):
     """Behind a character that JavaScript counts twice, too."""
     page = next(path for path in PAGES if path.name == "try.html").read_text(encoding="utf-8")
@@ -86,6 +86,7 @@ async def in_browser(url, folder, text):
         [*line, f"--user-data-dir={folder / 'browser'}", "about:blank"], stderr=subprocess.PIPE, text=True
     ) as browser:
         try:
+            assert browser.stderr is not None
             port = next(found[1] for said in browser.stderr if (found := re.search(r"ws://[^:]+:(\d+)/", said)))
             async with aiohttp.ClientSession() as session:
                 tabs = await (await session.get(f"http://127.0.0.1:{port}/json")).json()

@@ -63,7 +63,7 @@ def test_answers_are_there_when_the_last_one_is_in_their_order():
 
 
 def test_taking_waits_for_something_or_the_end():
-    queue, found = WorkQueue(10), []
+    queue, found = WorkQueue(10), list[list[str]]()
     thread = threading.Thread(target=lambda: found.extend(names(queue.take(5)) for _ in range(2)))
     thread.start()
     queue.put(rows(1))
