@@ -1,6 +1,8 @@
 """What is asked over HTTP is answered as on the command line, within bounds, by many clients at once."""
 
 import json
+import re
+import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from scd_lightning.cli import predict
+from scd_lightning.cli.serve import _parser as parser
 from scd_lightning.serving.bounds import Bounds
 from scd_lightning.use.student import Student
+from tests.conftest import ROOT
 
 
 def error(response, status, code):
@@ -51,8 +55,6 @@ def test_entities_have_their_places(serve, run_folders):
 
 
 def test_the_digest_is_that_of_the_files(student, run_folders, tmp_path):
-    import shutil
-
     copy = shutil.copytree(run_folders("classification") / "student", tmp_path / "student")
     assert Student.load(copy, "cpu").digest(()) == student.digest(())
     form = json.loads((copy / "prompt_template.json").read_text())
@@ -153,3 +155,21 @@ def test_the_interface_is_described(serve, made_up):
     predicted = described["paths"]["/predict"]["post"]
     assert {"200", "401", "413", "422", "429"} <= predicted["responses"].keys()
     assert "texts" in described["components"]["schemas"]["Asked"]["properties"]
+
+
+def test_the_requests_of_the_docs_are_answered(serve, made_up):
+    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    bodies = [json.loads(found) for found in re.findall(r"/predict .*?--json '(.*?)'", page)]
+    assert len(bodies) >= 3
+    with serve(made_up) as client:
+        assert [client.post("/predict", json=body).status_code for body in bodies] == [200] * len(bodies)
+
+
+def test_the_bounds_of_the_docs_are_those_of_the_command():
+    page, bounds = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8"), Bounds()
+    told = dict(re.findall(r"`--([a-z-]+) (\d+)`", page))
+    parsed = vars(parser().parse_args(["student", *(f"--{name}={value}" for name, value in told.items())]))
+    assert parsed == vars(parser().parse_args(["student"]))
+    assert {"max-body", "max-texts", "max-characters", "queue", "batch"} <= told.keys()
+    assert f"| {bounds.requests:,} | 429 |" in page
+    assert f"| {bounds.head_seconds:g} s, and {bounds.body_seconds:g} s |" in page
