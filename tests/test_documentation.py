@@ -104,7 +104,7 @@ def test_an_evaluate_command_has_its_options(words):
 @pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][1:2] == ["scd_lightning.serve"]])
 def test_a_serve_command_has_its_options(words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "token").write_text("what the page has its reader make")
+    (tmp_path / "token").write_text("what-the-page-has-its-reader-make")
     options = serve_parser().parse_args(words[2:])
     check_serve(options)
     access_of(options)

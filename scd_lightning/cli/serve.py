@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import ipaddress
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,7 +96,7 @@ def _check(options: argparse.Namespace) -> None:
         )
     check_model(options)
     for name in ("queue", "max_texts", "max_characters", "max_body"):
-        if not getattr(options, name) > 0:
+        if not 0 < getattr(options, name) < math.inf:
             option = f"--{name.replace('_', '-')}"
             raise ConfigError("Nothing could be asked", where=option, got=getattr(options, name), expected="> 0")
     if options.max_texts > options.queue:

@@ -113,6 +113,7 @@ class Desk:
             raise Refusal(500, "failed", f"The student failed ({error}). The server has printed where.") from error
         finally:
             gone.cancel()
+            answers.cancel()
             self.queue.drop(ticket)
 
     def _full(self, texts: int) -> Refusal:

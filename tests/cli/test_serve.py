@@ -42,6 +42,7 @@ def refused(capsys, tmp_path):
         (["--max-texts", "-1"], "--max-texts"),
         (["--max-characters", "0"], "--max-characters"),
         (["--max-body", "nan"], "--max-body"),
+        (["--max-body", "inf"], "--max-body"),
         (["--max-texts", "20", "--queue", "10"], "would never find room"),
         (["--port", "65536"], "--port"),
         (["--port", "-1"], "--port"),

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -135,17 +134,6 @@ def test_a_student_that_fails_is_told_of_and_goes_on(serve, made_up):
     with serve(made_up) as client:
         assert "ArithmeticError" in error(client.post("/predict", json={"text": "bad"}), 500, "failed")
         assert client.post("/predict", json={"text": "good"}).status_code == 200
-
-
-def test_what_waits_is_answered_at_the_end(serve, made_up):
-    made_up.go.clear()
-    with ThreadPoolExecutor(4) as pool:
-        with serve(made_up, batch=1) as client:
-            asked = [pool.submit(client.post, "/predict", json={"texts": ["a", "b"]}) for _ in range(4)]
-            while client.app_state["desk"].queue.waiting < 7:
-                time.sleep(0.01)
-            threading.Timer(0.2, made_up.go.set).start()
-        assert [each.result().status_code for each in asked] == [200] * 4
 
 
 def test_the_interface_is_described(serve, made_up):
