@@ -28,6 +28,15 @@ class Found:
     lost: int = 0
     refused: int = 0
 
+    def add(self, other: "Found") -> None:
+        """Counts what became of other requests too."""
+        self.seconds += other.seconds
+        self.errors, self.lost, self.refused = (
+            self.errors + other.errors,
+            self.lost + other.lost,
+            self.refused + other.refused,
+        )
+
     def percentile(self, share: float) -> float:
         """The time within which a share of the answered requests was answered."""
         ordered = sorted(self.seconds)

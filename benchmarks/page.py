@@ -105,8 +105,8 @@ _NOTES = {
     "is a place that goes through the model, padding included.",
     "serving": "`scd serve` as a process of its own, on loopback; clients that keep their connections and ask one "
     "request after the other share the machine with it. Times are from a request's first byte to its answer's last. "
-    "`no batches` is `--batch 1`. Lost is a request that was sent and got no answer; what is not accepted any more is "
-    "not counted. The student is the small one of the embedded data, fine-tuned alone: of larger ones the model takes "
+    "Ways take turns. `no batches` is `--batch 1`. Lost is a request that was sent and got no answer; what is not "
+    "accepted any more is not counted. The student is the small one of the embedded data, fine-tuned alone: of larger ones the model takes "
     "more, and HTTP less.",
 }
 _NO_GPU = """\

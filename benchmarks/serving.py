@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,10 @@ WAYS: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "64 clients": (64, 1, ()),
     "one client, 256 texts a request": (1, 256, ()),
 }
-_WARM_UP, _SECONDS, _CLIENTS, _ROUNDS = 2.0, 10.0, 64, 3
-_BEFORE_SIGNAL = 2.0
+# Seconds of a way in a round, and rounds.
+_SECONDS, _ROUNDS = 3.0, 5
+# Of the end: clients, servers, and seconds before each is told.
+_CLIENTS, _ENDS, _BEFORE_SIGNAL = 64, 3, 2.0
 
 
 def measure(settings: Settings) -> Iterator[Row]:
@@ -57,8 +60,8 @@ def measure(settings: Settings) -> Iterator[Row]:
     for task in TASKS:
         folder = _student(settings, task, f"task={task}", *sizes)
         texts = [json.loads(line)["input"] for line in _lines(folder, "samples")]
-        for way in WAYS:
-            yield _told({"name": task, "way": way} | _of_way(settings, folder, texts, way))
+        for row in _of_ways(settings, folder, texts):
+            yield _told({"name": task} | row)
         yield _told({"name": task, "way": "SIGTERM"} | _of_end(settings, folder, texts))
         if task == CHOOSES:
             yield _greedy(settings, task, folder)
@@ -90,18 +93,28 @@ def _lines(folder: Path, name: str) -> list[str]:
     return (folder / "predictions" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
 
 
-def _of_way(settings: Settings, folder: Path, texts: list[str], way: str) -> dict[str, Any]:
-    clients, texts_each, options = WAYS[way]
-    seconds = 1.0 if settings.quick else _SECONDS
-    with served(settings, folder, *options) as (_, port):
-        asyncio.run(Clients(port, texts, texts_each).ask(clients, min(_WARM_UP, seconds)))
-        asked, start = Clients(port, texts, texts_each), time.perf_counter()
-        asyncio.run(asked.ask(clients, seconds))
-        taken = time.perf_counter() - start
-    found = asked.found
+def _of_ways(settings: Settings, folder: Path, texts: list[str]) -> list[dict[str, Any]]:
+    """What each way to load a server comes to. They take turns, so that whatever else the machine does falls on all."""
+    seconds, rounds = (1.0, 1) if settings.quick else (_SECONDS, _ROUNDS)
+    found, taken = {way: Found() for way in WAYS}, dict.fromkeys(WAYS, 0.0)
+    with ExitStack() as stack:
+        needed = {options for _, _, options in WAYS.values()}
+        ports = {options: stack.enter_context(served(settings, folder, *options))[1] for options in needed}
+        # The first round warms up.
+        for turn in range(rounds + 1):
+            for way, (clients, texts_each, options) in WAYS.items():
+                asked, start = Clients(ports[options], texts, texts_each), time.perf_counter()
+                asyncio.run(asked.ask(clients, seconds))
+                if turn:
+                    taken[way] += time.perf_counter() - start
+                    found[way].add(asked.found)
+    return [{"way": way} | _row(found[way], taken[way], *WAYS[way][:2]) for way in WAYS]
+
+
+def _row(found: Found, seconds: float, clients: int, texts_each: int) -> dict[str, Any]:
     latency = {"p50": found.percentile(0.5), "p99": found.percentile(0.99), "max": max(found.seconds)}
     counts = {"requests": len(found.seconds), "texts": len(found.seconds) * texts_each}
-    return {"clients": clients, **counts, "seconds": taken, "latency": latency, **_failures(found)}
+    return {"clients": clients, **counts, "seconds": seconds, "latency": latency, **_failures(found)}
 
 
 def _failures(found: Found) -> dict[str, int]:
@@ -110,8 +123,8 @@ def _failures(found: Found) -> dict[str, int]:
 
 def _of_end(settings: Settings, folder: Path, texts: list[str]) -> dict[str, Any]:
     """What becomes of requests at a SIGTERM under load, over several servers."""
-    rounds = 1 if settings.quick else _ROUNDS
-    total, codes, ends = Found(), [], []
+    rounds = 1 if settings.quick else _ENDS
+    total, codes = Found(), []
     for _ in range(rounds):
         with served(settings, folder) as (process, port):
             asked = Clients(port, texts)
@@ -121,10 +134,6 @@ def _of_end(settings: Settings, folder: Path, texts: list[str]) -> dict[str, Any
                 await asked.ask(_CLIENTS, 60)
 
             asyncio.run(load())
-            stopped = time.perf_counter()
             codes.append(process.wait(60))
-            ends.append(time.perf_counter() - stopped)
-        total.seconds += asked.found.seconds
-        for name, value in _failures(asked.found).items():
-            setattr(total, name, getattr(total, name) + value)
+        total.add(asked.found)
     return {"clients": _CLIENTS, "rounds": rounds, "requests": len(total.seconds), **_failures(total), "codes": codes}
