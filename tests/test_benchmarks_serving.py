@@ -1,10 +1,12 @@
 """The load that servers are measured under notes what becomes of each request."""
 
 import asyncio
+import json
 
 import pytest
 
 from benchmarks.load import Clients, Found
+from benchmarks.settings import ROOT
 
 ANSWER = b'{"answers": [{}, {}]}'
 
@@ -57,3 +59,14 @@ def test_percentiles_are_times_of_requests():
     outcome = Found(seconds=[float(number) for number in range(100, 0, -1)])
     assert [outcome.percentile(share) for share in (0.5, 0.99, 1)] == [50, 99, 100]
     assert Found(seconds=[3.0]).percentile(0.99) == pytest.approx(3)
+
+
+def test_what_the_docs_say_of_greedy_decoding_was_measured():
+    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    [results] = (ROOT / "benchmarks" / "results").glob("*/serving.json")
+    rows = {row["name"]: row for row in json.loads(results.read_text())["rows"] if row["way"] == "greedy"}
+    few, many = rows["classification"], rows["banking77"]
+    told = " ".join(page.split())
+    assert f"{few['different'] / few['texts']:.1%} of {few['texts']} answers differ" in told
+    assert f"{many['different'] / many['texts']:.1%} of {many['texts']}," in told
+    assert f"{many['no_label'] / many['texts']:.1%} are no label" in told
