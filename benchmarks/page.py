@@ -103,11 +103,11 @@ _NOTES = {
     "answer in one pass, then a best-first search in the tree of the candidates' tokens. Beside it, losses in a pass "
     "of their own and every candidate scored on the prompt's key-value cache. Ways take turns in one process. A token "
     "is a place that goes through the model, padding included.",
-    "serving": "`scd serve` as a process of its own, on loopback; clients that keep their connections and ask one request "
-    "after the other share the machine with it. Times are from a request's first byte to its answer's last. "
-    "Ways take turns. `no batches` is `--batch 1`. Lost is a request that was sent and got no answer; what is "
-    "not accepted any more is not counted. The student is the small one of the embedded data, fine-tuned alone:"
-    " of larger ones the model takes more, and HTTP less.",
+    "serving": "`scd serve` as a process of its own, on loopback; clients that keep their connections and ask one "
+    "request after the other share the machine with it. Times are from a request's first byte to its answer's last. "
+    "Ways take turns. `no batches` is `--batch 1`. Lost is a request that was sent and got no answer; what is not "
+    "accepted any more is not counted. The student is the small one of the embedded data, fine-tuned alone: of larger "
+    "ones the model takes more, and HTTP less.",
 }
 _NO_GPU = """\
 ## Not measured
