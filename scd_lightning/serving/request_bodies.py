@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Text = str | dict[str, Any]
-_TEXT = "a text; or where the student is asked more than that, its fields by name"
+_FIELDS = "where the student is asked more than a text, its fields by name"
 
 
 class Asked(BaseModel):
@@ -21,8 +21,8 @@ class Asked(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"texts": ["I was charged twice.", "Where is my card?"]}]}
     )
 
-    text: Text | None = Field(None, description=_TEXT[0].upper() + _TEXT[1:])
-    texts: list[Text] | None = Field(None, description=f"Several, each {_TEXT}")
+    text: Text | None = Field(None, description=f"One text; or {_FIELDS}")
+    texts: list[Text] | None = Field(None, description=f"Several texts; or {_FIELDS}, of each")
     probabilities: bool = Field(False, description="Whether rows get the probability of each label, where it chooses")
 
     @model_validator(mode="after")

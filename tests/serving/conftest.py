@@ -1,5 +1,8 @@
 """Students to serve: a made-up one that does as it is told, and real ones."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +23,7 @@ from scd_lightning.serving.guard import Access
 from scd_lightning.use.answers_given import Chosen, Given
 from scd_lightning.use.form import Form
 from scd_lightning.use.student import Student
+from tests.conftest import ROOT
 
 HOSTS = frozenset({"testserver"})
 
@@ -113,3 +117,21 @@ def run_folders(make_job_in: Callable[..., Any], tmp_path_factory: pytest.TempPa
 def student(run_folders: Callable[[str], Path]) -> Student:
     """One that chooses among labels."""
     return Student.load(run_folders("classification"), "cpu")
+
+
+@contextmanager
+def served(folder: Path, place: Path, *options: str) -> Iterator[tuple[Any, int]]:
+    """`scd serve` as a process of its own: that, and its port."""
+    line = [sys.executable, "-m", "scd_lightning", "serve", str(folder), "--port", "0", *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        line, cwd=place, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            told = process.stdout.readline()
+            assert "answers on http://127.0.0.1:" in told, told + process.stdout.read()
+            yield process, int(told.split(";")[0].rpartition(":")[2])
+        finally:
+            process.kill()

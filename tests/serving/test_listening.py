@@ -1,7 +1,6 @@
 """The process of a server: its port, its connections, and its end."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -10,7 +9,6 @@ import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -23,28 +21,11 @@ from scd_lightning.serving.bounds import Bounds
 from scd_lightning.serving.desk import Desk
 from scd_lightning.serving.guard import Access
 from tests.conftest import ROOT
+from tests.serving.conftest import served
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 BODY = b'{"text": "a"}'
 WHOLE = HEAD + b"Content-Length: 13\r\n\r\n" + BODY
-
-
-@contextmanager
-def served(folder, place, *options):
-    """`scd serve` as a process of its own: that, and its port."""
-    line = [sys.executable, "-m", "scd_lightning", "serve", str(folder), "--port", "0", *options]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        line, cwd=place, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            told = process.stdout.readline()
-            assert "answers on http://127.0.0.1:" in told, told + process.stdout.read()
-            yield process, int(told.split(";")[0].rpartition(":")[2])
-        finally:
-            process.kill()
 
 
 @pytest.fixture

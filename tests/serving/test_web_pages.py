@@ -14,7 +14,7 @@ import pytest
 import scd_lightning.serving
 from scd_lightning.tasks.entity_scores import Entity
 from scd_lightning.use.answers_given import Found
-from tests.serving.test_listening import served
+from tests.serving.conftest import served
 
 PAGES = sorted((Path(scd_lightning.serving.__file__).parent / "pages").glob("*"))
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome") or ""
