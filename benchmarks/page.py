@@ -68,6 +68,7 @@ _TITLES = {
     "gold": "Gold answers held against themselves",
     "candidates": "Choosing among candidates",
     "predicting": "Asking an exported student",
+    "serving": "Serving a student",
 }
 _NOTES = {
     "pipeline": "Commands of run.py on a few embedded rows, each a process of its own. One with `live` finds teacher "
@@ -106,6 +107,11 @@ _NOTES = {
     "predicting": "The test split of embedded data, answered by the evaluation of a run, which scores the gold answers "
     "too, and by its student as `scd predict` asks it; probabilities of all candidates and of each line included. Ways "
     "take turns in one process, on one thread; loading is not counted.",
+    "serving": "`scd serve` as a process of its own, on loopback; clients that keep their connections and ask one "
+    "request after the other share the machine with it. Times are from a request's first byte to its answer's last. "
+    "Ways take turns. `no batches` is `--batch 1`. Lost is a request that was sent and got no answer; what is not "
+    "accepted any more is not counted. The student is the small one of the embedded data, fine-tuned alone: of larger "
+    "ones the model takes more, and HTTP less.",
 }
 _NO_GPU = """\
 ## Not measured

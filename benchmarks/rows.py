@@ -164,3 +164,19 @@ def asking_ratio(row: Row, clock: str) -> float:
         clock: "seconds" or "cpu_seconds".
     """
     return float(row[clock]["evaluate"]["median"] / row[clock]["predict"]["median"])
+
+
+def throughput(row: Row) -> float:
+    """Texts a second of a way to load a server, of a row of the section `serving`."""
+    return float(row["texts"] / row["seconds"])
+
+
+def loaded(rows: Iterable[Row]) -> list[Row]:
+    """The rows of the section `serving` that are about load."""
+    return [row for row in rows if "latency" in row]
+
+
+def batching_ratio(row: Row, rows: Iterable[Row]) -> float:
+    """How many times as many texts a second a way has as the first one of the same student, one by one."""
+    first = next(each for each in rows if each["name"] == row["name"])
+    return throughput(row) / throughput(first)

@@ -19,6 +19,7 @@ SECTIONS = (
     "gold",
     "candidates",
     "predicting",
+    "serving",
 )
 
 

@@ -9,9 +9,11 @@ from benchmarks.rows import (
     Row,
     StepCase,
     asking_ratio,
+    batching_ratio,
     check_ratio,
     copy_speed,
     floor_ratio,
+    loaded,
     narrow_floor_ratio,
     relative_speed,
     run_ratio,
@@ -19,6 +21,7 @@ from benchmarks.rows import (
     search_ratio,
     speed,
     text_ratios,
+    throughput,
 )
 from benchmarks.settings import PEERS
 from benchmarks.targets import Target
@@ -325,6 +328,40 @@ def _of_asking(row: Row, way: str) -> Sequence[Cell]:
     return (row["task"], way, row["samples"] / taken["seconds"]["median"], *times(taken), *ratios, different)
 
 
+def of_serving(rows: Sequence[Row]) -> str:
+    """Throughput and waiting times of each way to load a server; its end; and greedy decoding in words."""
+    head = (
+        "student, way",
+        "texts / s",
+        "beside one by one",
+        "p50 ms",
+        "p99 ms",
+        "most ms",
+        "requests",
+        "errors",
+        "lost",
+    )
+    parts = [table(head, [_of_load(row, rows) for row in loaded(rows)])]
+    for row in rows:
+        if row["way"] == "SIGTERM":
+            told = f"{row['name']}, SIGTERM under {row['clients']} clients, {row['rounds']} times: {row['requests']:,} "
+            told += f"requests answered, {row['errors']} errors, {row['lost']} lost; exit codes "
+            told += f"{', '.join(map(str, row['codes']))}."
+            parts.append(told)
+        if row["way"] == "greedy":
+            told = f"{row['name']}, the same weights decoded greedily: {row['different'] / row['texts']:.1%} of "
+            told += f"{row['texts']} answers differ, {row['no_label'] / row['texts']:.1%} are no label; right are "
+            parts.append(f"{told}{row['greedy']:.1%}, and {row['chosen']:.1%} where the student chooses.")
+    return "\n\n".join(parts)
+
+
+def _of_load(row: Row, rows: Sequence[Row]) -> Sequence[Cell]:
+    latency = (1000 * row["latency"][name] for name in ("p50", "p99", "max"))
+    ratio = factor(batching_ratio(row, rows))
+    failures = (row["errors"], row["lost"])
+    return (f"{row['name']}: {row['way']}", throughput(row), ratio, *latency, row["requests"], *failures)
+
+
 TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
     "pipeline": of_pipeline,
     "steps": of_steps,
@@ -338,4 +375,5 @@ TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
     "gold": of_gold,
     "candidates": of_candidates,
     "predicting": of_predicting,
+    "serving": of_serving,
 }

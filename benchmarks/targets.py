@@ -8,9 +8,11 @@ from benchmarks.rows import (
     Row,
     StepCase,
     asking_ratio,
+    batching_ratio,
     check_ratio,
     copy_speed,
     floor_ratio,
+    loaded,
     narrow_floor_ratio,
     relative_speed,
     run_named,
@@ -59,6 +61,7 @@ def targets(sections: Mapping[str, Mapping[str, Any]]) -> list[Target]:
         *_of_gold(rows.get("gold", [])),
         *_of_candidates(rows.get("candidates", [])),
         *_of_predicting(rows.get("predicting", [])),
+        *_of_serving(rows.get("serving", [])),
     ]
 
 
@@ -209,3 +212,14 @@ def _of_texts(rows: list[Row]) -> list[Target]:
 def _of_predicting(rows: list[Row]) -> list[Target]:
     ratios = {row["task"]: asking_ratio(row, "seconds") for row in rows}
     return [at_least("rows a second of scd predict beside an evaluation's", ratios, 0.9)]
+
+
+def _of_serving(rows: list[Row]) -> list[Target]:
+    ends = {row["name"]: float(row["lost"]) for row in rows if row["way"] == "SIGTERM"}
+    failed = {f"{row['name']}, {row['way']}": float(row["errors"] + row["lost"]) for row in loaded(rows)}
+    faster = {row["name"]: batching_ratio(row, rows) for row in loaded(rows) if row["way"] == "64 clients"}
+    return [
+        at_most("requests that a server under load fails", failed, 0, "{:.0f}"),
+        at_most("requests that a server loses at SIGTERM", ends, 0, "{:.0f}"),
+        at_least("texts a second of 64 clients beside one client's", faster, 2),
+    ]

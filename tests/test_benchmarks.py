@@ -203,13 +203,38 @@ PREDICTING = [
         **{"samples": 2000, "rounds": 3, "different": 1},
     }
 ]
+SERVING = [
+    *(
+        {
+            "name": name,
+            "way": way,
+            **{"clients": clients, "requests": texts, "texts": texts, "seconds": 10.0},
+            "latency": {"p50": clients / texts * 10, "p99": clients / texts * 20, "max": 1.0},
+            **{"errors": 0, "lost": lost, "refused": 0},
+        }
+        for name, way, clients, texts, lost in (
+            ("classification", "one client, one text at a time", 1, 500, 0),
+            ("classification", "64 clients", 64, 2000, 0),
+            ("ner", "one client, one text at a time", 1, 400, 0),
+            ("ner", "64 clients", 64, 600, 1),
+        )
+    ),
+    {
+        **{"name": "ner", "way": "SIGTERM", "clients": 64, "rounds": 3, "requests": 4321},
+        **{"errors": 0, "lost": 2, "refused": 192, "codes": [0, 0, 1]},
+    },
+    {
+        **{"name": "classification", "way": "greedy", "texts": 200, "different": 30, "no_label": 25},
+        **{"chosen": 0.75, "greedy": 0.7},
+    },
+]
 
 
 @pytest.fixture
 def sections():
     rows = {"steps": STEPS, "runs": RUNS, "growth": GROWTH, "reload": RELOAD, "startup": STARTUP}
     rows |= {"processes": PROCESSES, "saving": SAVING, "texts": TEXTS, "gold": GOLD, "candidates": CANDIDATES}
-    rows |= {"predicting": PREDICTING}
+    rows |= {"predicting": PREDICTING, "serving": SERVING}
     common = {"machine": MACHINE, "versions": {"torch": "2.13.0", "trl": "1.16.0"}, "took_seconds": 96.0}
     return {name: common | {"rows": each} for name, each in rows.items()}
 
@@ -249,6 +274,9 @@ def found(sections, beginning):
         ("tokens that losses and answers", "10.50 x", True),
         ("answers that scoring each candidate", "0 (embedded)", True),
         ("run.py where nothing", "8.2 s", True),
+        ("requests that a server under load fails", "1 (ner, 64 clients)", False),
+        ("requests that a server loses at SIGTERM", "2", False),
+        ("texts a second of 64 clients", "1.50 x (ner)", False),
     ],
 )
 def test_targets_are_told_from_the_rows(sections, beginning, measured, reached):
@@ -330,7 +358,7 @@ def test_the_page_has_every_section_of_every_machine(sections, tmp_path):
     assert text.count("\n### Targets\n") == 2
     assert "\n## Abacus 10, 2 cores" in text
     assert "torch 2.13.0, trl 1.16.0" in text
-    assert "Measuring took 16 minutes" in text
+    assert "Measuring took 19 minutes" in text
     assert "64 samples of 96 + 32 tokens, V = 32,000" in text
     assert "No GPU was at hand" in text
     assert "| td cached | 11.0 | 22.0 | 900 | 1 | 64 | 1.10 | 1.10 | 1.10 | 4.00 | 3.00 |" in text
@@ -339,6 +367,9 @@ def test_the_page_has_every_section_of_every_machine(sections, tmp_path):
     assert "banking77: 400 samples with 77 candidates, 64% right; a model of 0.711 million weights; 3 rounds." in text
     assert "| search, with all probabilities | 100 | 5.25 | 5.00 | 4.50 | 6.00 | 5.00 | 3.80 | 3.80 |" in text
     assert "| bare generation by transformers | 2.50 | 2.25 | 3.00 | 2.50 | 0.88 | 0.88 |" in text
+    assert "| classification: 64 clients | 200 | 4.00 | 320 | 640 | 1,000 | 2,000 | 0 | 0 |" in text
+    assert "3 times: 4,321 requests answered, 0 errors, 2 lost; exit codes 0, 0, 1." in text
+    assert "15.0% of 200 answers differ, 12.5% are no label; right are 70.0%, and 75.0% where" in text
     assert "| 8 | 28.0 | 4.00 | 16.0 | 0.500 | 76.0 | 2.71 |" in text
 
 

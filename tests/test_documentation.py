@@ -13,6 +13,9 @@ from scd_lightning.cli.overrides import flags_first, one_line
 from scd_lightning.cli.predict import _check as check_predict
 from scd_lightning.cli.predict import _parser as predict_parser
 from scd_lightning.cli.report import _parser as report_parser
+from scd_lightning.cli.serve import _access as access_of
+from scd_lightning.cli.serve import _check as check_serve
+from scd_lightning.cli.serve import _parser as serve_parser
 from scd_lightning.cli.store import _parser as store_parser
 
 ROOT = Path(__file__).parents[1]
@@ -127,3 +130,12 @@ def test_the_index_has_every_page():
     assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"} == set(
         re.findall(r"\]\((.+?)\)", index)
     )
+
+
+@pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][1:2] == ["scd_lightning.serve"]])
+def test_a_serve_command_has_its_options(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text("what-the-page-has-its-reader-make")
+    options = serve_parser().parse_args(words[2:])
+    check_serve(options)
+    access_of(options)

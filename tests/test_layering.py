@@ -34,6 +34,7 @@ ORDER = (
     "training",
     "analysis",
     "use",
+    "serving",
     "pipeline",
     "cli",
     "report",

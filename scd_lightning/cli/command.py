@@ -17,6 +17,7 @@ COMMANDS = {
     "export": "scd_lightning.cli.export",
     "predict": "scd_lightning.cli.predict",
     "report": "scd_lightning.cli.report",
+    "serve": "scd_lightning.cli.serve",
     "store": "scd_lightning.cli.store",
 }
 # How Hydra's help, which is written for a clone, runs things, and the blanks before what is said of it.

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
 
 def add_student(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments; `--file` is the command's own."""
-    parser.add_argument("student", type=Path, metavar="STUDENT", help="folder of a run or of its student")
+    """Adds the arguments of commands that take rows, too; `--file` is the command's own."""
+    add_model(parser)
     parser.add_argument("--columns", nargs="+", default=[], metavar="NAME=COLUMN", help="columns of other names")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Adds which student is asked, and how it computes."""
+    parser.add_argument("student", type=Path, metavar="STUDENT", help="folder of a run or of its student")
     parser.add_argument("--batch", type=int, default=32, metavar="N", help="rows that are answered at once (32)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="what computes (auto)")
 
@@ -26,11 +31,20 @@ def check_student(options: argparse.Namespace) -> None:
     Raises:
         ConfigError: One can't.
     """
-    if options.batch < 1:
-        raise ConfigError("So many rows can't be answered at once", where="--batch", got=options.batch, expected=">= 1")
+    check_model(options)
     for pair in options.columns:
         if not all(pair.partition("=")):
             raise ConfigError("A column is not named", where="--columns", got=pair, expected="NAME=COLUMN")
+
+
+def check_model(options: argparse.Namespace) -> None:
+    """Refuses a batch of nothing.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    if options.batch < 1:
+        raise ConfigError("So many rows can't be answered at once", where="--batch", got=options.batch, expected=">= 1")
 
 
 def check_folder(options: argparse.Namespace) -> None:

@@ -129,6 +129,11 @@ class Student:
         own = {file.name: file_digest(file) for file in files}
         return sha256_json([own, [[row.id, {name: str(value) for name, value in row.values.items()}] for row in rows]])
 
+    def token_counts(self, row: Row, answer: str) -> tuple[int, int]:
+        """How many tokens the prompt of a row that was answered has, and the answer with its end."""
+        [(_, (sample, _))] = self._encode_all({0: self.form.sample(row)})
+        return len(sample.prompt_ids), len(self.tokenizer(answer, add_special_tokens=False)["input_ids"]) + 1
+
     def _judge(self, rows: Sequence[Row], batch: int, probabilities: bool, *, labelled: bool) -> list["Judged"]:
         judged: dict[int, Judged] = {}
         samples: dict[int, Sample] = {}

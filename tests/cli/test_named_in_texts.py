@@ -12,6 +12,7 @@ from scd_lightning.cli.evaluate import _parser as evaluate_parser
 from scd_lightning.cli.export import _parser as export_parser
 from scd_lightning.cli.predict import _parser as predict_parser
 from scd_lightning.cli.report import _parser as report_parser
+from scd_lightning.cli.serve import _parser as serve_parser
 from scd_lightning.cli.store import _parser as store_parser
 from scd_lightning.config.build import check_calls
 from scd_lightning.errors import ScdError
@@ -25,6 +26,7 @@ PARSERS = {
     "evaluate": evaluate_parser,
     "export": export_parser,
 }
+PARSERS |= {"serve": serve_parser}
 KINDS = (
     ["task=classification", "method=scd_aw"],
     ["task=qa", "teacher=hub", "teacher.path=x", "student=hub", "student.path=x", "logger=wandb"],
@@ -111,7 +113,7 @@ def test_overrides_that_texts_name_fit():
 
 def test_commands_that_texts_name_are_there():
     command = re.compile(
-        r"python -m scd_lightning\.(store|report|predict|evaluate)((?: (?:[\w./-]+|\"[^\"]*\"|\w+=\w+))+)"
+        r"python -m scd_lightning\.(store|report|predict|evaluate|serve)((?: (?:[\w./-]+|\"[^\"]*\"|\w+=\w+))+)"
     )
     found = {(each[1], each[2]) for text in texts() for each in command.finditer(text.replace("{}", "x"))}
     assert len(found) > 4
@@ -152,6 +154,7 @@ ELSEWHERE = {
     "choose another folder for the run with hydra.run.dir=": "tests/cli/test_own_folder.py",
     "choose another folder with teacher=, or move these": "tests/store/test_removal.py",
     "take trainer=ddp or trainer=fsdp; ": "tests/cli/test_remedies.py",
+    "make one with `python -c ": "tests/cli/test_serve.py",
     "Give it fewer epochs than teacher.epochs=": "advice about results",
 }
 
