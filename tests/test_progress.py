@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import subprocess
 import sys
 import unicodedata
 import warnings
@@ -105,66 +103,3 @@ def test_what_the_terminal_cannot_show_ends_no_run(monkeypatch):
     progress.say("report: データ/a\udcff")
     sys.stdout.flush()
     assert raw.getvalue().decode() == "report: \\u30c7\\u30fc\\u30bf/a\\udcff\n"
-
-
-OUTLIVES = """
-import os, sys, warnings
-from scd_lightning.progress import complain, outlive_readers, say, show
-outlive_readers()
-outlive_readers()
-say("the first line")
-sys.stdin.readline()
-for each in range(3):
-    say("a line")
-    print("x" * 100_000)
-    complain("went wrong")
-    warnings.warn("doubtful")
-os.write(3, b"done")
-"""
-
-
-@pytest.fixture(params=["buffered", "unbuffered"])
-def outliving(request, monkeypatch):
-    """Starts a process that prints, waits, and prints on; and says through a pipe of its own when it is done."""
-    monkeypatch.setenv("PYTHONUNBUFFERED", "1" if request.param == "unbuffered" else "")
-
-    def start(out: int) -> tuple[subprocess.Popen[bytes], int]:
-        done, writer = os.pipe()
-        line = ["bash", "-c", f'exec "$0" -c "$1" 3>&{writer}', sys.executable, OUTLIVES]
-        process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=out, stderr=out, pass_fds=[writer])
-        os.close(writer)
-        os.close(out)
-        return process, done
-
-    return start
-
-
-def ends_well(process: "subprocess.Popen[bytes]", done: int) -> None:
-    process.communicate(b"go on\n", timeout=60)
-    assert os.read(done, 10) == b"done"
-    os.close(done)
-    assert process.returncode == 0
-
-
-def test_a_reader_that_goes_ends_no_run(outliving):
-    reader, out = os.pipe()
-    process, done = outliving(out)
-    assert os.read(reader, 100) == b"the first line\n"
-    os.close(reader)
-    ends_well(process, done)
-
-
-def test_a_terminal_that_closes_ends_no_run(outliving):
-    terminal, out = os.openpty()
-    process, done = outliving(out)
-    assert b"the first line" in os.read(terminal, 100)
-    os.close(terminal)
-    ends_well(process, done)
-
-
-def test_streams_that_others_have_put_there_stay(monkeypatch):
-    stream = io.TextIOWrapper(io.BytesIO())
-    monkeypatch.setattr(sys, "stdout", stream)
-    monkeypatch.setattr(sys, "stderr", None)
-    progress.outlive_readers()
-    assert sys.stdout is stream

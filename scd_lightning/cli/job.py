@@ -18,7 +18,8 @@ from scd_lightning.cli.reading import as_written, read_more
 from scd_lightning.cli.session import session
 from scd_lightning.config.build import check_light_parts, read_settings
 from scd_lightning.launch import preemption, ranks
-from scd_lightning.progress import outlive_readers, prefix, say
+from scd_lightning.launch.lost_readers import outlive_readers
+from scd_lightning.progress import prefix, say
 from scd_lightning.run_folder.folder import RunFolder
 from scd_lightning.run_folder.inputs import check_inputs
 from scd_lightning.run_folder.names import FILES, STUDENT

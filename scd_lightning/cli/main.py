@@ -17,7 +17,8 @@ from scd_lightning.cli.session import session
 from scd_lightning.cli.swept_groups import VERSION, fit_to_options
 from scd_lightning.errors import ConfigError, Preempted, exit_code, interrupted
 from scd_lightning.launch import ranks
-from scd_lightning.progress import complain, outlive_readers
+from scd_lightning.launch.lost_readers import outlive_readers
+from scd_lightning.progress import complain
 
 PREEMPTED = "Ended by {}. What was trained so far is saved: the same command goes on from there."
 INTERRUPTED = "Interrupted. What is finished is in the store: the same command goes on from there."

@@ -111,7 +111,7 @@ def _written(options: argparse.Namespace, student: "Student", rows: "Sequence[Ro
     if done:
         say(f"goes on after {done} of {len(rows)} rows")
     with bar("rows", len(rows)) as progress:
-        progress.advance(done)
+        progress.begin(done)
         for part in student.answer(rows[done:], options.batch):
             output.add([each.row() for each in part])
             progress.advance(len(part))

@@ -14,12 +14,14 @@ from scd_lightning.loggers.job_loggers import JobLoggers
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.logs import job_info, log_results
 from scd_lightning.pipeline.model_checks import warn_of_models
+from scd_lightning.pipeline.phase_lines import models_line
 from scd_lightning.pipeline.prepare import prepare, record_rejected, tell_of_data, tell_of_texts
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import Artifacts, Step, agree, check_left_out, collect, execute, plan
 from scd_lightning.pipeline.supervision import make_in_ranks
 from scd_lightning.pipeline.unfinished import partial_report
 from scd_lightning.pipeline.vocabulary import tell_of_vocabulary
+from scd_lightning.progress import say
 from scd_lightning.redaction.cleaning import clean, remarks
 from scd_lightning.store.manifest import sha256_json, write_text
 from scd_lightning.store.registry import Registration
@@ -69,6 +71,7 @@ def run(job: Job) -> Finished | None:
             prepared.folder.take(_identity(prepared, steps), prepared.settings)
             if registration is not None:
                 registration.supersede()
+            say(models_line(prepared))
             record_rejected(prepared)
             tell_of_data(prepared)
             tell_of_texts(prepared)
