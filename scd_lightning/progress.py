@@ -1,4 +1,4 @@
-"""All that is printed, and how far long work is: on a terminal by one shared live display, elsewhere by a line at times.
+"""All that is printed, and how far long work is: on a terminal by one shared live display, else by a line at times.
 
 Two displays at once would raise, and several bars tell more than those.
 """
@@ -141,15 +141,16 @@ class Bar:
         description: What the work is called.
         total: Its steps.
         shown: Whether there is a display.
+        silent: Whether nothing is told of it.
 
     Attributes:
         done: Steps so far.
         before: Those of them that were done before this bar was made.
     """
 
-    def __init__(self, description: str, total: int, *, shown: bool = True) -> None:
+    def __init__(self, description: str, total: int, *, shown: bool, silent: bool) -> None:
         self.description, self.total, self.done, self.before = description, total, 0, 0
-        self._shown = shown
+        self._shown, self._silent = shown, silent or not _is_first()
         self._task = _progress.add_task(self._place, total=total, note="")
         self._since = _pace.now()
 
@@ -173,7 +174,7 @@ class Bar:
         """
         self.done += steps
         _progress.advance(self._task, steps)
-        if not _is_first() or not _pace.is_time(shown=self._shown, ended=ended):
+        if self._silent or not _pace.is_time(shown=self._shown, ended=ended):
             return
         found = facts() if facts is not None else "" if self._shown else f"{self.done} of {self.total}"
         found = "; ".join(filter(None, [found, "" if _whole is None else _whole.left(self)]))
@@ -200,14 +201,20 @@ def within(whole: Whole) -> Iterator[None]:
 
 
 @contextmanager
-def bar(description: str, total: int) -> Iterator[Bar]:
-    """A row of the display for as long as the block runs; shown by process 0 on a terminal of its own only."""
+def bar(description: str, total: int, *, told: bool = True) -> Iterator[Bar]:
+    """How far the work of the block is, as process 0 alone tells.
+
+    Args:
+        description: What it is called.
+        total: Its steps.
+        told: Whether lines may tell it where there is no terminal: not between those of an output that programs read.
+    """
     # The displays of jobs side by side would write over each other.
     visible = _console.is_terminal and _is_first() and JOB not in os.environ
     first = visible and not _progress.live.is_started
     if first:
         _progress.start()
-    row = Bar(description, total, shown=visible)
+    row = Bar(description, total, shown=visible, silent=not (told or visible))
     try:
         yield row
         if _whole is not None:

@@ -71,19 +71,6 @@ def test_lines_of_jobs_side_by_side_name_their_job(monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines() == ["alone", "job 3: beside"]
 
 
-def test_long_work_of_jobs_side_by_side_is_told_in_lines(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "_EVERY", -1)
-    for _ in progress.track("ab", "alone", 2):
-        pass
-    monkeypatch.setenv(progress.JOB, "job 3")
-    with progress.bar("teacher", 4) as row:
-        row.advance(2, note="epoch 1")
-    monkeypatch.setattr(progress, "_EVERY", 60)
-    for _ in progress.track("ab", "soon over", 2):
-        pass
-    assert capsys.readouterr().out.splitlines() == ["job 3:   teacher: 2 of 4, epoch 1"]
-
-
 def test_a_sweep_shows_what_it_found_after_each_seed_and_its_order_does_not_matter(run_py, tmp_path, monkeypatch):
     found = {}
     for name, order in {"seeds": ("seed=0,1", "method=sft,td"), "methods": ("method=sft,td", "seed=0,1")}.items():
