@@ -78,8 +78,7 @@ def tell(finished: Finished) -> None:
     """Says what a job has found and where it lies; of one of a search, notes what it reached."""
     job, results = finished.job, finished.results
     if search.is_search():
-        student = finished.made.get("student") or finished.made["anchor"]
-        search.record(job.run_dir, job.data.validation_metric, student.result)
+        search.record(job.run_dir, job.data.validation_metric, finished.made)
     if results is None:
         return
     page = job.run_dir / "report.html"

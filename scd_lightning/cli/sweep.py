@@ -173,11 +173,14 @@ class SweepComparison(SweepEnd):
     @override
     def conclude(self, folder: Path) -> Sequence[str]:
         # Not above: each run of run.py loads this module, and this one takes matplotlib.
+        from scd_lightning.cli.best import leave_best
         from scd_lightning.cli.report import show_sweep
 
         if self._draws is not None:
             self._draws.forget()
-        return [failure.type for failure in show_sweep(folder, self._allowed).failures]
+        failures = show_sweep(folder, self._allowed).failures
+        leave_best(folder)
+        return [failure.type for failure in failures]
 
 
 def _tell_failures(sweep: Sweep) -> Sequence[str]:
