@@ -1,11 +1,12 @@
 """The best student of a sweep or a search, in a folder of its own, and the line that says how to ask it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.analysis.comparison.candidates import STUDENT as EXPORTED
-from scd_lightning.analysis.comparison.candidates import Made, candidates
+from scd_lightning.analysis.comparison.students_made import STUDENT as EXPORTED
+from scd_lightning.analysis.comparison.students_made import Made, candidates
 from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_failures
 from scd_lightning.analysis.comparison.sweep_runs import find_runs
 from scd_lightning.analysis.records import RESULTS, read_config
@@ -43,16 +44,14 @@ def leave_best(sweep: Path) -> None:
 
 
 def _named(groups: Mapping[tuple[Any, ...], list[Made]]) -> dict[str, list[Made]]:
-    """The groups by their folders in best/: itself for the only one, else the task's name, numbered where it is taken."""
+    """The groups by their folders in best/: itself for the only one, else by the task's name, numbered if need be."""
     if len(groups) == 1:
-        return {"": students for students in groups.values()}
+        return dict(zip([""], groups.values(), strict=True))
     named: dict[str, list[Made]] = {}
     for students in groups.values():
-        task = "".join(sign if sign.isalnum() or sign in "-_." else "-" for sign in students[0].task).strip(".") or "task"
-        number = 1
-        while (name := task if number == 1 else f"{task}-{number}") in named:
-            number += 1
-        named[name] = students
+        task = re.sub(r"[^\w.-]", "-", students[0].task).strip(".") or "task"
+        names = (task, *(f"{task}-{number}" for number in range(2, len(groups) + 1)))
+        named[next(name for name in names if name not in named)] = students
     return named
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.analysis.records import RESULTS, RunRecord, read_predictions, read_run
+from scd_lightning.analysis.records import RESULTS, RunRecord, read_run
 from scd_lightning.analysis.run.anchor_card import of_anchor
 from scd_lightning.analysis.run.intervals import run_intervals
 from scd_lightning.analysis.run.model_card import write_model_card
@@ -60,11 +60,23 @@ def _record(job: PreparedJob, made: Artifacts) -> RunRecord:
         return read_run(job.run_dir, job.settings.get("allowed_targets", ()))
     specs = (job.teacher, job.student)
     models = {spec.role: {"name": spec.name, "parameters": job.parameters[spec.role]} for spec in specs}
-    schedule = made["student"].result.schedule if "student" in made else []
-    results = found_results(job, made) | {"models": models, "metrics": {}, "schedule": schedule}
-    own: dict[str, Any] = {"costs": {}, "schedule": {}, "trajectory": [], "curves": {}, "predictions": {}, "samples": []}
+    stages = made["student"].result.schedule if "student" in made else []
+    results = found_results(job, made) | {"models": models, "metrics": {}, "schedule": stages}
+    schedule: dict[str, Any] = {}
     if job.method.policy is not None:
         teacher = len(made["teacher"].result.trajectory) if "teacher" in made else None
-        own["schedule"] = {"policy": type(job.method.policy).__name__, "num_checkpoints": teacher}
-    task = task_of(results["task"], job.settings, job.settings.get("allowed_targets", ()))
-    return RunRecord(results, **own, run={}, config=dict(job.settings), task=task)
+        schedule = {"policy": type(job.method.policy).__name__, "num_checkpoints": teacher}
+    config = dict(job.settings)
+    task = task_of(results["task"], config, config.get("allowed_targets", ()))
+    return RunRecord(
+        results,
+        costs={},
+        schedule=schedule,
+        trajectory=[],
+        curves={},
+        predictions={},
+        samples=[],
+        run={},
+        config=config,
+        task=task,
+    )

@@ -42,7 +42,7 @@ def test_a_search_reads_the_validation_split_alone_and_names_the_best(run_py, tm
     assert [(each["folder"], each["type"]) for each in found["failures"]] == [("1", "NotFinite")]
     assert (tmp_path / "search" / "override.txt").read_text() == found["override"] + "\n"
     assert found["override"] in ("student.optimizer.lr=1e-3", "student.optimizer.lr=4e-3")
-    assert found["override"] in out.splitlines()[-2]
+    assert found["override"] in out.splitlines()[-3]
     made = {path.name.partition("-")[0] for path in (tmp_path / "store").iterdir() if path.is_dir()}
     assert "anchor" in made
     assert "evaluation" not in made
