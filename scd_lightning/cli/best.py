@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_failures
 from scd_lightning.analysis.comparison.students_made import STUDENT as EXPORTED
 from scd_lightning.analysis.comparison.students_made import Made, candidates
-from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_failures
 from scd_lightning.analysis.comparison.sweep_runs import find_runs
 from scd_lightning.analysis.records import RESULTS, read_config
 from scd_lightning.cli.ask_line import ask_line
