@@ -9,6 +9,7 @@ import pytest
 from scd_lightning.analysis.records import read_predictions, read_results
 from scd_lightning.cli import best, predict
 from scd_lightning.cli.report import show_sweep
+from scd_lightning.errors import ModelError
 from scd_lightning.store.layout import MANIFEST
 from scd_lightning.use.student import Student
 
@@ -42,6 +43,8 @@ def test_a_sweep_leaves_its_best_student_and_says_how_to_ask_it(run_py, tmp_path
     run = tmp_path / "sweep" / found["best"]["jobs"][0]
     assert (folder / "student" / "README.md").read_text() == (run / "student" / "README.md").read_text()
     assert len(show_sweep(tmp_path / "sweep", ()).settings[0].runs) == 2
+    with pytest.raises(ModelError, match=f"name one of them, such as {folder}"):
+        Student.load(tmp_path / "sweep")
     # The other one is the best, and one job has failed.
     other, lost = sorted((tmp_path / "sweep" / name for name in "01"), key=lambda path: path == run)
     reach(other, **{"student" if other.name == "1" else "anchor": 0.99})
