@@ -71,12 +71,7 @@ def run(job: Job) -> Finished | None:
             prepared.folder.take(_identity(prepared, steps), prepared.settings)
             if registration is not None:
                 registration.supersede()
-            say(models_line(prepared))
-            record_rejected(prepared)
-            tell_of_data(prepared)
-            tell_of_texts(prepared)
-            tell_of_vocabulary(prepared)
-            warn_of_models(prepared)
+            _tell_of_input(prepared)
         with JobLoggers(prepared.loggers).open(job_info(prepared, leads=leads)) as loggers:
             prepared.store.use(step.key for step in steps)
             with partial_report(prepared, steps, leads=leads):
@@ -93,6 +88,15 @@ def run(job: Job) -> Finished | None:
                 results, verdict = report(prepared, steps, made)
                 log_results(loggers, results, verdict, made, prepared.run_dir)
                 return Finished(prepared, made, results, verdict)
+
+
+def _tell_of_input(job: PreparedJob) -> None:
+    say(models_line(job))
+    record_rejected(job)
+    tell_of_data(job)
+    tell_of_texts(job)
+    tell_of_vocabulary(job)
+    warn_of_models(job)
 
 
 def _write_settings(job: Job) -> None:
