@@ -1,13 +1,15 @@
-"""All that is printed, and one shared live display: two at once would raise, and several bars tell more than those."""
+"""All that is printed, and how far long work is: on a terminal by one shared live display, else by a line at times.
 
-import errno
+Two displays at once would raise, and several bars tell more than those.
+"""
+
 import io
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -21,9 +23,14 @@ T = TypeVar("T")
 
 # Set, in the environment that a job's processes share, to the job's name where jobs run side by side.
 JOB = "SCD_JOB"
+# Likewise, to the name of any job of a sweep: where jobs follow one another, only lines on what goes on need it.
+SWEPT = "SCD_SWEPT_JOB"
 
-# Seconds between two lines on what goes on, where there is no display.
-_EVERY = 20
+# Without a display, a line tells what goes on if there was none for so many seconds: where a part of the work, such as
+# an epoch, has just ended, and anywhere.
+_SOON, _LATE = 60, 180
+# On one, what stands beside a bar is looked up anew no more often than that: it may have to wait for a GPU.
+_ANEW = 1
 
 # By such signs a name could move the cursor or clear the screen: they are shown as JSON has them.
 _CONTROL = {code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
@@ -63,11 +70,21 @@ _LITERAL: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
 _console = Printer(**_LITERAL)
 # For tables in a file or a pipe, which have no width: long enough that no line is broken.
 _wide = Printer(**_LITERAL, width=160)
-_progress = Progress(
+
+
+class _Display(Progress):
+    """Rows of bars, and below them what there is to tell of each: beside it a terminal has no room."""
+
+    @override
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        yield from (Text(f"  {task.fields['note']}") for task in self.tasks if task.fields["note"])
+
+
+_progress = _Display(
     TextColumn("{task.description}", markup=False),
-    BarColumn(),
+    BarColumn(20),
     MofNCompleteColumn(),
-    TextColumn("{task.fields[note]}", markup=False),
     TimeElapsedColumn(),
     TimeRemainingColumn(),
     console=_console,
@@ -75,36 +92,133 @@ _progress = Progress(
 )
 
 
+class Pace:
+    """When it is time again to tell what goes on.
+
+    Args:
+        clock: Gives seconds.
+
+    Attributes:
+        told: When something was printed last: whoever has read it knows that the run lives.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.now = clock
+        self.told = clock()
+        self._looked = self.told - _ANEW
+
+    def is_time(self, *, shown: bool, ended: bool) -> bool:
+        """Whether the display, or else a line, is due: that one soon where a part of the work has just ended."""
+        if not shown:
+            return self.now() - self.told >= (_SOON if ended else _LATE)
+        if self.now() - self._looked < _ANEW:
+            return False
+        self._looked = self.now()
+        return True
+
+
+class Whole(Protocol):
+    """What long work is a part of."""
+
+    def place(self, bar: "Bar") -> str:
+        """Where in the whole a bar's work stands, and what it is called."""
+
+    def left(self, bar: "Bar") -> str:
+        """How long the whole will still take, in words; "" where that can't be known."""
+
+    def close(self, bar: "Bar") -> None:
+        """Learns how long the work took."""
+
+
+_pace = Pace()
+_whole: Whole | None = None
+
+
 class Bar:
-    """A row of the shared display; of jobs side by side a line now and then."""
+    """How far some work is: a row of the shared display, or a line now and then.
 
-    def __init__(self, description: str, total: int) -> None:
-        self._description, self._total, self._done = description, total, 0
-        self._task = _progress.add_task(description, total=total, note="")
-        self._told = time.monotonic()
+    Args:
+        description: What the work is called.
+        total: Its steps.
+        shown: Whether there is a display.
+        silent: Whether nothing is told of it.
 
-    def advance(self, steps: int = 1, note: str | None = None) -> None:
-        """Moves the bar, and changes what stands beside it."""
-        self._done += steps
+    Attributes:
+        done: Steps so far.
+        before: Those of them that were done before this bar was made.
+    """
+
+    def __init__(self, description: str, total: int, *, shown: bool, silent: bool) -> None:
+        self.description, self.total, self.done, self.before = description, total, 0, 0
+        self._shown, self._silent = shown, silent or not _is_first()
+        self._task = _progress.add_task(self._place, total=total, note="")
+        self._since = _pace.now()
+
+    def begin(self, done: int) -> None:
+        """Goes on where earlier work ended."""
+        self.done, self.before, self._since = done, done, _pace.now()
+        _progress.update(self._task, completed=done)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return _pace.now() - self._since
+
+    def advance(self, steps: int = 1, facts: Callable[[], str] | None = None, *, ended: bool = False) -> None:
+        """Moves the bar; where it is time, also tells what else there is to tell.
+
+        Args:
+            steps: By how many steps.
+            facts: Gives it in words; asked only where it is told.
+            ended: Whether a part of the work has just ended.
+        """
+        self.done += steps
         _progress.advance(self._task, steps)
-        if note is not None:
-            _progress.update(self._task, note=note)
-        if JOB in os.environ and time.monotonic() - self._told > _EVERY:
-            self._told = time.monotonic()
-            say(f"  {self._description}: {self._done} of {self._total}{f', {note}' if note else ''}")
+        if self._silent or not _pace.is_time(shown=self._shown, ended=ended):
+            return
+        found = facts() if facts is not None else "" if self._shown else f"{self.done} of {self.total}"
+        found = "; ".join(filter(None, [found, "" if _whole is None else _whole.left(self)]))
+        if self._shown:
+            _progress.update(self._task, note=found)
+            return
+        job = "" if prefix() else os.environ.get(SWEPT, "")
+        say(f"  {job and f'{job}, '}{self._place}: {found}")
+
+    @property
+    def _place(self) -> str:
+        return self.description if _whole is None else _whole.place(self)
 
 
 @contextmanager
-def bar(description: str, total: int) -> Iterator[Bar]:
-    """A row of the display for as long as the block runs; shown by process 0 on a terminal of its own only."""
+def within(whole: Whole) -> Iterator[None]:
+    """Has the bars of a block tell what they are a part of."""
+    global _whole
+    before, _whole = _whole, whole
+    try:
+        yield
+    finally:
+        _whole = before
+
+
+@contextmanager
+def bar(description: str, total: int, *, told: bool = True) -> Iterator[Bar]:
+    """How far the work of the block is, as process 0 alone tells.
+
+    Args:
+        description: What it is called.
+        total: Its steps.
+        told: Whether lines may tell it where there is no terminal: not between those of an output that programs read.
+    """
     # The displays of jobs side by side would write over each other.
     visible = _console.is_terminal and _is_first() and JOB not in os.environ
     first = visible and not _progress.live.is_started
     if first:
         _progress.start()
-    row = Bar(description, total)
+    row = Bar(description, total, shown=visible, silent=not (told or visible))
     try:
         yield row
+        if _whole is not None:
+            _whole.close(row)
     finally:
         _progress.remove_task(row._task)
         if first:
@@ -135,48 +249,6 @@ def show(what: RenderableType, *, wide: bool = False) -> None:
     _write(what, _wide if wide and not _console.is_terminal else _console, crop=False)
 
 
-def outlive_readers() -> None:
-    """Has all that this process prints get lost once nobody can read it: a pipe without a reader, a closed terminal.
-
-    By itself Python would raise an error at the next line, and so end a training that has hours to go.
-    """
-    for number, name in enumerate(("stdout", "stderr"), 1):
-        stream = getattr(sys, name)
-        below = getattr(stream, "buffer", None)
-        raw = getattr(below, "raw", below)  # Without a buffer where PYTHONUNBUFFERED is set.
-        # Else somebody has put another stream there, or it is one of these already.
-        if isinstance(stream, io.TextIOWrapper) and type(raw) is io.FileIO and raw.fileno() == number:
-            stream.flush()
-            setattr(sys, name, _outliving(stream, number, buffered=raw is not below))
-
-
-def _outliving(stream: io.TextIOWrapper, number: int, *, buffered: bool) -> io.TextIOWrapper:
-    raw = _Outliving(number, "w", closefd=False)
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw) if buffered else raw,
-        encoding=stream.encoding,
-        errors=stream.errors,
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
-    )
-
-
-class _Outliving(io.FileIO):
-    """Writes to nowhere once there is no reader any more."""
-
-    @override
-    def write(self, content: Any, /) -> int:
-        try:
-            return super().write(content)
-        except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO):
-                raise
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.fileno())
-        os.close(nowhere)
-        return len(content)
-
-
 def complain(message: str) -> None:
     """Prints to standard error what has gone wrong."""
     print(printable(message), file=sys.stderr, flush=True)
@@ -202,6 +274,7 @@ def _write(what: RenderableType, console: Console, **how: Any) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     console.print(what, **how)
+    _pace.told = _pace.now()
 
 
 def _is_first() -> bool:

@@ -48,6 +48,18 @@ def count(value: Any) -> str:
 
 
 @_or_dash
+def short_count(value: Any) -> str:
+    """Formats a count in three digits.
+
+    >>> [short_count(each) for each in (840, 62_304, 109_000_000, 1_235_814_400)]
+    ['840', '62.3k', '109M', '1.24B']
+    """
+    unit, sign = next((each for each in ((1e9, "B"), (1e6, "M"), (1e3, "k")) if value >= each[0]), (1, ""))
+    digits = 2 - (value >= 10 * unit) - (value >= 100 * unit)
+    return f"{value / unit:.{digits if sign else 0}f}{sign}"
+
+
+@_or_dash
 def mean_count(value: Any) -> str:
     """Formats a mean of integers: a decimal only where it is none itself.
 

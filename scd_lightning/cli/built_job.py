@@ -10,6 +10,7 @@ from typing import Any
 
 from scd_lightning.analysis.run.run_table import run_line, run_table
 from scd_lightning.cli import search
+from scd_lightning.cli.ask_line import ask_line
 from scd_lightning.cli.endings import in_sweep
 from scd_lightning.cli.overrides import chosen, job_command, rank_command
 from scd_lightning.cli.quiet import quiet
@@ -77,8 +78,7 @@ def tell(finished: Finished) -> None:
     """Says what a job has found and where it lies; of one of a search, notes what it reached."""
     job, results = finished.job, finished.results
     if search.is_search():
-        student = finished.made.get("student") or finished.made["anchor"]
-        search.record(job.run_dir, job.data.validation_metric, student.result)
+        search.record(job.run_dir, job.data.validation_metric, finished.made)
     if results is None:
         return
     page = job.run_dir / "report.html"
@@ -89,5 +89,8 @@ def tell(finished: Finished) -> None:
         show(run_table(results, finished.verdict))
         say(f"report: {page}")
         say(f"student: {job.run_dir / 'student'}")
+        # Of a sweep's students, its end names the one to ask.
+        if not in_sweep() and (asking := ask_line(job.run_dir)) is not None:
+            say(f"ask it: {asking}")
     if chosen("debug") == "smoke":
         tell_full_costs(job)

@@ -43,6 +43,20 @@ def ended(folder: RunFolder) -> Iterator[None]:
 
 
 @contextmanager
+def noted(folder: RunFolder) -> Iterator[None]:
+    """Records what ends a job in its folder, and hands it on.
+
+    Args:
+        folder: The run's folder.
+    """
+    try:
+        yield
+    except BaseException as error:
+        _note(folder, error)
+        raise
+
+
+@contextmanager
 def before_jobs() -> Iterator[None]:
     """Ends the process at a mistake that is found before any job: of all else Hydra makes a warning."""
     try:

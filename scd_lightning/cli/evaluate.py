@@ -53,7 +53,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     rows = read_rows(options)
     student = load_student(options)
     judged: list[Judged] = []
-    with bar("rows", len(rows)) as progress:
+    with bar("rows", len(rows), told=not options.json) as progress:
         for part in student.judge(rows, options.batch):
             judged += part
             progress.advance(len(part))

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from scd_lightning.cli import default_models, search
 from scd_lightning.cli.clean_output import clean_output
-from scd_lightning.cli.endings import ended, in_sweep, signals_first
+from scd_lightning.cli.endings import ended, in_sweep, noted, signals_first
 from scd_lightning.cli.folders import first_texts
 from scd_lightning.cli.hydra_secrets import keep_secrets, learn_settings
 from scd_lightning.cli.overrides import job_command, job_title, written
@@ -18,7 +18,8 @@ from scd_lightning.cli.reading import as_written, read_more
 from scd_lightning.cli.session import session
 from scd_lightning.config.build import check_light_parts, read_settings
 from scd_lightning.launch import preemption, ranks
-from scd_lightning.progress import outlive_readers, prefix, say
+from scd_lightning.launch.lost_readers import outlive_readers
+from scd_lightning.progress import prefix, say
 from scd_lightning.run_folder.folder import RunFolder
 from scd_lightning.run_folder.inputs import check_inputs
 from scd_lightning.run_folder.names import FILES, STUDENT
@@ -40,37 +41,63 @@ def run_job(cfg: DictConfig) -> float | None:
     """
     if session.stopped:
         return None
-    session.started = True
     outlive_readers()  # A launcher's process has not come by `main`.
     clean_output()
+    folder = _folder(cfg)
+    with closing(folder), ended(folder):
+        _run(cfg, folder)
+    return search.objective(folder) if search.is_search() else None
+
+
+def run_alone(cfg: DictConfig) -> Path:
+    """Runs one job for a program, which gets its errors, and has its own ways with output.
+
+    Args:
+        cfg: The composed configuration.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        ScdError: A mistake in its input; it is recorded in the folder.
+    """
+    folder = _folder(cfg)
+    with closing(folder), noted(folder):
+        _run(cfg, folder)
+    return folder.path
+
+
+def _folder(cfg: DictConfig) -> RunFolder:
+    session.started = True
     hydra = HydraConfig.get()
     learn_settings(cfg)  # In every process alike: they tell a run's folder by its command as it is written down.
     sweep = replace(session.sweep, job=hydra.job.num) if session.sweep is not None and in_sweep() else None
     texts = first_texts(cfg) if ranks.leads() else {}
-    folder = RunFolder(Path(hydra.runtime.output_dir), job_command(), texts, sweep)
-    with closing(folder), ended(folder):
-        if ranks.leads():
-            folder.open()
-        given = as_written(written(HydraConfig.get().overrides.task))
-        settings = read_settings(_settle(cfg), given)
-        parts = check_light_parts(settings)
-        if ranks.leads():
-            check_inputs(settings, folder.path, (*FILES, STUDENT))
-            check_places(parts, Path(settings["paths"]["store"]))
-        # Torch, Lightning and transformers are loaded here: what is wrong with names and numbers was said before.
-        from scd_lightning.cli.built_job import build_running_job, tell
-        from scd_lightning.pipeline.run import run
+    return RunFolder(Path(hydra.runtime.output_dir), job_command(), texts, sweep)
 
-        job = build_running_job(settings, folder)
-        folders = {"the run's folder": folder.path, "the store": job.store.root}
-        with preemption.watch(job.resume.signals, job.resume.exit_code), explained(folders), signals_first():
-            if ranks.leads() and search.is_search():
-                search.check_phases(job.phases)
-            finished = run(job)
-            folder.finish()
-            if finished is not None:
-                tell(finished)
-    return search.objective(folder) if search.is_search() else None
+
+def _run(cfg: DictConfig, folder: RunFolder) -> None:
+    if ranks.leads():
+        folder.open()
+    given = as_written(written(HydraConfig.get().overrides.task))
+    settings = read_settings(_settle(cfg), given)
+    parts = check_light_parts(settings)
+    if ranks.leads():
+        check_inputs(settings, folder.path, (*FILES, STUDENT))
+        check_places(parts, Path(settings["paths"]["store"]))
+    # Torch, Lightning and transformers are loaded here: what is wrong with names and numbers was said before.
+    from scd_lightning.cli.built_job import build_running_job, tell
+    from scd_lightning.pipeline.run import run
+
+    job = build_running_job(settings, folder)
+    folders = {"the run's folder": folder.path, "the store": job.store.root}
+    with preemption.watch(job.resume.signals, job.resume.exit_code), explained(folders), signals_first():
+        if ranks.leads() and search.is_search():
+            search.check_phases(job.phases)
+        finished = run(job)
+        folder.finish()
+        if finished is not None:
+            tell(finished)
 
 
 def _settle(cfg: DictConfig) -> DictConfig:

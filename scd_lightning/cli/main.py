@@ -5,19 +5,18 @@ import sys
 from pathlib import Path
 
 import hydra
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 
 from scd_lightning.cli.clean_output import clean_output
 from scd_lightning.cli.hydra_secrets import check_arguments
 from scd_lightning.cli.job import run_job
-from scd_lightning.cli.mistakes import explain, is_about_options, unusable_folder
+from scd_lightning.cli.mistakes import mistake_of
 from scd_lightning.cli.overrides import flags_first, one_line
 from scd_lightning.cli.session import session
 from scd_lightning.cli.swept_groups import VERSION, fit_to_options
-from scd_lightning.errors import ConfigError, Preempted, exit_code, interrupted
+from scd_lightning.errors import Preempted, exit_code, interrupted
 from scd_lightning.launch import ranks
-from scd_lightning.progress import complain, outlive_readers
+from scd_lightning.launch.lost_readers import outlive_readers
+from scd_lightning.progress import complain
 
 PREEMPTED = "Ended by {}. What was trained so far is saved: the same command goes on from there."
 INTERRUPTED = "Interrupted. What is finished is in the store: the same command goes on from there."
@@ -52,7 +51,7 @@ def main(conf: Path) -> int:
 
 def _conclude(error: BaseException) -> int:
     """Says what ended the process, where no job has said it; a defect goes on as it came."""
-    mistake = _mistake(error)
+    mistake = mistake_of(error)
     if mistake is not None:
         complain(f"ConfigError: {mistake}")
     elif isinstance(error, KeyboardInterrupt | SystemExit) and interrupted(error):
@@ -65,17 +64,3 @@ def _conclude(error: BaseException) -> int:
     else:
         raise error
     return exit_code(mistake or error)
-
-
-def _mistake(error: BaseException) -> ConfigError | None:
-    """What Hydra has met before any job has started, as a mistake of the command line."""
-    if isinstance(error, ConfigError):
-        return error
-    if isinstance(error, HydraException | OmegaConfBaseException) or is_about_options(error):
-        return explain(error)
-    # Hydra composes and makes the run's folder before anything of ours has started.
-    if session.started or isinstance(error, ValueError) and session.conclude_sweep is not None:
-        return None
-    if isinstance(error, OSError):
-        return unusable_folder(error)
-    return explain(error) if isinstance(error, ValueError) else None

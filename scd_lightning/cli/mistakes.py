@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TypeGuard
 
-from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import Container, DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from scd_lightning.cli.session import session
 from scd_lightning.config.invocation import program
 from scd_lightning.config.pasting import command_of, override_of
 from scd_lightning.errors import ConfigError
@@ -75,6 +76,20 @@ def _one_or_several(override: str) -> ConfigError:
         remedy=f"for a job with each of them add --multirun; for one text with commas put quotes around it, {one}, and "
         f"for a list brackets, {command_of([f'{key}=[{value}]'])}",
     )
+
+
+def mistake_of(error: BaseException) -> ConfigError | None:
+    """What Hydra has met before any job has started, as a mistake of the command line."""
+    if isinstance(error, ConfigError):
+        return error
+    if isinstance(error, HydraException | OmegaConfBaseException) or is_about_options(error):
+        return explain(error)
+    # Hydra composes and makes the run's folder before anything of ours has started.
+    if session.started or isinstance(error, ValueError) and session.conclude_sweep is not None:
+        return None
+    if isinstance(error, OSError):
+        return unusable_folder(error)
+    return explain(error) if isinstance(error, ValueError) else None
 
 
 def unusable_folder(error: OSError) -> ConfigError:

@@ -129,7 +129,7 @@ def _written(
     if done:
         say(f"goes on after {done} of {len(rows)} rows")
     with bar("rows", len(rows)) as progress:
-        progress.advance(done)
+        progress.begin(done)
         for part in student.answer(rows[done:], options.batch):
             output.add([each.row() for each in part])
             progress.advance(len(part))

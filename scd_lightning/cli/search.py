@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +34,24 @@ def check_phases(phases: Sequence[str]) -> None:
         )
 
 
-def record(run_dir: Path, metric: str | None, result: Any) -> None:
-    """Notes what a job of a search has reached on the validation split with its best epoch.
+def record(run_dir: Path, metric: str | None, made: Mapping[str, Any]) -> None:
+    """Notes what a job of a search has reached on the validation split with its students' best epochs.
 
     Args:
         run_dir: The run's folder.
         metric: Name of the validation metric.
-        result: The student's `StudentResult`.
+        made: The job's artifacts. What counts is its student, which is the anchor where it distils none.
     """
-    found = {name: getattr(result, name) for name in ("validation_metric", "validation_loss", "best_epoch")}
-    write_json(run_dir / TRIAL, {"metric": metric, **found})
+    tuned = {name: each for name, each in made.items() if name in ("anchor", "student")}
+    if "student" not in tuned:
+        tuned = {"student": tuned["anchor"]}
+    found = {name: _reached(each.result) | {"artifact": each.folder.name} for name, each in tuned.items()}
+    own = {name: each for name, each in found.items() if tuned[name].result.imported is None}
+    write_json(run_dir / TRIAL, {"metric": metric, **_reached(tuned["student"].result), "made": own})
+
+
+def _reached(result: Any) -> dict[str, Any]:
+    return {name: getattr(result, name) for name in ("validation_metric", "validation_loss", "best_epoch")}
 
 
 def objective(folder: RunFolder) -> float:

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from scd_lightning.analysis.search.search_summary import SEARCH, search_text
 from scd_lightning.analysis.search.trials import summarize
+from scd_lightning.cli.best import leave_best
 from scd_lightning.cli.overrides import swept_keys
 from scd_lightning.cli.report import show_trials
 from scd_lightning.cli.sweep import SweepEnd
@@ -37,6 +38,7 @@ class SearchSummary(SweepEnd):
     def conclude(self, folder: Path) -> Sequence[str]:
         found = show_trials(folder)
         say(f"search: {folder / 'search.json'}")
+        leave_best(folder)
         types = [failure.type for failure in found.failures]
         # A training whose numbers went wrong is a bad setting, and no failure of a search that has found another.
         return types if found.chosen is None else [each for each in types if each != "NotFinite"]

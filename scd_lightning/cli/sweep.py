@@ -26,7 +26,7 @@ from scd_lightning.config.invocation import program
 from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import ScdError, exit_code, recorded_as
 from scd_lightning.launch import side_by_side
-from scd_lightning.progress import JOB, complain, say
+from scd_lightning.progress import JOB, SWEPT, complain, say
 from scd_lightning.redaction.cleaning import clean_override
 from scd_lightning.run_folder.lock import Hold
 from scd_lightning.run_folder.sweep_folder import Sweep, swept_by
@@ -74,8 +74,9 @@ class SweepEnd(Callback, ABC):
             return
         sys.argv = [*self._argv]
         session.sweep = self._sweep
+        os.environ[SWEPT] = f"job {config.hydra.job.num}"
         if config.hydra.runtime.choices["hydra/launcher"] != "basic":
-            os.environ[JOB] = f"job {config.hydra.job.num}"
+            os.environ[JOB] = os.environ[SWEPT]
 
     @override
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
@@ -83,7 +84,8 @@ class SweepEnd(Callback, ABC):
         job_return.overrides = [clean_override(each) for each in job_return.overrides or ()]
         if config.hydra.mode == RunMode.MULTIRUN:
             # The process may run other jobs.
-            os.environ.pop(JOB, None)
+            for name in (JOB, SWEPT):
+                os.environ.pop(name, None)
 
     @override
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -171,11 +173,14 @@ class SweepComparison(SweepEnd):
     @override
     def conclude(self, folder: Path) -> Sequence[str]:
         # Not above: each run of run.py loads this module, and this one takes matplotlib.
+        from scd_lightning.cli.best import leave_best
         from scd_lightning.cli.report import show_sweep
 
         if self._draws is not None:
             self._draws.forget()
-        return [failure.type for failure in show_sweep(folder, self._allowed).failures]
+        failures = show_sweep(folder, self._allowed).failures
+        leave_best(folder)
+        return [failure.type for failure in failures]
 
 
 def _tell_failures(sweep: Sweep) -> Sequence[str]:

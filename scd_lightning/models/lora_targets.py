@@ -110,3 +110,8 @@ def _no_adapters(spec: ModelSpec, name: str, what: str) -> ConfigError:
         got=name,
         remedy=f"leave {last} out of {spec.role}.lora.target_modules; all-linear has neither head nor embeddings",
     )
+
+
+def own_parameters(model: nn.Module) -> int:
+    """How many weights a model has, its adapters left out."""
+    return sum(weights.numel() for name, weights in model.named_parameters() if "lora_" not in name)

@@ -128,6 +128,7 @@ class PreparedJob(Job):
         existing_anchor: The existing anchor; None where it is fine-tuned here.
         healing: For each round of healing the layers of the student's whole model that are left in it; empty where the
             student is not healed.
+        parameters: "teacher" and "student" -> how many weights the model has, adapters left out.
     """
 
     data: EncodedData
@@ -137,6 +138,7 @@ class PreparedJob(Job):
     trajectory: Sequence[SavedModel] = ()
     existing_anchor: SavedModel | None = None
     healing: Sequence[Sequence[int]] = ()
+    parameters: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def uses_texts(self) -> bool:

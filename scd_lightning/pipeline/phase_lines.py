@@ -1,5 +1,6 @@
-"""One line at the end of each step: what it was, what it reached, what it cost."""
+"""What a run says of itself: its models in a line, and at the end of each step what it was, reached and cost."""
 
+from scd_lightning.analysis.formatting import short_count
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.results import (
     AnswersResult,
@@ -9,6 +10,14 @@ from scd_lightning.pipeline.results import (
     TeacherResult,
 )
 from scd_lightning.store.artifacts import Artifact
+
+
+def models_line(job: PreparedJob) -> str:
+    """Who teaches whom, and what."""
+    teacher, student = (job.parameters[role] for role in ("teacher", "student"))
+    pair = f"{job.teacher.name} {short_count(teacher)} -> {job.student.name} {short_count(student)}"
+    task = job.data.description.get("name") or job.task.task
+    return f"{pair} (x{teacher / student:.2g}), task {task}, method {job.method.name}, seed {job.seed}"
 
 
 def summarize(name: str, phase: str, artifact: Artifact, job: PreparedJob) -> str:

@@ -15,6 +15,7 @@ from scd_lightning.errors import ConfigError, DataError
 from scd_lightning.launch import ranks
 from scd_lightning.losses.loss_contracts import check_weighting
 from scd_lightning.models.loading import build_empty, check_kernel, check_reachable
+from scd_lightning.models.lora_targets import own_parameters
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.models.stored_weights import check_numbers
 from scd_lightning.models.tokenizers import (
@@ -84,8 +85,9 @@ def prepare(job: Job) -> PreparedJob:
         vocabulary, encoded = trim_vocabulary(data, tokenizer, imports)
         teacher, student = as_trimmed(job, job.teacher, vocabulary), as_trimmed(job, job.student, vocabulary)
         job, tokenizer = replace(job, teacher=teacher, student=student), vocabulary.tokenizer
+        sized = {spec.role: build_empty(spec, tokenizer) for spec in (teacher, student)}
     else:
-        encoded = encode(data, tokenizer)
+        encoded, sized = encode(data, tokenizer), models
     prepared = PreparedJob(
         **{each.name: getattr(job, each.name) for each in fields(job)},
         data=encoded,
@@ -95,6 +97,7 @@ def prepare(job: Job) -> PreparedJob:
         trajectory=imports.trajectory,
         existing_anchor=imports.anchor,
         healing=healing_rounds(job, tokenizer, own_anchor=imports.anchor is None),
+        parameters={role: own_parameters(model) for role, model in sized.items()},
     )
     check_lengths(prepared, models)
     check_imports(prepared)

@@ -14,12 +14,14 @@ from scd_lightning.loggers.job_loggers import JobLoggers
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.logs import job_info, log_results
 from scd_lightning.pipeline.model_checks import warn_of_models
+from scd_lightning.pipeline.phase_lines import models_line
 from scd_lightning.pipeline.prepare import prepare, record_rejected, tell_of_data, tell_of_texts
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import Artifacts, Step, agree, check_left_out, collect, execute, plan
 from scd_lightning.pipeline.supervision import make_in_ranks
 from scd_lightning.pipeline.unfinished import partial_report
 from scd_lightning.pipeline.vocabulary import tell_of_vocabulary
+from scd_lightning.progress import say
 from scd_lightning.redaction.cleaning import clean, remarks
 from scd_lightning.store.manifest import sha256_json, write_text
 from scd_lightning.store.registry import Registration
@@ -69,11 +71,7 @@ def run(job: Job) -> Finished | None:
             prepared.folder.take(_identity(prepared, steps), prepared.settings)
             if registration is not None:
                 registration.supersede()
-            record_rejected(prepared)
-            tell_of_data(prepared)
-            tell_of_texts(prepared)
-            tell_of_vocabulary(prepared)
-            warn_of_models(prepared)
+            _tell_of_input(prepared)
         with JobLoggers(prepared.loggers).open(job_info(prepared, leads=leads)) as loggers:
             prepared.store.use(step.key for step in steps)
             with partial_report(prepared, steps, leads=leads):
@@ -90,6 +88,15 @@ def run(job: Job) -> Finished | None:
                 results, verdict = report(prepared, steps, made)
                 log_results(loggers, results, verdict, made, prepared.run_dir)
                 return Finished(prepared, made, results, verdict)
+
+
+def _tell_of_input(job: PreparedJob) -> None:
+    say(models_line(job))
+    record_rejected(job)
+    tell_of_data(job)
+    tell_of_texts(job)
+    tell_of_vocabulary(job)
+    warn_of_models(job)
 
 
 def _write_settings(job: Job) -> None:

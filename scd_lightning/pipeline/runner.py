@@ -11,6 +11,7 @@ from scd_lightning.launch import ranks
 from scd_lightning.launch.consensus import outline
 from scd_lightning.pipeline import confidence
 from scd_lightning.pipeline.answer import answer_texts
+from scd_lightning.pipeline.course import Course
 from scd_lightning.pipeline.distill import distill
 from scd_lightning.pipeline.evaluate import evaluate
 from scd_lightning.pipeline.heal import HEALED, heal, round_name
@@ -31,7 +32,7 @@ from scd_lightning.pipeline.phase_lines import summarize
 from scd_lightning.pipeline.pseudo_labels import pseudo_label
 from scd_lightning.pipeline.student_sft import student_sft
 from scd_lightning.pipeline.teacher_sft import teacher_sft
-from scd_lightning.progress import say
+from scd_lightning.progress import say, within
 from scd_lightning.store.artifacts import Artifact, ArtifactKey, Claim, Outcome
 
 # Seconds for which a run waits for another before it looks again for something else to do.
@@ -192,7 +193,7 @@ def execute(job: PreparedJob, steps: Sequence[Step]) -> Artifacts:
     distributed.barrier()
     made: Artifacts = {}
     left = wanted(steps, job.phases)
-    turns = _turns(left, made)
+    turns, course = _turns(left, made), Course(job, _phases(job, left))
     while left:
         step, seconds = next(turns)
         if step.phase not in job.phases:
@@ -200,7 +201,8 @@ def execute(job: PreparedJob, steps: Sequence[Step]) -> Artifacts:
         else:
             with job.store.claim(step.key, seconds=seconds) as claimed:
                 if isinstance(claimed, Claim):
-                    with explained(job, step.phase, job.teacher if step.runs_teacher else job.student):
+                    own = course.at(step.phase, step.name, _later(job, left, step))
+                    with explained(job, step.phase, job.teacher if step.runs_teacher else job.student), within(own):
                         outcome = step.build(job, claimed.folder, made)
                     claimed = claimed.finish(outcome)
             if claimed is None:  # Another run makes it.
@@ -240,6 +242,17 @@ def collect(job: PreparedJob, steps: Sequence[Step]) -> Artifacts:
 def _tell(job: PreparedJob, step: Step, artifact: Artifact) -> None:
     say(summarize(step.name, step.phase, artifact, job))
     log_artifact(job, step.phase, artifact)
+
+
+def _phases(job: PreparedJob, steps: Sequence[Step]) -> list[str]:
+    """The phases that a run goes through."""
+    return [*(step.phase for step in steps if step.phase in job.phases), *({"report"} & set(job.phases))]
+
+
+def _later(job: PreparedJob, left: Sequence[Step], now: Step) -> list[str]:
+    """The artifacts that are still to be made once one is."""
+    others = [step for step in left if step is not now and step.phase in job.phases]
+    return [step.name for step in others if job.store.find(step.key) is None]
 
 
 def _turns(left: Sequence[Step], made: Artifacts) -> Iterator[tuple[Step, float]]:

@@ -56,6 +56,8 @@ FOUND = (
     "override.txt",
     "optimization_results.yaml",
 )
+# Beside them, the best student of all jobs; and the same until it is whole.
+BEST, PARTIAL_BEST = "best", "best.partial"
 # Folders that a run makes: one that leads elsewhere is not ours.
 _FOLDERS = (".hydra", "failures", "logs", "predictions", STUDENT, "tensorboard", PARTIAL_STUDENT)
 

@@ -3,7 +3,17 @@
 import re
 from pathlib import PurePosixPath
 
-from scd_lightning.run_folder.names import ATTEMPT, FILES, FOUND, PARTIAL_STUDENT, STUDENT, WANDB_LINKS, WANDB_RUN
+from scd_lightning.run_folder.names import (
+    ATTEMPT,
+    BEST,
+    FILES,
+    FOUND,
+    PARTIAL_BEST,
+    PARTIAL_STUDENT,
+    STUDENT,
+    WANDB_LINKS,
+    WANDB_RUN,
+)
 from scd_lightning.store.ownership import SCRATCH, Kind
 
 _NAMES = {PurePosixPath(name).name for name in (*FILES, ATTEMPT)} - {PARTIAL_STUDENT}
@@ -20,6 +30,9 @@ LOGGED_LINK = Kind("|".join(map(re.escape, WANDB_LINKS)), link=True)
 PUT_ASIDE = Kind(r"\.(replaced|returning|discarded)", r".*", marked=True)
 LOCK_FILE = Kind(r"\.running\.(lock|json)|\.sweep\.lock", held=True)
 SWEEP_FILE = Kind("|".join(map(re.escape, FOUND)))
+# Its mark lists all that is in it.
+BEST_FOLDER = Kind(BEST, r".*/", marked=True, fixed=True)
+UNFINISHED_BEST = Kind(re.escape(PARTIAL_BEST), r".*", marked=True)
 
 
 def kind_of(name: str) -> Kind:

@@ -9,10 +9,10 @@ from typing import Any
 
 from scd_lightning.errors import ConfigError, StoreError
 from scd_lightning.run_folder.lock import is_live
-from scd_lightning.run_folder.names import ATTEMPT, FOUND, RUN, SWEEP
+from scd_lightning.run_folder.names import ATTEMPT, BEST, FOUND, RUN, SWEEP
 from scd_lightning.run_folder.noted_files import remove
 from scd_lightning.run_folder.record import read_record
-from scd_lightning.run_folder.removable import LOCK_FILE, SWEEP_FILE
+from scd_lightning.run_folder.removable import BEST_FOLDER, LOCK_FILE, SWEEP_FILE
 from scd_lightning.store.locks import try_lock
 from scd_lightning.store.making import claim
 from scd_lightning.store.manifest import read_json, write_json, write_text
@@ -76,8 +76,9 @@ class Sweep:
             before = swept_by(self.folder)
             if before == self.identity:
                 return
-            claim(self.folder, dict.fromkeys(FOUND, SWEEP_FILE), "hydra.sweep.dir")
+            claim(self.folder, {**dict.fromkeys(FOUND, SWEEP_FILE), BEST: BEST_FOLDER}, "hydra.sweep.dir")
             if before is not None:
+                delete(self.folder / BEST, BEST_FOLDER, self.folder)
                 for name in FOUND[1:]:
                     delete(self.folder / name, SWEEP_FILE, self.folder)
                 self._clear(before)

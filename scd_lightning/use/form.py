@@ -12,7 +12,7 @@ from scd_lightning.data.samples import Sample
 from scd_lightning.data.sources import DataSource
 from scd_lightning.errors import ConfigError, ModelError, words_of
 from scd_lightning.models.foreign import read_json
-from scd_lightning.run_folder.names import RESULTS, STUDENT
+from scd_lightning.run_folder.names import BEST, RESULTS, STUDENT
 from scd_lightning.tasks.classification import Classification
 from scd_lightning.tasks.ner import NER
 from scd_lightning.tasks.qa import QA
@@ -116,6 +116,7 @@ def find_student(path: str | Path, where: str) -> Path:
         what = "This run has left no student"
         remedy = "run its command again, with the phases distill, evaluate and report"
     elif runs := sorted(found.parent for found in folder.glob(f"*/{STUDENT}")):
+        runs.sort(key=lambda run: run.name != BEST)
         what, remedy = "This is the folder of several runs", f"name one of them, such as {runs[0]}"
     elif (folder / "config.json").is_file():
         what = "This model does not say how it is asked"

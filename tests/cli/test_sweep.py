@@ -42,7 +42,7 @@ def test_a_search_reads_the_validation_split_alone_and_names_the_best(run_py, tm
     assert [(each["folder"], each["type"]) for each in found["failures"]] == [("1", "NotFinite")]
     assert (tmp_path / "search" / "override.txt").read_text() == found["override"] + "\n"
     assert found["override"] in ("student.optimizer.lr=1e-3", "student.optimizer.lr=4e-3")
-    assert found["override"] in out.splitlines()[-2]
+    assert found["override"] in out.splitlines()[-3]
     made = {path.name.partition("-")[0] for path in (tmp_path / "store").iterdir() if path.is_dir()}
     assert "anchor" in made
     assert "evaluation" not in made
@@ -69,19 +69,6 @@ def test_lines_of_jobs_side_by_side_name_their_job(monkeypatch, capsys):
     monkeypatch.setenv(progress.JOB, "job 3")
     progress.say("beside")
     assert capsys.readouterr().out.splitlines() == ["alone", "job 3: beside"]
-
-
-def test_long_work_of_jobs_side_by_side_is_told_in_lines(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "_EVERY", -1)
-    for _ in progress.track("ab", "alone", 2):
-        pass
-    monkeypatch.setenv(progress.JOB, "job 3")
-    with progress.bar("teacher", 4) as row:
-        row.advance(2, note="epoch 1")
-    monkeypatch.setattr(progress, "_EVERY", 60)
-    for _ in progress.track("ab", "soon over", 2):
-        pass
-    assert capsys.readouterr().out.splitlines() == ["job 3:   teacher: 2 of 4, epoch 1"]
 
 
 def test_a_sweep_shows_what_it_found_after_each_seed_and_its_order_does_not_matter(run_py, tmp_path, monkeypatch):

@@ -109,6 +109,8 @@ def test_jobs_side_by_side_are_bit_for_bit_those_of_a_sweep_in_order(command, tm
         assert {"results.json", "model.safetensors", "student.jsonl"} <= {path.name for path in files}
     for done in (beside, in_order):
         assert done.stdout.count("; more are running") == 1
+    best = [read(tmp_path / folder / "best" / "best.json") for folder in ("beside", "in_order")]
+    assert best[0] == best[1]
 
 
 @pytest.mark.slow
@@ -127,6 +129,8 @@ def test_a_failed_job_side_by_side_does_not_stop_the_sweep(command, tmp_path):
     assert "failed: 1 (teacher.checkpoints=1000): ConfigError: " in done.stdout
     (setting,) = read(tmp_path / "sweep" / "comparison.json")["settings"]
     assert len(setting["rows"]) == 2
+    best = read(tmp_path / "sweep" / "best" / "best.json")
+    assert (best["left_out"], len(best["candidates"])) == ([{"job": "1", "error": "ConfigError"}], 1)
 
 
 @pytest.mark.slow
@@ -151,6 +155,7 @@ def test_submitted_jobs_run_with_one_device_and_with_two(command, tmp_path):
     )  # fmt: skip
     two, one = (read(tmp_path / "sweep" / job / "results.json") for job in "01")
     assert two["metrics"] == one["metrics"]
+    assert (tmp_path / "sweep" / "best" / "student" / "model.safetensors").is_file()
     assert read(tmp_path / "sweep" / "0" / "run.json")["command"].startswith("python run.py ")
 
 
@@ -162,6 +167,7 @@ def test_slurm_jobs_run_with_one_device_and_with_two(command, tmp_path, fake_slu
     )  # fmt: skip
     two, one = (read(tmp_path / "sweep" / job / "results.json") for job in "01")
     assert two["metrics"] == one["metrics"]
+    assert (tmp_path / "sweep" / "best" / "student" / "model.safetensors").is_file()
     script = (fake_slurm / "script").read_text()
     assert "#SBATCH --signal=USR2@120" in script
     assert "#SBATCH --time=240" in script
@@ -174,6 +180,8 @@ def test_the_two_commands_of_a_search(command, tmp_path):
     command(*search, rates, "hydra.sweep.dir=search")
     found = read(tmp_path / "search" / "search.json")
     assert len(found["candidates"]) == 3
+    # Its anchors are among them.
+    assert len(read(tmp_path / "search" / "best" / "best.json")["candidates"]) == 6
     command(*search, rates, "hydra.sweep.dir=again", "paths.store=other")
     assert read(tmp_path / "again" / "search.json") == found
     (override,) = (tmp_path / "search" / "override.txt").read_text().split()
