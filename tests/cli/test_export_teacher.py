@@ -32,8 +32,9 @@ def test_an_exported_teacher_answers_as_it_was_evaluated(job, tmp_path, capsys):
     assert export.main([str(job.run_dir), "--output", str(tmp_path / "teacher"), "--model", "teacher"]) == 0
     assert "checkpoint 0, validation exact match" in capsys.readouterr().out
     teacher = Student.load(tmp_path / "teacher")
-    rows, _ = evaluated(job.run_dir, teacher.form)
-    answers = [each.answer for part in teacher.answer(rows) for each in part]
+    found = evaluated(job.run_dir, teacher.form)
+    assert found is not None
+    answers = [each.answer for part in teacher.answer(found[0]) for each in part]
     assert answers == [row["answer"] for row in read_predictions(job.run_dir, "teacher")]
     assert json.loads((tmp_path / "teacher" / "base_model.json").read_text()) == {}
     # Nothing of the run's own folder has changed.

@@ -77,6 +77,9 @@ def test_the_probability_of_each_line_is_the_product_of_its_tokens(counting_mode
     of = [float(logits[place].softmax(-1)[20 - place]) for place in range(1, 9)]
     expected = [of[0] * of[1], np.prod(of[2:5]), 1.0, np.prod(of[5:])]
     assert several.lines == pytest.approx(expected, rel=1e-6)
+    assert several.lines is not None
+    assert short.lines is not None
+    assert short.probability is not None
     assert np.prod(several.lines) == pytest.approx(several.probability, rel=1e-6)  # No end was reached.
     assert len(short.lines) == 1
     assert short.lines[0] > short.probability  # The end is no part of the line.

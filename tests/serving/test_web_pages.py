@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 import scd_lightning.serving
-from scd_lightning.tasks.entity_scores import Entity
-from scd_lightning.use.answers_given import Found
+from scd_lightning.use.answers_given import Found, Mention
 from tests.serving.conftest import served
 
 PAGES = sorted((Path(scd_lightning.serving.__file__).parent / "pages").glob("*"))
@@ -69,7 +68,11 @@ def test_entities_are_marked_where_they_stand(tmp_path):
     """Behind a character that JavaScript counts twice, too."""
     page = next(path for path in PAGES if path.name == "try.html").read_text(encoding="utf-8")
     start, act = TEXT.index("Garuma"), TEXT.index("Act")
-    entities = (Entity("PERSON", "Garuma", start, start + 6), Entity("LAW", "Act", act, act + 3), Entity("LAW", "Bill"))
+    entities = (
+        Mention("PERSON", "Garuma", start, start + 6),
+        Mention("LAW", "Act", act, act + 3),
+        Mention("LAW", "Bill"),
+    )
     row = Found("input-1", "...", 0.5, entities=entities).row()
     shown = f"<script>addEventListener('load', () => show({json.dumps(TEXT)}, {json.dumps(row)}));</script>"
     (tmp_path / "try.html").write_text(page.replace("</body>", f"{shown}</body>"), encoding="utf-8")

@@ -33,6 +33,13 @@ def runs(make_job_in, tmp_path_factory):
     return made
 
 
+def asked_of(folder, student):
+    """What a run's student was evaluated on, and what it answered."""
+    found = evaluated(folder, student.form)
+    assert found is not None
+    return found
+
+
 @pytest.fixture
 def run(capsys):
     """Runs the command; its exit code, lines and complaint."""
@@ -63,7 +70,7 @@ def test_a_student_in_fewer_bits(runs, run, tmp_path, dtype, task):
     small = Student.load(output)
     assert {each.dtype for each in small.model.parameters()} == {LOADED[dtype]}
     # The answers that differ are those that differ.
-    rows, before_answers = evaluated(runs[task], small.form)
+    rows, before_answers = asked_of(runs[task], small)
     now = [each.answer for part in small.answer(rows) for each in part]
     different = sum(old != new for old, new in zip(before_answers, now, strict=True))
     assert lines[1].startswith(f"{different} of 20 answers are others")
@@ -93,7 +100,7 @@ def test_integers_are_the_nearest_ones(runs, run, tmp_path):
 def test_metrics_before_and_after_are_the_tasks(runs):
     folder = runs["classification"]
     student = Student.load(folder)
-    rows, answers = evaluated(folder, student.form)
+    rows, answers = asked_of(folder, student)
     recorded = json.loads((folder / "results.json").read_text())["metrics"]["student"]
     held = hold_against(student, rows, answers, 8, labelled=True)
     assert (held.rows, held.changes) == (20, [])
@@ -101,9 +108,10 @@ def test_metrics_before_and_after_are_the_tasks(runs):
     # Other answers before: they are changes, and count.
     labels = student.form.labels
     others = [labels[(labels.index(answer) + 1) % len(labels)] for answer in answers]
-    held = hold_against(student, rows, others, 8, labelled=True)
-    assert [(each.before, each.after) for each in held.changes] == list(zip(others, answers, strict=True))
-    assert held.values[0] != held.values[1]
+    other = hold_against(student, rows, others, 8, labelled=True)
+    assert [(each.before, each.after) for each in other.changes] == list(zip(others, answers, strict=True))
+    assert other.values is not None
+    assert other.values[0] != other.values[1]
 
 
 def test_what_has_no_rows_is_compared_on_a_file(runs, run, tmp_path):

@@ -35,6 +35,7 @@ def test_the_lowest_threshold_of_an_unbroken_sequence_is_taken():
     thresholds = [threshold for threshold, _ in sequence]
     assert thresholds == sorted(thresholds, reverse=True)
     found = find_threshold(0.85, sequence)
+    assert found.threshold is not None
     place = thresholds.index(found.threshold)
     assert all(each.at_least >= 0.85 for _, each in sequence[: place + 1])
     assert sequence[place + 1][1].at_least < 0.85
