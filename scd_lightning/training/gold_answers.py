@@ -96,8 +96,9 @@ def _counted(data: EncodedData, cause: str, count: int) -> str:
 def _such_as(unreached: Unreached) -> str:
     if unreached.example is None:
         return ""
-    name, meant, read = (shorten(unreached.example[part]) for part in ("id", "meant", "read"))
-    return f"; {name} has {meant!r}" + (f", which becomes {read!r}" if read != meant else "")
+    meant, read = (shorten(repr(unreached.example[part])) for part in ("meant", "read"))
+    became = f", which becomes {read}" if read != meant else ""
+    return f"; {shorten(unreached.example['id'])} has {meant}{became}"
 
 
 def _unreached(data: EncodedData, tokenizer: PreTrainedTokenizerFast, split: str) -> Unreached | None:
