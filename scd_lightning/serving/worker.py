@@ -53,7 +53,6 @@ class Worker:
         while taken := self.queue.take(self.batch):
             started = time.perf_counter()
             self._answer(taken)
-            self.answered += len(taken)
             seconds = (time.perf_counter() - started) / len(taken)
             self.seconds += (seconds - self.seconds) * (_LAST if self.seconds else 1)
 
@@ -78,6 +77,8 @@ class Worker:
             self.queue.drop(ticket)
             ticket.fail(StudentFailed(kind))
             return
+        # Before they are handed over: who has an answer finds it counted.
+        self.answered += len(taken)
         for (ticket, place), answered in zip(taken, answers, strict=True):
             ticket.answer(place, answered)
 
