@@ -4,12 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from scd_lightning.analysis.records import read_config
 from scd_lightning.cli.built_job import build_job
 from scd_lightning.cli.quiet import quiet
-from scd_lightning.config.build import read_settings
 from scd_lightning.errors import ModelError, StoreError
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.runner import plan
@@ -39,7 +36,7 @@ def export_teacher(run: Path, folder: Path) -> None:
             expected="the folder of a run, with a config.yaml in it",
             remedy="name the run's folder",
         )
-    job = prepare(build_job(read_settings(OmegaConf.create(config)), run.absolute()))
+    job = prepare(build_job(config | {"logger": {}}, run.absolute()))
     step = next(step for step in plan(job) if step.name == "teacher")
     found = job.store.find(step.key)
     if found is None:

@@ -144,6 +144,8 @@ def works(job: PreparedJob, name: str) -> list[Work]:
     if name.startswith("evaluation"):
         split, model = job.evaluation.split, "teacher" if name.endswith("teacher") else "student"
         return [Work(f"{split} split", {(model, True): samples[split]})]
+    if name.startswith("confidence"):
+        return [Work("validation split", {("student", True): samples["validation"]})]
     return [_training("heal", "student", (rows + texts) * job.student.heal_epochs)]
 
 

@@ -9,13 +9,12 @@ from typing import Any
 from fastapi import Request
 from starlette.types import Receive
 
-from scd_lightning.data.rows import Row, make_row
+from scd_lightning.data.rows import Row
 from scd_lightning.errors import ScdError
 from scd_lightning.serving.bounds import Bounds
 from scd_lightning.serving.refusals import Refusal
 from scd_lightning.serving.work_queue import Answered, QueueFull, WorkQueue
 from scd_lightning.serving.worker import StudentFailed, Worker
-from scd_lightning.use.form import INPUT
 from scd_lightning.use.student import Student
 
 # What a client is told to wait where the queue is full: as long as that takes, within these bounds.
@@ -81,8 +80,7 @@ class Desk:
                     f"Text {number} has {characters:,} characters, and at most {self.bounds.characters:,} are taken.",
                 )
         try:
-            values = [self.student.form.values(each) for each in given]
-            return [make_row(each, INPUT, number, INPUT) for number, each in enumerate(values, 1)]
+            return self.student.rows(given)
         except ScdError as error:
             raise Refusal(422, "invalid_text", str(error)) from error
 

@@ -94,6 +94,7 @@ def test_work_is_what_the_job_will_do(make_job):
     rows = 48 + texts
     assert works(job, "student") == [Work("distill", {STUDENT: 3 * rows * 2, TEACHER: rows * 2})]
     assert works(job, "evaluation of base_teacher") == [Work("test split", {("teacher", True): 14})]
+    assert works(job, "confidence of student") == [Work("validation split", {("student", True): 12})]
     assert works(job, "evaluation of anchor") == [Work("test split", {("student", True): 14})]
     assert works(
         replace(job, method=replace(job.method, policy=None, weighting=None, pseudo_labels=True)), "student"
