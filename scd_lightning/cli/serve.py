@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scd_lightning.cli.outcome import outcome, parser_of
-from scd_lightning.cli.student_options import add_model, check_folder, check_model, load_student
+from scd_lightning.cli.student_options import add_model, check_folder, check_model
+from scd_lightning.cli.sure_options import add_sure, asked, check_sure, tell_threshold
 from scd_lightning.errors import ConfigError, exit_code
 from scd_lightning.progress import complain
 
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = parser_of("serve", "Serves a student over HTTP, on this machine alone unless told otherwise.", _EPILOG)
     add_model(parser)
+    add_sure(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 for a free one (8000)")
     parser.add_argument("--name", default="student", help="what clients call the student (student)")
@@ -74,10 +76,15 @@ def _serve(options: argparse.Namespace) -> int:
 
     bound = bind(options.host, options.port)
     check_folder(options)
+    check_sure(options)
     from scd_lightning.serving.desk import Desk
     from scd_lightning.serving.listening import serve
+    from scd_lightning.use.selective import Selective
 
-    desk = Desk.of(load_student(options), options.name, _bounds(options), options.batch)
+    student = asked(options)
+    if isinstance(student, Selective):
+        tell_threshold(student)
+    desk = Desk.of(student, options.name, _bounds(options), options.batch)
     if serve(desk, access, bound, access_log=options.access_log):
         return 0
     complain("Ended at once. What waited was not answered.")

@@ -16,6 +16,7 @@ from scd_lightning.serving.request_bodies import Asked, Conversation, Predicted,
 from scd_lightning.serving.web_pages import page
 from scd_lightning.serving.work_queue import Answered
 from scd_lightning.use.answers_given import Chosen
+from scd_lightning.use.selective import Selective
 
 _SAID = {
     400: "What is asked for is not given here, or the body is not JSON",
@@ -87,6 +88,7 @@ def _add_health(app: FastAPI, desk: Desk, guard: Guard) -> None:
             "digest": desk.digest,
             "task": form.task.prompt.kind,
             "fields": form.fields,
+            "at_least": desk.student.threshold.level if isinstance(desk.student, Selective) else None,
             "needs_token": guard.access.token is not None,
             "texts_waiting": desk.queue.waiting,
             "texts_answered": desk.worker.answered,

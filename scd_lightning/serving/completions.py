@@ -102,15 +102,24 @@ def completion(asked: Conversation, answered: Answered, name: str, digest: str) 
         with_usage = asked.stream_options is not None and asked.stream_options.include_usage
         events = "".join(_events(about, row, usage if with_usage else None))
         return Response(events.encode(), headers={"Cache-Control": "no-cache"}, media_type="text/event-stream")
-    message = {"role": "assistant", "content": row["answer"], "refusal": None}
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    choice = {"index": 0, "message": _message(row), "logprobs": None, "finish_reason": "stop"}
     return json_response(about | {"object": "chat.completion", "choices": [choice], "usage": usage, "row": row})
+
+
+def _message(row: dict[str, Any]) -> dict[str, Any]:
+    """What the student says; where it is not sure enough, that it declines, as models do there."""
+    if row["answer"] is not None:
+        return {"role": "assistant", "content": row["answer"], "refusal": None}
+    return {"role": "assistant", "content": None, "refusal": "Not as sure as was asked for; the guess is in `row`."}
 
 
 def _events(about: dict[str, Any], row: dict[str, Any], usage: dict[str, int] | None) -> Iterator[str]:
     """Server-sent events: the whole answer, its end, and what it took where that was asked for."""
     about = about | {"object": "chat.completion.chunk"}
-    deltas = [({"role": "assistant", "content": row["answer"]}, None), ({}, "stop")]
+    deltas: list[tuple[dict[str, Any], str | None]] = [
+        ({name: value for name, value in _message(row).items() if value is not None}, None),
+        ({}, "stop"),
+    ]
     for delta, reason in deltas:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
         yield _event(about | {"choices": [choice]} | ({"row": row} if reason else {}))

@@ -15,6 +15,7 @@ from scd_lightning.serving.bounds import Bounds
 from scd_lightning.serving.refusals import Refusal
 from scd_lightning.serving.work_queue import Answered, QueueFull, WorkQueue
 from scd_lightning.serving.worker import StudentFailed, Worker
+from scd_lightning.use.selective import Selective
 from scd_lightning.use.student import Student
 
 # What a client is told to wait where the queue is full: as long as that takes, within these bounds.
@@ -36,7 +37,7 @@ class Desk:
         worker: Who answers them.
     """
 
-    student: Student
+    student: Student | Selective
     name: str
     digest: str
     bounds: Bounds
@@ -44,7 +45,7 @@ class Desk:
     worker: Worker
 
     @classmethod
-    def of(cls, student: Student, name: str, bounds: Bounds, batch: int) -> "Desk":
+    def of(cls, student: Student | Selective, name: str, bounds: Bounds, batch: int) -> "Desk":
         """The desk of a student.
 
         Args:

@@ -9,6 +9,7 @@ from scd_lightning.data.rows import Row
 from scd_lightning.progress import complain
 from scd_lightning.serving.work_queue import Answered, Ticket, WorkQueue
 from scd_lightning.use.answers_given import Given
+from scd_lightning.use.selective import Selective
 from scd_lightning.use.student import Student
 
 # How much the last batch counts in what is said of the speed.
@@ -35,7 +36,7 @@ class Worker:
         seconds: What a text takes, of late.
     """
 
-    def __init__(self, student: Student, queue: WorkQueue, batch: int) -> None:
+    def __init__(self, student: Student | Selective, queue: WorkQueue, batch: int) -> None:
         self.student, self.queue, self.batch = student, queue, batch
         self.answered, self.seconds = 0, 0.0
         self._thread = threading.Thread(target=self._run, name="student", daemon=True)
@@ -83,4 +84,6 @@ class Worker:
             ticket.answer(place, answered)
 
     def _tokens(self, row: Row, given: Given) -> tuple[int, int] | None:
-        return None if given.answer is None else self.student.token_counts(row, given.answer)
+        # An answer that is not sure enough was written all the same.
+        written = given.guess if given.answer is None else given.answer
+        return None if written is None else self.student.token_counts(row, written)

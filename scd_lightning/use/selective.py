@@ -10,6 +10,7 @@ from scd_lightning.data.rows import Row
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.store.manifest import sha256_json
 from scd_lightning.use.answers_given import Chosen, Found, Given, Written
+from scd_lightning.use.form import Form
 from scd_lightning.use.student import BATCH, Student
 
 FALLBACK = "fallback"
@@ -41,9 +42,22 @@ class Selective:
             kinds = (fallback.form.task.prompt.kind, student.form.task.prompt.kind)
             require_one_of(kinds[1:], what="The fallback does another task", fallback=kinds[0])
 
+    @property
+    def form(self) -> Form:
+        """How the student is asked."""
+        return self.student.form
+
+    def rows(self, texts: Sequence[str | Mapping[str, Any]]) -> list[Row]:
+        """Texts as rows; see `Student.predict`."""
+        return self.student.rows(texts)
+
+    def token_counts(self, row: Row, answer: str) -> tuple[int, int]:
+        """As `Student.token_counts`; a fallback's tokens are not counted."""
+        return self.student.token_counts(row, answer)
+
     def predict(self, texts: Sequence[str | Mapping[str, Any]], *, batch: int = BATCH) -> list[Given]:
         """Answers texts; see `Student.predict`. What is not sure enough is a `guess`, or among `unsure`."""
-        return [each for part in self.answer(self.student.rows(texts), batch) for each in part]
+        return [each for part in self.answer(self.rows(texts), batch) for each in part]
 
     def answer(self, rows: Sequence[Row], batch: int = BATCH) -> Iterator[list[Given]]:
         """Answers rows chunk by chunk, each in their order."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from scd_lightning.data.rows import Row
+from scd_lightning.data.rows import Row, make_row
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import execute, plan
 from scd_lightning.serving.application import make_application
@@ -21,7 +21,7 @@ from scd_lightning.serving.bounds import Bounds
 from scd_lightning.serving.desk import Desk
 from scd_lightning.serving.guard import Access
 from scd_lightning.use.answers_given import Chosen, Given
-from scd_lightning.use.form import Form
+from scd_lightning.use.form import INPUT, Form
 from scd_lightning.use.student import Student
 from tests.conftest import ROOT
 
@@ -47,6 +47,10 @@ class MadeUp:
         self.go, self.begun, self.texts, self.broken = threading.Event(), list[int](), list[Any](), set[Any]()
         self.go.set()
 
+    def rows(self, given: Sequence[Any]) -> list[Row]:
+        values = [self.form.values(each) for each in given]
+        return [make_row(each, INPUT, number, INPUT) for number, each in enumerate(values, 1)]
+
     def digest(self, rows: Sequence[Row]) -> str:
         return "0123456789abcdef"
 
@@ -62,6 +66,8 @@ class MadeUp:
         text = row.values["text" if "text" in row.values else "question"]
         if not text.strip():
             return Given(row.id, error='Field "text" is empty')
+        if text == "hm":  # Not as sure as was asked for.
+            return Chosen(row.id, None, 0.5, guess="short", shares={"short": 0.5, "long": 0.5})
         label = "long" if len(text) > 4 else "short"
         return Chosen(row.id, label, 0.75, shares={label: 0.75, "neither": 0.25})
 

@@ -2,8 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from scd_lightning.analysis.confidence.measured import measure
+from scd_lightning.analysis.confidence.units import Units
+from scd_lightning.use.selective import Selective
+from scd_lightning.use.student import Student
 from tests.serving.conftest import MadeUp
 
 URL = "/v1/chat/completions"
@@ -50,6 +55,33 @@ def test_a_stream_is_the_answer_and_its_end(serve, made_up):
     assert first["id"] == last["id"]
     assert (first["choices"][0]["finish_reason"], last["choices"][0]["finish_reason"]) == (None, "stop")
     assert (usage["choices"], usage["usage"]["total_tokens"]) == ([], 9)
+
+
+def test_an_answer_that_is_not_sure_enough_is_declined(serve, made_up):
+    with serve(made_up) as client:
+        found = client.post(URL, json=chat("hm")).json()
+        first, last = events(client.post(URL, json=chat("hm", stream=True)))
+        [row] = client.post("/predict", json={"text": "hm"}).json()["answers"]
+    [choice] = found["choices"]
+    assert choice["message"]["content"] is None
+    assert "guess" in choice["message"]["refusal"]
+    assert found["usage"]["total_tokens"] == 9
+    assert found["row"] == last["row"] == row
+    assert (row["answer"], row["guess"]) == (None, "short")
+    assert first["choices"][0]["delta"] == {"role": "assistant", "refusal": choice["message"]["refusal"]}
+
+
+def test_a_student_that_is_to_be_sure_is_served_as_one(serve, student):
+    sure = Student(student.model, student.tokenizer, student.form, student.folder)
+    probability = np.linspace(0, 1, 401)[:-1]
+    units = Units(probability, (probability >= 0.6).astype(float), np.arange(400))
+    sure.confidence = measure("answer", units, units, chosen=True)
+    with serve(Selective(sure, 0.9)) as client:
+        assert client.get("/health").json()["at_least"] == 0.9
+        rows = client.post("/predict", json={"texts": ["a text", "another one"]}).json()["answers"]
+    assert rows == [each.row() for each in Selective(sure, 0.9).predict(["a text", "another one"])]
+    with serve(student) as client:
+        assert client.get("/health").json()["at_least"] is None
 
 
 def test_tokens_are_those_of_the_prompt_and_the_answer(serve, student):
