@@ -1,7 +1,5 @@
 """`scd export RUN --model teacher`: the teacher of a finished run, from the store, as a student's folder is."""
 
-import os
-import shutil
 from pathlib import Path
 
 from scd_lightning.analysis.records import read_config
@@ -12,6 +10,7 @@ from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.runner import plan
 from scd_lightning.pipeline.student_folder import write_tuned
 from scd_lightning.progress import say
+from scd_lightning.store.making import made_whole
 
 
 def export_teacher(run: Path, folder: Path) -> None:
@@ -46,10 +45,7 @@ def export_teacher(run: Path, folder: Path) -> None:
             got=f"no {step.key.folder}",
             remedy="run its command again: with the same data and versions it makes the same teacher",
         )
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    write_tuned(job, {"teacher": found}, partial, "teacher")
-    os.replace(partial, folder)
+    with made_whole(folder) as made:
+        write_tuned(job, {"teacher": found}, made, "teacher")
     metric, value = job.data.validation_metric, found.result.trajectory[found.result.best]["metrics"]["metric"]
     say(f"teacher: {job.teacher.name}, checkpoint {found.result.best}, validation {metric} {value:.3f}")

@@ -12,7 +12,7 @@ from scd_lightning.store.collection import Candidate
 from scd_lightning.store.inventory import Entry, Inventory
 
 # What models are made from or lead to: most of a list, and seldom what somebody looks for.
-SMALL_PRINT = ("evaluation", "gold", "signals", "tokenizer")
+SMALL_PRINT = ("confidence", "evaluation", "gold", "signals", "tokenizer")
 _NAMES = {"head": "heads of signals", "partial": "unfinished", "removed": "left over by a removal"}
 _PLAIN: dict[str, Any] = {"box": None, "header_style": "bold", "pad_edge": False}
 # Of many metrics, those that are looked at first.

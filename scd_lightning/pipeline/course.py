@@ -126,26 +126,30 @@ def works(job: PreparedJob, name: str) -> list[Work]:
         job: The run.
         name: The artifact's name within it.
     """
-    samples = {split: len(of_split) for split, of_split in job.data.samples.items()}
-    rows, texts = samples["train"], samples.get(UNLABELLED, 0)
+
+    def count(split: str) -> int:
+        # Of what is asked for alone: where settings are chosen, nobody looks at the test split.
+        return len(job.data.samples.get(split, ()))
+
+    rows, texts = count("train"), count(UNLABELLED)
     if name == "teacher":
         trained = [] if job.trajectory else [_training("teacher_sft", "teacher", rows * job.teacher.epochs)]
         checkpoints = len(job.trajectory) or job.teacher.checkpoints
-        validated = {("teacher", job.task.validation == "task"): checkpoints * samples["validation"]}
+        validated = {("teacher", job.task.validation == "task"): checkpoints * count("validation")}
         return [*trained, Work("validating the trajectory", validated)]
     if name == "anchor":
         trained = [_training("student_sft", "student", rows * job.budget.on(rows).epochs)]
         return [*([] if job.existing_anchor else trained), Work("train split", {("student", False): rows})]
     if name == "answers":
-        asked = {UNLABELLED: texts, "validation": samples["validation"]}
-        return [Work(f"{split} split", {("teacher", True): count}) for split, count in asked.items()]
+        asked = {UNLABELLED: texts, "validation": count("validation")}
+        return [Work(f"{split} split", {("teacher", True): number}) for split, number in asked.items()]
     if name == "student":
         return _distillation(job, rows + texts)
     if name.startswith("evaluation"):
         split, model = job.evaluation.split, "teacher" if name.endswith("teacher") else "student"
-        return [Work(f"{split} split", {(model, True): samples[split]})]
+        return [Work(f"{split} split", {(model, True): count(split)})]
     if name.startswith("confidence"):
-        return [Work("validation split", {("student", True): samples["validation"]})]
+        return [Work("validation split", {("student", True): count("validation")})]
     return [_training("heal", "student", (rows + texts) * job.student.heal_epochs)]
 
 

@@ -16,6 +16,7 @@ from scd_lightning.store.integrity import read_manifest, write_manifest
 from scd_lightning.store.layout import (
     ARTIFACT,
     IN_ARTIFACT,
+    KINDS,
     MANIFEST,
     PARTIAL,
     PINNED,
@@ -53,7 +54,8 @@ class ArtifactKey:
     """What an artifact is, before it exists.
 
     Attributes:
-        kind: "model", "tokenizer", "gold", "teacher", "healed", "anchor", "answers", "student" or "evaluation".
+        kind: "model", "tokenizer", "gold", "teacher", "healed", "anchor", "answers", "student", "evaluation" or
+            "confidence".
         fields: Everything that its numbers depend on, and nothing else: no paths, loggers, devices, world size.
         result: Class of what its phase finds, a dataclass or `dict`; called with the names and values that are stored.
     """
@@ -61,6 +63,10 @@ class ArtifactKey:
     kind: str
     fields: Mapping[str, Any]
     result: Callable[..., Any] = dict
+
+    def __post_init__(self) -> None:
+        # One of another name would be made, and never found again to be removed.
+        assert self.kind in KINDS
 
     @property
     def digest(self) -> str:

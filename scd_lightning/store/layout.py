@@ -15,7 +15,7 @@ LOCKS, RUNS, SIGNALS, REMOVED = "locks", "runs", "signals", "removed"
 # A teacher's checkpoints within its folder, and the manifest of those; signals have a manifest of this name too.
 TRAJECTORY, FILES_MANIFEST = "trajectory", "manifest.json"
 
-KINDS = ("model", "tokenizer", "gold", "teacher", "healed", "anchor", "answers", "student", "evaluation")
+KINDS = ("model", "tokenizer", "gold", "teacher", "healed", "anchor", "answers", "student", "evaluation", "confidence")
 ARTIFACT_NAME = re.compile(rf"({'|'.join(KINDS)})-[0-9a-f]{{24}}")
 SIGNALS_NAME = re.compile(r"signals-[0-9a-f]{24}")
 CHECKPOINT_NAME = re.compile(r"checkpoint-\d+\.safetensors")

@@ -1,9 +1,10 @@
 """Folders that are made here, and marked so that they are known to be ours later."""
 
 import os
-from collections.abc import Collection, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from scd_lightning.errors import ConfigError, StoreError
@@ -56,6 +57,24 @@ def make_place(path: Path) -> None:
         if is_marked(path) or not _is_empty(path):
             return
     _mark(path, path.name)
+
+
+@contextmanager
+def made_whole(folder: Path) -> Iterator[Path]:
+    """A folder to be filled, which gets its name when the block ends well; after an error nothing is left of it.
+
+    Args:
+        folder: The name, which nothing has yet.
+
+    Raises:
+        OSError: It can't be made there.
+    """
+    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.absolute().parent) as place:
+        # Within: a temporary folder itself is its owner's alone.
+        made = Path(place) / folder.name
+        made.mkdir()
+        yield made
+        os.replace(made, folder)
 
 
 def is_marked(path: Path) -> bool:

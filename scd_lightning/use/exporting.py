@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from scd_lightning.data.rows import Row
 from scd_lightning.errors import ConfigError
 from scd_lightning.models.lower_precision import Precision, write_lower
+from scd_lightning.store.making import made_whole
 from scd_lightning.store.manifest import write_text
 from scd_lightning.store.ownership import MARK
 from scd_lightning.tasks.markdown_text import code
@@ -83,14 +84,11 @@ def export_in(student: Student, precision: Precision, folder: Path) -> None:
         precision: What its weights become.
         folder: Where to; it gets its name when it is whole.
     """
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    write_lower(cast(PreTrainedModel, student.model.model), precision, partial)
-    for file in student.folder.iterdir():
-        if file.is_file() and file.suffix != ".safetensors" and file.name not in _WEIGHTS:
-            shutil.copyfile(file, partial / file.name)
-    os.replace(partial, folder)
+    with made_whole(folder) as made:
+        write_lower(cast(PreTrainedModel, student.model.model), precision, made)
+        for file in student.folder.iterdir():
+            if file.is_file() and file.suffix != ".safetensors" and file.name not in _WEIGHTS:
+                shutil.copyfile(file, made / file.name)
 
 
 def hold_against(

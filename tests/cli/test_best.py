@@ -75,7 +75,8 @@ def test_an_anchor_that_is_better_is_exported_from_the_store_as_a_run_of_plain_f
     assert (found["model"], found["method"], found["plain_fine_tuning"]) == ("anchor", "sft", True)
     student = sweep / "best" / "student"
     assert {path.name for path in student.iterdir()} == {path.name for path in (sweep / "0" / "student").iterdir()} - {
-        ".scd_lightning"
+        ".scd_lightning",
+        "confidence.json",  # It is measured of what a run reports.
     }
     samples = read_predictions(sweep / "0", "samples")
     given = Student.load(student).predict([each["input"] for each in samples])

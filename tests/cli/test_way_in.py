@@ -11,7 +11,7 @@ from scd_lightning.training.distillation import Distillation
 from tests.conftest import ROOT
 
 
-def test_eight_frames_from_run_py_to_the_training(run_py, monkeypatch):
+def test_nine_frames_from_run_py_to_the_training(run_py, monkeypatch):
     found: list[str] = []
     fit = Trainer.fit
 
@@ -26,7 +26,7 @@ def test_eight_frames_from_run_py_to_the_training(run_py, monkeypatch):
     monkeypatch.setattr(Trainer, "fit", count)
     code, _, error = run_py("method=td", "phases=[teacher_sft,distill]")
     assert code == 0, error
-    assert len(found) <= 8, "\n".join(found)
+    assert len(found) <= 9, "\n".join(found)
     assert found[0].endswith("run.py")
     assert found[-1].endswith("student_training.py")
 

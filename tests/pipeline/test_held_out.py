@@ -91,7 +91,7 @@ def test_what_is_trained_and_its_names_are_the_same(two_jobs, run_job):
         assert plain.data.tokenized[split] == unlike.data.tokenized[split]
     keys = [{step.name: step.key.digest for step in plan(job)} for job in two_jobs]
     same = {name for name in keys[0] if keys[0][name] == keys[1][name]}
-    assert same == {"teacher", "anchor"}
+    assert same == {"teacher", "anchor", "confidence of student"}
     assert plain.data.digest != unlike.data.digest
     weights = []
     for job in two_jobs:

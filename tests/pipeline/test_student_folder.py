@@ -143,7 +143,7 @@ def test_costs_name_what_they_are_of(student):
     costs = read(student.parent / "costs.json")
     (teacher,) = costs["teacher_sft"]["artifacts"]
     assert teacher.startswith("teacher-")
-    assert len(costs["evaluate"]["artifacts"]) == 3
+    assert len(costs["evaluate"]["artifacts"]) == 4
     assert sum(costs["evaluate"]["artifacts"].values()) == pytest.approx(costs["evaluate"]["seconds"], abs=0.01)
 
 

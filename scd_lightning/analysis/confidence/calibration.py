@@ -36,14 +36,16 @@ class Calibration:
 
 
 def calibrate(units: Units, *, chosen: bool) -> Calibration:
-    """The calibration under which these units are most likely (Platt 1999, with his targets: no unit is quite right).
+    """The calibration under which these units are most likely (Platt 1999).
+
+    With his targets: no unit is quite right or wrong, so that where all of a few are right, no more is made of that.
 
     Args:
         units: N answers, on which nothing else is decided.
         chosen: Whether they are chosen among candidates: then there is a temperature alone (Guo et al. 2017).
     """
     wrong, right = float((1 - units.right).sum()), float(units.right.sum())
-    if not right or not wrong:  # All alike: they say nothing of how sureness goes with being right.
+    if not len(units):
         return Calibration()
     target = np.where(units.right > 0, (right + 1) / (right + 2), 1 / (wrong + 2))
     logits = _logit(units.probability)

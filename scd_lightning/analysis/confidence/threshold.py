@@ -6,7 +6,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from scd_lightning.analysis.confidence.bounds import least_rows, precision_bound
+from scd_lightning.analysis.confidence.proven_precision import least_rows, precision_bound
 from scd_lightning.analysis.confidence.units import Units
 
 # How many thresholds are tried at most, and how many units the highest one takes.

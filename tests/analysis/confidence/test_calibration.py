@@ -34,12 +34,17 @@ def test_it_is_the_logistic_regression_of_many_units():
     assert found.shift == pytest.approx(oracle.intercept_[0], abs=1e-3)
 
 
-@pytest.mark.parametrize("right", [0.0, 1.0])
-def test_units_that_are_all_alike_say_nothing(right):
-    units = Units(np.array([0.3, 0.9, 1.0]), np.full(3, right), np.arange(3))
-    assert calibrate(units, chosen=False) == Calibration()
-    empty = Units(*(np.array([], float),) * 2, np.array([], int))
-    assert calibrate(empty, chosen=True) == Calibration()
+@pytest.mark.parametrize("chosen", [False, True])
+def test_few_that_are_all_right_make_nobody_certain(chosen):
+    units = Units(np.array([0.99, 0.999, 0.9999] * 6), np.ones(18), np.arange(18))
+    confidence = calibrate(units, chosen=chosen).of(units.probability)
+    assert confidence.mean() == pytest.approx(19 / 20, abs=0.02)
+    assert np.all(np.diff(confidence[:3]) > 0)
+
+
+def test_of_nothing_nothing_is_learnt():
+    nothing = Units(np.array([], float), np.array([], float), np.array([], int))
+    assert calibrate(nothing, chosen=True) == Calibration()
 
 
 def test_the_order_stays_and_certainty_stays_finite():

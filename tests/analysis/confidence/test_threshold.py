@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scd_lightning.analysis.confidence.bounds import precision_bound
+from scd_lightning.analysis.confidence.proven_precision import precision_bound
 from scd_lightning.analysis.confidence.threshold import accepted, find_threshold, tried
 from scd_lightning.analysis.confidence.units import Units
 

@@ -206,7 +206,8 @@ def test_passes_over_a_split_go_on_where_they_were(make_job, outcome, uninterrup
         patch.setattr(owner, name, count)
         again = make_job(*settings, run="again", prepared=False)
         work(again)
-    assert left + len(calls) == (3 if where == "trajectory" else 12 + 3 * 4)
+    # 12 of the anchor's losses, 4 of each evaluation, and 3 of validation.
+    assert left + len(calls) == (3 if where == "trajectory" else 12 + 3 * 4 + 3)
     assert outcome(again) == uninterrupted
 
 

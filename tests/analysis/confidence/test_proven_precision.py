@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from scd_lightning.analysis.confidence.bounds import exact_bound, least_rows, precision_bound
+from scd_lightning.analysis.confidence.proven_precision import exact_bound, least_rows, precision_bound
 from scd_lightning.analysis.confidence.units import Units
 
 
