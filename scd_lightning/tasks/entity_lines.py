@@ -21,6 +21,24 @@ def one_line(text: str) -> str:
     return _LINE_BREAKS.sub(" ", text)
 
 
+def lines_of(answer: str) -> list[str]:
+    """The lines of an answer that are to be entities; none of the word for none."""
+    lines = [line.strip() for line in answer.strip().split("\n")]
+    return [] if len(lines) == 1 and lines[0] in NONE.values() else lines
+
+
+def readable(answer: str, labels: Iterable[str], form: NormalForm = NFC) -> list[bool]:
+    """Which of these lines `EntityLines.read` reads; where their entities are is not looked for.
+
+    Args:
+        answer: The answer.
+        labels: The known labels.
+        form: What counts as the same string.
+    """
+    known = known_labels(frozenset(labels), form)
+    return [known.split(line) is not None for line in lines_of(answer)]
+
+
 class EntityLines:
     """The lines of one answer, read or written in order: where an entity is depends on the lines before it.
 
@@ -47,15 +65,8 @@ class EntityLines:
             The entity of each line that can be read, without a place where the text has none for it, and whether
             anything could not be read.
         """
-        found = self.read_each(answer)
+        found = [self._take(self._read(line)) for line in lines_of(answer)]
         return [entity for entity in found if entity is not None], None in found
-
-    def read_each(self, answer: str) -> list[Entity | None]:
-        """Reads each line of an answer; None for one that can't be read. The word for none has no line."""
-        lines = [line.strip() for line in answer.strip().split("\n")]
-        if len(lines) == 1 and lines[0] in NONE.values():
-            return []
-        return [self._take(self._read(line)) for line in lines]
 
     def write(self, entities: Iterable[Entity], match: Match = "spans") -> list[str]:
         """A line for each entity, in the order given, that is read as this one.

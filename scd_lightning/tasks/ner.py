@@ -13,7 +13,7 @@ from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.data.sources import DataSource
 from scd_lightning.data.spelling import spelled
 from scd_lightning.tasks.entity_doubts import cut_ends, splits_without_entities
-from scd_lightning.tasks.entity_lines import NONE, EntityLines, one_line
+from scd_lightning.tasks.entity_lines import NONE, EntityLines, one_line, readable
 from scd_lightning.tasks.entity_scores import (
     EntitiesByLabel,
     Entity,
@@ -159,8 +159,11 @@ class NER(Task):
         return "\n".join(self._lines(text, gold).write(entities, self.match)) or NONE[self.language]
 
     def _lines(self, text: str, gold: Sequence[Entity]) -> EntityLines:
+        return EntityLines(text, self._known(gold), self.normal_form)
+
+    def _known(self, gold: Sequence[Entity]) -> list[str]:
         # A gold label that train lacks is understood as well: no model that was tuned here knows it, but one may.
-        return EntityLines(text, [*self.labels, *(entity.label for entity in gold)], self.normal_form)
+        return [*self.labels, *(entity.label for entity in gold)]
 
     def _keys(self, entities: Sequence[Entity]) -> set[LabelKey]:
         return set(entity_keys(entity_rows(entities), self.match))
@@ -176,13 +179,13 @@ class NER(Task):
     def unit_probabilities(
         self, sample: Sample, judged: Judgement, whole: float, lines: Sequence[float]
     ) -> list[float]:
-        found = self._lines(sample.fields["text"], sample.gold).read_each(judged.answer)
+        found = readable(judged.answer, self._known(sample.gold), self.normal_form)
         # Blank lines at the ends have no entity, and no place among those.
         blank = len(judged.answer.split("\n")) - len(judged.answer.lstrip().split("\n"))
         own = lines[blank : blank + len(found)]
         if len(own) < len(found):  # A tokenizer that writes line breaks otherwise.
             own = [whole] * len(found)
-        return [probability for probability, entity in zip(own, found, strict=True) if entity is not None]
+        return [probability for probability, is_entity in zip(own, found, strict=True) if is_entity]
 
     @override
     def units_right(self, sample: Sample, judged: Judgement) -> list[bool]:
