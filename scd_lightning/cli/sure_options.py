@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from scd_lightning.use.selective import Selective
     from scd_lightning.use.student import Student
 
-_UNITS = {"answer": "answers", "entity": "entities"}
-
 
 def add_sure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
@@ -80,9 +78,9 @@ def tell_threshold(found: "Selective") -> None:
     confidence, threshold = found.student.confidence, found.threshold
     assert confidence is not None
     assert threshold.threshold is not None
-    checked, units = threshold.checked, _UNITS[confidence.unit]
+    checked = threshold.checked
     say(
-        f"taken: {units} from a probability of {threshold.threshold:.4g} on. Of validation that is "
+        f"taken: {confidence.units} from a probability of {threshold.threshold:.4g} on. Of validation that is "
         f"{checked.share:.1%}, of which {checked.right:.1%} are right: {threshold.level:.1%} or more, with 95 % "
         "confidence."
     )

@@ -1,5 +1,6 @@
 """What a run says of itself: its models in a line, and at the end of each step what it was, reached and cost."""
 
+from scd_lightning.analysis.confidence.measured import UNITS
 from scd_lightning.analysis.formatting import short_count
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.pipeline.results import (
@@ -49,7 +50,7 @@ def reached(artifact: Artifact, job: PreparedJob) -> str:
     if isinstance(result, AnswersResult):
         return f"{result.answered} texts without labels answered, {result.malformed} malformed"
     if isinstance(result, ConfidenceResult):
-        of = {"answer": "answers", "entity": "entities"}[job.data.task.unit]
+        of = UNITS[job.data.task.unit]
         if result.probability is None:
             return f"no {of} to the validation split"
         sure = f"{result.probability:.3f} sure on average, {result.right:.3f} right"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from scd_lightning.analysis.confidence.threshold import Accepted
 from scd_lightning.analysis.confidence.threshold import Found as Threshold
 from scd_lightning.config.checks import require_one_of
 from scd_lightning.data.rows import Row
@@ -111,16 +112,14 @@ def _threshold(student: Student, at_least: float, where: str) -> Threshold:
             "Validation does not prove that so many answers are right, wherever a threshold is set",
             where=where,
             got=at_least,
-            expected=f"at most {_floored(found.best)}, {_why(student, found)}",
+            expected=f"at most {_floored(found.best)}, {_why(student.confidence.units, found.checked)}",
             remedy="ask for less, or run with more validation rows: without an error, as many answers are needed as "
             f"prove it, {found.needed:,} for this share, among the surest of half of them",
         )
     return found
 
 
-def _why(student: Student, found: Threshold) -> str:
-    units = {"answer": "answers", "entity": "entities"}[student.form.task.unit]
-    checked = found.checked
+def _why(units: str, checked: Accepted) -> str:
     if checked.right is None:
         return f"since there are no {units} to prove it by"
     return f"which the surest {checked.count:,} {units} prove, {checked.right:.1%} of which are right"

@@ -16,6 +16,8 @@ CONFIDENCE = "confidence.json"
 # Precisions that results and reports tell of.
 LEVELS = (0.8, 0.9, 0.95, 0.99)
 UnitKind = Literal["answer", "entity"]
+# What several are called.
+UNITS: Mapping[UnitKind, str] = {"answer": "answers", "entity": "entities"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,16 @@ class Confidence:
     checked: Units
     test: Units | None = None
 
+    @property
+    def units(self) -> str:
+        """What several of its units are called."""
+        return UNITS[self.unit]
+
+    @property
+    def shown(self) -> Units:
+        """The units by which it is shown: those of the test split, or else of the half that calibrated nothing."""
+        return self.checked if self.test is None else self.test
+
     def of(self, probability: float) -> float:
         """The confidence in an answer of which the model gives this probability."""
         return float(self.calibration.of(np.array([probability]))[0])
@@ -48,15 +60,14 @@ class Confidence:
     def _tried(self) -> list[tuple[float, Accepted]]:
         return tried(self.tuned, self.checked)
 
-    def on_test(self, threshold: float) -> Accepted | None:
-        """What a threshold takes of the test split."""
-        return None if self.test is None else accepted(self.test, threshold)
+    def on_test(self, threshold: float | None) -> Accepted | None:
+        """What a threshold takes of the test split; None where there is no such split, or threshold."""
+        return None if self.test is None or threshold is None else accepted(self.test, threshold)
 
     def reliability(self, *, calibrated: bool = True) -> tuple[list[Bin], float]:
-        """Bins and ECE on the test split, or where there is none on the half of validation that calibrated nothing."""
-        shown = self.checked if self.test is None else self.test
-        confidence = self.calibration.of(shown.probability) if calibrated else shown.probability
-        found = bins(confidence, shown.right)
+        """Bins and ECE of the units that are `shown`."""
+        probability = self.shown.probability
+        found = bins(self.calibration.of(probability) if calibrated else probability, self.shown.right)
         return found, calibration_error(found)
 
     def summary(self) -> dict[str, Any]:
@@ -64,13 +75,12 @@ class Confidence:
 
         Returns:
             unit; ece of the probabilities as they are, and calibrated; by level, the share of units that is taken there
-            and the share of those that is right, on the split of `reliability`, or None where it can't be proven.
+            and the share of those that is right, of those that are `shown`, or None where it can't be proven.
         """
-        shown = self.checked if self.test is None else self.test
         levels = {}
         for level in LEVELS:
             threshold = self.at_least(level).threshold
-            found = None if threshold is None else accepted(shown, threshold)
+            found = None if threshold is None else accepted(self.shown, threshold)
             levels[str(level)] = None if found is None else {"taken": found.share, "right": found.right}
         eces = {
             name: self.reliability(calibrated=value)[1] for name, value in (("ece", False), ("calibrated_ece", True))
@@ -108,7 +118,7 @@ def read_confidence(saved: Mapping[str, Any]) -> Confidence:
         KeyError, TypeError, ValueError: It is not that.
     """
     unit, test = saved["unit"], saved["test"]
-    if unit not in ("answer", "entity"):
+    if unit not in UNITS:
         raise ValueError(f"unknown unit {unit}")
     calibration = Calibration(float(saved["calibration"]["temperature"]), float(saved["calibration"]["shift"]))
     if not calibration.temperature > 0:

@@ -8,7 +8,7 @@ import numpy as np
 
 from scd_lightning.analysis import plots
 from scd_lightning.analysis.confidence.measured import LEVELS, Confidence, read_confidence
-from scd_lightning.analysis.confidence.threshold import Accepted
+from scd_lightning.analysis.confidence.threshold import Accepted, Found, accepted
 from scd_lightning.analysis.confidence.units import Units
 from scd_lightning.analysis.formatting import number, share
 from scd_lightning.analysis.records import RunRecord
@@ -18,26 +18,6 @@ from scd_lightning.tasks.measures import Floats
 
 _POINTS = 100
 _STEPS = 20
-_UNITS = {"answer": "answers", "entity": "entities"}
-
-
-@dataclass(frozen=True)
-class Level:
-    """A share that is to be right.
-
-    Attributes:
-        level: It.
-        threshold: The probability from which on answers are taken; None where none can be proven.
-        checked: What validation says of it, or of the first threshold where none can be proven.
-        test: What the test split says of it.
-        needed: The least number of units without an error that would prove it.
-    """
-
-    level: float
-    threshold: float | None
-    checked: Accepted
-    test: Accepted | None
-    needed: int
 
 
 @dataclass(frozen=True)
@@ -49,8 +29,7 @@ class ConfidenceSection:
         split: The split that the drawings are of.
         eces: Before calibration, and after.
         temperature: Above 1 for a student that is too sure.
-        levels: By the share that is to be right.
-        best: The highest share that could be proven.
+        levels: For each share that is to be right, what it takes, and what the test split says of that.
         drawings: Reliability, what thresholds take, and the cascade where it can be drawn.
         ratio: What asking the student costs of what asking the teacher does, by parameters.
     """
@@ -59,8 +38,7 @@ class ConfidenceSection:
     split: str
     eces: tuple[float, float]
     temperature: float
-    levels: Sequence[Level]
-    best: float
+    levels: Sequence[tuple[Found, Accepted | None]]
     drawings: Sequence[Drawing]
     ratio: float | None
 
@@ -79,26 +57,19 @@ def confidence_section(record: RunRecord) -> ConfidenceSection | None:
         raise StoreError(
             "A saved file is damaged", where="confidence.json", got=words_of(error), remedy="run the evaluation again"
         ) from error
-    found = [confidence.at_least(level) for level in LEVELS]
-    levels = [
-        Level(
-            each.level,
-            each.threshold,
-            each.checked,
-            None if each.threshold is None else confidence.on_test(each.threshold),
-            each.needed,
-        )
-        for each in found
-    ]
+    levels = [(found := confidence.at_least(level), confidence.on_test(found.threshold)) for level in LEVELS]
     parameters = [record.results["models"][role].get("parameters") for role in ("student", "teacher")]
-    drawings = [_reliability(confidence), _taken(confidence, levels), _cascade(record)]
+    drawings = [
+        _reliability(confidence),
+        _taken(confidence, [found.threshold for found, _ in levels]),
+        _cascade(record),
+    ]
     return ConfidenceSection(
-        units=_UNITS[confidence.unit],
+        units=confidence.units,
         split="validation" if confidence.test is None else "test",
         eces=(confidence.reliability(calibrated=False)[1], confidence.reliability()[1]),
         temperature=confidence.calibration.temperature,
         levels=levels,
-        best=found[0].best,
         drawings=[each for each in drawings if each is not None],
         ratio=parameters[0] / parameters[1] if all(parameters) else None,
     )
@@ -116,13 +87,12 @@ def _reliability(confidence: Confidence) -> Drawing | None:
     return Drawing(plots.reliability_plot(found), caption, f"Calibrated, {text}.")
 
 
-def _taken(confidence: Confidence, levels: Sequence[Level]) -> Drawing | None:
-    shown = confidence.checked if confidence.test is None else confidence.test
-    if not len(shown):
+def _taken(confidence: Confidence, thresholds: Sequence[float | None]) -> Drawing | None:
+    if not len(confidence.shown):
         return None
-    taken, right = _curve(shown)
-    thresholds = [each.threshold for each in levels if each.threshold is not None]
-    points = [(float((p := shown.probability >= each).mean()), float(shown.right[p].mean())) for each in thresholds]
+    taken, right = _curve(confidence.shown)
+    proven = (accepted(confidence.shown, each) for each in thresholds if each is not None)
+    points = [(each.share, each.right) for each in proven if each.right is not None]
     places = [0, len(taken) // 4, len(taken) // 2, len(taken) - 1]
     text = ", ".join(f"{share(taken[i])} taken: {share(right[i])} right" for i in dict.fromkeys(places))
     caption = "The surest are taken first. Rings: the thresholds that validation proves, of the shares in the table."
