@@ -9,7 +9,7 @@ from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_fail
 from scd_lightning.analysis.comparison.students_made import STUDENT as EXPORTED
 from scd_lightning.analysis.comparison.students_made import Made, candidates
 from scd_lightning.analysis.comparison.sweep_runs import find_runs
-from scd_lightning.analysis.records import RESULTS, read_config
+from scd_lightning.analysis.records import RESULTS
 from scd_lightning.cli.ask_line import ask_line
 from scd_lightning.errors import words_of
 from scd_lightning.progress import say
@@ -77,13 +77,10 @@ def _put(folder: Path, students: Sequence[Made], left_out: Sequence[Failure]) ->
 def _export(best: Made, folder: Path) -> None:
     """Exports what its job did not: an anchor, or a student of a search."""
     # Torch, Lightning and transformers are loaded here; most sweeps do without.
-    from scd_lightning.cli.built_job import build_job
-    from scd_lightning.cli.quiet import quiet
+    from scd_lightning.cli.built_job import rebuild_job
     from scd_lightning.pipeline.stored_student import export_stored
 
-    job = build_job(read_config(best.run) | {"logger": {}}, best.run)
-    quiet()
-    export_stored(job, best.role, folder)
+    export_stored(rebuild_job(best.run), best.role, folder)
 
 
 def _line(folder: Path, students: Sequence[Made], left_out: Sequence[Failure], *, alone: bool) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from scd_lightning.analysis.records import read_config
 from scd_lightning.analysis.run.run_table import run_line, run_table
 from scd_lightning.cli import search
 from scd_lightning.cli.ask_line import ask_line
@@ -55,6 +56,19 @@ def build_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
         folder=RunFolder(run_dir),
         settings=settings,
     )
+
+
+def rebuild_job(run: Path) -> Job:
+    """The job of a run from its folder, where it is not to run again, but what it has made is asked for.
+
+    Args:
+        run: The folder, with its config.yaml.
+
+    Raises:
+        ScdError: As `build_job`; the file can't be read.
+    """
+    quiet()
+    return build_job(read_config(run) | {"logger": {}}, run)
 
 
 def build_running_job(settings: Mapping[str, Any], folder: RunFolder) -> Job:

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 from scd_lightning.analysis.records import read_config
-from scd_lightning.cli.built_job import build_job
-from scd_lightning.cli.quiet import quiet
-from scd_lightning.errors import ModelError, StoreError
-from scd_lightning.pipeline.prepare import prepare
-from scd_lightning.pipeline.runner import plan
+from scd_lightning.cli.built_job import rebuild_job
+from scd_lightning.errors import ModelError
+from scd_lightning.pipeline.stored_student import stored
 from scd_lightning.pipeline.student_folder import write_tuned
 from scd_lightning.progress import say
 from scd_lightning.store.making import made_whole
@@ -25,9 +23,7 @@ def export_teacher(run: Path, folder: Path) -> None:
         StoreError: The store does not have the teacher any more.
         ScdError: The run's data or models are not where they were.
     """
-    quiet()
-    config = read_config(run)
-    if not config:
+    if not read_config(run):
         raise ModelError(
             "Only a run knows its teacher",
             where="STUDENT",
@@ -35,17 +31,9 @@ def export_teacher(run: Path, folder: Path) -> None:
             expected="the folder of a run, with a config.yaml in it",
             remedy="name the run's folder",
         )
-    job = prepare(build_job(config | {"logger": {}}, run.absolute()))
-    step = next(step for step in plan(job) if step.name == "teacher")
-    found = job.store.find(step.key)
-    if found is None:
-        raise StoreError(
-            "The teacher of this run is not in the store",
-            where=job.store.root,
-            got=f"no {step.key.folder}",
-            remedy="run its command again: with the same data and versions it makes the same teacher",
-        )
-    with made_whole(folder) as made:
-        write_tuned(job, {"teacher": found}, made, "teacher")
+    job, made = stored(rebuild_job(run.absolute()), "teacher")
+    with made_whole(folder) as place:
+        write_tuned(job, made, place, "teacher")
+    found = made["teacher"]
     metric, value = job.data.validation_metric, found.result.trajectory[found.result.best]["metrics"]["metric"]
     say(f"teacher: {job.teacher.name}, checkpoint {found.result.best}, validation {metric} {value:.3f}")

@@ -30,16 +30,8 @@ def export_stored(job: Job, name: str, folder: Path) -> None:
         ScdError: Its data or models are not there any more.
         StoreError: Nor is the student.
     """
-    prepared = prepare(job)
-    steps = [step for step in plan(prepared) if step.phase != "evaluate"]
-    made = {step.name: found for step in steps if (found := prepared.store.find(step.key)) is not None}
-    held = name if name in {step.name for step in steps} else "anchor"
-    if held not in made:
-        raise StoreError(
-            f"The {name} is not in the store any more",
-            where=prepared.store.root,
-            remedy="the same command makes it again",
-        )
+    held = name if name != "student" or job.method.trains_student else "anchor"
+    prepared, made = stored(job, held)
     if held == "anchor":
         made.pop("student", None)
     student = folder / "student"
@@ -52,6 +44,29 @@ def export_stored(job: Job, name: str, folder: Path) -> None:
         checked = {"export_check": check_export(prepared, student, record.predictions["student"])}
         record = replace(record, results=record.results | checked)
     write_model_card(folder, record, run_intervals(record))
+
+
+def stored(job: Job, name: str) -> tuple[PreparedJob, Artifacts]:
+    """A job prepared, and what of its models the store has.
+
+    Args:
+        job: The run.
+        name: The one that has to be there: teacher, anchor or student.
+
+    Raises:
+        ScdError: Its data or models are not there any more.
+        StoreError: Nor is the model.
+    """
+    prepared = prepare(job)
+    steps = (step for step in plan(prepared) if step.phase != "evaluate")
+    made = {step.name: found for step in steps if (found := prepared.store.find(step.key)) is not None}
+    if name not in made:
+        raise StoreError(
+            f"The {name} is not in the store any more",
+            where=prepared.store.root,
+            remedy="the same command makes it again",
+        )
+    return prepared, made
 
 
 def _record(job: PreparedJob, made: Artifacts) -> RunRecord:

@@ -103,7 +103,7 @@ def hold_against(
         batch: How many rows are asked at once.
         labelled: Whether rows have labels.
     """
-    metric, changes = student.form.primary_metric, []
+    metric = student.form.primary_metric
     judged: list[Judged] = []
     if labelled:
         judged = [each for part in student.judge(rows, batch) for each in part]
