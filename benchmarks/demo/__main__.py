@@ -22,24 +22,11 @@ from benchmarks.demo.rule import (
 )
 from benchmarks.demo.shown import TASKS
 from benchmarks.demo.trials import measure
-from scd_lightning.cli.outcome import outcome
+from scd_lightning.cli.outcome import command
 
 HERE = Path(__file__).parent
 CANDIDATES, TUNING = HERE / "candidates.yaml", HERE / "tuning.json"
 T = TypeVar("T")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        arguments: Those of the command line, or None for the process's own.
-
-    Returns:
-        The exit code: 0, or 2 where the input can't be used, which is then printed.
-    """
-    options = _parser().parse_args(arguments)
-    return outcome(lambda: _run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,6 +113,9 @@ def write_records(records: Sequence[dict[str, Any]]) -> None:
     """Keeps what was measured, a line a trial."""
     lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in records)
     TUNING.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+
+
+main = command(_parser, _run)
 
 
 if __name__ == "__main__":

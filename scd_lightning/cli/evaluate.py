@@ -2,14 +2,13 @@
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from scd_lightning.cli.outcome import outcome, parser_of
+from scd_lightning.cli.outcome import command, parser_of
 from scd_lightning.cli.student_options import add_student, check_folder, check_student, load_student, read_rows
 from scd_lightning.progress import bar, say, show
 
@@ -20,19 +19,6 @@ if TYPE_CHECKING:
 _EPILOG = """example:
   {program} outputs/2026-11-25/10-15-00 --file june.jsonl     rows as the run's test split had them
 """
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        arguments: Those of the command line, or None for the process's own.
-
-    Returns:
-        The exit code: 0, or 2 where the input can't be used, which is then printed.
-    """
-    options = _parser().parse_args(arguments)
-    return outcome(lambda: _evaluate(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,3 +77,6 @@ def _labels(report: "Report") -> Table:
         (scores,) = each.models.values()
         table.add_row(each.label, f"{each.support:,}", *(f"{value:.3f}" for value in asdict(scores).values()))
     return table
+
+
+main = command(_parser, _evaluate)

@@ -1,10 +1,9 @@
 """`scd export STUDENT --output FOLDER --dtype int8`: a student in fewer bits, and which answers change by that."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
-from scd_lightning.cli.outcome import outcome, parser_of
+from scd_lightning.cli.outcome import command, parser_of
 from scd_lightning.cli.student_options import add_student, check_folder, check_student, load_student, read_rows
 from scd_lightning.progress import say
 
@@ -16,19 +15,6 @@ examples:
   {program} student --output half --dtype bfloat16 --file rows.jsonl
   {program} outputs/2026-11-25/10-15-00 --output teacher --model teacher     to be asked by --fallback, say
 """
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        arguments: Those of the command line, or None for the process's own.
-
-    Returns:
-        The exit code: 0, or 2 where the input can't be used, which is then printed.
-    """
-    options = _parser().parse_args(arguments)
-    return outcome(lambda: _export(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,3 +68,6 @@ def _export(options: argparse.Namespace) -> None:
 def _size(folder: Path) -> int:
     """Bytes of the weights."""
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+main = command(_parser, _export)

@@ -1,12 +1,14 @@
 """What the commands beside run.py have in common: their parsers, and how they end."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from scd_lightning.config.invocation import program
 from scd_lightning.config.pasting import command_of
 from scd_lightning.errors import ScdError, exit_code
 from scd_lightning.progress import complain
+
+Run = Callable[[argparse.Namespace], int | None]
 
 
 def outcome(run: Callable[[], int | None]) -> int:
@@ -23,6 +25,21 @@ def outcome(run: Callable[[], int | None]) -> int:
     except ScdError as error:
         complain(f"{type(error).__name__}: {error}")
         return exit_code(error)
+
+
+def command(parser: Callable[[], argparse.ArgumentParser], run: Run) -> Callable[..., int]:
+    """The `main` of a command, which takes its arguments, or with None the process's own, and gives the exit code.
+
+    Args:
+        parser: Makes its parser.
+        run: Does all the work, told what the parser has found; see `outcome`.
+    """
+
+    def main(arguments: Sequence[str] | None = None) -> int:
+        options = parser().parse_args(arguments)
+        return outcome(lambda: run(options))
+
+    return main
 
 
 def parser_of(command: str, description: str, epilog: str) -> argparse.ArgumentParser:

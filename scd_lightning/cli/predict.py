@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scd_lightning.cli.outcome import outcome, parser_of
+from scd_lightning.cli.outcome import command, parser_of
 from scd_lightning.cli.student_options import add_student, check_folder, check_student, read_rows
 from scd_lightning.cli.sure_options import add_sure, asked, check_sure, open_words, tell_threshold
 from scd_lightning.errors import ConfigError, exit_code
@@ -27,19 +27,6 @@ examples:
   {program} student --file rows.csv --columns text=body          the texts are in the column body
   {program} student --file rows.jsonl --at-least 0.95            leaves open what is less sure
 """
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        arguments: Those of the command line, or None for the process's own.
-
-    Returns:
-        The exit code: 0, or 2 where the input can't be used, which is then printed.
-    """
-    options = _parser().parse_args(arguments)
-    return outcome(lambda: _predict(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -175,3 +162,6 @@ def _code(given: "Sequence[Given]") -> int:
     if given and all(each.error is not None for each in given):
         return exit_code(ConfigError("No row could be used"))
     return 0
+
+
+main = command(_parser, _predict)

@@ -5,11 +5,10 @@ import importlib.util
 import ipaddress
 import math
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scd_lightning.cli.outcome import outcome, parser_of
+from scd_lightning.cli.outcome import command, parser_of
 from scd_lightning.cli.student_options import add_model, check_folder, check_model
 from scd_lightning.cli.sure_options import add_sure, asked, check_sure, tell_threshold
 from scd_lightning.errors import ConfigError, exit_code
@@ -31,20 +30,6 @@ examples:
   {program} outputs/2026-11-25/10-15-00
   {program} student --host 0.0.0.0 --token-file token     for others, who have to show the token
 """
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        arguments: Those of the command line, or None for the process's own.
-
-    Returns:
-        The exit code: 0 where all that was accepted was answered, or 2 where the input can't be used, which is then
-        printed.
-    """
-    options = _parser().parse_args(arguments)
-    return outcome(lambda: _serve(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -181,3 +166,6 @@ def _bounds(options: argparse.Namespace) -> "Bounds":
     from scd_lightning.serving.bounds import MEBIBYTE, Bounds
 
     return Bounds(options.max_texts, options.max_characters, int(options.max_body * MEBIBYTE), options.queue)
+
+
+main = command(_parser, _serve)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scd_lightning.cli.student_options import load_student
+from scd_lightning.config.checks import require_share
 from scd_lightning.errors import ConfigError
 from scd_lightning.progress import say
 
@@ -35,10 +36,8 @@ def check_sure(options: argparse.Namespace) -> None:
         ConfigError: One can't.
         ModelError: The fallback is no student.
     """
-    if options.at_least is not None and not 0 < options.at_least < 1:
-        raise ConfigError(
-            "There is no such share", where="--at-least", got=options.at_least, expected="above 0 and below 1"
-        )
+    if options.at_least is not None:
+        require_share(**{"--at-least": options.at_least})
     if options.fallback is None:
         return
     if options.at_least is None:

@@ -41,6 +41,13 @@ def require_positive(**arguments: float) -> None:
             raise ConfigError("A factor can't be used", where=name, got=value, expected="a finite number above 0")
 
 
+def require_share(**arguments: float) -> None:
+    """Raises a ConfigError that names the argument and its value if one is no part of a whole, neither none nor all."""
+    for name, value in arguments.items():
+        if not 0 < value < 1:
+            raise ConfigError("There is no such share", where=name, got=value, expected="above 0 and below 1")
+
+
 def require_wait(**arguments: Any) -> None:
     """Raises a ConfigError for the first argument that is no number of minutes that a library can wait for."""
     for name, value in arguments.items():

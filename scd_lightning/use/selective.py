@@ -6,7 +6,7 @@ from typing import Any
 
 from scd_lightning.analysis.confidence.threshold import Accepted
 from scd_lightning.analysis.confidence.threshold import Found as Threshold
-from scd_lightning.config.checks import require_one_of
+from scd_lightning.config.checks import require_one_of, require_share
 from scd_lightning.data.rows import Row
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.store.manifest import sha256_json
@@ -97,8 +97,7 @@ class Selective:
 
 
 def _threshold(student: Student, at_least: float, where: str) -> Threshold:
-    if not 0 < at_least < 1:
-        raise ConfigError("There is no such share", where=where, got=at_least, expected="above 0 and below 1")
+    require_share(**{where: at_least})
     if student.confidence is None:
         raise ModelError(
             "It was not measured how far this student's probabilities can be relied on",
