@@ -5,57 +5,43 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import closing, redirect_stdout
-from dataclasses import replace
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
 
 from benchmarks.floor import timed
 from benchmarks.rows import spread
-from benchmarks.settings import ROOT
+from scd_lightning import Student, run
 from scd_lightning.analysis.records import read_predictions
-from scd_lightning.cli.built_job import build_job
+from scd_lightning.cli.built_job import rebuild_job
 from scd_lightning.cli.quiet import quiet
-from scd_lightning.config.build import read_settings
 from scd_lightning.pipeline.evaluate import judged_row, load_weights
 from scd_lightning.pipeline.predict import predict
-from scd_lightning.pipeline.run import Finished
-from scd_lightning.pipeline.run import run as run_pipeline
-from scd_lightning.run_folder.folder import RunFolder
+from scd_lightning.pipeline.stored_student import stored
 from scd_lightning.training.costs import Meter
-from scd_lightning.use.student import Student
 
 _CLOCKS = ("seconds", "cpu_seconds")
 
 
-def finished_run(order: Mapping[str, Any], folder: Path) -> Finished:
-    """A run as the settings say.
+def finished_run(order: Mapping[str, Any], folder: Path) -> Path:
+    """The folder of a run as the settings say.
 
     Args:
         order: "overrides" of the configuration, and the "device".
         folder: Where all of it goes.
     """
-    overrides = [*order["overrides"], f"trainer={'gpu' if order['device'] == 'cuda' else 'cpu'}", "logger=none"]
-    overrides += [f"paths.store='{folder / 'store'}'", f"paths.run='{folder / 'run'}'", "seed=0"]
-    (folder / "run").mkdir()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        settings = read_settings(compose("config", overrides))
-    with closing(RunFolder(folder / "run", "a benchmark")) as run_folder:
-        run_folder.open()
-        finished = run_pipeline(replace(build_job(settings, folder / "run"), folder=run_folder))
-        run_folder.finish()
-    assert finished is not None
-    return finished
+    device = "gpu" if order["device"] == "cuda" else "cpu"
+    overrides = [*order["overrides"], f"trainer={device}", "logger=none", "seed=0", f"paths.store='{folder / 'store'}'"]
+    return run(overrides, folder=folder / "run").folder
 
 
-def rounds(finished: Finished, count: int, folder: Path) -> dict[str, Any]:
+def rounds(run_dir: Path, count: int, folder: Path) -> dict[str, Any]:
     """Has the ways take turns, after a round that warms up.
 
     Args:
-        finished: The run.
+        run_dir: The run's folder.
         count: Rounds that count.
         folder: Where evaluations go.
 
@@ -64,9 +50,10 @@ def rounds(finished: Finished, count: int, folder: Path) -> dict[str, Any]:
         judged) and "predict" (answers with probabilities, as JSON rows); "samples", "rounds", and how many answers are
         "different".
     """
-    job = finished.job
-    model, digest = load_weights(job, "student", finished.made)
-    student = Student.load(job.run_dir, "cuda" if job.trainer.on_gpu else "cpu")
+    # Without distillation, the anchor is what the run reports.
+    job, made = stored(rebuild_job(run_dir), "anchor")
+    model, digest = load_weights(job, "student", made)
+    student = Student.load(run_dir, "cuda" if job.trainer.on_gpu else "cpu")
     rows = student.rows([dict(sample.row.values) for sample in job.data.samples["test"] if sample.row])
     answers: list[str | None] = []
 
@@ -84,7 +71,7 @@ def rounds(finished: Finished, count: int, folder: Path) -> dict[str, Any]:
     for way in ways.values():
         way()
     taken = [{name: timed(way, model.device.type) for name, way in ways.items()} for _ in range(count)]
-    before = [row["answer"] for row in read_predictions(job.run_dir, "student")]
+    before = [row["answer"] for row in read_predictions(run_dir, "student")]
     return {
         **{clock: {name: spread([each[name][clock] for each in taken]) for name in ways} for clock in _CLOCKS},
         "samples": len(rows),

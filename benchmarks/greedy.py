@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from scd_lightning.analysis.records import read_predictions
 from scd_lightning.data.prompts import render
 from scd_lightning.use.student import Student
 
@@ -25,11 +26,8 @@ def main(order: Mapping[str, Any]) -> dict[str, Any]:
         and "greedy".
     """
     folder = Path(order["folder"])
-    read = [
-        [json.loads(line) for line in (folder / "predictions" / f"{name}.jsonl").read_text("utf-8").splitlines()]
-        for name in ("samples", "student")
-    ]
-    texts, golds = [row["input"] for row in read[0]], [row["gold"] for row in read[1]]
+    texts = [row["input"] for row in read_predictions(folder, "samples")]
+    golds = [row["gold"] for row in read_predictions(folder, "student")]
     chosen = [given.answer for given in Student.load(folder, "cpu").predict(texts)]
     form = json.loads((folder / "student" / "prompt_template.json").read_text(encoding="utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(folder / "student")
