@@ -49,22 +49,31 @@ def calibrate(units: Units, *, chosen: bool) -> Calibration:
         return Calibration()
     target = np.where(units.right > 0, (right + 1) / (right + 2), 1 / (wrong + 2))
     logits = _logit(units.probability)
-    columns = logits[:, None] if chosen else np.stack([logits, np.ones_like(logits)], axis=1)
-    slope, *shift = _fit(columns, target)
-    return Calibration(1 / float(np.clip(slope, _FLATTEST, _STEEPEST)), *map(float, shift))
+    ones = np.ones((len(units), 1))
+    columns = logits[:, None] if chosen else np.hstack([logits[:, None], ones])
+    slope = float(np.clip(_fit(columns, target)[0], _FLATTEST, _STEEPEST))
+    # The shift that goes with the slope taken, where that is not the one found.
+    shift = 0.0 if chosen else float(_fit(ones, target, offset=slope * logits)[0])
+    return Calibration(1 / slope, shift)
 
 
-def _fit(columns: Floats, target: Floats) -> Floats:
-    """Weights [D] of a logistic regression of targets [N] on columns [N, D], by Newton's method."""
+def _fit(columns: Floats, target: Floats, offset: Floats | float = 0.0) -> Floats:
+    """Weights [D] of a logistic regression of targets [N] on columns [N, D], by Newton's method.
+
+    Args:
+        columns: What is weighted.
+        target: In 0 to 1.
+        offset: What is added to all that is weighted: [N], or one for all.
+    """
     weights = np.zeros(columns.shape[1])
     weights[0] = 1.0
     for _ in range(_STEPS):
-        found = _sigmoid(columns @ weights)
+        found = _sigmoid(columns @ weights + offset)
         gradient = columns.T @ (found - target)
         curvature = (columns.T * (found * (1 - found))) @ columns + 1e-6 * np.eye(len(weights))
         step = np.linalg.solve(curvature, gradient)
         # A step too far is halved: the loss is convex.
-        while _loss(columns @ (weights - step), target) > _loss(columns @ weights, target) + 1e-12:
+        while _loss(columns @ (weights - step) + offset, target) > _loss(columns @ weights + offset, target) + 1e-12:
             step = step / 2
         weights = weights - step
         if np.abs(step).max() < 1e-8:

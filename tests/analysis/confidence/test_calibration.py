@@ -56,6 +56,14 @@ def test_the_order_stays_and_certainty_stays_finite():
     assert np.all(np.diff(confidence) > 0)
 
 
+def test_a_model_that_is_surest_where_it_is_wrong_is_believed_on_average_alone():
+    # Its slope, -1, is none that can be taken: what is left is how often it is right, and the order.
+    units = drawn(2_000, -1, 0.5)
+    confidence = calibrate(units, chosen=False).of(units.probability)
+    assert confidence.mean() == pytest.approx(units.right.mean(), abs=1e-3)
+    assert confidence.std() < 0.01
+
+
 def test_the_error_is_the_mean_distance_of_bins():
     confidence = np.array([0.05, 0.05, 0.95, 0.95, 1.0])
     found = bins(confidence, np.array([0.0, 1, 1, 1, 0]))
