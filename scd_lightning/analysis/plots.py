@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
@@ -37,6 +38,8 @@ STYLE: Any = {
     "font.size": 9,
     "text.color": INK,
     "text.parse_math": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "axes.titlesize": 10,
@@ -292,7 +295,8 @@ def _svg(figure: Figure) -> str:
     with warnings.catch_warnings():
         # Text stays text in the SVG: the browser's fonts draw it, whatever matplotlib's lack.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+        # Not `savefig`, which draws all of it once more before, for a canvas that fits tightly.
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     # Ids such as axes_1 name nothing that is referred to, and would be the same in every plot of the page.
