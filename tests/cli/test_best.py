@@ -101,6 +101,7 @@ def test_what_goes_wrong_is_said_and_fails_no_sweep(sweep, tmp_path, capsys):
     assert (sweep / "best" / "best.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_each_task_has_its_own(run_py, tmp_path):
     code, out, error = run_py("-m", "task=ner,classification", "method=sft", "hydra.sweep.dir=sweep", *SWEEP[2:3])
     assert code == 0, error

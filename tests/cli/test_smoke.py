@@ -21,7 +21,9 @@ QUESTIONS = [
 ]
 
 
-@pytest.mark.parametrize("task", ["ner", "classification", "pubmedqa"])
+@pytest.mark.parametrize(
+    "task", ["ner", *(pytest.param(each, marks=pytest.mark.slow) for each in ("classification", "pubmedqa"))]
+)
 def test_every_stage_runs_and_the_last_line_tells_the_costs_of_a_full_run(run_py, tmp_path, task):
     extra = []
     if task == "classification":  # Tokens, and texts without labels.

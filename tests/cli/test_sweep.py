@@ -71,6 +71,7 @@ def test_lines_of_jobs_side_by_side_name_their_job(monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines() == ["alone", "job 3: beside"]
 
 
+@pytest.mark.slow
 def test_a_sweep_shows_what_it_found_after_each_seed_and_its_order_does_not_matter(run_py, tmp_path, monkeypatch):
     found = {}
     for name, order in {"seeds": ("seed=0,1", "method=sft,td"), "methods": ("method=sft,td", "seed=0,1")}.items():

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import traceback
 
+import pytest
 from lightning import Trainer
 
 from scd_lightning.training.distillation import Distillation
@@ -81,11 +82,13 @@ for line in json.load(sys.stdin):
 """
 
 
-def test_no_framework_is_loaded_for_what_is_answered_at_once(tmp_path):
+# Each takes Hydra a second.
+@pytest.mark.parametrize("asked", [ANSWERED_AT_ONCE[::4], pytest.param(ANSWERED_AT_ONCE, marks=pytest.mark.slow)])
+def test_no_framework_is_loaded_for_what_is_answered_at_once(tmp_path, asked):
     (tmp_path / "file").touch()
     program = PROGRAM.replace("RUN", repr(str(ROOT / "run.py")))
-    line, asked = [sys.executable, "-c", program], json.dumps(ANSWERED_AT_ONCE)
-    done = subprocess.run(line, input=asked, capture_output=True, text=True, cwd=tmp_path, check=True)
+    line = [sys.executable, "-c", program]
+    done = subprocess.run(line, input=json.dumps(asked), capture_output=True, text=True, cwd=tmp_path, check=True)
     answers = [each for each in done.stdout.splitlines() if each.startswith("answered: ")]
-    found = dict(zip(ANSWERED_AT_ONCE, (json.loads(each.partition(" ")[2]) for each in answers), strict=True))
-    assert found == {each: [0 if each == "--help" else 2, []] for each in ANSWERED_AT_ONCE}, done.stderr
+    found = dict(zip(asked, (json.loads(each.partition(" ")[2]) for each in answers), strict=True))
+    assert found == {each: [0 if each == "--help" else 2, []] for each in asked}, done.stderr

@@ -31,7 +31,13 @@ def undisturbed(make_job_in, run_job, outcome, tmp_path_factory) -> dict:
     return outcome(job)
 
 
-@pytest.mark.parametrize(("phase", "step"), [("teacher_sft", 3), ("student_sft", 8), ("distill", 10)])
+@pytest.mark.parametrize(
+    ("phase", "step"),
+    [
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in (("teacher_sft", 3), ("student_sft", 8))),
+        ("distill", 10),
+    ],
+)
 def test_the_last_good_state_stays(make_job, run_job, outcome, undisturbed, ledger, phase, step):
     with ledger.attempt("NaN in a batch") as attempt:
         job = make_job(*RUN, prepared=False)

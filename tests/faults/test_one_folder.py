@@ -9,7 +9,7 @@ import yaml
 from scd_lightning.store.ownership import MARK
 
 METHODS = ("sft", "td")
-# Pairs of each kind; all are tried by `make test-full`.
+# Pairs of each kind.
 PAIRS = 10
 # Seconds from the first start to the second, for two that are given one folder: from both at once to one after another.
 DELAYS = [0, 0.5, 1, 2, 3, 4, 6, 8, 10, 12]
@@ -57,12 +57,8 @@ def whose(folder, alone):
     return method
 
 
-def each(values, few):
-    """All of these for `make test-full`, the first few for `make test`."""
-    return [pytest.param(value, marks=() if number < few else pytest.mark.slow) for number, value in enumerate(values)]
-
-
-@pytest.mark.parametrize("delay", each(DELAYS, 1))
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", DELAYS)
 def test_in_one_folder(pair, alone, ledger, tmp_path, delay):
     with ledger.attempt(GIVEN) as attempt:
         codes, said = pair("hydra.run.dir=run", delay=delay)
@@ -75,7 +71,8 @@ def test_in_one_folder(pair, alone, ledger, tmp_path, delay):
         attempt.lost = "nothing: the second is refused" if 2 in codes else "nothing: the second came later"
 
 
-@pytest.mark.parametrize("turn", each(range(PAIRS), 0))
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", range(PAIRS))
 def test_of_one_second(pair, alone, ledger, tmp_path, turn):
     with ledger.attempt(DEFAULT):
         codes, said = pair("hydra.run.dir='outputs/${now:%Y}'")  # A year is a longer second.

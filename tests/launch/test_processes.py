@@ -141,7 +141,9 @@ def test_sighup_waits_until_it_is_handled(begin, tmp_path):
     assert wait(working) == [7, 7]
 
 
-@pytest.mark.parametrize("waits", ["distributed.barrier()", "vote.ask_and_wait((True,))"])
+@pytest.mark.parametrize(
+    "waits", ["distributed.barrier()", pytest.param("vote.ask_and_wait((True,))", marks=pytest.mark.slow)]
+)
 def test_one_that_hangs_is_noticed_in_the_time_that_was_set_and_named(begin, tmp_path, monkeypatch, waits):
     monkeypatch.setattr(processes, "_GRACE", 0.3)
     monkeypatch.setattr(processes, "_LAST", 0.3)

@@ -136,6 +136,7 @@ def test_a_padded_vocabulary_is_kept_whole(make_student, tokenizer, tmp_path):
     assert load_file(tmp_path / "again" / "model.safetensors")["lm_head.weight"].shape == (400, 32)
 
 
+@pytest.mark.slow
 def test_the_package_is_not_needed(make_student, tokenizer, tmp_path):
     export(make_student(lora=LoRA(r=2)), tokenizer, tmp_path)
     code = (

@@ -33,6 +33,7 @@ def train_elsewhere(threads, seed):
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_training_is_the_same_in_every_process():
     here = train_tokenizer(TEXTS, 400).backend_tokenizer.to_str()
     assert train_elsewhere("1", "1") == here

@@ -9,7 +9,9 @@ EMBEDDED = ["teacher=embedded", "student=embedded", "teacher.architecture=null",
 EMBEDDED += ["teacher.vocab_size=null", "student.vocab_size=null"]
 
 
-@pytest.mark.parametrize("task", ["ner", "qa", "classification"])
+@pytest.mark.parametrize(
+    "task", [*(pytest.param(each, marks=pytest.mark.slow) for each in ("ner", "qa")), "classification"]
+)
 def test_a_run_with_the_embedded_pair(make_job, run_job, task):
     job = make_job(*EMBEDDED, f"task={task}")
     run_job(job)

@@ -78,7 +78,7 @@ def _work(make, recorder, *, locking: bool) -> None:
     execute(job, plan(job))
 
 
-@pytest.fixture(scope="module", params=PRECISIONS)
+@pytest.fixture(scope="module", params=["64-true", pytest.param("32-true", marks=pytest.mark.slow)])
 def reference(request, train) -> tuple[str, Trained]:
     """One process, one pass a step, cached signals."""
     return request.param, train(f"trainer.precision={request.param}")
@@ -112,6 +112,7 @@ def test_same_losses_and_schedule(variant, reference, train):
             assert one[name] == pytest.approx(other[name], abs=max(tolerance, 1e-6), rel=0)
 
 
+@pytest.mark.slow
 def test_same_losses_with_a_token_budget(train):
     """Steps of uneven numbers of samples, among them fewer than there are micro-batches."""
     budget = ("trainer.precision=64-true", "budget.batch_tokens=600", "teacher.batch_tokens=400")

@@ -264,6 +264,7 @@ def work_on(job):
     execute(prepared, plan(prepared))
 
 
+@pytest.mark.slow
 def test_resumed_equals_uninterrupted(make_job, forgetful):
     whole = make_job(*forgetful, prepared=False, store="whole")
     work_on(whole)

@@ -127,12 +127,19 @@ def test_checkpointing_and_kernel_change_no_result(make_job, run_job):
 @pytest.mark.parametrize(
     ("pretrained", "source", "options"),
     [
-        (False, "live", both("dtype=bfloat16")),
-        (True, "cached", both("dtype=bfloat16", "gradient_checkpointing=true")),
-        (True, "live", both("dtype=bfloat16", "gradient_checkpointing=true", "attention=eager", f"lora={LORA}")),
-        (True, "cached", ["teacher.dtype=bfloat16", "student.keep_layers=2"]),
+        pytest.param(False, "live", both("dtype=bfloat16"), id="scratch"),
+        pytest.param(
+            True, "cached", both("dtype=bfloat16", "gradient_checkpointing=true"), marks=pytest.mark.slow, id="hub"
+        ),
+        pytest.param(
+            True,
+            "live",
+            both("dtype=bfloat16", "gradient_checkpointing=true", "attention=eager", f"lora={LORA}"),
+            marks=pytest.mark.slow,
+            id="adapters",
+        ),
+        pytest.param(True, "cached", ["teacher.dtype=bfloat16", "student.keep_layers=2"], id="thinned"),
     ],
-    ids=["scratch", "hub", "adapters", "thinned"],
 )
 def test_half_precision_runs_through(make_job, run_job, padded, pretrained, source, options):
     job = make_job(*TINY, *(padded if pretrained else ()), *options, f"method.teacher={source}")
@@ -148,7 +155,7 @@ def test_half_precision_runs_through(make_job, run_job, padded, pretrained, sour
         assert results(job)["models"]["student"]["name"] == "student, 2 layers"
 
 
-@pytest.mark.parametrize("precision", ["bf16-true", "bf16-mixed"])
+@pytest.mark.parametrize("precision", [pytest.param("bf16-true", marks=pytest.mark.slow), "bf16-mixed"])
 def test_a_trainer_in_half_precision_runs_through(make_job, run_job, precision):
     job = make_job(*TINY, "method=scd_aw", f"trainer.precision={precision}")
     made = run_job(job)

@@ -59,6 +59,7 @@ def test_the_anchor_needs_no_teacher(make_job, run_job):
     assert set(run_job(make_job("phases=[student_sft]"))) == {"anchor"}
 
 
+@pytest.mark.slow
 def test_stages_by_and_by_equal_a_run_at_once(make_job, run_job):
     at_once = make_job("method=td", run="at_once", store="one")
     run_job(at_once)

@@ -58,6 +58,7 @@ def test_a_training_is_that_of_the_epochs_that_its_samples_come_to(make_job, see
     assert "<dd>anchor 192, student 192</dd>" in page
 
 
+@pytest.mark.slow
 def test_what_was_trained_by_epochs_is_not_trained_again(make_job, run_job):
     run_job(make_job(*STAGES, EPOCHS))
     again = run_job(make_job(*STAGES, SAMPLES, run="again"))

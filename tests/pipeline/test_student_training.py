@@ -33,6 +33,7 @@ def test_a_budget_s_factor_is_as_good_as_another_rate_of_the_student_s_own(train
         assert (parts(scaled, name) == parts(plain, name)) == (name == "teacher")
 
 
+@pytest.mark.slow
 def test_a_method_s_factor_is_the_distilled_student_s_alone_and_beside_the_budget_s(trained):
     both = trained("budget.lr_scale=0.5", "method.lr_scale=4.0", store="both")
     slow, fast = trained("budget.lr_scale=0.5", store="slow"), trained("budget.lr_scale=2.0", store="fast")

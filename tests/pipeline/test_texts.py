@@ -184,7 +184,7 @@ def test_agreed_answers_are_those_of_the_last_three(make_job, made_before, run_j
     assert answers_key(job) != made["answers"].key
 
 
-@pytest.mark.parametrize("task", ["qa", "classification"])
+@pytest.mark.parametrize("task", [pytest.param("qa", marks=pytest.mark.slow), "classification"])
 def test_an_interrupted_phase_goes_on_answer_by_answer(make_job, made_before, run_job, task, monkeypatch):
     overrides = (*RUN, f"task={task}", "task.evaluation_batch=4", "phases=[teacher_sft,answer]")
     undisturbed, job = make_job(*overrides, store="whole"), make_job(*overrides)
@@ -241,7 +241,14 @@ def reference(train):
     return train("unlabelled.from=best")
 
 
-@pytest.mark.parametrize("variant", [("method.teacher=live",), ("trainer=ddp_cpu",), ("trainer.micro_batches=2",)])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(("method.teacher=live",), marks=pytest.mark.slow),
+        ("trainer=ddp_cpu",),
+        ("trainer.micro_batches=2",),
+    ],
+)
 def test_the_same_by_other_means(reference, train, variant):
     losses, answers = train("unlabelled.from=best", *variant)
     expected, expected_answers = reference

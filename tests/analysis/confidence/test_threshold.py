@@ -19,6 +19,7 @@ def precision_from(threshold):
     return 2 / 3 * (1 - threshold**1.5) / (1 - threshold)
 
 
+@pytest.mark.slow
 def test_a_proof_is_wrong_in_five_of_a_hundred_at_most():
     draw, wrong, found, level = np.random.default_rng(0), 0, 0, 0.8
     for _ in range(120):

@@ -94,10 +94,10 @@ def uninterrupted(make_job_in, tmp_path_factory, outcome) -> dict:
     [
         ("teacher_sft", 5, "on_train_batch_end", 1, 4),
         pytest.param("teacher_sft", 7, "on_train_batch_start", 1, 7, marks=pytest.mark.slow),
-        ("student_sft", 15, "on_train_batch_start", 4, 12),
+        pytest.param("student_sft", 15, "on_train_batch_start", 4, 12, marks=pytest.mark.slow),
         pytest.param("student_sft", 12, "on_train_epoch_start", 1, 12, marks=pytest.mark.slow),
         pytest.param("student_sft", 24, "on_train_end", 5, 20, marks=pytest.mark.slow),
-        ("distill", 3, "on_train_batch_end", 1, 2),
+        pytest.param("distill", 3, "on_train_batch_end", 1, 2, marks=pytest.mark.slow),
         pytest.param("distill", 6, "on_validation_start", 1, 5, marks=pytest.mark.slow),
         ("distill", 12, "on_train_epoch_start", 1, 12),
         ("distill", 18, "on_train_batch_start", 7, 14),
@@ -126,8 +126,8 @@ def test_resumed_equals_uninterrupted(make_job, outcome, uninterrupted, phase, s
     ("phase", "step", "hook", "number", "expected"),
     [
         ("teacher_sft", 4, "on_train_batch_start", signal.SIGTERM, 5),
-        ("student_sft", 6, "on_validation_start", signal.SIGUSR1, 6),
-        ("distill", 8, "on_train_batch_end", signal.SIGUSR2, 8),
+        pytest.param("student_sft", 6, "on_validation_start", signal.SIGUSR1, 6, marks=pytest.mark.slow),
+        pytest.param("distill", 8, "on_train_batch_end", signal.SIGUSR2, 8, marks=pytest.mark.slow),
         ("distill", 17, "on_train_batch_start", signal.SIGINT, 18),
     ],
 )
@@ -149,8 +149,11 @@ def test_a_signal_loses_no_step(make_job, outcome, uninterrupted, phase, step, h
 
 @pytest.mark.parametrize(
     ("teacher", "owner", "name"),
-    [("cached", scoring, "chunked_forward_kl"), ("cached", LiveSource, "hidden"), ("live", LiveSource, "hidden")],
-    ids=["scores", "signals", "scores of live answers"],
+    [
+        pytest.param("cached", scoring, "chunked_forward_kl", id="scores"),
+        pytest.param("cached", LiveSource, "hidden", marks=pytest.mark.slow, id="signals"),
+        pytest.param("live", LiveSource, "hidden", marks=pytest.mark.slow, id="scores of live answers"),
+    ],
 )
 def test_a_signal_between_two_epochs_loses_no_step(make_job, outcome, uninterrupted, monkeypatch, teacher, owner, name):
     """The second stage begins after step 12: its checkpoint is chosen, and its signals are made."""
@@ -179,7 +182,7 @@ def test_a_signal_between_two_epochs_loses_no_step(make_job, outcome, uninterrup
         assert outcome(again) == uninterrupted
 
 
-@pytest.mark.parametrize("where", ["test split", "train split", "trajectory"])
+@pytest.mark.parametrize("where", ["test split", pytest.param("train split", marks=pytest.mark.slow), "trajectory"])
 def test_passes_over_a_split_go_on_where_they_were(make_job, outcome, uninterrupted, monkeypatch, where):
     """After three batches of an evaluation or of the anchor's losses, or two of the teacher's three checkpoints."""
     calls: list = []
@@ -211,7 +214,9 @@ def test_passes_over_a_split_go_on_where_they_were(make_job, outcome, uninterrup
     assert outcome(again) == uninterrupted
 
 
-@pytest.mark.parametrize("damage", ["cut", "deleted", "of another version"])
+@pytest.mark.parametrize(
+    "damage", ["cut", *(pytest.param(each, marks=pytest.mark.slow) for each in ("deleted", "of another version"))]
+)
 def test_a_state_that_can_not_be_used_starts_the_phase_over(make_job, outcome, uninterrupted, capsys, damage):
     settings = (*RUN, "resume.every_steps=1", "resume.every_minutes=null")
     job = make_job(*settings, prepared=False)

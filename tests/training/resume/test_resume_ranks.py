@@ -131,6 +131,7 @@ def test_two_processes_go_on_bit_for_bit(make, in_two_processes, one_process):
     assert_equal(interrupted, one_process)
 
 
+@pytest.mark.slow
 def test_two_processes_save_where_one_is_told_between_two_epochs(make, in_two_processes):
     two = make("trainer=ddp_cpu", "resume.every_steps=null")
     assert in_two_processes(partial(work, two, partial(WhileChoosing, 12))) == [ENDED, ENDED]
@@ -144,6 +145,7 @@ def test_two_processes_save_where_one_is_told_between_two_epochs(make, in_two_pr
     assert all(np.array_equal(interrupted[0][key], value) for key, value in expected[0].items())
 
 
+@pytest.mark.slow
 def test_another_number_of_processes_and_micro_batches(make, in_two_processes, one_process):
     killed = partial(Interrupted, "student_sft", 8, signal.SIGKILL, everywhere=True)
     assert in_two_processes(partial(work, make("trainer=ddp_cpu"), killed)) == [-signal.SIGKILL, -signal.SIGKILL]
