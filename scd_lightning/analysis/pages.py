@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -28,7 +29,13 @@ def environment(*, escape: bool) -> Environment:
 
 def render(template: str, **context: Any) -> str:
     """Fills a template of a page."""
-    return environment(escape=True).get_template(template).render(**context)
+    return _pages().get_template(template).render(**context)
+
+
+@cache
+def _pages() -> Environment:
+    """Keeps what the templates are compiled to, for the jobs of a sweep."""
+    return environment(escape=True)
 
 
 def script_json(value: Any) -> str:

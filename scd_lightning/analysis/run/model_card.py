@@ -3,10 +3,12 @@
 import ast
 import math
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jinja2 import Environment
 
 from scd_lightning.analysis.pages import environment
 from scd_lightning.analysis.records import (
@@ -99,11 +101,16 @@ def asking_code() -> dict[str, str]:
 
 
 def _render(facts: dict[str, Any]) -> str:
+    return _cards().get_template("model_card.md.j2").render(**facts)
+
+
+@cache
+def _cards() -> Environment:
     # Markdown, not HTML, whose escapes the code in it would keep.
     card = environment(escape=False)
     card.keep_trailing_newline = True
     card.filters |= {"python": repr, "inline": inline, "code": code}
-    return card.get_template("model_card.md.j2").render(**facts)
+    return card
 
 
 def _title(record: RunRecord) -> str:
