@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache
 
 from scd_lightning.batch import Batch, TokenizedSample
@@ -99,6 +98,7 @@ def best_candidates(
         probabilities: Whether probabilities are asked for, to +- .001, which takes more of the model.
     """
     read = read_prompts(model, samples, pad_id) if read is None else read
+    prompts = _left_aligned(read)
     searches = [Search(tree(tuple(map(tuple, sample.candidate_ids or []))), probabilities) for sample in samples]
     _take_read(model, searches, read)
     while True:
@@ -110,7 +110,7 @@ def best_candidates(
         if not passes:
             break
         for chunk in chunks:
-            _extend(model, searches, chunk, read, pad_id)
+            _extend(model, searches, chunk, prompts, pad_id)
         for _ in range(passes - len(chunks)):
             model.join_forward_passes()
     return [_answer(search, sample.candidate_ids or []) for search, sample in zip(searches, samples, strict=True)]
@@ -137,15 +137,14 @@ def _take_read(model: CausalLM, searches: Sequence[Search], read: PromptsRead) -
 
 
 def _extend(
-    model: CausalLM, searches: Sequence[Search], chunk: Sequence[tuple[int, Node]], read: PromptsRead, pad_id: int
+    model: CausalLM, searches: Sequence[Search], chunk: Sequence[tuple[int, Node]], prompts: "_Prompts", pad_id: int
 ) -> None:
     """Runs what (row of the cache, open node) wants to have read through the model, and tells the searches."""
     rows = torch.tensor([row for row, _ in chunk], device=model.device)
     tokens = _padded([node.reads for _, node in chunk], pad_id).to(model.device)
     lengths = torch.tensor([len(node.reads) for _, node in chunk], device=model.device)
     real = torch.arange(tokens.shape[1], device=model.device) < lengths[:, None]
-    cache, before = _left_aligned(read, rows)
-    hidden = model.extend(tokens, torch.cat([before, real], dim=1).long(), cache)
+    hidden = model.extend(tokens, torch.cat([prompts.real[rows], real], dim=1).long(), prompts.of(rows))
     # The state behind j tokens stands at j - 1: the one behind the prompt is not among them.
     asked = [(searches[row], node, i * tokens.shape[1] - 1) for i, (row, node) in enumerate(chunk)]
     _ask(model, hidden.flatten(0, 1), asked)
@@ -186,20 +185,40 @@ def _log_probs(outputs: Unprojected, places: Sequence[int], tokens: Sequence[int
     return torch.cat(found).nan_to_num(nan=-torch.inf, neginf=-torch.inf).tolist()
 
 
-def _left_aligned(read: PromptsRead, rows: Tensor) -> tuple[DynamicCache, Tensor]:
-    """The prompts' keys and values alone, of some rows [R] and padded on the left, and their mask [R, P].
+@dataclass(frozen=True)
+class _Prompts:
+    """B prompts, padded on the left to P tokens.
+
+    Attributes:
+        layers: Keys and values [B, H, P, D] of each layer.
+        real: [B, P], what is no padding.
+    """
+
+    layers: Sequence[tuple[Tensor, Tensor]]
+    real: Tensor
+
+    def of(self, rows: Tensor) -> DynamicCache:
+        """A cache of some rows [R], which may be the same one several times."""
+        cache = DynamicCache()
+        for i, layer in enumerate(self.layers):
+            keys, values = (each.index_select(0, rows) for each in layer)
+            cache.update(keys, values, i)
+        return cache
+
+
+def _left_aligned(read: PromptsRead) -> _Prompts:
+    """The prompts alone, without what was read behind them.
 
     Models with a sliding window go by places in the cache: what follows has to stand right behind a prompt.
     """
-    lengths = read.lengths[rows]
-    width = int(lengths.max())
-    places = torch.arange(width, device=rows.device) - (width - lengths)[:, None]
-    cache, at = DynamicCache(), places.clamp(min=0)
-    layer: Any
-    for i, layer in enumerate(read.cache.layers):
-        keys, values = (each[rows[:, None], :, at].transpose(1, 2) for each in (layer.keys, layer.values))
-        cache.update(keys, values, i)
-    return cache, places >= 0
+    width, device = int(read.lengths.max()), read.lengths.device
+    places = torch.arange(width, device=device) - (width - read.lengths)[:, None]
+    rows, at = torch.arange(len(places), device=device)[:, None], places.clamp(min=0)
+    layers: list[Any] = read.cache.layers
+    aligned = [
+        tuple(each[rows, :, at].transpose(1, 2).contiguous() for each in (layer.keys, layer.values)) for layer in layers
+    ]
+    return _Prompts(aligned, places >= 0)
 
 
 def _chunk_size(read: PromptsRead, width: int) -> int:
@@ -212,4 +231,5 @@ def _chunk_size(read: PromptsRead, width: int) -> int:
 
 def _padded(sequences: Sequence[Sequence[int]], pad_id: int) -> Tensor:
     """Token ids [B, T], padded on the right."""
-    return pad_sequence([torch.tensor(ids) for ids in sequences], batch_first=True, padding_value=pad_id)
+    width = max(map(len, sequences))
+    return torch.tensor([[*ids, *[pad_id] * (width - len(ids))] for ids in sequences])
