@@ -17,6 +17,7 @@ from scd_lightning import Student, run
 from scd_lightning.analysis.records import read_predictions
 from scd_lightning.cli.built_job import rebuild_job
 from scd_lightning.cli.quiet import quiet
+from scd_lightning.data.encoding import Encoder
 from scd_lightning.pipeline.evaluate import judged_row, load_weights
 from scd_lightning.pipeline.predict import predict
 from scd_lightning.pipeline.stored_student import stored
@@ -46,9 +47,9 @@ def rounds(run_dir: Path, count: int, folder: Path) -> dict[str, Any]:
         folder: Where evaluations go.
 
     Returns:
-        "seconds" and "cpu_seconds", {median, min, max} each, of "evaluate" (losses, answers with probabilities,
-        judged) and "predict" (answers with probabilities, as JSON rows); "samples", "rounds", and how many answers are
-        "different".
+        "seconds" and "cpu_seconds", {median, min, max} each, of "encode" (the rows' token ids, which a run makes before
+        its evaluation), "evaluate" (losses, answers with probabilities, judged) and "predict" (token ids, answers with
+        probabilities, as JSON rows); "samples", "rounds", and how many answers are "different".
     """
     # Without distillation, the anchor is what the run reports.
     job, made = stored(rebuild_job(run_dir), "anchor")
@@ -56,6 +57,11 @@ def rounds(run_dir: Path, count: int, folder: Path) -> dict[str, Any]:
     student = Student.load(run_dir, "cuda" if job.trainer.on_gpu else "cpu")
     rows = student.rows([dict(sample.row.values) for sample in job.data.samples["test"] if sample.row])
     answers: list[str | None] = []
+
+    def encode() -> None:
+        task = job.data.task
+        encoder = Encoder(job.tokenizer, job.data.template, task.max_length, task.retarget, job.data.bad_rows)
+        encoder.encode(job.data.samples["test"], "test", answer_room=job.data.max_new_tokens)
 
     def evaluate() -> None:
         with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -67,7 +73,7 @@ def rounds(run_dir: Path, count: int, folder: Path) -> dict[str, Any]:
         [each.row() for each in given]
         answers[:] = [each.answer for each in given]
 
-    ways: dict[str, Callable[[], None]] = {"evaluate": evaluate, "predict": ask}
+    ways: dict[str, Callable[[], None]] = {"encode": encode, "evaluate": evaluate, "predict": ask}
     for way in ways.values():
         way()
     taken = [{name: timed(way, model.device.type) for name, way in ways.items()} for _ in range(count)]

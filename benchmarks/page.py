@@ -105,8 +105,10 @@ _NOTES = {
     "of their own and every candidate scored on the prompt's key-value cache. Ways take turns in one process. A token "
     "is a place that goes through the model, padding included.",
     "predicting": "The test split of embedded data, answered by the evaluation of a run, which scores the gold answers "
-    "too, and by its student as `scd predict` asks it; probabilities of all candidates and of each line included. Ways "
-    "take turns in one process, on one thread; loading is not counted.",
+    "too and has made its token ids before, as `encode`, and by its student as `scd predict` asks it; probabilities of "
+    "all candidates and of each line included. An evaluation knows how long gold answers are, by which it orders rows, "
+    "and has read them with the prompts, where they are often what the model chooses. Ways take turns in one process, "
+    "on one thread; loading is not counted.",
     "serving": "`scd serve` as a process of its own, on loopback; clients that keep their connections and ask one "
     "request after the other share the machine with it. Times are from a request's first byte to its answer's last. "
     "Ways take turns. `no batches` is `--batch 1`. Lost is a request that was sent and got no answer; what is not "

@@ -157,13 +157,14 @@ def text_ratios(row: Row, clock: str = "seconds") -> dict[str, float]:
 
 
 def asking_ratio(row: Row, clock: str) -> float:
-    """How many times as many rows an exported student answers as an evaluation does, of `predicting`.
+    """How many times as many rows an exported student answers as an evaluation and the making of its token ids do.
 
     Args:
-        row: The row.
+        row: The row, of `predicting`.
         clock: "seconds" or "cpu_seconds".
     """
-    return float(row[clock]["evaluate"]["median"] / row[clock]["predict"]["median"])
+    times = {way: float(of["median"]) for way, of in row[clock].items()}
+    return (times["encode"] + times["evaluate"]) / times["predict"]
 
 
 def throughput(row: Row) -> float:

@@ -211,7 +211,7 @@ def _of_texts(rows: list[Row]) -> list[Target]:
 
 def _of_predicting(rows: list[Row]) -> list[Target]:
     ratios = {row["task"]: asking_ratio(row, "seconds") for row in rows}
-    return [at_least("rows a second of scd predict beside an evaluation's", ratios, 0.9)]
+    return [at_least("rows a second of scd predict beside an evaluation's, with its token ids", ratios, 0.9)]
 
 
 def _of_serving(rows: list[Row]) -> list[Target]:

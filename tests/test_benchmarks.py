@@ -199,7 +199,10 @@ CANDIDATES = [
 PREDICTING = [
     {
         "task": "ner",
-        **{clock: {"evaluate": spread(4.0), "predict": spread(2.0)} for clock in ("seconds", "cpu_seconds")},
+        **{
+            clock: {"encode": spread(1.0), "evaluate": spread(3.0), "predict": spread(2.0)}
+            for clock in ("seconds", "cpu_seconds")
+        },
         **{"samples": 2000, "rounds": 3, "different": 1},
     }
 ]

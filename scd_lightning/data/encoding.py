@@ -132,7 +132,7 @@ class Encoder:
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         # The rendered prompt holds its special tokens already.
-        ids: list[list[int]] = self._encoded(list(texts))["input_ids"] if texts else []
+        ids: list[list[int]] = self._encoded(list(texts), return_attention_mask=False)["input_ids"] if texts else []
         guarded = [place for place, text in enumerate(texts) if self._literal.is_guarded(text)]
         for place, of_text in zip(guarded, self._literal.ids([texts[each] for each in guarded]), strict=True):
             ids[place] = of_text
