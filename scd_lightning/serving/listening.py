@@ -3,8 +3,8 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -21,8 +21,8 @@ from scd_lightning.serving.guard import Access, Guard
 _BACKLOG = 1024
 # How long connections without a request are kept. More than clients keep theirs: whose end closes first, loses nothing.
 _KEPT = 75
-# How long the end waits for requests that are on their way over open connections; and, when all is answered, for those
-# who don't read.
+# How long the end waits for requests that are on their way over open connections, before none is taken any more and
+# after; and, when all is answered, for those who don't read.
 _LINGER, _UNREAD = 0.5, 5
 
 
@@ -103,8 +103,18 @@ class _Connection(H11Protocol):
             self._begun = None
 
 
+def _waiting(bound: Sequence[socket.socket]) -> list[socket.socket]:
+    """Connections that clients have made, and may have asked over, and that nobody has taken yet."""
+    taken = []
+    for each in bound:
+        with suppress(OSError):  # There are no more.
+            while True:
+                taken.append(each.accept()[0])
+    return taken
+
+
 class _Server(uvicorn.Server):
-    """Ends in order: no connection outlives its answer, then none is accepted, then all is answered."""
+    """Ends in order: no connection outlives its answer, then none is taken any more, then all is answered."""
 
     def __init__(self, config: uvicorn.Config, guard: Guard, told: str) -> None:
         super().__init__(config)
@@ -121,11 +131,21 @@ class _Server(uvicorn.Server):
         # What clients have sent, or send because they have not heard yet, is accepted. Else a connection that has just
         # been answered would be closed on its next request.
         await asyncio.sleep(_LINGER)
+        # In one step: who connects between the two is turned away unheard.
+        waiting = _waiting(sockets or [])
         for server in self.servers:
             server.close()
-        while self._guard.open and not self.force_exit:
+        loop = asyncio.get_running_loop()
+        for each in waiting:
+            await loop.connect_accepted_socket(self._connection, each)
+        quiet_since = loop.time()
+        while loop.time() < quiet_since + _LINGER and not self.force_exit:
             await asyncio.sleep(0.02)
+            quiet_since = loop.time() if self._guard.open else quiet_since
         await super().shutdown(sockets)
+
+    def _connection(self) -> _Connection:
+        return _Connection(self.config, self.server_state, self.lifespan.state)
 
     @override
     @contextmanager

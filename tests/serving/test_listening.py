@@ -143,6 +143,29 @@ def test_at_the_end_all_that_was_accepted_is_answered(here, made_up):
         assert all(b"short" in each.result()[0] for each in asked)
 
 
+@pytest.mark.parametrize("pause", [0, 0.2])
+def test_who_connects_at_the_last_moment_is_answered(here, monkeypatch, pause):
+    """Connected, but not taken yet when the last ones are; and heard of only when nothing else is open any more."""
+    port, stop, *_ = here
+    late, taken = [], listening._waiting
+
+    def last_moment(bound):
+        late.append(socket.create_connection(("127.0.0.1", port)))
+        late[0].sendall(WHOLE[: None if pause == 0 else 5])
+        return taken(bound)
+
+    monkeypatch.setattr(listening, "_waiting", last_moment)
+    stop()
+    while not late:
+        time.sleep(0.01)
+    if pause:
+        time.sleep(pause)
+        late[0].sendall(WHOLE[5:])
+    late[0].settimeout(5)
+    with late[0]:
+        assert b"200 OK" in late[0].recv(65536)
+
+
 def test_a_port_in_use_is_told_of():
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
