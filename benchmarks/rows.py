@@ -150,7 +150,7 @@ def text_ratios(row: Row, clock: str = "seconds") -> dict[str, float]:
     Returns:
         Of a step, its ratio to one on rows with labels; of the phase, to each way to generate bare.
     """
-    times = {name: float(of["median"]) for name, of in row[clock].items()}
+    times = _medians(row, clock)
     if row["name"] == "step":
         return {"cached": times["texts"] / times["cached"]}
     return {name: times["phase"] / times[name] for name in ("generate", "decode")}
@@ -163,8 +163,12 @@ def asking_ratio(row: Row, clock: str) -> float:
         row: The row, of `predicting`.
         clock: "seconds" or "cpu_seconds".
     """
-    times = {way: float(of["median"]) for way, of in row[clock].items()}
+    times = _medians(row, clock)
     return (times["encode"] + times["evaluate"]) / times["predict"]
+
+
+def _medians(row: Row, clock: str) -> dict[str, float]:
+    return {way: float(of["median"]) for way, of in row[clock].items()}
 
 
 def throughput(row: Row) -> float:
