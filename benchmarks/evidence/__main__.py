@@ -56,9 +56,10 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("--data", type=Path, help="folder of the real data sets")
         each.add_argument("--task", help="the blocks of one task alone")
         each.add_argument("--draw", type=int, nargs="*", help="the blocks of some draws alone")
+        kind = "the blocks of one kind alone, as in the names that `list` says"
+        each.add_argument("--kind", required=each is anew, help=kind)
     run.add_argument("--build", type=Path, default=BUILD, help="where the store and the runs' folders lie")
     anew.add_argument("--build", type=Path, required=True, help="a new folder for them")
-    anew.add_argument("--kind", required=True, help="the kind of block, as in the names that `list` says")
     commands.add_parser("list", help="says which blocks are there")
     made = commands.add_parser("page", help="makes docs/results.md and its plots")
     made.add_argument("--to", type=Path, default=page.PAGE, help="another file")
@@ -69,7 +70,9 @@ def _blocks(options: argparse.Namespace, study: Study) -> list[Block]:
     return [
         block
         for block in PARTS[options.part].blocks(study)
-        if options.task in (None, block.task) and (options.draw is None or block.draw in options.draw)
+        if options.task in (None, block.task)
+        and options.kind in (None, block.kind)
+        and (options.draw is None or block.draw in options.draw)
     ]
 
 
@@ -85,7 +88,7 @@ def _run(options: argparse.Namespace, study: Study) -> int:
 def _again(options: argparse.Namespace, study: Study) -> int:
     far = False
     with processes() as pool:
-        for block in (each for each in _blocks(options, study) if each.kind == options.kind):
+        for block in _blocks(options, study):
             places = Places(options.build / block.name, options.data)
             metric, loss = again(study, block, places, pool)
             far |= max(metric, loss) > TOLERANCE

@@ -1,4 +1,4 @@
-"""Part 2: all methods on the embedded tasks, each at its own best rate, on the test split of the shown draws."""
+"""Part 2: all methods on the embedded tasks, at the rates of part 1, on the test split of the shown draws."""
 
 from functools import lru_cache, partial
 

@@ -45,9 +45,16 @@ def rates_section(found: Found) -> str:
         f"The mean of the task's metric over the validation splits of draws {listed(study.tuning)}, at each of three "
         "learning rates; the best is taken, in the parts below too. No model has read a test row here. The teachers' "
         "rates are those of the [demo's search](demo.md), on the same draws. What starts from the anchor takes the "
-        "rate of its method.",
+        f"rate of its method; other methods without texts have that of the nearest one that was tried: {_shared()}.",
         table(head, rows, text=2) if rows else "Nothing is measured yet.",
     )
+
+
+def _shared() -> str:
+    sharing: dict[str, list[str]] = {}
+    for method, tried in tuning.RATE_OF.items():
+        sharing.setdefault(tried, []).append(method)
+    return "; ".join(f"{', '.join(map(_code, methods))} that of {_code(tried)}" for tried, methods in sharing.items())
 
 
 def main_section(found: Found) -> str:
@@ -64,8 +71,8 @@ def main_section(found: Found) -> str:
 
 
 _MAIN_INTRO = (
-    "{rows} rows with 2 % wrong labels, draws {draws}, the test split, each method at its own best rate. `sft` is also "
-    "the anchor of the adaptive weight. `sft_total` is fine-tuning alone for as many operations as an anchor and a "
+    "{rows} rows with 2 % wrong labels, draws {draws}, the test split, each method at the rate of part 1. `sft` is "
+    "also the anchor of the adaptive weight. `sft_total` is fine-tuning alone for as many operations as an anchor and a "
     "distillation take together, the teacher's signals included: {total} epochs a stage in place of {epochs}. "
     "`td_from_anchor` and `scd_aw_from_anchor` start from "
     "the anchor. Mean ± standard deviation over draws, then the paired difference with its 95 % interval, which is "

@@ -9,7 +9,9 @@ from benchmarks.evidence.study import Study
 
 # Fine-tuning at the operations of an anchor and a distillation together.
 SFT, SFT_TOTAL = "sft", "sft_total"
-METHODS = ("td", "cd", "scd", "td_aw", "cd_aw", "scd_aw", "scheduled_forward")
+# What is tried at each rate, and whose rate the others have: that of the one with or without the adaptive weight.
+METHODS = ("td", "scd_aw")
+RATE_OF = {"cd": "td", "scd": "td", "scheduled_forward": "td", "td_aw": "scd_aw", "cd_aw": "scd_aw"}
 WITH_TEXTS = ("pl", "td", "scheduled_forward")
 
 
@@ -27,7 +29,7 @@ def fine_tuning(study: Study, task: str) -> tuple[Block, ...]:
 
 @lru_cache
 def distillation(study: Study, task: str) -> tuple[Block, ...]:
-    """Each method at each rate; its anchor, where it needs one, is fine-tuning at its own best rate."""
+    """`METHODS` at each rate; the anchor, where one is needed, is fine-tuning at its own best rate."""
     return _blocks(study, task, "methods", partial(_distillation, study, task))
 
 
@@ -73,7 +75,7 @@ def with_texts(ground: Ground, study: Study, texts: int) -> Ground:
 
 
 def best(study: Study, rates: Rates, task: str, method: str, texts_too: bool = False) -> float:
-    """The rate that was chosen for a method.
+    """The rate that was chosen for a method, or for the one whose rate it has, by `RATE_OF`.
 
     Args:
         study: What is run.
@@ -85,11 +87,12 @@ def best(study: Study, rates: Rates, task: str, method: str, texts_too: bool = F
     Raises:
         NotChosen: Not all of its blocks are there.
     """
-    return rates.best(_tried_in(study, task, method, texts_too), method, study.grid)
+    tried_as = method if texts_too else RATE_OF.get(method, method)
+    return rates.best(_tried_in(study, task, tried_as, texts_too), tried_as, study.grid)
 
 
 def tried(study: Study, rates: Rates, task: str, method: str, texts_too: bool = False) -> dict[float, list[float]]:
-    """Rate -> the validation metric on each tuning draw; arguments and errors as of `best`."""
+    """Rate -> the validation metric on each tuning draw, of a method that was tried itself; else as `best`."""
     return rates.tried(_tried_in(study, task, method, texts_too), method, study.grid)
 
 

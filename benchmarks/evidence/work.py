@@ -32,8 +32,8 @@ from scd_lightning.run_folder.folder import RunFolder
 AT_ONCE = 2
 _SKIPPED = "is skipped"
 _SHOWN = "was shown with other settings, and is not run again: to have it run, delete its file"
-# Where it runs and what it shows change no number that is kept.
-_PLACE = ("trainer=cpu", "logger=none")
+# Where it runs, what it shows, and what is measured of answers beside their scores change no number that is kept.
+_PLACE = ("trainer=cpu", "logger=none", "evaluate.confidence=false")
 
 
 @dataclass(frozen=True)
