@@ -72,11 +72,10 @@ def main_section(found: Found) -> str:
 
 _MAIN_INTRO = (
     "{rows} rows with 2 % wrong labels, draws {draws}, the test split, each method at the rate of part 1. `sft` is "
-    "also the anchor of the adaptive weight. `sft_total` is fine-tuning alone for as many operations as an anchor and a "
-    "distillation take together, the teacher's signals included: {total} epochs a stage in place of {epochs}. "
-    "`td_from_anchor` and `scd_aw_from_anchor` start from "
-    "the anchor. Mean ± standard deviation over draws, then the paired difference with its 95 % interval, which is "
-    "exploratory except where it is named as primary."
+    "also the anchor of the adaptive weight. `sft_total` is fine-tuning alone for as many operations as an anchor and "
+    "a distillation take together, the teacher's signals included: {total} epochs a stage in place of {epochs}. "
+    "`td_from_anchor` and `scd_aw_from_anchor` start from the anchor. Mean ± standard deviation over draws, then the "
+    "paired difference with its 95 % interval, which is exploratory except where it is named as primary."
 )
 
 
