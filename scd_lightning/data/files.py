@@ -113,8 +113,9 @@ def _format(file: Path) -> _Format:
     return _FORMATS[suffix_of(file)]
 
 
-def _unreadable(what: str, row: Row, got: object, expected: str) -> DataError:
-    remedy = "correct or remove the line"
+def _unreadable(
+    what: str, row: Row, got: object, expected: str, remedy: str = "correct or remove the line"
+) -> DataError:
     return DataError(what, where=row.where, got=shorten(got), expected=expected, remedy=remedy, row=row)
 
 
@@ -133,7 +134,11 @@ def _cells(record: Record | dict[str, Any], row: Row) -> dict[str, Any]:
     header, cells = record.header, record.cells
     if len(cells) != len(header):
         what = "The line has another number of cells than the header"
-        raise _unreadable(what, replace(row, values={"line": cells}), cells, f"{len(header)} cells")
+        row = replace(row, values={"line": cells})
+        if len(cells) > len(header):
+            remedy = "put texts that hold separators in double quotes, or correct or remove the line"
+            raise _unreadable(what, row, cells, f"{len(header)} cells", remedy)
+        raise _unreadable(what, row, cells, f"{len(header)} cells")
     return {name: cell or None for name, cell in zip(header, cells, strict=True)}
 
 

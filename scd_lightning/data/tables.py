@@ -75,7 +75,8 @@ def _check_header(names: list[str], rest: Lines, where: str) -> None:
             where=where,
             got=f"{len(names)} cells, {shorten(names)}; {found} of {len(rest)} lines below have {width}",
             expected="the names of all columns on the first line",
-            remedy="remove lines above the header, or name the missing columns in it",
+            remedy="remove lines above the header, name the missing columns in it, or put texts that hold separators "
+            "in double quotes",
         )
 
 

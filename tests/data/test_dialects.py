@@ -107,3 +107,12 @@ def test_a_line_above_the_header(tmp_path, above):
 def test_one_longer_line_is_an_error_of_its_row(tmp_path):
     with pytest.raises(DataError, match=r"another number of cells.*train\.csv:4"):
         read(tmp_path, altered({3: "case 2,open,and more"}))
+
+
+@pytest.mark.parametrize("which", [[3], range(1, 13)], ids=["one", "all"])
+def test_texts_with_commas_and_without_quotes(tmp_path, which):
+    with pytest.raises(DataError, match=r"put texts that hold separators in double quotes"):
+        read(tmp_path, altered({at: f"Hello, case {at},{'ab'[at % 2]}" for at in which}))
+    # As the remedy has it.
+    quoted, _ = read(tmp_path, altered({at: f'"Hello, case {at}",{"ab"[at % 2]}' for at in which}))
+    assert [row["text"] for row in quoted if row["text"].startswith("Hello, ")] == [f"Hello, case {at}" for at in which]
