@@ -18,6 +18,7 @@ from benchmarks.evidence.kept import read, write
 from benchmarks.evidence.parts import PARTS
 from benchmarks.evidence.primary import best_with_texts, primaries
 from benchmarks.evidence.rates import NotChosen, Rates
+from benchmarks.evidence.repeats import repeats, repeats_section
 from benchmarks.evidence.study import Study, tiny
 from benchmarks.evidence.work import state
 from benchmarks.settings import ROOT
@@ -36,15 +37,18 @@ def model(value, samples=20):
 def content(block, runs, worth):
     rng = random.Random(f"{block.part} {block.name}")
     metric = {run.name: worth(block, run.name) + rng.uniform(-0.01, 0.01) for run in runs}
-    models = {"teacher": model(WORTH["teacher"])} | {name: model(value) for name, value in metric.items()}
+    models = {name: model(WORTH[worth]) for name, worth in (("teacher", "teacher"), ("anchor", "sft"))}
+    models |= {name: model(value) for name, value in metric.items()}
     part = {"deficit": 0.2, "advantage": 0.1}
-    one = {"teacher": "teacher", "convergence": [], "subdomains": {"student_vs_teacher": {"error": part}}}
+    costs = {phase: {"reused": False} for phase in ("teacher_sft", "student_sft")}
+    one = {"teacher": "teacher", "anchor": "anchor", "convergence": [], "costs": costs}
+    one |= {"subdomains": {"student_vs_teacher": {"error": part}}}
     return {
         **{"part": block.part, "kind": block.kind, "task": block.task, "draw": block.draw, "split": block.split},
         **{"settings": digest(runs), "commit": "abc", "numeric_format": 6, "seconds": 60, "metric": "accuracy"},
         "machine": {"cores": 2, "cpu": "Fast"},
         "models": models,
-        "runs": {run.name: {**one, "student": run.name} for run in runs},
+        "runs": {run.name: {**one, "student": run.name, "overrides": list(run.overrides)} for run in runs},
     }
 
 
@@ -244,6 +248,32 @@ def test_the_page_says_what_the_blocks_say(filled, tmp_path):
     assert {path.name for path in written[1:]} == {"where.svg", "methods.svg"}
     again = [path.read_bytes() for path in written]
     assert [path.read_bytes() for path in page.write(filled, tmp_path / "results.md")] == again
+
+
+def test_what_several_blocks_have_trained_is_held_against_one_another(study):
+    fill(study, parts=[1])
+    teachers = {each: len(models) for each, models in repeats(Found(study)).items() if each.role == "teacher"}
+    assert {(each.task, each.draw) for each in teachers} == {
+        (task, draw) for task in study.tasks for draw in range(100, 104)
+    }
+    # Fine-tuning, methods and texts; who has texts has the same teacher.
+    assert set(teachers.values()) == {3}
+    # Anchors have the rate that was chosen, of three that were tried, and the budget of students, not of all together.
+    anchors = [each for each in repeats(Found(study)) if each.role == "anchor"]
+    assert all("student.optimizer.lr=0.008" in each.settings for each in anchors)
+    assert {each.draw: len(each.settings) for each in anchors}.keys() == {100, 101, 102, 103}
+    assert "| Extractive question answering | teacher | 100 to 103 | 4 | 0 | 0 |" in repeats_section(Found(study))
+    block = tuning.texts(study, "qa")[0]
+    kept = read(study.kept, block)
+    assert kept is not None
+    other = dict(kept.content) | {"models": dict(kept.content["models"]) | {"teacher": model(WORTH["teacher"] - 0.25)}}
+    write(study.kept, block, other)
+    assert "| Extractive question answering | teacher | 100 to 103 | 4 | 0.25 |" in repeats_section(Found(study))
+    # What was found in the store was not trained again.
+    for run in other["runs"].values():
+        run["costs"]["teacher_sft"]["reused"] = True
+    write(study.kept, block, other)
+    assert "| Extractive question answering | teacher | 100 to 103 | 4 | 0 | 0 |" in repeats_section(Found(study))
 
 
 def test_the_plot_has_every_cell(filled):

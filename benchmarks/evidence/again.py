@@ -2,10 +2,9 @@
 
 from concurrent.futures import Executor
 from dataclasses import replace
-from statistics import fmean
 
 from benchmarks.evidence.blocks import Block
-from benchmarks.evidence.kept import ROLES, Kept, read
+from benchmarks.evidence.kept import ROLES, Kept, apart, read
 from benchmarks.evidence.rates import Rates
 from benchmarks.evidence.study import Study
 from benchmarks.evidence.work import Places, work
@@ -50,10 +49,13 @@ def differences(one: Kept, other: Kept) -> tuple[float, float]:
         one: A block's file.
         other: Another one, with the same runs.
     """
-    pairs = [
-        (one.model(run, role), other.model(run, role)) for run in one.runs for role in ROLES if role in one.runs[run]
-    ]
-    metric = one.content["metric"]
-    metrics = [abs(a["metrics"][metric] - b["metrics"][metric]) for a, b in pairs]
-    losses = [abs(fmean(a["losses"]) - fmean(b["losses"])) for a, b in pairs]
+    metrics, losses = zip(
+        *(
+            apart(one.model(run, role), other.model(run, role), one.content["metric"])
+            for run in one.runs
+            for role in ROLES
+            if role in one.runs[run]
+        ),
+        strict=True,
+    )
     return max(metrics), max(losses)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,21 @@ class Kept:
     def metric(self, run: str, role: str = "student") -> float:
         """The primary metric of a run's teacher, anchor or student on the evaluated split."""
         return self.model(run, role)["metrics"][self.content["metric"]]
+
+
+def apart(one: Mapping[str, Any], other: Mapping[str, Any], metric: str) -> tuple[float, float]:
+    """How far two models are from one another on the same samples.
+
+    Args:
+        one: What is kept of a model.
+        other: What is kept of another one.
+        metric: The primary metric.
+
+    Returns:
+        The differences of the metric, and of the mean losses in nats, both without a sign.
+    """
+    metrics = abs(one["metrics"][metric] - other["metrics"][metric])
+    return metrics, abs(fmean(one["losses"]) - fmean(other["losses"]))
 
 
 def path_of(folder: Path, block: Block) -> Path:

@@ -12,6 +12,7 @@ from benchmarks.evidence.found import Found
 from benchmarks.evidence.parts import PARTS
 from benchmarks.evidence.plots import Panel, draw, headline, methods_panels, where_panels
 from benchmarks.evidence.primary import FAMILY, METHOD, Primary, primaries, primary_table
+from benchmarks.evidence.repeats import repeats_section
 from benchmarks.evidence.sections_embedded import ablations_section, main_section, rates_section, texts_section
 from benchmarks.evidence.sections_others import real_section, real_texts, where_section
 from benchmarks.evidence.study import TASKS, Study
@@ -197,7 +198,8 @@ def _blocks(found: Found) -> str:
         runs = sum(len(each.runs) for each in kept)
         counts = [str(states[each]) for each in _STATES]
         rows.append([f"{number}: {part.title}", str(states.total()), *counts, f"{hours:.1f}", f"{warned} of {runs}"])
-    return paragraphs("## The blocks", table(head, rows), _made(found), _missing(found), _COMMANDS, _NOTES)
+    made = (_made(found), _missing(found), _COMMANDS, _NOTES)
+    return paragraphs("## The blocks", table(head, rows), *made, repeats_section(found))
 
 
 def _missing(found: Found) -> str:
