@@ -28,7 +28,7 @@ from scd_lightning.models.tokenizers import (
 )
 from scd_lightning.pipeline.gold import with_reachable_scores
 from scd_lightning.pipeline.heal import healing_rounds
-from scd_lightning.pipeline.imports import check_imported_numbers, check_imports, find_imports
+from scd_lightning.pipeline.imports import Imports, check_imported_numbers, check_imports, find_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.model_checks import check_lengths
 from scd_lightning.pipeline.model_folders import as_folder, as_trimmed
@@ -54,30 +54,8 @@ def prepare(job: Job) -> PreparedJob:
     Raises:
         ScdError: The data, the models or their combination can't work.
     """
-    job.trainer.check_options()
-    if job.teacher.trim_vocabulary:
-        check_can_trim(job)
-    for spec in (job.teacher, job.student):
-        _check_optimizer(spec)
-        check_kernel(spec, str(job.trainer.options.get("precision")), on_gpu=job.trainer.on_gpu)
-        job.trainer.check_model(spec)
-        check_reachable(spec, f"{spec.role}.path")
-    imports = find_imports(job)
-    if job.method.weighting is not None:
-        check_weighting(job.method.weighting)
-    if job.method.policy is not None:
-        rehearse(job.method.policy, job.budget.stages, len(imports.trajectory) or job.teacher.checkpoints)
-    data = job.task.read()
-    # Before a tokenizer is made of them.
-    job.agreement.require("data", data.split_digests, "task.data", DataError)
-    if job.method.pseudo_labels and data.unlabelled is None:
-        raise ConfigError(
-            "A method of pseudo-labels needs texts without labels",
-            where=f"method={job.method.name}",
-            got="none",
-            expected="task.data.unlabelled: a file, a folder or a hub id; task.data.synthetic.unlabelled=3000 for the "
-            "embedded data set",
-        )
+    imports = _check_before_data(job)
+    data = _read(job)
     job = replace(job, teacher=as_folder(job, imports.teacher), student=as_folder(job, job.student))
     tokenizer = shared_tokenizer(job, data)
     models = {spec.role: build_empty(spec, tokenizer) for spec in (job.teacher, job.student)}
@@ -106,6 +84,39 @@ def prepare(job: Job) -> PreparedJob:
     _check_numbers(prepared)
     # A process that another one has started tells nothing.
     return prepared if ranks.has_parent() else replace(prepared, data=with_reachable_scores(prepared))
+
+
+def _check_before_data(job: Job) -> Imports:
+    """Looks at what needs no data; what comes in the place of trainings."""
+    job.trainer.check_options()
+    if job.teacher.trim_vocabulary:
+        check_can_trim(job)
+    for spec in (job.teacher, job.student):
+        _check_optimizer(spec)
+        check_kernel(spec, str(job.trainer.options.get("precision")), on_gpu=job.trainer.on_gpu)
+        job.trainer.check_model(spec)
+        check_reachable(spec, f"{spec.role}.path")
+    imports = find_imports(job)
+    if job.method.weighting is not None:
+        check_weighting(job.method.weighting)
+    if job.method.policy is not None:
+        rehearse(job.method.policy, job.budget.stages, len(imports.trajectory) or job.teacher.checkpoints)
+    return imports
+
+
+def _read(job: Job) -> TaskData:
+    """The data, the same ones in all processes, and before a tokenizer is made of them."""
+    data = job.task.read()
+    job.agreement.require("data", data.split_digests, "task.data", DataError)
+    if job.method.pseudo_labels and data.unlabelled is None:
+        raise ConfigError(
+            "A method of pseudo-labels needs texts without labels",
+            where=f"method={job.method.name}",
+            got="none",
+            expected="task.data.unlabelled: a file, a folder or a hub id; task.data.synthetic.unlabelled=3000 for the "
+            "embedded data set",
+        )
+    return data
 
 
 def _check_optimizer(spec: ModelSpec) -> None:
