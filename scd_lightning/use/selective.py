@@ -102,8 +102,8 @@ def _threshold(student: Student, at_least: float, where: str) -> Threshold:
         raise ModelError(
             "It was not measured how far this student's probabilities can be relied on",
             where=student.folder,
-            expected="confidence.json: a run leaves it with evaluate.confidence=true, unless its student found nothing at "
-            "all in the validation split",
+            expected="confidence.json: a run leaves it with evaluate.confidence=true, unless its student found nothing "
+            "at all in the validation split",
             remedy="take the folder of such a run, or ask without a share",
         )
     found = student.confidence.at_least(at_least)
