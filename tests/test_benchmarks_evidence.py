@@ -239,7 +239,7 @@ def test_the_part_of_a_gap_is_told_where_there_surely_is_one():
 def test_the_page_says_what_the_blocks_say(filled, tmp_path):
     written = page.write(filled, tmp_path / "results.md")
     text = unwrapped(written[0])
-    assert "Of 6 primary comparisons 6 are measured." in text
+    assert "Measured: 6 of 6 primary comparisons." in text
     assert "Surely above zero, all 6 taken together: Named entity recognition: scd_aw - sft" in text
     assert "All planned blocks are there." in text
     assert "Of 9 grounds" in text
@@ -288,8 +288,8 @@ def test_with_few_blocks_the_page_says_what_is_missing(study, tmp_path):
     block = PARTS[2].blocks(study)[0]
     write(study.kept, block, content(block, block.runs(Rates(study)), worth_of))
     text = unwrapped(page.write(study, tmp_path / "results.md")[0])
-    assert "Of 6 primary comparisons 1 are measured." in text
-    assert "1 of them are not measured on all of their draws yet." in text
+    assert "Measured: 1 of 6 primary comparisons." in text
+    assert "Not on all draws yet: Named entity recognition: scd_aw - sft, without texts (1 of 8)." in text
     assert "part 2, main, qa, draws 10 to 17" in text
     assert "(one draw)" in text
 

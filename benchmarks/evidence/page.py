@@ -114,7 +114,7 @@ def _primary_words(every: Sequence[Primary]) -> str:
     measured = [each for each in every if each.contrast is not None]
     if not measured:
         return "Nothing is known yet: none of the primary comparisons is measured."
-    words = [f"Of {FAMILY} primary comparisons {len(measured)} are measured."]
+    words = [f"Measured: {len(measured)} of {FAMILY} primary comparisons."]
     said = {
         "above": "Surely above zero, all {n} taken together",
         "below": "Surely below zero",
@@ -127,9 +127,13 @@ def _primary_words(every: Sequence[Primary]) -> str:
                 f"{TASKS[each.task]}: {each.name} ({each.contrast.mean:+.3f})" for each in these if each.contrast
             )
             words.append(f"{start.format(n=FAMILY)}: {means}.")
-    few = [each for each in measured if each.contrast is not None and len(each.contrast.by_draw) < each.planned]
+    few = [
+        f"{TASKS[each.task]}: {each.name} ({len(each.contrast.by_draw)} of {each.planned})"
+        for each in measured
+        if each.contrast is not None and len(each.contrast.by_draw) < each.planned
+    ]
     if few:
-        words.append(f"{len(few)} of them are not measured on all of their draws yet.")
+        words.append(f"Not on all draws yet: {', '.join(few)}.")
     return " ".join(words)
 
 
