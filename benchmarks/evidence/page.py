@@ -57,16 +57,17 @@ def write(study: Study, page: Path = PAGE) -> list[Path]:
     found, written = Found(study), []
     for name, panels in _plots(found).items():
         path = page.with_suffix("") / f"{name}.svg"
-        write_atomically(path, partial(Path.write_bytes, data=draw(panels, "difference on test")))
+        write_atomically(path, partial(Path.write_bytes, data=draw(panels, f"difference to {SFT} on test")))
         written.append(path)
     write_text(page, text(found, page.stem) + "\n")
     return [page, *written]
 
 
 def _plots(found: Found) -> dict[str, list[Panel]]:
-    """Name -> what is in a plot; of those alone that have something to show."""
+    """Name -> what is in a plot, of plots and panels alone that have something to show."""
     every = {"where": where_panels(found), "methods": methods_panels(found, _shown_methods())}
-    return {name: panels for name, panels in every.items() if any(each.shows for each in panels)}
+    shown = {name: [each for each in panels if each.shows] for name, panels in every.items()}
+    return {name: panels for name, panels in shown.items() if panels}
 
 
 def _shown_methods() -> tuple[str, ...]:

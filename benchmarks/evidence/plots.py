@@ -116,10 +116,11 @@ def _panel(axes: Axes, panel: Panel) -> None:
             x = place + 0.24 * (index - (len(panel.series) - 1) / 2)
             low, high = seen.interval or (seen.mean, seen.mean)
             axes.plot([x, x], [low, high], linewidth=1.6, **look)
-            axes.plot([x + 0.07] * len(seen.by_draw), list(seen.by_draw.values()), ".", markersize=3, alpha=0.6, **look)
+            axes.plot([x + 0.09] * len(seen.by_draw), list(seen.by_draw.values()), ".", markersize=5, alpha=0.6, **look)
             axes.plot(x, seen.mean, _MARKERS[index % len(_MARKERS)], markersize=5, label=label, **look)
             label = None
-    axes.set_xticks(range(len(panel.groups)), panel.groups, rotation=35 if len(panel.groups) > 4 else 0)
+    turned: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if len(panel.groups) > 4 else {}
+    axes.set_xticks(range(len(panel.groups)), panel.groups, **turned)
     axes.set_xlim(-0.6, len(panel.groups) - 0.4)
     axes.set_title(panel.title, fontsize=10)
     axes.grid(axis="x", visible=False)
