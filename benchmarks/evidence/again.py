@@ -4,7 +4,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 
 from benchmarks.evidence.blocks import Block
-from benchmarks.evidence.kept import ROLES, Kept, apart, read
+from benchmarks.evidence.kept import ROLES, Kept, farthest, read
 from benchmarks.evidence.rates import Rates
 from benchmarks.evidence.study import Study
 from benchmarks.evidence.work import Places, work
@@ -49,13 +49,7 @@ def differences(one: Kept, other: Kept) -> tuple[float, float]:
         one: A block's file.
         other: Another one, with the same runs.
     """
-    metrics, losses = zip(
-        *(
-            apart(one.model(run, role), other.model(run, role), one.content["metric"])
-            for run in one.runs
-            for role in ROLES
-            if role in one.runs[run]
-        ),
-        strict=True,
-    )
-    return max(metrics), max(losses)
+    pairs = [
+        (one.model(run, role), other.model(run, role)) for run in one.runs for role in ROLES if role in one.runs[run]
+    ]
+    return farthest(pairs, one.content["metric"])

@@ -50,19 +50,19 @@ class Kept:
         return self.model(run, role)["metrics"][self.content["metric"]]
 
 
-def apart(one: Mapping[str, Any], other: Mapping[str, Any], metric: str) -> tuple[float, float]:
-    """How far two models are from one another on the same samples.
+def farthest(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], metric: str) -> tuple[float, float]:
+    """How far models are from one another on the same samples.
 
     Args:
-        one: What is kept of a model.
-        other: What is kept of another one.
+        pairs: What is kept of two models each.
         metric: The primary metric.
 
     Returns:
-        The differences of the metric, and of the mean losses in nats, both without a sign.
+        The largest difference of the metric, and of the mean losses in nats, both without a sign.
     """
-    metrics = abs(one["metrics"][metric] - other["metrics"][metric])
-    return metrics, abs(fmean(one["losses"]) - fmean(other["losses"]))
+    metrics = [abs(one["metrics"][metric] - other["metrics"][metric]) for one, other in pairs]
+    losses = [abs(fmean(one["losses"]) - fmean(other["losses"])) for one, other in pairs]
+    return max(metrics), max(losses)
 
 
 def path_of(folder: Path, block: Block) -> Path:

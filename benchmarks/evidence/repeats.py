@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any
 
 from benchmarks.evidence.found import Found
-from benchmarks.evidence.kept import Kept, apart
+from benchmarks.evidence.kept import Kept, farthest
 from benchmarks.evidence.study import TASKS
 from benchmarks.evidence.tables import listed, paragraphs, table
 
@@ -65,8 +65,8 @@ def repeats_section(found: Found) -> str:
         seen.setdefault((training.role, training.task), {})[training] = models
     rows = []
     for (role, task), trainings in seen.items():
-        pairs = [apart(*pair, metrics[task]) for models in trainings.values() for pair in combinations(models, 2)]
-        metric, loss = (max(each) for each in zip(*pairs, strict=True))
+        pairs = [pair for models in trainings.values() for pair in combinations(models, 2)]
+        metric, loss = farthest(pairs, metrics[task])
         draws = listed({each.draw for each in trainings})
         rows.append([TASKS.get(task, task), role, draws, str(len(trainings)), f"{metric:.2g}", f"{loss:.2g}"])
     head = ["task", "model", "draws", "trainings", "metrics differ by at most", "mean losses differ by at most, nats"]

@@ -20,6 +20,7 @@ from scd_lightning.data.text_lines import line_records, tagged_records
 from scd_lightning.errors import DataError
 
 _PARQUET = b"PAR1"
+_CORRECT = "correct or remove the line"
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,7 @@ def _format(file: Path) -> _Format:
     return _FORMATS[suffix_of(file)]
 
 
-def _unreadable(
-    what: str, row: Row, got: object, expected: str, remedy: str = "correct or remove the line"
-) -> DataError:
+def _unreadable(what: str, row: Row, got: object, expected: str, remedy: str = _CORRECT) -> DataError:
     return DataError(what, where=row.where, got=shorten(got), expected=expected, remedy=remedy, row=row)
 
 
@@ -134,11 +133,9 @@ def _cells(record: Record | dict[str, Any], row: Row) -> dict[str, Any]:
     header, cells = record.header, record.cells
     if len(cells) != len(header):
         what = "The line has another number of cells than the header"
+        quotes = "put texts that hold separators in double quotes, or " if len(cells) > len(header) else ""
         row = replace(row, values={"line": cells})
-        if len(cells) > len(header):
-            remedy = "put texts that hold separators in double quotes, or correct or remove the line"
-            raise _unreadable(what, row, cells, f"{len(header)} cells", remedy)
-        raise _unreadable(what, row, cells, f"{len(header)} cells")
+        raise _unreadable(what, row, cells, f"{len(header)} cells", f"{quotes}{_CORRECT}")
     return {name: cell or None for name, cell in zip(header, cells, strict=True)}
 
 
