@@ -83,7 +83,7 @@ _NOTES = {
     "V words of the vocabulary.",
     "reload": "Files in the page cache. `copy_` is torch's, of the same tensors; `memcpy` of one block as large. The "
     "first load also checks the file's digest.",
-    "startup": "The data are those of `python run.py`, 3,600, 200 and 600 samples, which are read and tokenized even "
+    "startup": "The data are those of `python run.py`, 600, 200 and 600 samples, which are read and tokenized even "
     "then. The overrides shorten the training alone, which was done before and is not counted. What is "
     "refused names something wrong. The import of the libraries alone is there for comparison.",
     "processes": "Fine-tuning `teacher=scratch` (`tiny`), and one of width 384 (`wide`), 16 samples a step, by whole "

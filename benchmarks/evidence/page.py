@@ -179,8 +179,8 @@ def _caveats(found: Found) -> str:
     return "\n".join(
         f"- {each}"
         for each in (
-            f"The embedded ground was chosen because `{METHOD}` led there on the tuning draws; part 5 is the picture "
-            "without that choice.",
+            f"The embedded ground was looked for where `{METHOD}` leads on the tuning draws ([the demo](demo.md) says "
+            "how, and that it leads nowhere as the rule asks); part 5 is the picture without that choice.",
             f"Draws {few} were seen when the demo was made, so primary results stand without them too.",
             "All embedded results are of one pretrained pair, and of one invented world.",
             "`sft` is also the anchor of the adaptive weight: a draw's `sft` that is poor by chance is a poor anchor.",

@@ -27,8 +27,8 @@ def where_section(found: Found, plot: str) -> str:
     parts = [
         "## Part 5: where it pays",
         f"NER with fewer and more labels, and with other shares of wrong ones, on draws {listed(study.few)}: all cells "
-        "that were planned, none added after looking. The other parts stand on a ground that was chosen because "
-        "`scd_aw` led there on the tuning draws; this is the picture without that choice. Rates are those that were "
+        "that were planned, none added after looking. The other parts stand on a ground that was looked for where "
+        "`scd_aw` leads on the tuning draws; this is the picture without that choice. Rates are those that were "
         f"chosen with {study.sizes.train} labels and 2 % wrong; budgets are equal in samples, twice as many with the "
         "most labels. The difference to `sft` on test, paired by draw, with its 95 % interval.",
     ]

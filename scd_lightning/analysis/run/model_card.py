@@ -40,7 +40,8 @@ _POLICIES = {
     ),
     "ScheduledForward": (
         "each stage takes a later checkpoint than the one before, and the last stage the best: of those that leave one "
-        "for each stage to come, the one with the least KL(best || checkpoint) + KL(student || checkpoint)"
+        "for each stage to come, the one with the least KL(best || checkpoint) + KL(student || checkpoint); where too "
+        "few are left for that, the best"
     ),
 }
 
