@@ -3,7 +3,8 @@
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,26 +73,21 @@ def _check(options: argparse.Namespace) -> None:
 def _texts(options: argparse.Namespace) -> int:
     given = asked(options).predict(options.texts, batch=options.batch)
     for each in given:
-        say(_line(each) if options.json else _shown(each))
-    return _code(given)
+        say(_line(each.row()) if options.json else _shown(each))
+    return _code([each.row() for each in given])
 
 
 def _rows(options: argparse.Namespace) -> int:
     rows = read_rows(options)
     student = _told(options)
-    started, given = time.perf_counter(), []
-    if options.output is None:
-        for part in student.answer(rows, options.batch):
-            given += part
-            for each in part:
-                say(_line(each) if options.json else f"{each.id}: {_shown(each)}")
-        return _code(given)
-    for part in _written(options, student, rows):
-        given += part
-    seconds = time.perf_counter() - started
-    _summarize(given, seconds)
-    say(f"answers: {options.output}")
-    return _code(given)
+    if options.output is not None:
+        return _into_file(options, student, rows)
+    answers = []
+    for part in student.answer(rows, options.batch):
+        for each in part:
+            answers.append(each.row())
+            say(_line(answers[-1]) if options.json else f"{each.id}: {_shown(each)}")
+    return _code(answers)
 
 
 def _told(options: argparse.Namespace) -> "Student | Selective":
@@ -105,39 +101,43 @@ def _told(options: argparse.Namespace) -> "Student | Selective":
     return student
 
 
-def _written(
-    options: argparse.Namespace, student: "Student | Selective", rows: "Sequence[Row]"
-) -> "Iterator[list[Given]]":
+def _into_file(options: argparse.Namespace, student: "Student | Selective", rows: "Sequence[Row]") -> int:
     """Answers rows into the file, chunk by chunk; those that an earlier command has answered are not asked again."""
     from scd_lightning.use.output import Output
 
-    output = Output(options.output, student.digest(rows), overwrite=options.overwrite)
-    done = len(output.rows)
-    if done:
-        say(f"goes on after {done} of {len(rows)} rows")
-    with bar("rows", len(rows)) as progress:
-        progress.begin(done)
-        for part in student.answer(rows[done:], options.batch):
-            output.add([each.row() for each in part])
-            progress.advance(len(part))
-            yield part
-    output.finish()
+    started = time.perf_counter()
+    with closing(Output(options.output, student.digest(rows), overwrite=options.overwrite)) as output:
+        done = len(output.rows)
+        if done:
+            say(f"goes on after {done} of {len(rows)} rows")
+        with bar("rows", len(rows)) as progress:
+            progress.begin(done)
+            for part in student.answer(rows[done:], options.batch):
+                output.add([each.row() for each in part])
+                progress.advance(len(part))
+        output.finish()
+    _summarize(output.rows, done, time.perf_counter() - started)
+    say(f"answers: {options.output}")
+    return _code(output.rows)
 
 
-def _summarize(given: "Sequence[Given]", seconds: float) -> None:
-    refused = [each for each in given if each.error is not None]
-    parts = [f"{len(given) - len(refused):,} rows answered in {seconds:.0f} s"]
-    if cut := sum(each.shortened for each in given):
+def _summarize(answers: Sequence[Mapping[str, Any]], before: int, seconds: float) -> None:
+    """Says what the file holds, how much of it an earlier command had made, and how long this one took."""
+    refused = [each for each in answers if "error" in each]
+    parts = [f"{len(answers) - len(refused):,} rows answered in {seconds:.0f} s"]
+    if before:
+        parts.append(f"{before:,} of all were there before")
+    if cut := sum("shortened" in each for each in answers):
         parts.append(f"{cut:,} of them cut to what the student can read")
-    if words := open_words(given):
+    if words := open_words(answers):
         parts.append(words)
     if refused:
-        parts.append(f"{len(refused):,} can't be used; the first, {refused[0].id}: {refused[0].error}")
+        parts.append(f"{len(refused):,} can't be used; the first, {refused[0]['id']}: {refused[0]['error']}")
     say("; ".join(parts))
 
 
-def _line(given: "Given") -> str:
-    return json.dumps(given.row(), ensure_ascii=False)
+def _line(answer: Mapping[str, Any]) -> str:
+    return json.dumps(answer, ensure_ascii=False)
 
 
 def _shown(given: "Given") -> str:
@@ -157,9 +157,9 @@ def _place(entity: dict[str, Any]) -> str:
     return "" if entity["start"] is None else f"  [{entity['start']}:{entity['end']}]"
 
 
-def _code(given: "Sequence[Given]") -> int:
+def _code(answers: Sequence[Mapping[str, Any]]) -> int:
     """2 where no row could be used."""
-    if given and all(each.error is not None for each in given):
+    if answers and all("error" in each for each in answers):
         return exit_code(ConfigError("No row could be used"))
     return 0
 

@@ -1,9 +1,9 @@
 """How sure a student has to be for its answer to be taken: what the commands take that ask it, and what they say."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scd_lightning.cli.student_options import load_student
 from scd_lightning.config.checks import require_share
@@ -11,7 +11,6 @@ from scd_lightning.errors import ConfigError
 from scd_lightning.progress import say
 
 if TYPE_CHECKING:
-    from scd_lightning.use.answers_given import Given
     from scd_lightning.use.selective import Selective
     from scd_lightning.use.student import Student
 
@@ -88,11 +87,11 @@ def tell_threshold(found: "Selective") -> None:
         say(f"The test split says: {test.share:.1%} taken, of which {test.right:.1%} are right.")
 
 
-def open_words(given: "Sequence[Given]") -> str:
-    """What became of answers that were not sure enough; "" where there are none."""
+def open_words(answers: Sequence[Mapping[str, Any]]) -> str:
+    """What became of answers, as JSON has them, that were not sure enough; "" where there are none."""
     from scd_lightning.use.selective import FALLBACK
 
-    left, passed_on = sum(each.is_open for each in given), sum(each.by == FALLBACK for each in given)
+    left, passed_on = sum("guess" in each for each in answers), sum(each.get("by") == FALLBACK for each in answers)
     parts = [f"{left:,} left open"] if left else []
     parts += [f"{passed_on:,} answered by the fallback"] if passed_on else []
     return ", ".join(parts)

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from typing_extensions import override
-
 from scd_lightning.tasks.entity_scores import Entity
 
 
@@ -38,7 +36,8 @@ class Given:
             texts.
         confidence: What that is worth: about this share of such answers is right. None where it was not measured, and
             of entities, each of which has its own.
-        guess: The answer, where the student is not as sure of it as was asked for: then there is no other.
+        guess: The answer, where the student is not as sure of it, or of one of its entities, as was asked for: then
+            there is no other.
         by: "fallback" where another student was asked that.
         shortened: Whether the text was cut to what the student can read.
         error: Why there is no answer; None where there is one.
@@ -95,11 +94,6 @@ class Found(Given):
     entities: tuple[Mention, ...] = ()
     unsure: tuple[Mention, ...] = ()
     malformed: bool = False
-
-    @property
-    @override
-    def is_open(self) -> bool:
-        return bool(self.unsure)
 
     def row(self) -> dict[str, Any]:
         """As elsewhere, with "entities": {"start", "end", "label", "text", "probability", "confidence"} each."""

@@ -1,5 +1,6 @@
 """A file of answers that grows as they are made, and goes on where it was left."""
 
+import fcntl
 import json
 import os
 from collections.abc import Sequence
@@ -24,25 +25,32 @@ class Output:
         overwrite: Whether a file of that name may be replaced.
 
     Raises:
-        ConfigError: It is there already, or its folder can't be written.
+        ConfigError: It is there already, its folder can't be written, or another command is writing the same answers.
 
     Attributes:
-        rows: Those that an earlier command has left, as JSON values.
+        rows: All that are there, as JSON values: at first those that an earlier command has left.
     """
 
     def __init__(self, path: Path, digest: str, *, overwrite: bool = False) -> None:
         self.path = path
         self._partial = path.with_name(f"{path.name}.{digest[:_DIGITS]}.partial")
         check_free(path, overwrite=overwrite)
-        self.rows: list[dict[str, Any]] = []
-        end = self._read()
         try:
-            self._file = self._partial.open("r+b" if self._partial.exists() else "w+b")
+            self._file = self._partial.open("a+b")
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # Until it is closed, or this process ends.
+        except BlockingIOError as error:
+            self._file.close()
+            raise ConfigError(
+                "Another command is writing the same answers",
+                where="--output",
+                got=self._partial,
+                remedy="wait for its end, or name another file",
+            ) from error
         except OSError as error:
             raise _unwritable(path, error) from error
+        self.rows: list[dict[str, Any]] = []
         # What was being written when the command was killed.
-        self._file.truncate(end)
-        self._file.seek(0, os.SEEK_END)
+        self._file.truncate(self._read())
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
         """Adds answers, so that they outlive this process."""
@@ -52,16 +60,21 @@ class Output:
             os.fsync(self._file.fileno())
         except OSError as error:
             raise _unwritable(self.path, error) from error
+        self.rows += rows
 
     def finish(self) -> None:
         """Gives the file its name."""
-        self._file.close()
         os.replace(self._partial, self.path)
+
+    def close(self) -> None:
+        """Lets another command go on, where this one has not finished."""
+        self._file.close()
 
     def _read(self) -> int:
         """Takes up the lines that are there, as far as they are whole, and tells where those end, in bytes."""
         end = 0
-        for line in self._partial.read_bytes().splitlines(keepends=True) if self._partial.is_file() else ():
+        self._file.seek(0)
+        for line in self._file:
             try:
                 row = read_json_text(line.decode())
             except ValueError:

@@ -79,7 +79,8 @@ class Selective:
             sure = [each.probability is not None and each.probability >= lowest for each in given.entities]
             both = ([e for e, s in zip(given.entities, sure, strict=True) if s is kept] for kept in (True, False))
             entities, unsure = map(tuple, both)
-            return replace(given, entities=entities, unsure=unsure)
+            given = replace(given, entities=entities, unsure=unsure)
+            return replace(given, answer=None, guess=given.answer) if unsure else given
         if isinstance(given, Chosen | Written) and (given.probability is None or given.probability < lowest):
             return replace(given, answer=None, guess=given.answer)
         return given

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ import pytest
 from scd_lightning.analysis.confidence.measured import CONFIDENCE, measure
 from scd_lightning.analysis.confidence.units import Units
 from scd_lightning.cli import command, predict
+from scd_lightning.errors import ConfigError
 from scd_lightning.store.manifest import write_json
 from scd_lightning.use import student as students
 from scd_lightning.use.answers_given import Found, Given, Mention
+from scd_lightning.use.output import Output
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +97,46 @@ def test_an_interrupted_file_goes_on(ask, student, rows, tmp_path, monkeypatch):
     (partial,) = tmp_path.glob("interrupted.jsonl.*.partial")
     # Killed in the middle of a line.
     partial.write_bytes(partial.read_bytes() + b'{"id": "r4", "ans')
-    _, lines, _ = ask(*line, interrupted)
+    code, lines, _ = ask(*line, interrupted)
+    assert code == 0
     assert "goes on after 4 of 8 rows" in lines
+    assert re.fullmatch(
+        r"7 rows answered in \d+ s; 4 of all were there before; 1 can't be used; the first, r7: .*", lines[-2]
+    )
     assert interrupted.read_bytes() == whole
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_what_is_left_of_a_file_does_not_speak_for_all_of_it(ask, student, rows, tmp_path, monkeypatch):
+    """The last row is empty: to go on with that one alone is no command in vain."""
+    monkeypatch.setattr(students, "CHUNK", 7)
+    output, line = tmp_path / "answers.jsonl", (student, "--file", rows, "--columns", "text=body", "--output")
+    ask(*line, output)
+    monkeypatch.setattr(Output, "finish", lambda self: None)
+    cut = tmp_path / "cut.jsonl"
+    ask(*line, cut)
+    monkeypatch.undo()
+    (partial,) = tmp_path.glob("cut.jsonl.*.partial")
+    partial.write_bytes(b"".join(partial.read_bytes().splitlines(keepends=True)[:7]))
+    code, lines, _ = ask(*line, cut)
+    assert code == 0
+    assert "goes on after 7 of 8 rows" in lines
+    assert cut.read_bytes() == output.read_bytes()
+
+
+def test_a_file_is_written_by_one_command_at_a_time(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    first = Output(path, "0123456789ab")
+    first.add([{"id": "a"}])
+    with pytest.raises(ConfigError, match=r"Another command is writing the same answers.*--output.*\.partial"):
+        Output(path, "0123456789ab")
+    Output(path, "ba9876543210").close()
+    first.close()
+    with closing(Output(path, "0123456789ab")) as second:
+        assert second.rows == [{"id": "a"}]
+        second.add([{"id": "b"}])
+        second.finish()
+    assert path.read_text() == '{"id": "a"}\n{"id": "b"}\n'
 
 
 def test_answers_of_another_student_or_file_are_not_gone_on_from(ask, student, rows, tmp_path):
@@ -153,7 +192,7 @@ def test_entities_are_shown_with_their_places():
         {"start": 0, "end": 6, "label": "PERSON", "text": "Garuma", "probability": 0.9, "confidence": 0.8},
         {"start": None, "end": None, "label": "LAW", "text": "Act"},
     ]
-    part = Found("r", "PERSON: Garuma\nLAW: Act", 0.5, entities=(garuma,), unsure=(act,))
+    part = Found("r", None, 0.5, guess="PERSON: Garuma\nLAW: Act", entities=(garuma,), unsure=(act,))
     assert predict._shown(part) == "PERSON: Garuma  [0:6]\nnot sure: LAW: Act"
     assert part.row()["unsure"] == [act.row()]
     assert predict._shown(Found("r", "none", 0.5)) == "none"

@@ -89,8 +89,11 @@ def test_entities_are_parted_one_by_one(asked, monkeypatch):
     assert [each.label for each in first.unsure] == ["PLACE"]
     assert all(each.confidence is not None for each in (*first.entities, *first.unsure))
     assert (none.entities, none.unsure, none.is_open) == ((), (), False)
+    # Of what is not sure enough as a whole there is no answer; what is sure of it stands on its own.
+    assert (first.answer, first.guess) == (None, "PERSON: Garuma\nPLACE: number")
+    assert (none.answer, none.guess) == ("none", None)
     assert third.is_open
-    assert third.answer == "PERSON: Garuma"
+    assert (third.answer, third.guess) == (None, "PERSON: Garuma")
 
 
 def test_the_fallback_is_asked_what_is_open_and_nothing_else(asked, students, monkeypatch):
