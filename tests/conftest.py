@@ -34,6 +34,7 @@ from scd_lightning.pipeline.job import Job, PreparedJob
 from scd_lightning.pipeline.prepare import prepare
 from scd_lightning.pipeline.report import report
 from scd_lightning.pipeline.runner import Artifacts, execute, plan
+from scd_lightning.progress import JOB, SWEPT
 from scd_lightning.store.layout import MANIFEST
 from scd_lightning.store.making import claim
 from scd_lightning.store.ownership import MARK
@@ -194,13 +195,18 @@ def _as_in_a_terminal() -> None:
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    """Hydra's and torch's global state as the test found them; no group of processes that a forked one would be in."""
+    """Hydra's and torch's global state as the test found them; no group of processes that a forked one would be in.
+
+    Nor a job of a sweep: one that ends its process takes its name from the environment only with that.
+    """
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     yield
     distributed.leave()
     torch.set_num_threads(threads)
     torch.set_default_dtype(dtype)
     GlobalHydra.instance().clear()
+    for name in (JOB, SWEPT):
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")

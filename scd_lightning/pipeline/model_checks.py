@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from scd_lightning.batch import TokenizedSample
+from scd_lightning.data.samples import Sample
 from scd_lightning.errors import ConfigError
 from scd_lightning.models.loading import build_empty, build_model
 from scd_lightning.models.positions import most_positions, trained_positions
@@ -43,9 +44,14 @@ class Longest:
     tokens: int
 
     @property
+    def sample(self) -> Sample:
+        """The sample."""
+        return self.data.samples[self.split][self.index]
+
+    @property
     def place(self) -> str:
         """Split, id, and file and line where it has these."""
-        sample = self.data.samples[self.split][self.index]
+        sample = self.sample
         return f"{self.split}, id {sample.id}" + ("" if sample.row is None else f", {sample.row.where}")
 
     @property
@@ -54,12 +60,12 @@ class Longest:
         return len(self.data.tokenized[self.split][self.index]) > self.data.task.max_length
 
 
-def longest_sample(data: EncodedData) -> Longest:
-    """The one that takes most positions, of all splits."""
+def longest_sample(data: EncodedData, splits: Iterable[str] | None = None) -> Longest:
+    """The one that takes most positions, of these splits, or of all."""
     lengths = (
         (len(sample.prompt_ids) + _longest_answer(data, split, sample), split, sample.index)
-        for split, samples in data.tokenized.items()
-        for sample in samples
+        for split in (data.tokenized if splits is None else splits)
+        for sample in data.tokenized[split]
     )
     tokens, split, index = max(lengths, key=itemgetter(0))
     return Longest(data, split, index, tokens)

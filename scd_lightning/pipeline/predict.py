@@ -1,8 +1,9 @@
 """What a model makes of a split, kept batch by batch, so that an interrupted pass goes on where it was."""
 
 import json
+import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.progress import say, track
 from scd_lightning.store.saved_state import RESUME
 from scd_lightning.training.costs import Meter
+from scd_lightning.training.finite import no_finite_number
 from scd_lightning.training.predictor import Prediction, Predictor
 
 
@@ -91,6 +93,9 @@ def predict(
         losses: Whether it scores the gold answers.
         answers: Whether it answers.
         probabilities: Whether it says how probable the candidate is that it chooses.
+
+    Raises:
+        NotFinite: The loss of a sample is no finite number.
     """
     log = PredictionLog(folder, split, digest)
     made: Mapping[int, Prediction] = distributed.from_first_rank(log.read() if distributed.rank() == 0 else {})
@@ -110,4 +115,19 @@ def predict(
         # Not the loader itself: Lightning would rebuild it around a batch sampler of its own.
         job.trainer().predict(predictor, track(loader, f"{split} split", len(loader)), return_predictions=False)
     everything = dict(made) | {each.index: each for each in distributed.gather_lists(new)}
-    return [everything[index] for index in sorted(everything)]
+    ordered = [everything[index] for index in sorted(everything)]
+    _check_finite(job, split, ordered)
+    return ordered
+
+
+def _check_finite(job: PreparedJob, split: str, predictions: Sequence[Prediction]) -> None:
+    for each in predictions:
+        if each.loss is not None and not math.isfinite(each.loss):
+            sample = job.data.samples[split][each.index]
+            raise no_finite_number(
+                "loss of a sample",
+                where=f"{split} split, id {sample.id}" + ("" if sample.row is None else f", {sample.row.where}"),
+                got=each.loss,
+                remedy="look at this sample, and at the weights of the model that has just answered",
+                precision=str(job.trainer.options.get("precision")),
+            )

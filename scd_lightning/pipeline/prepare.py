@@ -3,6 +3,7 @@
 import json
 import warnings
 from dataclasses import fields, replace
+from operator import itemgetter
 from pathlib import Path
 
 import torch
@@ -30,7 +31,7 @@ from scd_lightning.pipeline.gold import with_reachable_scores
 from scd_lightning.pipeline.heal import healing_rounds
 from scd_lightning.pipeline.imports import Imports, check_imported_numbers, check_imports, find_imports
 from scd_lightning.pipeline.job import Job, PreparedJob
-from scd_lightning.pipeline.model_checks import check_lengths
+from scd_lightning.pipeline.model_checks import check_lengths, longest_sample
 from scd_lightning.pipeline.model_folders import as_folder, as_trimmed
 from scd_lightning.pipeline.vocabulary import check_can_trim, trim_vocabulary
 from scd_lightning.progress import say
@@ -56,6 +57,8 @@ def prepare(job: Job) -> PreparedJob:
     """
     imports = _check_before_data(job)
     data = _read(job)
+    if data.unlabelled is not None:
+        _check_agreement(job, imports)
     job = replace(job, teacher=as_folder(job, imports.teacher), student=as_folder(job, job.student))
     tokenizer = shared_tokenizer(job, data)
     models = {spec.role: build_empty(spec, tokenizer) for spec in (job.teacher, job.student)}
@@ -102,6 +105,19 @@ def _check_before_data(job: Job) -> Imports:
     if job.method.policy is not None:
         rehearse(job.method.policy, job.budget.stages, len(imports.trajectory) or job.teacher.checkpoints)
     return imports
+
+
+def _check_agreement(job: Job, imports: Imports) -> None:
+    """Fails where answers are to be kept that checkpoints agree on, and there is one alone."""
+    count = len(imports.trajectory) or job.teacher.checkpoints
+    if job.unlabelled.keep == "agreed" and job.method.trains_student and count < 2:
+        raise ConfigError(
+            "One checkpoint has no other to agree with",
+            where="unlabelled.keep=agreed, " + ("teacher.trajectory" if imports.trajectory else "teacher.checkpoints"),
+            got=count,
+            expected="2 or more checkpoints of the teacher",
+            remedy="more checkpoints, or unlabelled.keep=confident",
+        )
 
 
 def _read(job: Job) -> TaskData:
@@ -160,13 +176,15 @@ def few_rows(job: PreparedJob) -> list[str]:
     lengths = [len(sample) for sample in job.data.tokenized["train"]]
     rows, trainer, found = len(lengths), job.trainer, []
     for part, size in _batch_sizes(job).items():
-        largest, passes = max(map(len, size.batches(lengths))), trainer.devices * trainer.micro_batches
+        largest = max(map(len, size.batches(lengths)))
+        passes = trainer.devices * trainer.num_nodes * trainer.micro_batches
         if isinstance(size, SampleCount) and size.samples > rows:
             found.append(f"Train has {rows} rows, fewer than {part}.global_batch={size.samples}: an epoch is one step.")
         if largest < passes:
             found.append(
                 f"An optimizer step of {part} has at most {largest} rows, fewer than its {passes} passes "
-                f"(trainer.devices={trainer.devices} times trainer.micro_batches={trainer.micro_batches})."
+                f"(trainer.devices={trainer.devices} times trainer.num_nodes={trainer.num_nodes} times "
+                f"trainer.micro_batches={trainer.micro_batches})."
             )
     return found
 
@@ -191,17 +209,27 @@ def record_rejected(job: PreparedJob) -> None:
 def _check_batches(job: PreparedJob) -> None:
     """Fails where a training sample alone is more than an optimizer step may hold."""
     for part, size in _batch_sizes(job).items():
-        # A text without labels may be longer than all samples with some.
-        data = whole_texts(job.data) if part == "budget" and job.healing else job.data
-        longest = max(data.tokenized["train"], key=len)
-        if not size.fits(len(longest)):
+        tokens, sample = _longest(job, part)
+        if not size.fits(tokens):
             raise ConfigError(
                 "A training sample is longer than an optimizer step may be",
                 where=f"{part}.batch_tokens",
                 got=size,
-                expected=f"{len(longest)} or more, for the sample {data.samples['train'][longest.index].id}",
-                remedy=f"{part}.batch_tokens={len(longest)} or more, or a lower task.max_length",
+                expected=f"{tokens} or more, for {sample}",
+                remedy=f"{part}.batch_tokens={tokens} or more, or a lower task.max_length",
             )
+
+
+def _longest(job: PreparedJob, part: str) -> tuple[int, str]:
+    """Tokens and name of the longest sample that a part of the configuration has models trained on."""
+    # A text without labels may be longer than all samples with some.
+    data = whole_texts(job.data) if part == "budget" and job.healing else job.data
+    longest = max(data.tokenized["train"], key=len)
+    found = [(len(longest), f"the sample {data.samples['train'][longest.index].id}")]
+    if part == "budget" and job.method.trains_student and job.data.samples.get(UNLABELLED):
+        text = longest_sample(job.data, [UNLABELLED])
+        found.append((text.tokens, f"the text {text.sample.id} and the longest answer that it may get"))
+    return max(found, key=itemgetter(0))
 
 
 def _check_validation(job: PreparedJob) -> None:

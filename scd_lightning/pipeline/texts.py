@@ -7,13 +7,15 @@ from itertools import groupby
 from typing import Any
 
 from scd_lightning.analysis.proportion import wilson
+from scd_lightning.batch import TokenizedSample
+from scd_lightning.data.samples import Sample
 from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.errors import ConfigError
 from scd_lightning.pipeline.answer import ANSWERS, VALIDATION
 from scd_lightning.pipeline.job import PreparedJob
 from scd_lightning.store.artifacts import Artifact
 from scd_lightning.store.manifest import read_json_lines
-from scd_lightning.training.data_module import EncodedData, with_answers
+from scd_lightning.training.data_module import EncodedData, encode_answers, with_answers
 
 # The share of kept answers that has to be right on validation, with unlabelled.keep=confident.
 PRECISION = 0.9
@@ -43,6 +45,7 @@ class Answered:
         lowest: The probability from which on answers are kept, as `threshold` gives it.
         kept: For each text whether its answer is.
         passed: For each validation sample whether its answer would be.
+        samples: The texts whose answers are learnt from, with these.
     """
 
     rows: Rows
@@ -50,6 +53,7 @@ class Answered:
     lowest: float | None
     kept: Sequence[bool]
     passed: Sequence[bool]
+    samples: Sequence[tuple[Sample, TokenizedSample]]
 
 
 def read_answers(job: PreparedJob, answers: Artifact) -> Answered:
@@ -57,22 +61,28 @@ def read_answers(job: PreparedJob, answers: Artifact) -> Answered:
     rows, validation = (read_json_lines(answers.folder / name) for name in (ANSWERS, VALIDATION))
     rule = job.unlabelled.keep
     lowest = threshold(rule, validation)
-    return Answered(rows, validation, lowest, keep(rule, rows, lowest), keep(rule, validation, lowest))
+    by_rule = keep(rule, rows, lowest)
+    samples = encode_answers(
+        job.data, job.tokenizer, {index: row["answer"] for index, row in enumerate(rows) if by_rule[index]}
+    )
+    kept = [index in samples for index in range(len(rows))]
+    return Answered(rows, validation, lowest, kept, keep(rule, validation, lowest), list(samples.values()))
 
 
 def _with_answers(job: PreparedJob, answers: Artifact) -> EncodedData:
     found, rule = read_answers(job, answers), job.unlabelled.keep
-    if not any(found.kept):
+    if not found.samples:
         other = "" if rule == "all" else "pass unlabelled.keep=all, "
+        cut = sum(keep(rule, found.rows, found.lowest))
         raise ConfigError(
             "None of the teacher's answers to texts without labels can be learnt from",
             where=f"unlabelled.keep={rule}",
-            got=f"{answers.result.answered} answers, {answers.result.malformed} of them malformed",
+            got=f"{answers.result.answered} answers, {answers.result.malformed} of them malformed"
+            + (f", {cut} without an end after task.max_new_tokens={job.data.max_new_tokens}" if cut else ""),
             expected="some",
             remedy=f"{other}give the teacher more epochs or rows, or leave the texts out",
         )
-    chosen = {index: row["answer"] for index, row in enumerate(found.rows) if found.kept[index]}
-    return with_answers(job.data, job.tokenizer, chosen)
+    return with_answers(job.data, found.samples)
 
 
 def threshold(rule: str, validation: Rows) -> float | None:
@@ -95,7 +105,7 @@ def keep(rule: str, rows: Rows, lowest: float | None) -> list[bool]:
     """
     if rule == "confident":
         return [not row["malformed"] and lowest is not None and row["probability"] >= lowest for row in rows]
-    return [not row["malformed"] and (rule == "all" or row["agreed"]) for row in rows]
+    return [not row["malformed"] and (rule == "all" or bool(row["agreed"])) for row in rows]
 
 
 def sure_from(validation: Rows, precision: float) -> float | None:

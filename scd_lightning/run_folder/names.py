@@ -20,6 +20,8 @@ HYDRA = tuple(f".hydra/{name}.yaml" for name in ("config", "hydra", "overrides")
 STUDENT, CARD = "student", "student/README.md"
 # The student's folder, until it is whole.
 PARTIAL_STUDENT = "student.partial"
+# What loggers call a training: by its phase, a round of healing by its layers too.
+_HEALING = "heal_[0-9]*"
 _PREDICTIONS = ("teacher", "anchor", "student", "samples", "unlabelled")
 _TABLES = ("partial", "costs", "curves", "trajectory", "schedule", "confidence", "trial")
 FILES = (
@@ -38,7 +40,12 @@ FILES = (
     PARTIAL_STUDENT,
 )
 _RANKS = "failures/rank-*.json"
-_PATTERNS = (_RANKS, *(f"tensorboard/{part}/events.out.tfevents.*" for part in (*PHASES, "results")))
+_PATTERNS = (
+    _RANKS,
+    *(f"tensorboard/{part}/events.out.tfevents.*" for part in (*PHASES, _HEALING, "results")),
+    *(f"{folder}/{_HEALING}/hparams.yaml" for folder in ("logs", "tensorboard")),
+    f"logs/{_HEALING}/metrics.csv",
+)
 # W&B's own folder may be the user's, with runs of other programs in it: of these there are those of the run's id alone.
 _WANDB, _WANDB_JOB = "wandb", "wandb/job.json"
 WANDB_LINKS = ("latest-run", "debug.log", "debug-internal.log", "debug-cli.log")

@@ -132,20 +132,35 @@ def _in_form(task: Task, samples: Sequence[Sample]) -> list[Sample]:
     return [replace(sample, completion=task.completion(sample)) for sample in samples]
 
 
-def with_answers(data: EncodedData, tokenizer: PreTrainedTokenizerFast, answers: Mapping[int, str]) -> EncodedData:
-    """Adds texts without labels to the training samples, behind those with labels.
+def encode_answers(
+    data: EncodedData, tokenizer: PreTrainedTokenizerFast, answers: Mapping[int, str]
+) -> dict[int, tuple[Sample, TokenizedSample]]:
+    """Texts without labels with the answers that stand for their labels, by their positions among the texts.
+
+    A generated answer that was cut before its end is left out: it is no whole one, and with an end it is longer than
+    what models were asked for.
 
     Args:
         data: The data, with texts.
         tokenizer: The tokenizer that encoded them.
-        answers: Position of a text among the texts -> the answer that stands for its label.
+        answers: Position of a text -> its answer.
     """
     texts = [replace(data.samples[UNLABELLED][index], completion=answer) for index, answer in answers.items()]
     # Cut as when they were answered: the answer is one to what was left of the text.
     encoder = Encoder(tokenizer, data.template, data.task.max_length, lambda sample, cut: (sample.completion, 0))
     encoded = encoder.encode(texts, UNLABELLED, answer_room=data.max_new_tokens).samples
+    return {
+        index: (text, ids)
+        for index, text, ids in zip(answers, texts, encoded, strict=True)
+        if data.task.chooses or len(ids.completion_ids) <= data.max_new_tokens
+    }
+
+
+def with_answers(data: EncodedData, answered: Collection[tuple[Sample, TokenizedSample]]) -> EncodedData:
+    """Adds texts with answers, as `encode_answers` gives them, to the training samples, behind those with labels."""
+    texts = [text for text, _ in answered]
     labelled = data.tokenized["train"]
-    moved = [replace(each, index=len(labelled) + each.index) for each in encoded]
+    moved = [replace(ids, index=len(labelled) + place) for place, (_, ids) in enumerate(answered)]
     digest, _ = content_digests({"train": data.digests["train"]}, {UNLABELLED: texts}, [UNLABELLED])
     return replace(
         data,

@@ -1,5 +1,6 @@
 """Fine-tuning on gold completions: the teacher's and the anchor's, and what distillation builds on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -59,14 +60,16 @@ class FineTuning(LightningModule):
         lr_scale: Factor on the optimizer's learning rate.
 
     Attributes:
-        curve: One point an epoch: epoch, step, train_loss, and validation_loss and validation_metric where validated.
+        curve: One point an epoch: epoch, step, train_loss, and validation_loss and validation_metric, None where it was
+            not validated. Of several validations of an epoch it holds the one whose weights would be kept.
         last_validation: The newest of the latter two.
+        validations: All of the epoch so far.
         last_losses: After a validation, each validation sample's mean completion-token loss, in nats; [S].
         epoch_sums: The sums over an epoch's training samples, by name.
         course: Names of what a state to go on from holds of the training's course, besides those sums.
     """
 
-    course: ClassVar[tuple[str, ...]] = ("curve", "last_validation")
+    course: ClassVar[tuple[str, ...]] = ("curve", "last_validation", "validations")
 
     def __init__(
         self,
@@ -90,6 +93,7 @@ class FineTuning(LightningModule):
         self.lr_scale = lr_scale
         self.curve: list[dict[str, Any]] = []
         self.last_validation: dict[str, float | None] = {"validation_loss": None, "validation_metric": None}
+        self.validations: list[dict[str, float | None]] = []
         self.train_loss = WeightedMean()
         self.epoch_sums: dict[str, Metric] = {"train_loss": self.train_loss}
         self.validation_loss = WeightedMean()
@@ -246,7 +250,9 @@ class FineTuning(LightningModule):
         self.log_dict({"train_loss": train_loss, **self._when()})
         self.train_loss.reset()
         point = {"epoch": self.current_epoch, "step": self.global_step, "train_loss": float(train_loss)}
-        self.curve.append(point | self.last_validation)
+        none: dict[str, float | None] = dict.fromkeys(self.last_validation)
+        self.curve.append(point | max(self.validations, key=_standing, default=none))
+        self.validations = []
 
     @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -275,6 +281,7 @@ class FineTuning(LightningModule):
         loss = self.validation_loss.compute()
         self.log_dict({"validation_loss": loss, "validation_metric": metric, **self._when()})
         self.last_validation = {"validation_loss": float(loss), "validation_metric": float(metric)}
+        self.validations.append(self.last_validation)
         # Put together here and not when asked for: after a pass the module is on the CPU, where NCCL moves nothing.
         self.last_losses = self.sample_losses.vector()
         self.validation_loss.reset()
@@ -292,3 +299,11 @@ class FineTuning(LightningModule):
         shape = (self.stage_steps, self.spec.warmup, self.lr_scale)
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(step, *shape))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def _standing(validation: Mapping[str, float | None]) -> tuple[float, float]:
+    """What the best weights are chosen by: the higher metric, then the lower loss."""
+    metric, loss = validation["validation_metric"], validation["validation_loss"]
+    assert metric is not None
+    assert loss is not None
+    return metric, -loss

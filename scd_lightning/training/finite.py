@@ -141,6 +141,29 @@ def _remedy(trouble: Trouble, role: str, setting: str, rate: float, precision: s
         parts.append(f"lower {setting} (the step's rate was {rate:.3g})")
         if 0 < len(trouble.culprits) < len(trouble.samples):
             parts.append("look at these samples")
+    return "; ".join(parts + _of_precision(precision))
+
+
+def no_finite_number(what: str, *, where: str, got: float, remedy: str, precision: str) -> NotFinite:
+    """The error that ends a run over a number that was measured of finished weights.
+
+    Args:
+        what: What was measured.
+        where: The phase or the split, and what it was measured of.
+        got: The number.
+        remedy: What helps, besides another precision.
+        precision: The trainer's.
+    """
+    return NotFinite(
+        f"The {what} is no finite number",
+        where=where,
+        got=got,
+        expected="a finite number",
+        remedy="; ".join([remedy, *_of_precision(precision)]),
+    )
+
+
+def _of_precision(precision: str) -> list[str]:
     if precision.startswith("16"):
-        parts.append("float16 ends at 65504: take trainer.precision=bf16-mixed or 32-true")
-    return "; ".join(parts)
+        return ["float16 ends at 65504: take trainer.precision=bf16-mixed or 32-true"]
+    return []

@@ -1,6 +1,7 @@
 """A training whose numbers are lost stops, names the samples, and leaves nothing made of them."""
 
 import json
+import math
 import re
 
 import pytest
@@ -8,8 +9,11 @@ import torch
 from lightning import Callback
 
 from scd_lightning.errors import NotFinite
+from scd_lightning.losses.reduction import per_sample_mean
+from scd_lightning.training import predictor
 from scd_lightning.training.fine_tuning import FineTuning
 from scd_lightning.training.finite import FiniteWatch
+from scd_lightning.training.sums import WeightedMean
 
 # Of tied weights, a token's row in the head would spoil every sample.
 UNTIED = "student.architecture.tie_word_embeddings=false"
@@ -44,6 +48,26 @@ class Keeper(Callback):
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         self.module = pl_module
         self.before = {name: value.detach().clone() for name, value in pl_module.lm.state_dict().items()}
+
+
+def test_validation_losses_that_are_lost_name_the_checkpoint(make_job, run_job, monkeypatch):
+    monkeypatch.setattr(WeightedMean, "compute", lambda self: self.total * torch.inf)
+    with pytest.raises(NotFinite, match=r"validation \w+ of a teacher's checkpoint.*step \d+\. Got: (inf|nan)"):
+        run_job(make_job("phases=[teacher_sft]"))
+
+
+@pytest.mark.parametrize("lost", [math.nan, math.inf])
+def test_a_loss_of_an_evaluated_sample_that_is_lost_names_it(make_job, run_job, monkeypatch, lost):
+    def lose(token_losses, rows, size):
+        return per_sample_mean(token_losses, rows, size).index_fill(0, torch.tensor([0]), lost)
+
+    run_job(make_job("method=sft", "phases=[teacher_sft,student_sft]"))
+    job = make_job("method=sft", run="evaluated")
+    monkeypatch.setattr(predictor, "per_sample_mean", lose)
+    with pytest.raises(NotFinite, match=rf"loss of a sample is no finite number.*test split, id .*Got: {lost}") as told:
+        run_job(job)
+    assert any(f"id {sample.id}, {sample.row.where}." in str(told.value) for sample in job.data.samples["test"])
+    assert not (job.run_dir / "results.json").exists()
 
 
 @pytest.mark.parametrize("micro_batches", [1, 3])

@@ -23,7 +23,16 @@ def test_fewer_rows_than_passes(make_job):
     job = make_job(*FEW, "budget.global_batch=3", "teacher.global_batch=5", "trainer.micro_batches=4")
     assert few_rows(job) == [
         "An optimizer step of budget has at most 3 rows, fewer than its 4 passes (trainer.devices=1 times "
-        "trainer.micro_batches=4)."
+        "trainer.num_nodes=1 times trainer.micro_batches=4)."
+    ]
+
+
+def test_every_machine_has_passes(make_job):
+    job = make_job(*FEW, "budget.global_batch=3", "teacher.global_batch=4")
+    job.trainer.num_nodes = 4
+    assert few_rows(job) == [
+        "An optimizer step of budget has at most 3 rows, fewer than its 4 passes (trainer.devices=1 times "
+        "trainer.num_nodes=4 times trainer.micro_batches=1)."
     ]
 
 

@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,10 +18,13 @@ from scd_lightning.pipeline.answer import ANSWERS, VALIDATION
 from scd_lightning.pipeline.keys import answers_key
 from scd_lightning.pipeline.predict import PredictionLog
 from scd_lightning.pipeline.prepare import prepare
+from scd_lightning.pipeline.results import AnswersResult
 from scd_lightning.pipeline.runner import execute, plan
 from scd_lightning.pipeline.student_training import WEIGHTS
+from scd_lightning.store.artifacts import Artifact
 from scd_lightning.store.checkpoints import CheckpointStore
-from scd_lightning.store.manifest import read_json_lines
+from scd_lightning.store.manifest import read_json_lines, write_json_lines
+from scd_lightning.training.data_module import encode_answers, with_answers
 
 TEACHER, ANSWERED = "teacher_sft", "teacher_sft,student_sft,answer"
 TEXTS = 20
@@ -283,6 +288,63 @@ def test_nothing_is_left(make_job, run_job):
     job = make_job(*RUN, "task=ner", "teacher.optimizer.lr=1e-9")
     with pytest.raises(ConfigError, match=r"unlabelled\.keep=all.*20 answers, 20 of them malformed"):
         run_job(job)
+
+
+def test_an_answer_without_an_end_is_not_learnt_from(make_job):
+    job = make_job("task=ner", "task.data.synthetic.unlabelled=3", "task.max_new_tokens=12")
+    long = "PERSON: Ann\n" * 12
+    answers = {0: "PERSON: Ann", 1: long, 2: "none"}
+    found = encode_answers(job.data, job.tokenizer, answers)
+    assert list(found) == [0, 2]
+    for index, (text, ids) in found.items():
+        assert text.completion == answers[index]
+        # Its end is one of the tokens that an answer has room for.
+        assert len(ids.completion_ids) <= 12
+        assert job.tokenizer.decode(ids.completion_ids[:-1]) == answers[index]
+    data = with_answers(job.data, list(found.values()))
+    assert [each.index for each in data.tokenized["train"]] == list(range(50))
+    assert [each.completion for each in data.samples["train"][48:]] == ["PERSON: Ann", "none"]
+
+
+def test_where_no_answer_has_an_end_it_is_said_so(make_job, run_job):
+    job = make_job(*RUN, "task=ner", "task.max_new_tokens=1", "unlabelled.keep=all", prepared=False)
+    rows = [{"id": str(i), "answer": "PERSON: Ann", "malformed": False, "agreed": None} for i in range(TEXTS)]
+    job = prepare(job)
+    folder = job.run_dir / "answers"
+    folder.mkdir()
+    write_json_lines(folder / ANSWERS, rows)
+    write_json_lines(folder / VALIDATION, [])
+    answers = Artifact(answers_key(job), folder, AnswersResult(TEXTS, 0), {}, reused=True)
+    assert not any(texts.read_answers(job, answers).kept)
+    with pytest.raises(ConfigError, match=r"20 without an end after task\.max_new_tokens=1\."):
+        texts.with_texts(job, {"answers": answers})
+
+
+def test_one_checkpoint_has_none_to_agree_with(make_job):
+    alone = (*RUN, "teacher.checkpoints=1", "unlabelled.keep=agreed")
+    with pytest.raises(ConfigError, match=r"teacher\.checkpoints\. Got: 1\. Expected: 2 or more"):
+        make_job(*alone)
+    make_job(*alone, "method=sft")
+    make_job("teacher.checkpoints=1", "unlabelled.keep=agreed")
+
+
+def test_a_text_that_no_step_has_room_for_is_refused_before_anything_is_trained(make_job, tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_text("short\n" + "a long one " * 30 + "\n")
+    asked = ("task=classification", f"task.data.unlabelled='{file}'")
+    longest = max(len(each) for each in make_job(*asked).data.tokenized["train"])
+    small = f"budget.batch_tokens={longest + 5}"
+    with pytest.raises(ConfigError, match=r"budget\.batch_tokens.*or more, for the text .* the longest answer") as told:
+        make_job(*asked, small)
+    (enough,) = re.findall(r"Expected: (\d+) or more", str(told.value))
+    job = make_job(*asked, f"budget.batch_tokens={enough}", "method=pl")
+    labels = sorted(job.data.samples["train"][0].candidates, key=len)
+    learnt = with_answers(
+        job.data, list(encode_answers(job.data, job.tokenizer, {0: labels[0], 1: labels[-1]}).values())
+    )
+    replace(job, data=learnt).data_module(job.budget.batch).train_sampler()
+    make_job(*asked, small, "method=sft")
+    make_job(*asked, f"teacher.batch_tokens={longest}")
 
 
 def test_pseudo_labels_need_texts(make_job):

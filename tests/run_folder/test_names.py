@@ -7,6 +7,7 @@ from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.launch import failures
 from scd_lightning.loggers.tensorboard import RESULTS as TENSORBOARD_RESULTS
 from scd_lightning.pipeline import report, unfinished
+from scd_lightning.pipeline.heal import log_name
 from scd_lightning.pipeline.prepare import REJECTED
 from scd_lightning.run_folder import names
 from scd_lightning.store.ownership import MARK
@@ -18,6 +19,16 @@ def test_each_part_writes_under_a_known_name():
     written |= {f"{name}.json" for name in records._TABLES} | {f"tensorboard/{TENSORBOARD_RESULTS}/hparams.yaml"}
     assert written <= set(names.FILES)
     assert names.may_be_own(f"{failures.FAILURES}/rank-12.json")
+
+
+def test_a_round_of_healing_has_logs_of_its_own(tmp_path):
+    written = {f"logs/{log_name(15)}/{name}" for name in ("metrics.csv", "hparams.yaml")}
+    written |= {f"tensorboard/{log_name(7)}/{name}" for name in ("events.out.tfevents.1", "hparams.yaml")}
+    for name in (*written, "logs/heal_mine/metrics.csv", "logs/heal_7/mine.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert names.present(tmp_path) == written
+    assert all(map(names.may_be_own, written))
 
 
 def test_what_the_end_of_a_search_writes_is_known():

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import torch
+from lightning import Callback
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.plugins import DoublePrecision
 from lightning.pytorch.plugins.environments import LightningEnvironment
@@ -108,6 +109,48 @@ def test_a_training_that_would_not_be_validated_is_refused(make_job, options, go
 )
 def test_a_training_that_is_validated_once_is_not(make_job, options):
     make_job(*options)
+
+
+class Validations(Callback):
+    """Writes down each validation of a training: its epoch, metric and loss."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[int, float, float]] = []
+
+    def on_validation_end(self, trainer, pl_module):
+        if trainer.state.fn == "fit":
+            logged = trainer.callback_metrics
+            metric, loss = (float(logged[f"validation_{name}"]) for name in ("metric", "loss"))
+            self.found.append((trainer.current_epoch, metric, loss))
+
+
+@pytest.mark.parametrize(
+    ("options", "validated"),
+    [
+        (["+trainer.check_val_every_n_epoch=2"], [1, 3]),
+        (["+trainer.val_check_interval=2"], [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]),
+        (["+trainer.val_check_interval=9", "+trainer.check_val_every_n_epoch=null"], [1, 2]),
+    ],
+)
+def test_the_curve_has_the_best_validation_of_each_epoch_and_none_of_others(make_job, run_job, options, validated):
+    watch = Validations()
+    job = make_job("method=td", "budget.stage_epochs=2", *options)
+    job.callbacks = [lambda: watch]
+    made = run_job(job)
+    assert [epoch for epoch, *_ in watch.found] == [*validated, *validated]
+    halves = watch.found[: len(validated)], watch.found[len(validated) :]
+    for model, found in zip(("anchor", "student"), halves, strict=True):
+        result = made[model].result
+        for point in result.curve:
+            own = [(metric, -loss) for epoch, metric, loss in found if epoch == point["epoch"]]
+            best = max(own, default=None)
+            expected = (None, None) if best is None else pytest.approx((best[0], -best[1]))
+            assert (point["validation_metric"], point["validation_loss"]) == expected
+            if model == "student" and best is None:
+                assert point.get("advantage") is point.get("deficit") is None
+        ranked = [point["validation_metric"] for point in result.curve if point["validation_metric"] is not None]
+        # What runs are ranked by is what the weights were chosen by.
+        assert result.validation_metric == pytest.approx(max(ranked))
 
 
 def test_what_is_shown_and_how_one_looks_change_no_bit(make_job, run_job):
