@@ -50,6 +50,12 @@ def candidates(policy: Policy, best: int, num_checkpoints: int) -> Collection[in
     return range(num_checkpoints) if own is None else own(best, num_checkpoints)
 
 
+def remark(policy: Policy, best: int, num_checkpoints: int) -> str | None:
+    """What there is to say of a policy before the first stage, by its own `remark(best, num_checkpoints)`, if any."""
+    own = getattr(policy, "remark", None)
+    return None if own is None else own(best, num_checkpoints)
+
+
 class SingleBest:
     """Traditional distillation: the best checkpoint, always."""
 
@@ -136,6 +142,16 @@ class ScheduledForward:
     def candidates(self, best: int, num_checkpoints: int) -> Collection[int]:
         """Those up to the best."""
         return range(best + 1)
+
+    def remark(self, best: int, num_checkpoints: int) -> str | None:
+        """Says that there are too few checkpoints to move on from one to another; None where there are enough."""
+        if best + 1 >= self.num_stages:
+            return None
+        return (
+            f"Only {best + 1} of the {num_checkpoints} checkpoints are there up to the best one, {best}, for "
+            f"{self.num_stages} stages: it teaches in all of them, as with method=td. To have the schedule move on, "
+            f"keep more of them by teacher.checkpoints, or take fewer stages: budget.stages={best + 1}."
+        )
 
 
 def _at_least_one(num_stages: int) -> int:

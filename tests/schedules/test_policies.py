@@ -15,6 +15,7 @@ from scd_lightning.schedules.policies import (
     Scores,
     SingleBest,
     candidates,
+    remark,
 )
 
 
@@ -106,6 +107,16 @@ def test_forward_never_stays_before_the_best(best, num_stages, expected):
     policy = ScheduledForward(num_stages)
     assert policy.needs_scores
     assert chosen_by(policy, num_stages, best, 4, [([0.1, 0.2, 0.3, 0.4], [0.0] * 4)] * num_stages) == expected
+
+
+@pytest.mark.parametrize(("best", "num_stages", "told"), [(3, 4, False), (0, 1, False), (2, 4, True), (0, 2, True)])
+def test_forward_says_where_it_can_only_stay(best, num_stages, told):
+    said = remark(ScheduledForward(num_stages), best, 4)
+    assert (said is not None) is told
+    if said is not None:
+        assert f"budget.stages={best + 1}" in said
+        assert remark(ScheduledForward(best + 1), best, 4) is None
+    assert remark(SingleBest(), best, 4) is None
 
 
 def test_forward_takes_the_latest_of_equal_ones():

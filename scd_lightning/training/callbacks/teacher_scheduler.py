@@ -12,7 +12,7 @@ from scd_lightning.batch import Batch
 from scd_lightning.launch import preemption
 from scd_lightning.lm_head import Unprojected
 from scd_lightning.progress import say
-from scd_lightning.schedules.policies import Policy, Scores
+from scd_lightning.schedules.policies import Policy, Scores, remark
 from scd_lightning.schedules.policy_contract import checked_index
 from scd_lightning.schedules.scoring import kl_to_checkpoints, reference
 from scd_lightning.schedules.stalls import stall_sentence, stalls
@@ -102,6 +102,8 @@ class TeacherScheduler(Callback):
         if stage < len(self.choices):
             self._load(self.choices[stage])
             return
+        if stage == 0 and (said := remark(self.policy, self.best, self.source.num_checkpoints)):
+            say(f"  {said}")
         choice = self._choose(stage, trainer, pl_module)
         self._load(choice)
         # Not before: a state that is saved meanwhile goes on from before the choice.

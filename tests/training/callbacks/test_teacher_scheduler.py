@@ -162,6 +162,17 @@ def test_a_schedule_that_stalls_is_told_once(module, trainer, leaving, probe, ca
     assert "stalls" not in capsys.readouterr().out
 
 
+def test_a_schedule_that_can_only_stay_is_told_once(module, trainer, leaving, probe, capsys):
+    tables = [each.hidden for each in leaving], [each.head.weight for each in leaving]
+    source = TableSource(*tables), TableSource(*tables)
+    scheduler = make_scheduler(ScheduledForward(3), source, probe, best=1)
+    for trainer.current_epoch in range(6):
+        scheduler.on_train_epoch_start(trainer, module)
+    said = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert said[0].startswith("Only 2 of the 3 checkpoints are there up to the best one, 1, for 3 stages")
+    assert said[1:] == [f"stage {stage}: taught by checkpoint 1 of 0 to 2" for stage in range(3)]
+
+
 def test_a_schedule_that_moves_on_stalls_nowhere(module, trainer, leaving, probe, capsys):
     tables = [each.hidden for each in leaving], [each.head.weight for each in leaving]
     scheduler = make_scheduler(ScheduledForward(3), (TableSource(*tables), TableSource(*tables)), probe, best=2)
