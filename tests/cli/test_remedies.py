@@ -94,6 +94,12 @@ CASES = {
         {"train": rows(20), "unlabelled": [{"text": f"note {i}"} for i in range(30)]},
         True,
     ),
+    "one checkpoint that has none to agree with": Case(
+        [*TASK, "task.data.unlabelled='{data}/unlabelled.jsonl'", "teacher.checkpoints=1", "unlabelled.keep=agreed"],
+        "or unlabelled.keep=confident",
+        {"train": rows(20), "unlabelled": [{"text": f"text {i}"} for i in range(9)]},
+        True,
+    ),
     "labels that look alike": Case(
         [*TASK, 'task.labels=["it\'s","b\\c",yes]'],
         "write it as there; ",
