@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_failures
+from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_failures, is_finished
 from scd_lightning.analysis.comparison.students_made import STUDENT as EXPORTED
 from scd_lightning.analysis.comparison.students_made import Made, candidates
 from scd_lightning.analysis.comparison.sweep_runs import find_runs
@@ -32,7 +32,9 @@ def leave_best(sweep: Path) -> None:
         if not groups:
             return
         used = {job for students in groups.values() for made in students for job in made.jobs}
-        left_out = describe_failures({each: None for each in folders if each.name not in used}, folders)
+        # One that has finished without a student of its own, as with an anchor that was brought along, lacks nothing.
+        left = {each: None for each in folders if each.name not in used and not is_finished(each)}
+        left_out = describe_failures(left, folders)
         with writing_best(sweep) as folder:
             for name, students in groups.items():
                 _put(folder / name, students, left_out)

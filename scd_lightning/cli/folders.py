@@ -43,7 +43,7 @@ def name_run(config: DictConfig) -> None:
     """
     if not _is_of_time(config.hydra.run):
         return
-    if ranks.is_rank() and os.environ.get("WORLD_SIZE", "1") != "1":
+    if _is_one_of_several():
         remedy = "name it for all of them, as in hydra.run.dir=outputs/first"
         raise ConfigError(_TORCHRUN, where="hydra.run.dir", got=config.hydra.run.dir, remedy=remedy)
     with read_write(config.hydra):
@@ -55,7 +55,17 @@ def name_sweep(config: DictConfig) -> Path:
 
     Args:
         config: The composed configuration, with Hydra's own part.
+
+    Raises:
+        ConfigError: It is one of several processes, each of which would begin a sweep of its own.
     """
+    if _is_one_of_several():
+        raise ConfigError(
+            "A sweep is one process, which starts those of its jobs itself",
+            where="-m, with torchrun",
+            got=f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']}",
+            expected="python run.py -m ... trainer=ddp trainer.devices=2, or one job a torchrun",
+        )
     folder = Path(config.hydra.sweep.dir)
     if not _is_of_time(config.hydra.sweep):
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,6 +80,10 @@ def name_sweep(config: DictConfig) -> Path:
         config.hydra.sweep.dir = str(folder)
         config.hydra.overrides.hydra = [*others, f"hydra.sweep.dir='{quoted}'"]
     return folder
+
+
+def _is_one_of_several() -> bool:
+    return ranks.is_rank() and os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 def _is_of_time(part: DictConfig) -> bool:

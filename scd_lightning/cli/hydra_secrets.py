@@ -20,6 +20,7 @@ from omegaconf.resolvers import oc
 from scd_lightning.errors import ConfigError
 from scd_lightning.redaction.cleaning import clean, clean_override, remarks
 from scd_lightning.redaction.known_secrets import learn, learn_from, learn_from_text
+from scd_lightning.redaction.secret_names import is_of_data
 from scd_lightning.redaction.secret_places import lacks_secret
 
 _VARIABLE = re.compile(r"\$\{oc\.env:\s*(\w+)[^{}]*\}")
@@ -54,7 +55,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
         ConfigError: It comes from a file that has left one out.
     """
     for argument in arguments:
-        learn_from_text(argument, strict=True)
+        learn_from_text(argument, strict=not is_of_data(argument.partition("=")[0]))
         if lacks_secret(argument):
             name = argument.partition("=")[0]
             raise ConfigError(

@@ -41,8 +41,8 @@ def fit_to_options(arguments: Sequence[str], conf: Path) -> list[str]:
     if not any(each in ("-m", "--multirun") or each.startswith(_SWEEPS) for each in arguments):
         return list(arguments)
     with suppress(HydraException, OmegaConfBaseException, OSError):  # Hydra itself says what is wrong.
-        sweep = _Sweep(arguments, conf)
-        return [f"++{each.lstrip('+')}" if each in sweep.strangers() else each for each in arguments]
+        strangers = _Sweep(arguments, conf).strangers()
+        return [f"++{each.lstrip('+')}" if each in strangers else each for each in arguments]
     return list(arguments)
 
 

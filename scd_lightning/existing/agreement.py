@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
@@ -20,7 +21,9 @@ PRESET_RANKS = (0, 16)
 # Fields of a configuration that do not change what the model computes in evaluation.
 _HOW = {"architectures", "dtype", "torch_dtype", "transformers_version", "_name_or_path", "use_cache", "vocab_size"}
 _HOW |= {"bos_token_id", "eos_token_id", "pad_token_id", "initializer_range", "output_attentions", "return_dict"}
-_HOW |= {"output_hidden_states", "id2label", "label2id", "problem_type", "pretraining_tp", "_attn_implementation"}
+_HOW |= {"output_hidden_states", "id2label", "label2id", "problem_type", "pretraining_tp", "tokenizer_class"}
+# Fields that any family may have: other weights, or other code.
+_OTHERS = {"quantization_config", "auto_map"}
 
 
 def has_adapters(saved: SavedModel) -> bool:
@@ -118,8 +121,7 @@ def check_config(saved: SavedModel, config: PretrainedConfig, where: str, *, tru
     """
     found = read_config(saved.path, where=where, what="The configuration", trust_remote_code=trust_remote_code)
     theirs, ours = found.to_dict(), config.to_dict()
-    # Rates of dropout, whatever a family calls them, matter to a training alone.
-    names = sorted(name for name in theirs.keys() | ours.keys() if name not in _HOW and "drop" not in name)
+    names = sorted(name for name in theirs.keys() | ours.keys() if _counts(name, found))
     # The kind of the model first: of another one, every field differs.
     for name in sorted(names, key=lambda name: name != "model_type"):
         if theirs.get(name) != ours.get(name):
@@ -130,6 +132,23 @@ def check_config(saved: SavedModel, config: PretrainedConfig, where: str, *, tru
                 expected=f"{ours.get(name)}, as in the model of {where}",
                 remedy=f"set {where}.path to the model that the fine-tuning started from",
             )
+
+
+def _counts(name: str, config: PretrainedConfig) -> bool:
+    """Whether a field of a configuration can change what the model computes in evaluation.
+
+    Tools write fields of their own into it, as Unsloth does its version: none that the family does not know is read.
+    """
+    # Rates of dropout, whatever a family calls them, matter to a training alone.
+    if name in _HOW or "drop" in name or name.startswith("_"):
+        return False
+    return name in _OTHERS or name in _fields(type(config))
+
+
+@cache
+def _fields(kind: type[PretrainedConfig]) -> frozenset[str]:
+    """The fields that a family has, with none given."""
+    return frozenset(kind().to_dict())
 
 
 def check_tokenizers(

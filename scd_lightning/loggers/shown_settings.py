@@ -1,7 +1,7 @@
 """A job's settings as they may be shown to others: no secrets, no paths of somebody's home."""
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from scd_lightning.redaction.cleaning import clean
@@ -17,8 +17,8 @@ def public_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         settings: The resolved configuration as plain values, its groups at the top.
     """
     cleaned: dict[str, Any] = clean({name: value for name, value in settings.items() if name not in _LEFT_OUT})
-    home = str(Path.home())
-    return cleaned if home == "/" else _without(cleaned, home)
+    home = os.path.expanduser("~")  # Which stays as it is where the system knows of none.
+    return cleaned if home in ("/", "~") else _without(cleaned, home)
 
 
 def _without(value: Any, home: str) -> Any:

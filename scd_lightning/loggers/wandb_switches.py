@@ -99,7 +99,7 @@ def _is_switched_off(environment: Mapping[str, str]) -> bool:
 def _found(environment: Mapping[str, str]) -> wandb.Settings:
     """Settings as W&B itself would find them: files first, then variables."""
     folder = environment.get("WANDB_CONFIG_DIR") or "~/.config/wandb"
-    settings = wandb.Settings(silent=True, settings_system=str(Path(folder).expanduser() / "settings"))
+    settings = wandb.Settings(silent=True, settings_system=os.path.join(os.path.expanduser(folder), "settings"))
     files = settings.read_system_settings()
     # W&B would leave out a whole file with such a mode in it, and go online.
     mode = files.all().get("mode")

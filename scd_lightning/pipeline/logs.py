@@ -53,7 +53,7 @@ def log_artifact(job: PreparedJob, phase: str, artifact: Artifact) -> None:
         return
     if isinstance(result, HealedResult):
         phase = log_name(result.layers)
-    # A second CSV logger of a phase would delete what the first has written; the trajectory has its own file.
+    # In CSV the trajectory has a file of its own.
     loggers = [each for each in job.new_loggers(phase) if artifact.reused or isinstance(each, PhaseLogger)]
     if artifact.reused:
         curve, schedule = result.curve, getattr(result, "schedule", ())
@@ -75,7 +75,9 @@ def log_artifact(job: PreparedJob, phase: str, artifact: Artifact) -> None:
 def _log(loggers: list[Any], point: Mapping[str, Any]) -> None:
     values = {name: value for name, value in point.items() if name != "step" and value is not None}
     for logger in loggers:
-        logger.log_metrics(values, step=point["step"])
+        # A file of an earlier command of the run has more than a saved curve.
+        if point["step"] > getattr(logger, "held", -1):
+            logger.log_metrics(values, step=point["step"])
 
 
 def log_results(

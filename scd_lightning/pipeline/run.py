@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from lightning.pytorch.utilities import rank_zero_only
 
 from scd_lightning import distributed
 from scd_lightning.launch import network, ranks
@@ -58,6 +59,9 @@ def run(job: Job) -> Finished | None:
     if rank:
         network.choose_interface()
         distributed.join(on_gpu=job.trainer.on_gpu, minutes=job.trainer.wait_minutes)
+    else:
+        # Lightning takes a task of SLURM's for one process of several: as such it would log nothing.
+        rank_zero_only.rank = 0
     parent = job.trainer.devices > 1 and not rank
     with Registration(job.store.root, job.run_dir, job.command) if leads else nullcontext() as registration:
         job.store.registration = registration

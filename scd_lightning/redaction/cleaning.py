@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any
 
 from scd_lightning.redaction.known_secrets import known, variable_of
-from scd_lightning.redaction.secret_names import is_certain, is_flag, looks_secret, names_another
+from scd_lightning.redaction.secret_names import is_certain, is_flag, is_of_data, looks_secret, names_another
 from scd_lightning.redaction.secret_places import HIDDEN, hide, hide_value, placed, without_defaults
 from scd_lightning.redaction.secret_shapes import shaped
 
@@ -55,6 +55,8 @@ def clean_override(text: str) -> str:
     if found is None:
         return clean_text(text, strict=True)
     name, value = clean_text(found[1]), found[2]
+    if is_of_data(found[1]):
+        return f"{name}={clean_text(value)}"
     return f"{name}={hide_value(found[1], value) if looks_secret(found[1]) else clean_text(value, strict=True)}"
 
 
@@ -93,6 +95,8 @@ def _called(name: str, named: bool) -> str:
 def _clean_setting(name: str, value: Any) -> Any:
     if name in _CODE:
         return value
+    if is_of_data(name) and isinstance(value, Mapping):
+        return {clean(each): clean(inner) for each, inner in value.items()}
     if isinstance(value, str) and looks_secret(name):
         return hide_value(name, value)
     if looks_secret(name) and (_has_text(value) or (_is_number(value) and is_certain(name))):

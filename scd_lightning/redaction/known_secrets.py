@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
-from scd_lightning.redaction.secret_names import is_flag, looks_secret, names_another
+from scd_lightning.redaction.secret_names import is_flag, is_of_data, looks_secret, names_another
 from scd_lightning.redaction.secret_places import HIDDEN, hide_value, logins, placed
 from scd_lightning.redaction.secret_shapes import Span
 
@@ -47,7 +47,10 @@ def learn_from(values: Any, name: str = "") -> None:
         values: Settings, nested, or one of them.
         name: What it is called.
     """
-    if isinstance(values, Mapping):
+    if isinstance(values, Mapping) and is_of_data(name):
+        for inner in values.values():
+            learn_from(inner)
+    elif isinstance(values, Mapping):
         named = names_another(values)
         for each, inner in values.items():
             learn_from(inner, name if looks_secret(name) else "password" if named and each == "value" else str(each))
@@ -138,7 +141,9 @@ def _is_public(value: str) -> bool:
 @lru_cache(maxsize=1)
 def _vocabulary() -> frozenset[str]:
     own = [file for file in _PACKAGE.rglob("*.py") if file.parent != Path(__file__).parent]
-    files = [*own, *(_PACKAGE.parent / "conf").rglob("*.yaml")]
+    # In a clone it lies beside the package, installed within.
+    conf = [file for place in (_PACKAGE, _PACKAGE.parent) for file in (place / "conf").rglob("*.yaml")]
+    files = [*own, *conf]
     return frozenset(word for file in files for word in re.findall(r"[\w.-]+", file.read_text(encoding="utf-8")))
 
 

@@ -17,6 +17,8 @@ _FOR = {"api", "access", "auth", "private", "refresh", "hf"}
 # What may stand behind the end: MY_TOKEN_V2.
 _EDITION = re.compile(r"v?\d+|old|new|prod|production|dev|test|staging|main|backup|live|current|header|b64|base64|env")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+")
+# Settings that hold names which the data have: a column may be called `token`, a label `m-key`.
+_OF_DATA = {"columns", "labels"}
 # What has a key or a token that is none: `eos_token`, `sort_key`.
 _OTHERS = {
     "bos",
@@ -49,6 +51,15 @@ def looks_secret(name: str) -> bool:
     [False, False, False, False, False]
     """
     return any(_is_secret(part) for part in name.split("."))
+
+
+def is_of_data(setting: str) -> bool:
+    """Whether a setting's names and values are the data's own, and no secrets whatever they are called.
+
+    >>> [is_of_data(name) for name in ("task.data.columns", "task.data.columns.token", "labels", "teacher.token")]
+    [True, True, True, False]
+    """
+    return not _OF_DATA.isdisjoint(setting.split("."))
 
 
 def is_certain(name: str) -> bool:

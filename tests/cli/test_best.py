@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,16 @@ def sweep(run_py, tmp_path):
     code, _, error = run_py(*SWEEP, "method=td")
     assert code == 0, error
     return tmp_path / "sweep"
+
+
+def test_a_finished_job_without_a_student_of_its_own_is_not_left_out(sweep, monkeypatch, capsys):
+    """As plain fine-tuning is none, where the anchor was brought along."""
+    other = shutil.copytree(sweep / "0", sweep / "1")
+    (other / "curves.json").unlink()
+    capsys.readouterr()
+    best.leave_best(sweep)
+    assert "left out" not in said(capsys)
+    assert json.loads((sweep / "best" / "best.json").read_text())["left_out"] == []
 
 
 def test_an_anchor_that_is_better_is_exported_from_the_store_as_a_run_of_plain_fine_tuning_would(sweep, capsys):

@@ -68,6 +68,17 @@ def test_the_processes_of_torchrun_need_one_name(composed, monkeypatch, ranks, n
         name_run(config)
 
 
+def test_under_torchrun_a_sweep_is_refused(run_py, monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, told in (("0", 1), ("1", 0)):
+        monkeypatch.setenv("RANK", rank)
+        code, _, error = run_py("-m", "seed=0,1", "hydra.sweep.dir=sweep")
+        assert code == 2
+        assert error.count("A sweep is one process") == told
+    assert not list(tmp_path.iterdir())
+
+
 def test_under_torchrun_a_run_without_a_name_is_refused_before_anything_is_made(run_py, monkeypatch, tmp_path):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("WORLD_SIZE", "2")

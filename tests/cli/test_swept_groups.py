@@ -1,6 +1,7 @@
 """Settings that come with an option of a group, in a sweep over the group."""
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from scd_lightning.cli.swept_groups import fit_to_options
 from scd_lightning.errors import ConfigError
@@ -53,3 +54,18 @@ def test_such_a_sweep_ends_at_once(run_py):
     assert error.startswith("ConfigError: Not all options of the sweep have the setting method.weighting.weight. ")
     assert error.count("\n") == 1
     assert not out
+
+
+def test_each_option_is_composed_once(monkeypatch):
+    composed, load = [], ConfigLoaderImpl.load_configuration
+
+    def counted(self, *arguments, **named):
+        composed.append(named)
+        return load(self, *arguments, **named)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
+    line = ["-m", "method=td,scd", "method.weighting.weight=0.9"]
+    fit_to_options(line, CONF)
+    once = len(composed)
+    fit_to_options([*line, "seed=0,1,2", "task=classification", "budget.stages=2"], CONF)
+    assert 0 < len(composed) - once <= once

@@ -1,5 +1,7 @@
 """Settings that may be shown."""
 
+import pwd
+
 from scd_lightning.loggers.shown_settings import flat, public_settings
 from scd_lightning.redaction.secret_places import HIDDEN
 
@@ -25,3 +27,9 @@ def test_secrets_are_hidden_and_numbers_that_sound_alike_are_kept(monkeypatch):
 
 def test_flat_settings():
     assert flat({"a": {"b": {"c": 1}, "d": None}, "e": []}) == {"a.b.c": 1, "a.d": None, "e": []}
+
+
+def test_without_a_home_nothing_of_it_is_hidden(monkeypatch):
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    assert public_settings({"task": {"path": "/data/~/x"}}) == {"task": {"path": "/data/~/x"}}

@@ -12,11 +12,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as some
 
+from scd_lightning.cli.hydra_secrets import check_arguments
 from scd_lightning.config.pasting import command_of
 from scd_lightning.redaction import known_secrets
 from scd_lightning.redaction.cleaning import clean, clean_override, clean_text, remarks
 from scd_lightning.redaction.secret_names import looks_secret
 from scd_lightning.redaction.secret_places import HIDDEN
+from tests.conftest import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -210,3 +212,25 @@ def test_a_file_says_which_variable_to_set():
     assert "#   b[1]: ${oc.env:B_1}\n" in told
     assert yaml.safe_load(told + yaml.safe_dump(clean(before))) == clean(before)
     assert remarks({"a": 1}, {"a": 1}) == ""
+
+
+def test_no_configuration_of_ours_has_a_secret_in_it():
+    for path in sorted((ROOT / "conf").rglob("*.yaml")):
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        known_secrets.learn_from(settings)
+        assert clean(settings) == settings, path
+    assert not known_secrets._learnt
+
+
+def test_names_that_the_data_have_are_none():
+    columns = {"key": "customer_message", "token": "text", "m-key": "medicine_name"}
+    settings = {"task": {"data": {"columns": columns, "converters": [{"labels": columns, "token": "s3cret-token"}]}}}
+    known_secrets.learn_from(settings)
+    shown = clean(settings)["task"]["data"]
+    assert shown["columns"] == columns
+    assert shown["converters"] == [{"labels": columns, "token": HIDDEN}]
+    assert set(known_secrets._learnt) == {"s3cret-token"}
+    for line in ("task.data.columns={key: customer_message, token: text}", "task.data.columns.token=text"):
+        check_arguments([line])
+        assert clean_override(line) == line
+    assert set(known_secrets._learnt) == {"s3cret-token"}

@@ -9,12 +9,14 @@ from scd_lightning.analysis.bootstrap import Scores
 from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_failures, is_finished
 from scd_lightning.analysis.records import RunRecord, decompositions, read_run
 from scd_lightning.analysis.statistics import SAMPLE_SCORE, sample_score, statistic
+from scd_lightning.config.trainer_options import OPTIONS, Honoured
 from scd_lightning.errors import StoreError
 from scd_lightning.run_folder.names import FAILURE, RESULTS, RUN
 from scd_lightning.run_folder.sweep_folder import is_of, swept_by
 
 LEAD, VALIDATION, SECONDS = "lead", "validation", "seconds"
-_TRAINER = ("accelerator", "devices", "num_nodes", "strategy", "micro_batches", "log_every_n_steps", "profiler")
+_TRAINER = ("micro_batches", "wait_minutes", "enable_progress_bar")
+_TRAINER += tuple(name for name, option in OPTIONS.items() if isinstance(option, Honoured) and option.why)
 _MODEL = ("name", "path", "revision", "trust_remote_code", "allow_pickle", "gradient_checkpointing")
 # Settings that change no numbers, or that results.json tells by content: data and models by their digests.
 _ASIDE = (
@@ -27,6 +29,9 @@ _ASIDE = (
     "experiment",
     "hparams_search",
     "allowed_targets",
+    "resume",
+    "evaluate.base",
+    "evaluate.confidence",
     "task.data.path",
     "budget.warn",
     "method.name",

@@ -63,7 +63,7 @@ def write_search(search: Search, folder: Path) -> None:
     (folder / SEARCH).write_text(search_text(search), encoding="utf-8")
     delete(folder / OVERRIDE, SWEEP_FILE, folder)
     if search.chosen is not None:
-        (folder / OVERRIDE).write_text(search.chosen.override + "\n", encoding="utf-8")
+        (folder / OVERRIDE).write_text(search.chosen.words + "\n", encoding="utf-8")
     _draw(search, folder / PLOT)
 
 

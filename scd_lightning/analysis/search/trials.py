@@ -1,6 +1,7 @@
 """What the jobs of a search found on the validation split, and which settings win."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,8 +13,12 @@ from scd_lightning.analysis.comparison.sweep_runs import find_runs
 from scd_lightning.analysis.records import read_json
 from scd_lightning.analysis.search import TRIAL
 from scd_lightning.config.pasting import command_of
+from scd_lightning.redaction.cleaning import clean_override
 from scd_lightning.run_folder.names import FAILURE
 from scd_lightning.run_folder.sweep_folder import failed_attempt
+
+# What a shell that puts a text in the place of `$(...)` takes apart or looks up.
+_SPECIAL = re.compile(r"[\s'\"\\*?#]")
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,17 @@ class Candidate:
     @property
     def override(self) -> str:
         """What gives other runs these settings, for a shell."""
-        return command_of(f"{name}={value}" for name, value in self.values.items())
+        return command_of(self._words)
+
+    @property
+    def words(self) -> str:
+        """The same for `$(...)`, where a shell takes no quotes away: without any, unless a value needs them."""
+        plain = list(map(clean_override, self._words))
+        return self.override if any(map(_SPECIAL.search, plain)) else " ".join(plain)
+
+    @property
+    def _words(self) -> list[str]:
+        return [f"{name}={value}" for name, value in self.values.items()]
 
 
 @dataclass(frozen=True)

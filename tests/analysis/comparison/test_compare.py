@@ -81,6 +81,23 @@ def test_equal_settings_and_seed_with_other_results_have_no_spread(make_run):
     assert (row.lead.interval, row.lead.value.spread) == (None, None)
 
 
+def test_settings_that_change_no_number_part_nothing(make_run):
+    others = {
+        "resume__every_minutes": (5, 10),
+        "trainer__wait_minutes": (30, 120),
+        "trainer__detect_anomaly": (True, False),
+        "trainer__num_nodes": (1, 2),
+        "evaluate__base": (True, False),
+        "evaluate__confidence": (False, True),
+    }
+    runs = [
+        configure(make_run(f"{seed}", seed=seed), seed=seed, **{name: values[seed] for name, values in others.items()})
+        for seed in (0, 1)
+    ]
+    (setting,) = compare(runs).settings
+    assert [(row.name, row.seeds) for row in setting.rows] == [("scd_aw", [0, 1])]
+
+
 def test_runs_with_other_settings_stand_apart_by_name(make_run):
     runs = [
         configure(make_run(f"{lr}-{seed}", seed=seed), student__optimizer__lr=lr, seed=seed, paths__run=f"{lr}-{seed}")

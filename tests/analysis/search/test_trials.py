@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import subprocess
 
 import pytest
 import yaml
@@ -127,6 +128,27 @@ def test_the_report_command_shows_what_a_search_that_was_cut_off_has_tried(make_
     write_search(summarize([], [RATE]), tmp_path)  # As at its beginning.
     assert report([str(tmp_path)]) == 0
     assert f"Best on the validation split: {RATE}=1e-4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"student.optimizer.betas": "[0.9,0.95]", RATE: "1e-3"},
+        {"student.keep_layers": "[0,4,9]", "task.data.path": "/daten/Übung"},
+    ],
+)
+def test_the_best_settings_are_words_where_a_shell_takes_no_quotes_away(values, tmp_path):
+    found = Candidate(values, ["0"], 1.0, 0.0)
+    (tmp_path / "override.txt").write_text(found.words + "\n", encoding="utf-8")
+    line = f"printf '%s|' $(cat {tmp_path / 'override.txt'})"
+    said = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True).stdout
+    assert said.split("|")[:-1] == [f"{name}={value}" for name, value in values.items()]
+
+
+def test_settings_that_need_quotes_have_them():
+    found = Candidate({"task.data.path": "/a b", RATE: "1e-3"}, ["0"], 1.0, 0.0)
+    assert found.words == found.override
+    assert shlex.split(found.words) == ["task.data.path=/a b", f"{RATE}=1e-3"]
 
 
 def test_the_best_settings_are_for_a_shell():
