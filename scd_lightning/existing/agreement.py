@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
@@ -121,7 +120,10 @@ def check_config(saved: SavedModel, config: PretrainedConfig, where: str, *, tru
     """
     found = read_config(saved.path, where=where, what="The configuration", trust_remote_code=trust_remote_code)
     theirs, ours = found.to_dict(), config.to_dict()
-    names = sorted(name for name in theirs.keys() | ours.keys() if _counts(name, found))
+    # Tools write fields of their own, as Unsloth does its version; none that the family does not know is read.
+    known = type(found)().to_dict().keys() | _OTHERS
+    # Rates of dropout, whatever a family calls them, matter to a training alone.
+    names = sorted(name for name in known & (theirs.keys() | ours.keys()) - _HOW if "drop" not in name)
     # The kind of the model first: of another one, every field differs.
     for name in sorted(names, key=lambda name: name != "model_type"):
         if theirs.get(name) != ours.get(name):
@@ -132,23 +134,6 @@ def check_config(saved: SavedModel, config: PretrainedConfig, where: str, *, tru
                 expected=f"{ours.get(name)}, as in the model of {where}",
                 remedy=f"set {where}.path to the model that the fine-tuning started from",
             )
-
-
-def _counts(name: str, config: PretrainedConfig) -> bool:
-    """Whether a field of a configuration can change what the model computes in evaluation.
-
-    Tools write fields of their own into it, as Unsloth does its version: none that the family does not know is read.
-    """
-    # Rates of dropout, whatever a family calls them, matter to a training alone.
-    if name in _HOW or "drop" in name or name.startswith("_"):
-        return False
-    return name in _OTHERS or name in _fields(type(config))
-
-
-@cache
-def _fields(kind: type[PretrainedConfig]) -> frozenset[str]:
-    """The fields that a family has, with none given."""
-    return frozenset(kind().to_dict())
 
 
 def check_tokenizers(

@@ -61,7 +61,7 @@ def run(job: Job) -> Finished | None:
         distributed.join(on_gpu=job.trainer.on_gpu, minutes=job.trainer.wait_minutes)
     else:
         # Lightning takes a task of SLURM's for one process of several: as such it would log nothing.
-        rank_zero_only.rank = 0
+        vars(rank_zero_only)["rank"] = 0
     parent = job.trainer.devices > 1 and not rank
     with Registration(job.store.root, job.run_dir, job.command) if leads else nullcontext() as registration:
         job.store.registration = registration

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from lightning.pytorch.utilities import rank_zero_only
 
 from scd_lightning.loggers.csv_files import CSVLogger
 
@@ -59,3 +60,11 @@ def test_the_same_command_again_leaves_the_files_as_they_are(make_job, run_job, 
     other = (tmp_path / "other" / "logs" / "student_sft" / "metrics.csv").read_text()
     assert "train_loss" in other
     assert "batch_loss" not in other
+
+
+def test_a_task_of_slurm_that_is_a_job_of_its_own_logs_like_any(run_py, tmp_path, monkeypatch):
+    """Lightning would take it for the third process of a job, of which the first one logs."""
+    monkeypatch.setattr(rank_zero_only, "rank", 2)
+    code, _, error = run_py("method=sft", "phases=[student_sft]", "logger=csv", "hydra.run.dir=run")
+    assert code == 0, error
+    assert "train_loss" in (tmp_path / "run" / "logs" / "student_sft" / "metrics.csv").read_text()
