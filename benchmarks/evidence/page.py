@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.evidence import main_part, real
 from benchmarks.evidence.contrasts import contrast
@@ -33,8 +34,9 @@ _COMMANDS = """\
 _NOTES = (
     "Part 1 comes before all that are on embedded data: they have its rates. A block is run once for its settings; one "
     "that was shown on test is not run again with others. The last command runs a block anew in an empty store and "
-    "says how far its numbers are from those in its file: by nothing on the same kind of processor; another one rounds "
-    "otherwise, and what a training comes to differs."
+    "says how far its numbers are from those in its file: by nothing with the same kernels of torch; others round "
+    "otherwise, and what a training comes to differs. A processor with AVX512 has those of AVX2 too, by "
+    "`ATEN_CPU_CAPABILITY=avx2` in the environment, with which `make evidence` makes all blocks from now on."
 )
 _STATES = {
     "done": "there",
@@ -218,6 +220,11 @@ def _missing(found: Found) -> str:
     return f"Not there: {'; '.join(words)}."
 
 
+def _machine(machine: Mapping[str, Any]) -> str:
+    kernels = machine.get("kernels", "kernels not noted")
+    return f"{machine['cores']} cores of {machine['cpu']}, {kernels}"
+
+
 def _made(found: Found) -> str:
     """Where and with what the blocks were made."""
     every = found.every
@@ -227,9 +234,7 @@ def _made(found: Found) -> str:
     def told(what: str, values: Counter[str]) -> str:
         return f"{what} {', '.join(f'{name} ({n})' for name, n in sorted(values.items()))}"
 
-    machines = Counter(
-        f"{each.content['machine']['cores']} cores of {each.content['machine']['cpu']}" for each in every
-    )
+    machines = Counter(_machine(each.content["machine"]) for each in every)
     commits = Counter(str(each.content["commit"]) for each in every)
     formats = Counter(str(each.content["numeric_format"]) for each in every)
     return f"Blocks by {told('machine:', machines)}; {told('commit:', commits)}; {told('numeric format:', formats)}."
