@@ -22,7 +22,7 @@ from scd_lightning.pipeline.results import EvaluationResult, HealedResult, Teach
 from scd_lightning.pipeline.runner import Artifacts, Step
 from scd_lightning.pipeline.shown_results import shown_results
 from scd_lightning.pipeline.student_folder import write_student
-from scd_lightning.pipeline.texts import read_answers, text_facts, text_rows
+from scd_lightning.pipeline.texts import Answered, read_answers, text_facts, text_rows
 from scd_lightning.run_folder.removable import RUN_FILE
 from scd_lightning.store.manifest import sha256_json, write_atomically, write_json, write_json_lines
 from scd_lightning.store.removal import delete
@@ -45,7 +45,8 @@ def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[di
     folder = job.run_dir
     # An earlier run's: results.json says that all the rest is there.
     delete(folder / RESULTS, RUN_FILE, folder)
-    _write_predictions(job, folder / "predictions", made)
+    answered = read_answers(job, made["answers"]) if "answers" in made else None
+    _write_predictions(job, folder / "predictions", made, answered)
     write_tables(job, steps, made)
     confidence = student_confidence(job, made)
     with job.folder.exporting() as student:
@@ -56,7 +57,7 @@ def report(job: PreparedJob, steps: Sequence[Step], made: Artifacts) -> tuple[di
         write_json(folder / CONFIDENCE, confidence.as_json())
     found = check_export(job, folder / "student", read_predictions(folder, "student"))
     sure = {} if confidence is None else {"confidence": confidence.summary()}
-    results = shown_results(_results(job, made) | sure | {"export_check": found})
+    results = shown_results(_results(job, made, answered) | sure | {"export_check": found})
     write_json(folder / RESULTS, results)
     delete(folder / PARTIAL, RUN_FILE, folder)
     _, verdict = write_run_pages(folder, job.settings.get("allowed_targets", ()))
@@ -84,11 +85,17 @@ def write_tables(
             write_json(folder / "schedule.json", _schedule(job, made))
 
 
-def found_results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
-    """What results.json says of a run that need not be finished: nothing that takes all models' predictions."""
+def found_results(job: PreparedJob, made: Artifacts, answered: Answered | None = None) -> dict[str, Any]:
+    """What results.json says of a run that need not be finished: nothing that takes all models' predictions.
+
+    Args:
+        job: The run.
+        made: Its artifacts, as far as they are made.
+        answered: The teacher's answers to texts, where they were read already.
+    """
     trained = {name: made[name].result for name in MODELS if name in made}
     answers = made.get("answers")
-    texts = None if answers is None else text_facts(job, answers, read_answers(job, answers))
+    texts = None if answers is None else text_facts(job, answers, answered or read_answers(job, answers))
     return {
         "task": job.task.task,
         "data": job.data.description | ({"unlabelled": texts} if texts else {}),
@@ -141,20 +148,20 @@ def _stage_epochs(job: PreparedJob, texts: Mapping[str, Any] | None) -> dict[str
     return {name: job.budget.on(count).stage_epochs for name, count in rows.items()}
 
 
-def _write_predictions(job: PreparedJob, folder: Path, made: Artifacts) -> None:
+def _write_predictions(job: PreparedJob, folder: Path, made: Artifacts, answered: Answered | None) -> None:
     """The models' answers and, in the same order, the evaluated samples, which a report shows beside them."""
     for name in MODELS:
         source = made[f"evaluation of {name}"].folder / PREDICTIONS
         write_atomically(folder / f"{name}.jsonl", partial(shutil.copyfile, source))
     split = job.evaluation.split
     rows = (job.data.describe(split, index) for index in range(len(job.data.samples[split])))
-    if "answers" in made:
-        write_json_lines(folder / f"{UNLABELLED}.jsonl", text_rows(job, read_answers(job, made["answers"])))
+    if answered is not None:
+        write_json_lines(folder / f"{UNLABELLED}.jsonl", text_rows(job, answered))
     write_json_lines(folder / "samples.jsonl", rows)
 
 
-def _results(job: PreparedJob, made: Artifacts) -> dict[str, Any]:
-    return found_results(job, made) | {
+def _results(job: PreparedJob, made: Artifacts, answered: Answered | None) -> dict[str, Any]:
+    return found_results(job, made, answered) | {
         "models": {spec.role: _model(job, spec, made) for spec in (job.teacher, job.student)},
         "subdomains": _subdomains(job.run_dir),
         "schedule": [

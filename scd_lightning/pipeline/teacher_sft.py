@@ -25,7 +25,7 @@ from scd_lightning.training.callbacks.trajectory import Trajectory, kept_steps
 from scd_lightning.training.costs import Meter, training_volume
 from scd_lightning.training.ending import tell_of_end
 from scd_lightning.training.fine_tuning import FineTuning
-from scd_lightning.training.finite import no_finite_number
+from scd_lightning.training.finite import check_validation
 from scd_lightning.training.resume.resumption import Resumption
 
 TRAJECTORY = "trajectory"
@@ -129,13 +129,11 @@ def _validate(job: PreparedJob, module: FineTuning, store: CheckpointStore, inde
     assert module.last_losses is not None
     logged = trainer.callback_metrics
     metrics = {"metric": float(logged["validation_metric"]), "loss": float(logged["validation_loss"])}
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            raise no_finite_number(
-                f"validation {name} of a teacher's checkpoint",
-                where=f"teacher_sft, optimizer step {store.entries[index].step}",
-                got=value,
-                remedy="lower teacher.optimizer.lr; of checkpoints that were brought along, leave this one out",
-                precision=str(trainer.precision),
-            )
+    check_validation(
+        metrics,
+        "a teacher's checkpoint",
+        where=f"teacher_sft, optimizer step {store.entries[index].step}",
+        remedy="lower teacher.optimizer.lr; of checkpoints that were brought along, leave this one out",
+        precision=str(trainer.precision),
+    )
     return {"metrics": metrics, "losses": [x if math.isfinite(x) else None for x in module.last_losses.tolist()]}

@@ -1,5 +1,7 @@
 """Sees to it that a training's numbers stay finite, without waiting for a GPU in each of its steps."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -142,6 +144,25 @@ def _remedy(trouble: Trouble, role: str, setting: str, rate: float, precision: s
         if 0 < len(trouble.culprits) < len(trouble.samples):
             parts.append("look at these samples")
     return "; ".join(parts + _of_precision(precision))
+
+
+def check_validation(metrics: Mapping[str, float], of: str, *, where: str, remedy: str, precision: str) -> None:
+    """Ends a run, in all of its processes, over a validation that gave no finite number.
+
+    Args:
+        metrics: What was measured, the same in all processes.
+        of: The model.
+        where: As in `no_finite_number`, and so the others.
+        remedy: What helps, besides another precision.
+        precision: The trainer's.
+
+    Raises:
+        NotFinite: One of the numbers is not finite.
+    """
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            what = f"validation {name} of {of}"
+            raise no_finite_number(what, where=where, got=value, remedy=remedy, precision=precision)
 
 
 def no_finite_number(what: str, *, where: str, got: float, remedy: str, precision: str) -> NotFinite:

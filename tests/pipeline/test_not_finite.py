@@ -56,6 +56,14 @@ def test_validation_losses_that_are_lost_name_the_checkpoint(make_job, run_job, 
         run_job(make_job("phases=[teacher_sft]"))
 
 
+def test_so_does_a_student_s_validation(make_job, run_job, monkeypatch):
+    """In all processes: the one that saves weights is not the only one that knows."""
+    monkeypatch.setattr(WeightedMean, "compute", lambda self: self.total * torch.inf)
+    with pytest.raises(NotFinite, match=r"validation \w+ of the student.*student_sft, optimizer step 6\. ") as told:
+        run_job(make_job(*ALONE))
+    assert "lower student.optimizer.lr" in str(told.value)
+
+
 @pytest.mark.parametrize("lost", [math.nan, math.inf])
 def test_a_loss_of_an_evaluated_sample_that_is_lost_names_it(make_job, run_job, monkeypatch, lost):
     def lose(token_losses, rows, size):

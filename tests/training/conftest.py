@@ -44,6 +44,7 @@ def make_module(make_job) -> Callable[..., StepRecorder]:
 def trainer() -> SimpleNamespace:
     """What the callbacks ask a trainer for."""
     return SimpleNamespace(
+        precision="32-true",
         current_epoch=0,
         global_step=0,
         sanity_checking=False,

@@ -15,10 +15,8 @@ from scd_lightning.run_folder.names import FAILURE, RESULTS, RUN
 from scd_lightning.run_folder.sweep_folder import is_of, swept_by
 
 LEAD, VALIDATION, SECONDS = "lead", "validation", "seconds"
-_TRAINER = (
-    *("micro_batches", "wait_minutes", "enable_progress_bar"),
-    *(name for name, option in OPTIONS.items() if isinstance(option, Honoured) and option.why),
-)
+_TRAINER = ["micro_batches", "wait_minutes", "enable_progress_bar"]
+_TRAINER += [name for name, option in OPTIONS.items() if isinstance(option, Honoured) and option.why]
 _MODEL = ("name", "path", "revision", "trust_remote_code", "allow_pickle", "gradient_checkpointing")
 # Settings that change no numbers, or that results.json tells by content: data and models by their digests.
 _ASIDE = (

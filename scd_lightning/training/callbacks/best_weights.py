@@ -11,6 +11,7 @@ from scd_lightning.store.layout import WEIGHTS
 from scd_lightning.store.removal import delete
 from scd_lightning.store.sharded import gathered
 from scd_lightning.training.fine_tuning import FineTuning
+from scd_lightning.training.finite import check_validation
 
 
 class BestWeights(Callback):
@@ -49,6 +50,13 @@ class BestWeights(Callback):
             return
         assert isinstance(pl_module, FineTuning)
         metric, loss = (float(trainer.callback_metrics[f"validation_{name}"]) for name in ("metric", "loss"))
+        check_validation(
+            {"metric": metric, "loss": loss},
+            f"the {pl_module.spec.role}",
+            where=f"{pl_module.phase}, optimizer step {trainer.global_step}",
+            remedy=f"lower {pl_module.rate_setting}",
+            precision=str(trainer.precision),
+        )
         if self.best is not None and (metric, -loss) < (self.best[0], -self.best[1]):
             return
         self.best = (metric, loss, trainer.current_epoch)
