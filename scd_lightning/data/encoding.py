@@ -10,7 +10,6 @@ from scd_lightning.data.chat import check_template, fill
 from scd_lightning.data.collate import TokenizedSample
 from scd_lightning.data.literal_text import LiteralText
 from scd_lightning.data.prompts import render
-from scd_lightning.data.rows import shorten
 from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.errors import DataError, ModelError, translated
 
@@ -218,10 +217,9 @@ class Encoder:
 
     def _too_long(self, sample: Sample, tokenized: TokenizedSample, split: str, answer_room: int | None) -> DataError:
         needed, prompt = _needed(tokenized, answer_room), len(tokenized.prompt_ids)
-        where = f"{split}, id {shorten(sample.id)}"
         return DataError(
             "A sample is too long even without its free text",
-            where=where if sample.row is None else f"{sample.row.where} ({where})",
+            where=sample.place(split),
             got=f"{needed} tokens, {prompt} of the prompt and {needed - prompt} for the answer",
             expected=f"at most task.max_length={self.max_length}",
             remedy="raise task.max_length, lower task.max_new_tokens or shorten the template",

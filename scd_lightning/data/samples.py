@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from scd_lightning.data.rows import Row
+from scd_lightning.data.rows import Row, shorten
 from scd_lightning.data.splits import SPLITS
 
 CUT_MARK = "…"
@@ -39,6 +39,11 @@ class Sample:
     labels: tuple[str, ...]
     candidates: tuple[str, ...] | None = None
     row: Row | None = field(default=None, compare=False, repr=False)
+
+    def place(self, split: str) -> str:
+        """Where a message says that it is: split and id, after the file and line where it has these."""
+        named = f"{split}, id {shorten(self.id)}"
+        return named if self.row is None else f"{self.row.where} ({named})"
 
     def describe(self) -> dict[str, Any]:
         """{"id", "input": the free text and the choices, "labels": those of the gold answer}."""

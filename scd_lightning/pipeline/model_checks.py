@@ -50,9 +50,8 @@ class Longest:
 
     @property
     def place(self) -> str:
-        """Split, id, and file and line where it has these."""
-        sample = self.sample
-        return f"{self.split}, id {sample.id}" + ("" if sample.row is None else f", {sample.row.where}")
+        """As messages say it."""
+        return self.sample.place(self.split)
 
     @property
     def own_answer(self) -> bool:
@@ -107,7 +106,7 @@ def _too_long(job: PreparedJob, spec: ModelSpec, positions: int, longest: Longes
         f"Samples may be longer than the {spec.role} has positions",
         where=f"task.max_length, {spec.role}.path",
         got=f"task.max_length={job.task.max_length}; the longest sample takes {longest.tokens} tokens, its answer "
-        f"included ({longest.place})",
+        f"included: {longest.place}",
         expected=f"at most {positions}, the positions of {spec.name}",
         remedy=remedy,
     )
@@ -132,7 +131,7 @@ def _warn_of_lengths(spec: ModelSpec, model: PreTrainedModel, longest: Longest) 
     trained = trained_positions(model.config) if spec.pretrained else None
     if trained is not None and longest.tokens > trained:
         warnings.warn(
-            f"The longest sample takes {longest.tokens} tokens, its answer included ({longest.place}), and the "
+            f"The longest sample, {longest.place}, takes {longest.tokens} tokens, its answer included, and the "
             f"{spec.role} {spec.name} was trained for {trained}: what it makes of the rest is uncertain. "
             f"task.max_length={trained} would cut such texts.",
             stacklevel=3,

@@ -123,10 +123,9 @@ def predict(
 def _check_finite(job: PreparedJob, split: str, predictions: Sequence[Prediction]) -> None:
     for each in predictions:
         if each.loss is not None and not math.isfinite(each.loss):
-            sample = job.data.samples[split][each.index]
             raise no_finite_number(
                 "loss of a sample",
-                where=f"{split} split, id {sample.id}" + ("" if sample.row is None else f", {sample.row.where}"),
+                where=job.data.samples[split][each.index].place(split),
                 got=each.loss,
                 remedy="look at this sample, and at the weights of the model that has just answered",
                 precision=str(job.trainer.options.get("precision")),

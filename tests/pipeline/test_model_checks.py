@@ -132,7 +132,7 @@ def test_a_gold_answer_longer_than_answers_may_be(make_job, pair, tmp_path, coun
 def test_a_rotary_model_is_warned_of_where_the_texts_are_longer(make_job, pair, mails):
     given = [*pair("llama", 512, student=("llama", 100)), *mails(200)]
     job = make_job(*given, "task.max_length=300")
-    with pytest.warns(UserWarning, match=r"takes \d+ tokens.*test, id the long one.*student .*trained for 100.*=100"):
+    with pytest.warns(UserWarning, match=r"test, id the long one.*takes \d+ tokens.*student .*trained for 100.*=100"):
         warn_of_models(job)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

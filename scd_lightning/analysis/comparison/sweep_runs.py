@@ -9,14 +9,12 @@ from scd_lightning.analysis.bootstrap import Scores
 from scd_lightning.analysis.comparison.failed_jobs import Failure, describe_failures, is_finished
 from scd_lightning.analysis.records import RunRecord, decompositions, read_run
 from scd_lightning.analysis.statistics import SAMPLE_SCORE, sample_score, statistic
-from scd_lightning.config.trainer_options import OPTIONS, Honoured
+from scd_lightning.config.trainer_options import trainer_numbers, whole_precision
 from scd_lightning.errors import StoreError
 from scd_lightning.run_folder.names import FAILURE, RESULTS, RUN
 from scd_lightning.run_folder.sweep_folder import is_of, swept_by
 
 LEAD, VALIDATION, SECONDS = "lead", "validation", "seconds"
-_TRAINER = ["micro_batches", "wait_minutes", "enable_progress_bar"]
-_TRAINER += [name for name, option in OPTIONS.items() if isinstance(option, Honoured) and option.why]
 _MODEL = ("name", "path", "revision", "trust_remote_code", "allow_pickle", "gradient_checkpointing")
 # Settings that change no numbers, or that results.json tells by content: data and models by their digests.
 _ASIDE = (
@@ -36,7 +34,6 @@ _ASIDE = (
     "budget.warn",
     "method.name",
     "method.teacher",
-    *(f"trainer.{name}" for name in _TRAINER),
     *(f"{model}.{name}" for model in ("teacher", "student") for name in _MODEL),
 )
 
@@ -140,7 +137,9 @@ def read_sweep_run(folder: Path, allowed: Sequence[str] = ()) -> SweepRun:
         StoreError: A file is damaged.
     """
     record = read_run(folder, allowed)
-    settings = {key: value for key, value in flatten(record.config) if not _is_aside(key)}
+    trainer = record.config.get("trainer") or {}
+    numbers = trainer_numbers(trainer) | {"precision": whole_precision(trainer)}
+    settings = {key: value for key, value in flatten(record.config | {"trainer": numbers}) if not _is_aside(key)}
     if settings.get("budget.samples") is not None:
         settings.pop("budget.stage_epochs", None)  # One that plays no part sets no runs apart.
     metric = record.results["primary_metric"]

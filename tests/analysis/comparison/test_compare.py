@@ -87,6 +87,9 @@ def test_settings_that_change_no_number_part_nothing(make_run):
         "trainer__wait_minutes": (30, 120),
         "trainer__detect_anomaly": (True, False),
         "trainer__num_nodes": (1, 2),
+        "trainer__strategy": ("auto", "ddp"),
+        "trainer__precision": ("bf16", "bf16-mixed"),
+        "trainer__val_check_interval": (1.0, None),
         "evaluate__base": (True, False),
         "evaluate__confidence": (False, True),
     }
