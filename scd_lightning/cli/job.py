@@ -104,7 +104,7 @@ def _settle(cfg: DictConfig) -> DictConfig:
     """The configuration with its models, said where they are not those that anyone would expect."""
     if ranks.leads() and in_sweep():
         say(job_title().removeprefix(prefix()))  # What every line of jobs side by side begins with.
-    settled = default_models.settle_models(cfg, written(HydraConfig.get().overrides.task))
-    if ranks.leads() and settled is not cfg:
-        say(default_models.FROM_SCRATCH)
+    settled, said = default_models.settle_models(cfg, written(HydraConfig.get().overrides.task))
+    if ranks.leads() and said:
+        say(said)
     return settled

@@ -29,7 +29,7 @@ def trial(job: Job) -> Job:
 def tell_full_costs(job: PreparedJob) -> None:
     """Says what the same command would take without `debug=smoke`."""
     overrides = [each for each in written(HydraConfig.get().overrides.task) if each != "debug=smoke"]
-    full = settle_models(compose_job(overrides), overrides)
+    full, _ = settle_models(compose_job(overrides), overrides)
     parts = build_parts(read_settings(full, as_written(overrides)), ["task", "budget"])
     data = parts["task"].read()
     small = _volume(job, job.data, job.teacher, job.budget)

@@ -19,7 +19,7 @@ def settled():
         HydraConfig.instance().set_config(cfg)
         with open_dict(cfg):
             del cfg["hydra"]
-        return settle_models(cfg, overrides)
+        return settle_models(cfg, overrides)[0]
 
     with initialize_config_dir(str(CONF), version_base="1.3"):
         yield settle
@@ -57,3 +57,30 @@ def test_a_budget_that_is_named_goes_before_the_students_own(settled):
 def test_references_in_overrides_stay_references(settled):
     cfg = settled("task.data.path=/data/mine", "student.optimizer.lr=${teacher.optimizer.lr}")
     assert cfg.student.optimizer.lr == cfg.teacher.optimizer.lr
+
+
+def test_a_path_alone_has_the_settings_of_any_model_and_not_of_the_embedded_one(settled):
+    cfg = settled("teacher.path=/models/big", "student.path=some/small", "teacher.epochs=2")
+    hub = settled("teacher=hub", "teacher.path=/models/big", "student=hub", "student.path=some/small")
+    assert (cfg.teacher.path, cfg.student.path, cfg.teacher.epochs) == ("/models/big", "some/small", 2)
+    assert (cfg.student, cfg.budget, cfg.teacher.optimizer) == (hub.student, hub.budget, hub.teacher.optimizer)
+
+
+def test_a_path_alone_beside_a_model_that_is_named(settled):
+    cfg = settled("teacher=qwen3", "student.path=some/small")
+    assert cfg.student == settled("teacher=qwen3", "student=hub", "student.path=some/small").student
+
+
+@pytest.mark.parametrize("path", [(), ("teacher.path=null",)])
+def test_a_gguf_file_alone(settled, path):
+    cfg = settled("teacher.gguf=big.gguf", *path)
+    assert cfg.teacher == settled("teacher=hub", "teacher.path=null", "teacher.gguf=big.gguf").teacher
+
+
+@pytest.mark.parametrize(
+    "asked", [["student=embedded", "student.path=/mine"], ["student.path=scd_lightning:models/embedded/teacher"]]
+)
+def test_the_embedded_settings_where_they_are_asked_for(settled, asked):
+    cfg, embedded = settled(*asked), settled()
+    assert (cfg.student.optimizer, cfg.budget) == (embedded.student.optimizer, embedded.budget)
+    assert cfg.student.path == asked[-1].partition("=")[2]
