@@ -2,7 +2,8 @@
 # Makes the folder that benchmarks/gpu.sh takes to a machine without a network, at most 60 MB: this package, the packages
 # that are named, and SmolLM2 with as many of its layers as still fit, in 4 bits a weight.
 #
-#   benchmarks/gpu_folder.sh FOLDER PYTHON_VERSION [PACKAGE...]     e.g. build/gpu 3.12 hydra-core omegaconf gguf
+#   benchmarks/gpu_folder.sh FOLDER PYTHON_VERSION [PACKAGE...]     e.g. build/gpu 3.12 hydra-core omegaconf \
+#       antlr4-python3-runtime==4.9.3 datasets dill multiprocess filelock gguf tokenizers transformers
 set -euo pipefail
 mkdir -p "$1"
 folder=$(realpath "$1") version=$2

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from scd_lightning.analysis.records import read_config
 from scd_lightning.analysis.run.run_table import run_line, run_table
 from scd_lightning.cli import search
@@ -68,7 +70,14 @@ def rebuild_job(run: Path) -> Job:
         ScdError: As `build_job`; the file can't be read.
     """
     quiet()
-    return build_job(read_config(run) | {"logger": {}}, run)
+    settings = read_config(run)
+    return build_job(settings | {"logger": {}, "trainer": _anywhere(settings.get("trainer", {}))}, run)
+
+
+def _anywhere(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """A trainer's settings for a machine that may lack the GPUs that it trained on."""
+    needs_gpu = trainer.get("accelerator") in ("gpu", "cuda")
+    return {**trainer, "accelerator": "auto"} if needs_gpu and not torch.cuda.is_available() else {**trainer}
 
 
 def build_running_job(settings: Mapping[str, Any], folder: RunFolder) -> Job:
@@ -81,11 +90,28 @@ def build_running_job(settings: Mapping[str, Any], folder: RunFolder) -> Job:
     Raises:
         ScdError: As `build_job`.
     """
-    job = build_job(settings, folder.path)
+    job = build_job(settled_dtypes(settings), folder.path)
     ranks_run = rank_command(folder.path)
     job = replace(job, folder=folder, command=job_command(), rank_command=ranks_run, swept=in_sweep())
     quiet()
     return trial(job) if chosen("debug") == "smoke" else job
+
+
+def settled_dtypes(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the dtype of frozen weights as it is here, so that they mean the same on a machine without a GPU.
+
+    Args:
+        settings: As `read_settings` gives them.
+    """
+    on_gpu = settings["trainer"].get("accelerator") != "cpu" and torch.cuda.is_available()
+    dtype = {"dtype": "bfloat16" if on_gpu else "float32"}
+    models = {role: settings[role] for role in ("teacher", "student")}
+    frozen = {
+        role: model | dtype
+        for role, model in models.items()
+        if model.get("dtype") == "auto" and (model.get("lora") or {}).get("r")
+    }
+    return {**settings, **frozen}
 
 
 def tell(finished: Finished) -> None:

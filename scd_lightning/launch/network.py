@@ -39,10 +39,15 @@ def _loopback() -> str:
 
 
 def _towards(host: str) -> str:
-    """The interface that a host is reached by, or that has its address; empty where it can't be told."""
+    """The interface that a host is reached by, or that has its address; empty where it can't be told.
+
+    A machine's own name often stands for loopback in its /etc/hosts, and there no other machine could reach it.
+    """
     with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((host, 9))  # Sends nothing: it only asks for the way.
         own = probe.getsockname()[0]
+        if own.startswith("127.") and host not in (LOOPBACK, "localhost"):
+            return ""
         return next((name for name in _names() if _address(probe, name) == own), "")
     return ""
 

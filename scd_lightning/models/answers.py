@@ -14,9 +14,11 @@ class Answer:
             token included where it was reached; None where it was not asked for.
         shares: Of each of the sample's candidates likewise, [C]; equal ones, which are one answer, have it each.
         lines: Of each line of a generated text, given those before it.
+        ended: Whether it is whole; not so of a text that was cut where the model would have gone on.
     """
 
     value: str | int
     probability: float | None = None
     shares: Sequence[float] | None = None
     lines: Sequence[float] | None = None
+    ended: bool = True

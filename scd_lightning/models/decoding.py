@@ -60,7 +60,8 @@ def greedy_decode(
         _line_probabilities(tokenizer, row, surprisal, breaks)
         for row, surprisal in zip(generated, of_tokens.tolist(), strict=True)
     ]
-    return [Answer(text, whole, lines=each) for text, whole, each in zip(texts, probabilities, lines, strict=True)]
+    found = zip(texts, probabilities, lines, done[:, 0].tolist(), strict=True)
+    return [Answer(text, whole, lines=each, ended=ended) for text, whole, each, ended in found]
 
 
 def _line_probabilities(

@@ -1,7 +1,8 @@
 """Building a teacher or a student: from scratch, from the hub or a folder, with or without adapters."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -53,8 +54,7 @@ def build_model(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, seed: int) 
     Raises:
         ModelError: It can't be had or does not fit the tokenizer.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with _seeded(seed):
         kernel = "eager" if spec.attention in _GPU_KERNELS else spec.attention
         base = _from_scratch(spec, tokenizer, kernel) if spec.path is None else _pretrained(spec, tokenizer, kernel)
         model = add_adapters(base, spec) if spec.lora.r else base
@@ -67,6 +67,20 @@ def build_model(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, seed: int) 
     if kernel != spec.attention:
         base.set_attn_implementation(spec.attention)
     return causal_lm
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draws of weights begin at a seed, and the generators are as before at the end.
+
+    A GPU that nothing was asked of yet stays asleep, and other processes' GPUs are left alone.
+    """
+    awake = torch.cuda.is_initialized()
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if awake else []):
+        torch.default_generator.manual_seed(seed)
+        if awake:
+            torch.cuda.manual_seed(seed)
+        yield
 
 
 def build_empty(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> nn.Module:

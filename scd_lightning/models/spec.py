@@ -210,6 +210,13 @@ class StudentSpec(ModelSpec):
             require_positive(**{"student.heal_lr": self.heal_lr})
         if self.heal_epochs:
             self._check_healing()
+        elif self.heal_lr is not None:
+            raise ConfigError(
+                "A learning rate of healing, and nothing is healed",
+                where="student.heal_lr",
+                got=f"{self.heal_lr} with student.heal_epochs=0",
+                remedy="set student.heal_epochs=1 or more, or leave student.heal_lr out",
+            )
 
     def _own_name(self) -> str:
         return super()._own_name() + (", healed" if self.heal_epochs else "")

@@ -27,8 +27,8 @@ def answer_texts(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -
     Args:
         job: The run, with texts without labels.
         folder: Where answers.jsonl and validation.jsonl go: a row a sample with the answer, its probability, whether it
-            can't be read, whether the last checkpoints agree, where that is asked for, and on validation whether it is
-            right.
+            can't be read, whether it is whole, whether the last checkpoints agree, where that is asked for, and on
+            validation whether it is right.
         made: The teacher.
 
     Returns:
@@ -66,9 +66,10 @@ def _rows(job: PreparedJob, split: str, passes: Sequence[Sequence[Prediction]]) 
             "answer": judged.answer,
             "probability": first.probability,
             "malformed": judged.malformed,
+            "ended": first.ended,
         }
         row["agreed"] = len({each.answer for each in of_sample}) == 1 if len(passes) > 1 else None
         if split != UNLABELLED:
-            row["right"] = judged.score == 1 and not judged.malformed
+            row["right"] = judged.score == 1 and not judged.malformed and first.ended
         rows.append(row)
     return rows

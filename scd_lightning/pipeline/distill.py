@@ -85,7 +85,7 @@ def distill(job: PreparedJob, folder: Path, made: Mapping[str, Artifact]) -> Out
     taught = [choice for choice in scheduler.choices if choice.epochs[0] < len(module.curve)]
     schedule = [_record(choice, module) for choice in taught]
     costs = meter.read() | volume
-    forwarded = int(distributed.sum_over_ranks(torch.tensor([counts.forward_samples]))[0])
+    forwarded = counts.forwarded_by_all()
     costs |= {"teacher_loads": counts.loads, "teacher_load_bytes": counts.loaded_bytes}
     costs |= {"teacher_load_seconds": round(counts.load_seconds, 3), "teacher_forward_samples": forwarded}
     return Outcome(replace(result, schedule=schedule), costs)

@@ -122,7 +122,7 @@ def log_name(layers: int) -> str:
 
 def _whole(spec: StudentSpec) -> StudentSpec:
     """The model that a student is thinned from."""
-    return replace(spec, keep_layers=None, heal_epochs=0)
+    return replace(spec, keep_layers=None, heal_epochs=0, heal_lr=None)
 
 
 def _thinned(job: PreparedJob, number: int, made: Mapping[str, Artifact]) -> CausalLM:

@@ -73,7 +73,7 @@ def _with_answers(job: PreparedJob, answers: Artifact) -> EncodedData:
     found, rule = read_answers(job, answers), job.unlabelled.keep
     if not found.samples:
         other = "" if rule == "all" else "pass unlabelled.keep=all, "
-        cut = sum(keep(rule, found.rows, found.lowest))
+        cut = sum(not row["ended"] for row in found.rows)
         raise ConfigError(
             "None of the teacher's answers to texts without labels can be learnt from",
             where=f"unlabelled.keep={rule}",
@@ -96,16 +96,19 @@ def threshold(rule: str, validation: Rows) -> float | None:
 
 
 def keep(rule: str, rows: Rows, lowest: float | None) -> list[bool]:
-    """Which answers are learnt from.
+    """Which answers are learnt from: none that can't be read, or that has no end.
 
     Args:
         rule: As `unlabelled.keep`.
         rows: Rows of answers.jsonl or of validation.jsonl.
         lowest: As `threshold` gives it.
     """
+    whole = [row["ended"] and not row["malformed"] for row in rows]
     if rule == "confident":
-        return [not row["malformed"] and lowest is not None and row["probability"] >= lowest for row in rows]
-    return [not row["malformed"] and (rule == "all" or bool(row["agreed"])) for row in rows]
+        sure = [lowest is not None and row["probability"] >= lowest for row in rows]
+    else:
+        sure = [rule == "all" or bool(row["agreed"]) for row in rows]
+    return [one and other for one, other in zip(whole, sure, strict=True)]
 
 
 def sure_from(validation: Rows, precision: float) -> float | None:

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from scd_lightning import distributed
 from scd_lightning.batch import Batch
 from scd_lightning.lm_head import LMHead, Unprojected
 from scd_lightning.store.checkpoints import CheckpointStore
@@ -30,6 +32,10 @@ class TeacherCounts:
     loaded_bytes: int = 0
     load_seconds: float = 0.0
     forward_samples: int = 0
+
+    def forwarded_by_all(self) -> int:
+        """`forward_samples` of all processes together, which call it together."""
+        return int(distributed.sum_over_ranks(torch.tensor([self.forward_samples]))[0])
 
     def add(self, other: "TeacherCounts") -> None:
         """Adds what was done before."""

@@ -137,8 +137,8 @@ def encode_answers(
 ) -> dict[int, tuple[Sample, TokenizedSample]]:
     """Texts without labels with the answers that stand for their labels, by their positions among the texts.
 
-    A generated answer that was cut before its end is left out: it is no whole one, and with an end it is longer than
-    what models were asked for.
+    A generated answer that takes more tokens as text than it was generated with may take more than models have room
+    for, and is left out.
 
     Args:
         data: The data, with texts.

@@ -2,8 +2,9 @@
 
 import torch
 
-# What torch's allocators say where they raise no error of their own kind, on a CPU.
-_SIGNS = ("can't allocate memory", "not enough memory", "cannot allocate memory")
+# What allocators of a CPU, CUDA itself, cuBLAS and NCCL say, in errors of no kind of their own.
+_SIGNS = ("can't allocate memory", "not enough memory", "cannot allocate memory", "out of memory")
+_SIGNS += ("cublas_status_alloc_failed",)
 
 
 def is_about_memory(error: BaseException) -> bool:

@@ -29,6 +29,7 @@ class Prediction:
         answer: The model's own answer, for `TaskData.judge`; None where only the loss was asked for.
         probability: The model's own of its answer; None where it was not asked for.
         lines: Of each line of a generated answer likewise.
+        ended: Whether the answer is whole, and was not cut after `max_new_tokens`.
     """
 
     index: int
@@ -36,6 +37,7 @@ class Prediction:
     answer: str | int | None = None
     probability: float | None = None
     lines: Sequence[float] | None = None
+    ended: bool = True
 
 
 def gold_outputs(
@@ -144,6 +146,6 @@ class Predictor(LightningModule):
         for index, loss, real in zip(batch.indices, losses, batch.real, strict=True):
             if real:
                 found = answers.get(index)
-                own = () if found is None else (found.value, found.probability, found.lines)
+                own = () if found is None else (found.value, found.probability, found.lines, found.ended)
                 predictions.append(Prediction(index, loss, *own))
         self.keep(predictions)

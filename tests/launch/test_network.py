@@ -40,6 +40,8 @@ def test_what_a_user_has_set_stands(chosen):
 def test_of_several_machines_it_is_the_way_to_the_first(chosen):
     several = {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
     assert chosen(**several, MASTER_ADDR="127.0.0.1") == [LOOPBACK, LOOPBACK]
+    # As a machine's own name has it in Debian's /etc/hosts, where no other machine could reach it.
+    assert chosen(**several, MASTER_ADDR="127.0.1.1") == [None, None]
     # Where it can't be told, Gloo and NCCL choose as ever.
     assert chosen(**several, MASTER_ADDR="no.such.host.invalid") == [None, None]
 

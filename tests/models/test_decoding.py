@@ -77,6 +77,8 @@ def test_the_probability_of_each_line_is_the_product_of_its_tokens(counting_mode
     of = [float(logits[place].softmax(-1)[20 - place]) for place in range(1, 9)]
     expected = [of[0] * of[1], np.prod(of[2:5]), 1.0, np.prod(of[5:])]
     assert several.lines == pytest.approx(expected, rel=1e-6)
+    # Eight tokens count down from 20 and reach no end, from 5 they do.
+    assert (several.ended, short.ended) == (False, True)
     assert several.lines is not None
     assert short.lines is not None
     assert short.probability is not None

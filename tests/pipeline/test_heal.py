@@ -227,7 +227,7 @@ def test_what_healing_depends_on(make_job, options):
     texts = make_job(*options, "task.data.synthetic.unlabelled=6")
     assert healed_key(texts) != healed_key(job)
     assert not {"budget", "objective", "method"} & healed_key(job).fields.keys()
-    without = changed(replace(job, healing=()), "student", heal_epochs=0)
+    without = changed(replace(job, healing=()), "student", heal_epochs=0, heal_lr=None)
     assert HEALED not in anchor_key(without).fields
 
 
@@ -326,6 +326,7 @@ def test_two_processes_come_to_the_same(make_job, in_two_processes, options, wor
         ({"lora": LoRA(r=4)}, "student.lora.r=0"),
         ({"heal_epochs": -1}, "0 or more"),
         ({"heal_lr": 0.0}, "above 0"),
+        ({"heal_epochs": 0, "heal_lr": 0.1}, "nothing is healed.*heal_epochs=1"),
     ],
 )
 def test_what_can_not_be_healed(given, words):

@@ -265,7 +265,9 @@ def test_the_same_by_other_means(reference, train, variant):
 @pytest.mark.parametrize("seed", range(20))
 def test_the_threshold_is_the_lowest_that_is_right_often_enough(seed):
     draw = random.Random(seed)
-    rows = [{"probability": draw.choice([0.1, 0.3, 0.5, 0.7, 0.9]), "malformed": False} for _ in range(30)]
+    rows = [
+        {"probability": draw.choice([0.1, 0.3, 0.5, 0.7, 0.9]), "malformed": False, "ended": True} for _ in range(30)
+    ]
     for row in rows:
         row["right"] = draw.random() < row["probability"]
     right_from = {
@@ -278,10 +280,11 @@ def test_the_threshold_is_the_lowest_that_is_right_often_enough(seed):
     assert kept == [found is not None and row["probability"] >= found for row in rows]
 
 
-def test_malformed_answers_are_never_kept():
-    rows = [{"malformed": bad, "probability": 1.0, "agreed": True} for bad in (True, False)]
+def test_malformed_answers_and_those_without_an_end_are_never_kept():
+    forms = [(True, True), (False, False), (False, True)]
+    rows = [{"malformed": bad, "ended": whole, "probability": 1.0, "agreed": True} for bad, whole in forms]
     for rule in ("all", "confident", "agreed"):
-        assert texts.keep(rule, rows, 0.5) == [False, True]
+        assert texts.keep(rule, rows, 0.5) == [False, False, True]
 
 
 def test_nothing_is_left(make_job, run_job):
@@ -290,7 +293,7 @@ def test_nothing_is_left(make_job, run_job):
         run_job(job)
 
 
-def test_an_answer_without_an_end_is_not_learnt_from(make_job):
+def test_an_answer_that_takes_more_tokens_than_there_is_room_for_is_not_learnt_from(make_job):
     job = make_job("task=ner", "task.data.synthetic.unlabelled=3", "task.max_new_tokens=12")
     long = "PERSON: Ann\n" * 12
     answers = {0: "PERSON: Ann", 1: long, 2: "none"}
@@ -308,7 +311,7 @@ def test_an_answer_without_an_end_is_not_learnt_from(make_job):
 
 def test_where_no_answer_has_an_end_it_is_said_so(make_job, run_job):
     job = make_job(*RUN, "task=ner", "task.max_new_tokens=1", "unlabelled.keep=all", prepared=False)
-    rows = [{"id": str(i), "answer": "PERSON: Ann", "malformed": False, "agreed": None} for i in range(TEXTS)]
+    rows = [{"id": str(i), "answer": "none", "malformed": False, "ended": False, "agreed": None} for i in range(TEXTS)]
     job = prepare(job)
     folder = job.run_dir / "answers"
     folder.mkdir()

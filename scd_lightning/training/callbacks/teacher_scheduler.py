@@ -78,13 +78,18 @@ class TeacherScheduler(Callback):
     @override
     def state_dict(self) -> dict[str, Any]:
         choices = [asdict(choice) for choice in self.choices]
-        return {"choices": choices, "best_kl": self._best_kl, "counts": asdict(self.source.counts)}
+        # The state is one for all processes: so is what they have done, each on samples of its own.
+        counts = asdict(self.source.counts) | {"forward_samples": self.source.counts.forwarded_by_all()}
+        return {"choices": choices, "best_kl": self._best_kl, "counts": counts}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.choices = [StageChoice(**choice) for choice in state_dict["choices"]]
         self._best_kl = state_dict["best_kl"]
-        self.source.counts.add(TeacherCounts(**state_dict["counts"]))
+        counts = TeacherCounts(**state_dict["counts"])
+        if distributed.rank() > 0:
+            counts.forward_samples = 0
+        self.source.counts.add(counts)
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
