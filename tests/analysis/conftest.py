@@ -143,6 +143,8 @@ def make_answered(make_run: Callable[..., Path]) -> Callable[..., Path]:
             results["data"] |= {"digest": f"of draw {draw}", "generator": generator}
             for model in results["models"].values():
                 model |= {"weights": "scratch", "tokenizer": f"of draw {draw}", "parameters": 1000 + draw}
+            samples = [json.dumps({"id": str(i), "input": f"{i} of draw {draw}", "labels": ["A"]}) for i in range(100)]
+            (folder / "predictions" / "samples.jsonl").write_text("\n".join(samples))
         if evaluated is not None:
             results["evaluated_split"] = evaluated
         _write(folder / "results.json", results)

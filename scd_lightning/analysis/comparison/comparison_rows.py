@@ -137,7 +137,7 @@ def interval_of(pairs: Pairs, our_model: str, their_model: str) -> Interval | No
     if not pairs or any(our_model not in a.scores or their_model not in b.scores for a, b in pairs):
         return None
     return paired_interval(
-        [a.scores[our_model] for a, _ in pairs], [b.scores[their_model] for _, b in pairs], [a.data for a, _ in pairs]
+        [a.scores[our_model] for a, _ in pairs], [b.scores[their_model] for _, b in pairs], [a.tests for a, _ in pairs]
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from scd_lightning.config.trainer_options import trainer_numbers, whole_precisio
 from scd_lightning.errors import StoreError
 from scd_lightning.run_folder.names import FAILURE, RESULTS, RUN
 from scd_lightning.run_folder.sweep_folder import is_of, swept_by
+from scd_lightning.store.manifest import sha256_json
 
 LEAD, VALIDATION, SECONDS = "lead", "validation", "seconds"
 _MODEL = ("name", "path", "revision", "trust_remote_code", "allow_pickle", "gradient_checkpointing")
@@ -70,8 +72,15 @@ class SweepRun:
 
     @property
     def data(self) -> str:
-        """Digest of its data: runs with equal ones have the same test samples."""
+        """Digest of its data."""
         return self.record.results["data"]["digest"]
+
+    @cached_property
+    def tests(self) -> str:
+        """Digest of its test samples, which runs may share whose training rows are others."""
+        answered = next(iter(self.record.predictions.values()), [])
+        samples = self.record.samples or [[row.get("id"), row.get("gold")] for row in answered]
+        return sha256_json(samples) if samples else self.data
 
     @property
     def generator_seed(self) -> int | None:

@@ -355,3 +355,18 @@ def test_macro_f1_has_an_interval_of_its_own(make_answered):
     assert lead.interval is not None
     assert lead.interval.value == pytest.approx(f1["student"] - f1["teacher"])
     assert lead.interval.low < lead.interval.value < lead.interval.high
+
+
+def test_seeds_that_share_test_samples_share_their_chance_whatever_they_trained_on(make_answered):
+    """Training rows that were drawn anew with each seed make other data of the same test samples."""
+    alone = [make_answered(f"alone-{seed}", 60 + seed, seed=seed) for seed in (0, 1, 2)]
+    apart = [make_answered(f"apart-{seed}", 60 + seed, draw=7, seed=seed) for seed in (0, 1, 2)]
+    for seed, run in enumerate(apart):
+        edit(run, "data/digest", f"of other rows {seed}")
+    (one,), (other,) = (compare(runs).settings[0].rows for runs in (alone, apart))
+    assert other.lead is not None
+    assert one.lead == other.lead
+    own = compare([make_answered(f"own-{seed}", 60 + seed, draw=seed, seed=seed) for seed in (0, 1, 2)])
+    lead = own.settings[0].rows[0].lead
+    # With samples of its own for each seed, the spread says it all.
+    assert lead.interval.high < other.lead.interval.high
