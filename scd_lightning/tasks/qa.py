@@ -9,10 +9,10 @@ from typing_extensions import override
 from scd_lightning.config.checks import require_one_of
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.prompts import Prompt
-from scd_lightning.data.rows import Row
+from scd_lightning.data.rows import Row, free_texts
 from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.data.sources import DataSource
-from scd_lightning.tasks.answer_texts import exact_match, token_f1
+from scd_lightning.tasks.answer_texts import are_english, exact_match, token_f1
 from scd_lightning.tasks.choices import ByChoice, choice_measures, judge_choice
 from scd_lightning.tasks.entity_lines import one_line
 from scd_lightning.tasks.measures import ByLabel, Mean, Measure, Ratio
@@ -104,6 +104,7 @@ class QA(Task):
         self.format = format
         self.ordered = ordered
         self.labels: tuple[str, ...] = ()
+        self.english = True
 
     @property
     def prompt(self) -> Prompt:
@@ -139,8 +140,9 @@ class QA(Task):
         return _TEXT_METRICS if self.format == "extractive" else super().metric_names
 
     def settings(self) -> dict[str, Any]:
-        """The format, as it is or was found out, and the labels."""
-        return {"format": self.format, "ordered": self.ordered, "labels": self.labels}
+        """The format, as it is or was found out, and the labels; whether extractive answers are held to be English."""
+        english = {"english": self.english} if self.format == "extractive" else {}
+        return {"format": self.format, "ordered": self.ordered, "labels": self.labels} | english
 
     def checker(self, rows: Sequence[Row]) -> Callable[[Row, str], object]:
         """The rows tell the format."""
@@ -161,12 +163,14 @@ class QA(Task):
             read_answers(row)
 
     def learn(self, rows: Sequence[Row]) -> None:
-        """The letters, or the answers among yes, no and maybe, that occur."""
+        """The letters, or the answers among yes, no and maybe, that occur; or whether texts are English."""
         if self.format == "choice":
             self.labels = tuple(LETTERS[: max(len(read_choices(row)) for row in rows)])
         elif self.format == "yes_no":
             found = {read_closed(row) for row in rows}
             self.labels = tuple(answer for answer in YES_NO if answer in found)
+        else:
+            self.english = are_english(free_texts(rows))
 
     def sample(self, row: Row) -> Sample:
         """Context and question; the answer is a letter, a word or a text."""
@@ -224,7 +228,8 @@ class QA(Task):
             return _as_gold(sample, judged) if self.format == "choice" else judged
         text = str(answer).strip()
         said, golds = self.normal_form(text), [self.normal_form(gold) for gold in sample.gold]
-        score, exact = token_f1(said, golds), exact_match(said, golds)
+        score = token_f1(said, golds, english=self.english)
+        exact = exact_match(said, golds, english=self.english)
         facts = {} if exact == (score == 1) else {"exact": exact}
         return Judgement(sample.id, text, sample.completion, score, not text, facts)
 
@@ -236,7 +241,7 @@ class QA(Task):
 
     @override
     def recall(self, form: Mapping[str, Any]) -> None:
-        self.labels = tuple(form["labels"])
+        self.labels, self.english = tuple(form["labels"]), form.get("settings", {}).get("english", True)
 
 
 def _as_gold(sample: Sample, judged: Judgement) -> Judgement:

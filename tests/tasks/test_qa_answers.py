@@ -1,5 +1,6 @@
 import pytest
 
+from scd_lightning.data.rows import Row
 from scd_lightning.data.samples import Sample
 from scd_lightning.data.sources import DataSource
 from scd_lightning.tasks.answer_texts import answer_units, exact_match, token_f1
@@ -14,7 +15,10 @@ from scd_lightning.tasks.qa import QA
         ("東京都ABC株式会社。", ["東", "京", "都", "abc", "株", "式", "会", "社"]),
         ("２０ｍｇ", ["20mg"]),
         ("  ", []),
-        ("it's 3.5", ["its", "35"]),
+        ("it's 3.5", ["its", "3.5"]),
+        ("2,500 mg; 3,5 %; 1,2,3", ["2500", "mg", "3,5", "1,2,3"]),
+        ("12/2020, page 5.", ["12/2020", "page", "5"]),
+        ("The", ["the"]),
     ],
 )
 def test_units(text, units):
@@ -29,9 +33,26 @@ CASES = [
     ("dog", ["cat", "a dog"], True, 1.0),
     ("dog", ["cat"], False, 0.0),
     ("", ["cat"], False, 0.0),
-    ("the", ["a"], True, 1.0),
+    ("the", ["a"], False, 0.0),
+    ("5 mg", ["0.5 mg"], False, 2 * 1 / (2 + 2)),
     ("肺腺癌", ["肺癌"], False, 2 * 2 / (3 + 2)),
 ]
+
+
+def test_what_is_an_article_in_english_may_be_a_name_elsewhere():
+    assert answer_units("Nghệ An", english=False) == ["nghệ", "an"]
+    assert not exact_match("Hội", ["Hội An"], english=False)
+    assert exact_match("an der Elbe", ["An der Elbe."], english=False)
+    assert not exact_match("der Elbe", ["an der Elbe"], english=False)
+
+
+@pytest.mark.parametrize(("english", "said"), [(True, True), (False, False)])
+def test_the_data_tell_whether_they_are_english(english, said):
+    texts = ["The house of my aunt stands in the north."] if english else ["Das Haus meiner Tante steht an der Elbe."]
+    rows = [Row("0", {"question": "?", "context": text, "answer": "an"}, "file", 1) for text in texts]
+    task = QA(DataSource(), "extractive")
+    task.learn(rows)
+    assert task.settings()["english"] is said
 
 
 @pytest.mark.parametrize(("answer", "golds", "exact", "f1"), CASES)
