@@ -12,6 +12,7 @@ from scd_lightning.data.prompts import Prompt
 from scd_lightning.data.rows import Row, free_texts
 from scd_lightning.data.samples import Cut, Sample
 from scd_lightning.data.sources import DataSource
+from scd_lightning.errors import ConfigError
 from scd_lightning.tasks.answer_texts import are_english, exact_match, token_f1
 from scd_lightning.tasks.choices import ByChoice, choice_measures, judge_choice
 from scd_lightning.tasks.entity_lines import one_line
@@ -22,6 +23,7 @@ from scd_lightning.tasks.qa_rows import (
     LETTERS,
     YES_NO,
     check_closed,
+    closed_words,
     detect_format,
     read_answers,
     read_choices,
@@ -77,7 +79,7 @@ class ExactMatch(Ratio):
 class QA(Task):
     """Rows {"question", "choices", "answer": index, "context"?} or {"question", "context", "answer": text}.
 
-    Multiple choice is answered by a letter, yes-no questions by yes, no or maybe, extractive ones by generated text;
+    Multiple choice is answered by a letter, yes-no questions by such a word, extractive ones by generated text;
     an extractive row's "answer" may be a list of strings, any of which will do (the first one is learnt).
 
     Args:
@@ -85,6 +87,7 @@ class QA(Task):
         format: "choice", "yes_no", "extractive", or "auto" to tell them by the rows.
         ordered: Whether the choices stand in an order of degree; kappa is linear-weighted then.
         primary_metric: None for "accuracy", or "token_f1" of extractive answers.
+        no_answer: What answers an extractive question that has no answer in its context; None: all have one.
         **settings: As in `Task`.
     """
 
@@ -97,13 +100,21 @@ class QA(Task):
         format: Literal["auto", "choice", "yes_no", "extractive"] = "auto",
         ordered: bool = False,
         primary_metric: str | None = None,
+        no_answer: str | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(data, primary_metric, **settings)
         require_one_of(("auto", *PROMPTS), **{"task.format": format})
-        self.format = format
-        self.ordered = ordered
+        if no_answer is not None and not no_answer.strip():
+            raise ConfigError(
+                "An answer that says that there is none has to say something",
+                where="task.no_answer",
+                got=repr(no_answer),
+                expected="words such as 'no answer', or null",
+            )
+        self.format, self.ordered, self.no_answer = format, ordered, no_answer
         self.labels: tuple[str, ...] = ()
+        self.words = YES_NO
         self.english = True
 
     @property
@@ -141,13 +152,14 @@ class QA(Task):
 
     def settings(self) -> dict[str, Any]:
         """The format, as it is or was found out, and the labels; whether extractive answers are held to be English."""
-        english = {"english": self.english} if self.format == "extractive" else {}
-        return {"format": self.format, "ordered": self.ordered, "labels": self.labels} | english
+        of_texts = {"english": self.english, "no_answer": self.no_answer} if self.format == "extractive" else {}
+        return {"format": self.format, "ordered": self.ordered, "labels": self.labels} | of_texts
 
     def checker(self, rows: Sequence[Row]) -> Callable[[Row, str], object]:
         """The rows tell the format."""
         if self.format == "auto":
             self.format = detect_format(rows)
+        self.words = closed_words(rows)
         return self.check
 
     def check(self, row: Row, split: str) -> None:
@@ -157,18 +169,18 @@ class QA(Task):
         if self.format == "choice":
             read_index(row, len(read_choices(row)))
         elif self.format == "yes_no":
-            check_closed(row, split)
+            check_closed(row, split, self.words)
         else:
             row.string("context")
-            read_answers(row)
+            read_answers(row, self.no_answer)
 
     def learn(self, rows: Sequence[Row]) -> None:
-        """The letters, or the answers among yes, no and maybe, that occur; or whether texts are English."""
+        """The letters, or the words for yes, no and maybe, that occur; or whether texts are English."""
         if self.format == "choice":
             self.labels = tuple(LETTERS[: max(len(read_choices(row)) for row in rows)])
         elif self.format == "yes_no":
             found = {read_closed(row) for row in rows}
-            self.labels = tuple(answer for answer in YES_NO if answer in found)
+            self.labels = tuple(word for word in closed_words(rows) if word in found)
         else:
             self.english = are_english(free_texts(rows))
 
@@ -181,7 +193,7 @@ class QA(Task):
             answer = read_closed(row)
             fields["labels"] = ", ".join(self.labels)
             return Sample(row.id, fields, _TEXTS, answer, answer, (answer,), self.labels)
-        answers = read_answers(row)
+        answers = read_answers(row, self.no_answer)
         return Sample(row.id, fields, _TEXTS, one_line(answers[0]).strip(), answers, ())
 
     def _choice(self, row: Row, fields: dict[str, str]) -> Sample:
@@ -204,8 +216,11 @@ class QA(Task):
 
     @override
     def doubts(self, samples: Mapping[str, Sequence[Sample]]) -> list[str]:
-        of_format = {"choice": choice_doubts, "extractive": answer_doubts}.get(self.format)
-        return [*super().doubts(samples), *(of_format(samples) if of_format else ())]
+        if self.format == "choice":
+            return [*super().doubts(samples), *choice_doubts(samples)]
+        if self.format == "extractive":
+            return [*super().doubts(samples), *answer_doubts(samples, self.no_answer)]
+        return super().doubts(samples)
 
     def retarget(self, sample: Sample, cut: Cut) -> tuple[str, int]:
         """The answer stays; it is lost where only the part of the context that is cut away has it."""
@@ -219,7 +234,7 @@ class QA(Task):
     @property
     @override
     def placeholders(self) -> Mapping[str, Any]:
-        return {"answer": {"choice": 0, "yes_no": YES_NO[0]}.get(self.format, "?")}
+        return {"answer": {"choice": 0, "yes_no": (self.labels or self.words)[0]}.get(self.format, "?")}
 
     def judge(self, sample: Sample, answer: str | int) -> Judgement:
         """Holds a choice against the right one, and a text against each that will do."""

@@ -8,6 +8,8 @@ from scd_lightning.data.samples import Sample
 from scd_lightning.data.spelling import spelled
 from scd_lightning.data.splits import SPLITS
 
+# So few different answers to so many questions are labels.
+_CLASSES, _ANSWERS = 5, 50
 Samples = Mapping[str, Sequence[Sample]]
 
 
@@ -33,14 +35,25 @@ def _has_twins(sample: Sample) -> bool:
     return len(set(looks.values())) < len(looks)
 
 
-def answer_doubts(samples: Samples) -> Iterator[str]:
-    """A sentence for each split in which most answers do not stand in their contexts."""
+def answer_doubts(samples: Samples, no_answer: str | None = None) -> Iterator[str]:
+    """A sentence for each split in which most answers do not stand in their contexts.
+
+    Args:
+        samples: The samples of extractive questions.
+        no_answer: What stands for an answer where there is none.
+    """
     for split in SPLITS:
-        absent = [sample for sample in samples[split] if not stands_in(sample, sample.fields["context"])]
-        if 2 * len(absent) > len(samples[split]):
+        answered = [sample for sample in samples[split] if sample.completion != no_answer]
+        absent = [sample for sample in answered if not stands_in(sample, sample.fields["context"])]
+        if 2 * len(absent) > len(answered):
+            few = sorted({sample.completion for sample in answered})
             yield (
-                f"In {split}, {len(absent)} of {len(samples[split])} answers do not stand in their context, such as "
+                f"In {split}, {len(absent)} of {len(answered)} answers do not stand in their context, such as "
                 f"{shorten(absent[0].id)} ({shorten(absent[0].completion)}): models can't copy them from there."
+            ) + (
+                f" All are one of {len(few)} ({', '.join(map(shorten, few))}): task=classification chooses among labels."
+                if len(few) <= _CLASSES and len(answered) >= _ANSWERS
+                else ""
             )
 
 

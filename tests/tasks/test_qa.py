@@ -41,7 +41,8 @@ def read(folder, **settings):
         (CHOICE, {**CHOICE, "context": 3}, r'"context" has the wrong type'),
         (YES_NO, {**YES_NO, "question": "q", "answer": "perhaps"}, r"not among the answers.*task\.format=extractive"),
         (SPAN, {**SPAN, "answer": ""}, r'"answer" is empty'),
-        (SPAN, {**SPAN, "answer": []}, r'"answer" has the wrong type'),
+        (SPAN, {**SPAN, "answer": []}, r'"answer" is empty.*task\.no_answer='),
+        (SPAN, {**SPAN, "answer": [""]}, r'"answer" has the wrong type|empty'),
         (SPAN, {"question": "q", "answer": "a"}, r'"context" is missing'),
     ],
 )
@@ -152,3 +153,34 @@ def test_a_sample_is_described_with_context_question_and_choices(write_folder):
     shown = module.describe("train", 0)
     assert shown["input"].startswith("Of colours.\n\nWhich?\n\nA. red\nB. green")
     assert shown["labels"] == [module.samples["train"][0].gold]
+
+
+@pytest.mark.parametrize(
+    ("yes", "no", "labels"),
+    [("Ja", "nein", ("ja", "nein")), ("Có", "Không", ("có", "không")), ("いいえ", "はい", ("はい", "いいえ"))],
+)
+def test_yes_and_no_in_other_languages(write_folder, yes, no, labels):
+    rows = [{**YES_NO, "answer": yes}, {**YES_NO, "question": "Not?", "answer": no}]
+    module = read(write_folder(**splits(*rows)))
+    assert (module.task.format, module.task.labels) == ("yes_no", labels)
+    assert module.samples["train"][0].gold == yes.lower()
+    with pytest.raises(DataError, match=rf"not among the answers.*{labels[0]} or {labels[1]}"):
+        read(write_folder(**splits(*rows, {**YES_NO, "question": "Or?", "answer": "oui"})))
+
+
+@pytest.mark.parametrize("empty", [None, "", []])
+def test_a_question_without_an_answer_is_answered_so(write_folder, empty):
+    none = {**SPAN, "question": "Who?", "answer": empty}
+    module = read(write_folder(**splits(SPAN, none)), no_answer="no answer")
+    assert module.samples["train"][1].completion == "no answer"
+    assert module.judge("train", 1, "No answer.").score == 1
+    assert module.judge("train", 1, "Rome").score == 0
+    assert not module.doubts
+    with pytest.raises(ConfigError, match=r"task\.no_answer"):
+        QA(DataSource(), no_answer=" ")
+
+
+def test_few_answers_that_stand_nowhere_are_labels(write_folder):
+    rows = [{**SPAN, "question": f"{i}?", "answer": ("low", "high")[i % 2]} for i in range(60)]
+    doubts = " ".join(read(write_folder(**splits(*rows))).doubts)
+    assert "All are one of 2 (high, low): task=classification" in doubts
