@@ -14,12 +14,14 @@ from scd_lightning.analysis.records import read_config
 from scd_lightning.analysis.run.run_table import run_line, run_table
 from scd_lightning.cli import search
 from scd_lightning.cli.ask_line import ask_line
-from scd_lightning.cli.endings import in_sweep
+from scd_lightning.cli.endings import in_sweep, runs_beside_others
 from scd_lightning.cli.overrides import chosen, job_command, rank_command
 from scd_lightning.cli.quiet import quiet
+from scd_lightning.cli.session import session
 from scd_lightning.cli.smoke import tell_full_costs, trial
 from scd_lightning.config.build import build_parts
 from scd_lightning.launch import ranks
+from scd_lightning.launch.own_gpus import take_gpus
 from scd_lightning.loggers.makers import check_makers
 from scd_lightning.pipeline.job import Job
 from scd_lightning.pipeline.run import Finished
@@ -90,6 +92,10 @@ def build_running_job(settings: Mapping[str, Any], folder: RunFolder) -> Job:
     Raises:
         ScdError: As `build_job`.
     """
+    trainer = settings["trainer"]
+    if runs_beside_others() and ranks.leads() and trainer.get("accelerator") != "cpu":
+        assert session.sweep is not None
+        take_gpus(session.sweep.folder, trainer["devices"], torch.cuda.device_count())
     job = build_job(settled_dtypes(settings), folder.path)
     ranks_run = rank_command(folder.path)
     job = replace(job, folder=folder, command=job_command(), rank_command=ranks_run, swept=in_sweep())

@@ -30,8 +30,7 @@ def ended(folder: RunFolder) -> Iterator[None]:
         if ranks.is_rank():
             _end_as_rank(folder, error)
         _note(folder, error)
-        side_by_side = in_sweep() and "joblib" in HydraConfig.get().launcher._target_
-        if side_by_side and (isinstance(error, Preempted) or interrupted(error)):
+        if runs_beside_others() and (isinstance(error, Preempted) or interrupted(error)):
             # Joblib would kill the other jobs, which are saving; the sweep's own process knows of the signal.
             session.stopped = True
             return
@@ -71,6 +70,11 @@ def before_jobs() -> Iterator[None]:
 def in_sweep() -> bool:
     """Whether the running job is one of a sweep."""
     return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def runs_beside_others() -> bool:
+    """Whether the running job is one of a sweep whose jobs run side by side on this machine."""
+    return in_sweep() and "joblib" in HydraConfig.get().launcher._target_
 
 
 def tell(error: Exception) -> None:

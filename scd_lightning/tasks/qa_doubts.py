@@ -46,15 +46,18 @@ def answer_doubts(samples: Samples, no_answer: str | None = None) -> Iterator[st
         answered = [sample for sample in samples[split] if sample.completion != no_answer]
         absent = [sample for sample in answered if not stands_in(sample, sample.fields["context"])]
         if 2 * len(absent) > len(answered):
-            few = sorted({sample.completion for sample in answered})
             yield (
                 f"In {split}, {len(absent)} of {len(answered)} answers do not stand in their context, such as "
                 f"{shorten(absent[0].id)} ({shorten(absent[0].completion)}): models can't copy them from there."
-            ) + (
-                f" All are one of {len(few)} ({', '.join(map(shorten, few))}): task=classification chooses among labels."
-                if len(few) <= _CLASSES and len(answered) >= _ANSWERS
-                else ""
+                f"{_as_labels(answered)}"
             )
+
+
+def _as_labels(answered: Sequence[Sample]) -> str:
+    few = sorted({sample.completion for sample in answered})
+    if len(few) > _CLASSES or len(answered) < _ANSWERS:
+        return ""
+    return f" All are one of {len(few)} ({', '.join(map(shorten, few))}): task=classification chooses among labels."
 
 
 def stands_in(sample: Sample, text: str) -> bool:
