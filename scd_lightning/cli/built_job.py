@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from scd_lightning.analysis.records import read_config
 from scd_lightning.analysis.run.run_table import run_line, run_table
 from scd_lightning.cli import search
@@ -29,6 +27,7 @@ from scd_lightning.progress import prefix, say, show
 from scd_lightning.run_folder.folder import RunFolder
 from scd_lightning.store.artifacts import ArtifactStore
 from scd_lightning.training.callbacks import own_callbacks
+from scd_lightning.training.trainer import count_gpus
 
 
 def build_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
@@ -79,7 +78,7 @@ def rebuild_job(run: Path) -> Job:
 def _anywhere(trainer: Mapping[str, Any]) -> dict[str, Any]:
     """A trainer's settings for a machine that may lack the GPUs that it trained on."""
     needs_gpu = trainer.get("accelerator") in ("gpu", "cuda")
-    return {**trainer, "accelerator": "auto"} if needs_gpu and not torch.cuda.is_available() else {**trainer}
+    return {**trainer, "accelerator": "auto"} if needs_gpu and not count_gpus() else {**trainer}
 
 
 def build_running_job(settings: Mapping[str, Any], folder: RunFolder) -> Job:
@@ -95,7 +94,7 @@ def build_running_job(settings: Mapping[str, Any], folder: RunFolder) -> Job:
     trainer = settings["trainer"]
     if runs_beside_others() and ranks.leads() and trainer.get("accelerator") != "cpu":
         assert session.sweep is not None
-        take_gpus(session.sweep.folder, trainer["devices"], torch.cuda.device_count())
+        take_gpus(session.sweep.folder, trainer["devices"], count_gpus())
     job = build_job(settled_dtypes(settings), folder.path)
     ranks_run = rank_command(folder.path)
     job = replace(job, folder=folder, command=job_command(), rank_command=ranks_run, swept=in_sweep())
@@ -109,7 +108,7 @@ def settled_dtypes(settings: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         settings: As `read_settings` gives them.
     """
-    on_gpu = settings["trainer"].get("accelerator") != "cpu" and torch.cuda.is_available()
+    on_gpu = settings["trainer"].get("accelerator") != "cpu" and count_gpus() > 0
     dtype = {"dtype": "bfloat16" if on_gpu else "float32"}
     models = {role: settings[role] for role in ("teacher", "student")}
     frozen = {

@@ -36,6 +36,11 @@ _SHARDED = ("32-true", "64-true", "bf16-mixed", "bf16-true")
 M = TypeVar("M", bound=nn.Module)
 
 
+def count_gpus() -> int:
+    """How many GPUs this process sees, without waking them."""
+    return torch.cuda.device_count()
+
+
 class TrainerFactory:
     """Makes one trainer for each fit, validation or prediction of a job.
 
@@ -74,7 +79,7 @@ class TrainerFactory:
             ConfigError: There are fewer GPUs than devices, or several machines and no torchrun; or torchrun has started
                 another number of processes.
         """
-        gpus = torch.cuda.device_count()
+        gpus = count_gpus()
         if self.options.get("accelerator") in ("gpu", "cuda") and gpus < self.devices:
             raise ConfigError(
                 "There are fewer GPUs than the job wants",
