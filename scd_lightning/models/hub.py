@@ -20,6 +20,8 @@ from scd_lightning.errors import ModelError
 _SAFE = {"model.safetensors", "model.safetensors.index.json"}
 _PICKLED = {"pytorch_model.bin", "pytorch_model.bin.index.json"}
 _SECONDS = 10
+# Characters of what the hub says.
+_WORDS = 200
 _UNKNOWN = (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError, HFValidationError)
 
 
@@ -43,15 +45,18 @@ def fetch_config(path: str, revision: str | None, where: str) -> Path:
         return Path(hf_hub_download(path, "config.json", revision=revision))
     except GatedRepoError as error:
         raise ModelError(
-            "The model is gated and this account may not read it",
+            f"The model is gated and this account may not read it ({_words(error)})",
             where=where,
             got=path,
-            remedy=f"accept its licence at huggingface.co/{path} and set HF_TOKEN to a token of that account",
+            remedy=f"accept its licence at huggingface.co/{path} and set HF_TOKEN to a token of that account; a "
+            "fine-grained token has to allow reading gated repositories",
         ) from error
     # HTTPError is the base of the hub's own errors and of the HTTP library's, whichever that is.
     except (*_UNKNOWN, HTTPError, OSError) as error:
         # LocalEntryNotFoundError is an EntryNotFoundError too, but says only that nothing is cached.
         if isinstance(error, LocalEntryNotFoundError) or not isinstance(error, _UNKNOWN):
+            if (refusal := _refusal(error)) is not None:
+                raise ModelError(f"{refusal[0]} ({_words(error)})", where=where, got=path, remedy=refusal[1]) from error
             raise ModelError(
                 "The model is not in the local cache and the hub can't be reached",
                 where=where,
@@ -63,8 +68,24 @@ def fetch_config(path: str, revision: str | None, where: str) -> Path:
             where=where,
             got=path if revision is None else f"{path} at revision {revision}",
             expected="a hub id such as TinyLlama/TinyLlama_v1.1, or a folder with a config.json",
-            remedy="check the spelling, or set HF_TOKEN if the model is private",
+            remedy="check the spelling, or set HF_TOKEN if the model is private; an expired token finds nothing either",
         ) from error
+
+
+def _refusal(error: Exception) -> tuple[str, str] | None:
+    """What the hub says where it answers, and neither has the model nor lacks it, with a remedy; else None."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in (401, 403):
+        return "The hub refuses the token", "set HF_TOKEN to a valid one that may read this model, or unset it"
+    if status == 429:
+        return "The hub answers this machine no more for a while", "wait, or set HF_TOKEN, whose account may ask more"
+    if status is not None and status >= 500:
+        return "The hub has troubles of its own", "try again later, or give a local folder with a transformers model"
+    return None
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:_WORDS]
 
 
 def _local_config(folder: Path, where: str) -> Path:

@@ -123,6 +123,16 @@ CASES = {
         {"train": [{"context": f"In {i} it rained.", "question": f"What {i}?", "answer": f"{i}"} for i in range(20)]},
         True,
     ),
+    "no answer": Case(
+        ["task=qa", "task.data.path='{data}'"],
+        " has models answer so",
+        {
+            "train": [
+                {"context": f"In {i}.", "question": f"What {i}?", "answer": str(i) if i else ""} for i in range(20)
+            ]
+        },
+        True,
+    ),
     "a teacher without frozen weights": Case(
         ["teacher=hub", "teacher.path=x", "teacher.quantization=8bit"], ".lora.r=16, or "
     ),
@@ -136,6 +146,10 @@ CASES = {
     "a student in 8 bits": Case(["student.quantization=8bit"], "for less memory ", choose=(0, 3)),
     "whole layers to heal": Case(
         ["student=hub", "student.path=x", "student.heal_epochs=1"], ", or student.keep_layers to a part of "
+    ),
+    "a rate of no healing": Case(
+        ["student=hub", "student.path=x", "student.keep_layers=2", "student.heal_lr=0.1"],
+        " or more, or leave student.heal_lr out",
     ),
     "adapters to heal": Case(
         ["student=hub", "student.path=x", "student.keep_layers=2", "student.heal_epochs=1", "student.lora.r=4"],

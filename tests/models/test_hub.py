@@ -35,7 +35,10 @@ FAILURES = [
     (errors.HFValidationError("a/b/c"), UNKNOWN, "check the spelling"),
     (errors.LocalEntryNotFoundError("not cached"), UNREACHABLE, "unset HF_HUB_OFFLINE"),
     (errors.OfflineModeIsEnabled("offline"), UNREACHABLE, "unset HF_HUB_OFFLINE"),
-    (HfHubHTTPError("down", response=response(503)), UNREACHABLE, "connect"),
+    (HfHubHTTPError("down", response=response(503)), "The hub has troubles of its own", "try again later"),
+    (HfHubHTTPError("slow down", response=response(429)), "The hub answers this machine no more for a while", "wait"),
+    (HfHubHTTPError("bad token", response=response(401)), "The hub refuses the token", "set HF_TOKEN to a valid one"),
+    (HfHubHTTPError("may not", response=response(403)), "The hub refuses the token", "or unset it"),
     (http.ConnectError("refused"), UNREACHABLE, "connect"),
     (http.ReadTimeout("slow"), UNREACHABLE, "connect"),
     (http.ProxyError("proxy"), UNREACHABLE, "connect"),
@@ -52,7 +55,9 @@ def test_each_failure_says_which_it_is(monkeypatch, error, what, remedy):
     monkeypatch.setattr(hub, "get_hf_file_metadata", fail)
     with pytest.raises(ModelError) as raised:
         fetch_config(HUB_ID, None, "teacher.path")
-    assert raised.value.what == what
+    said, _, words = raised.value.what.partition(" (")
+    assert said == what
+    assert not words or words == f"{error})"
     assert raised.value.where == "teacher.path"
     assert raised.value.got == HUB_ID
     assert remedy in str(raised.value)
