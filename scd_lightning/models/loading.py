@@ -17,6 +17,7 @@ from scd_lightning.models.foreign import read_config, read_json, read_model
 from scd_lightning.models.gguf import find_gguf
 from scd_lightning.models.hub import check_own_code, check_weights, fetch_config
 from scd_lightning.models.lora_targets import add_adapters
+from scd_lightning.models.modalities import freeze_unread
 from scd_lightning.models.quantization import quantization_config, quantizing_package
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.models.stored_weights import check_stored
@@ -107,6 +108,7 @@ def _without_weights(spec: ModelSpec) -> PreTrainedModel:
     if spec.keep_layers is not None:
         thin(model, spec.keep_layers, spec.role)
         check_thinned(model, spec.role)
+    freeze_unread(model)
     return model
 
 
@@ -160,6 +162,7 @@ def _pretrained(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast, kernel: str
     _check_rows(model, tokenizer, spec)
     if spec.keep_layers is not None:
         thin(model, spec.keep_layers, spec.role)
+    freeze_unread(model)
     return model
 
 

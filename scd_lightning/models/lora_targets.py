@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from scd_lightning.errors import ConfigError
+from scd_lightning.models.modalities import unread_layers
 from scd_lightning.models.spec import ModelSpec, StudentSpec
 from scd_lightning.models.weight_files import first_few
 
@@ -35,6 +36,7 @@ def add_adapters(model: PreTrainedModel, spec: ModelSpec) -> PeftModel:
         lora_alpha=lora.alpha or 2 * lora.r,
         lora_dropout=lora.dropout,
         target_modules=lora.target_modules,
+        exclude_modules=unread_layers(model, _LINEAR) or None,
         task_type="CAUSAL_LM",
     )
     possible = _linear_layers(model)

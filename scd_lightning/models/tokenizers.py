@@ -17,6 +17,8 @@ from scd_lightning.models.foreign import read_tokenizer
 END, PAD = "<|end|>", "<|pad|>"
 # Parts of `identity` that a setting can change: which of its tokens begin prompts and end answers.
 ENDS = ("bos", "eos")
+# Special tokens, by their names in transformers, that stand for no text.
+_NEVER_WRITTEN = ("pad_token", "image_token", "audio_token", "video_token")
 # Special tokens that a message lists; some tokenizers have hundreds, the common ones first.
 _SHOWN = 12
 
@@ -91,13 +93,16 @@ def everything(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
 
 
 def vocabulary_size(tokenizer: PreTrainedTokenizerFast) -> int:
-    """Length V of the logits: the tokenizer's, without a pad token at its end.
+    """Length V of the logits: the tokenizer's, without tokens at its end for padding alone, or for pictures or sound.
 
-    Such a token was added for padding alone: a model of the same family may have no row for it, and no answer holds it.
+    A model of the same family may have no row for these, and no answer holds them.
     """
-    last = len(tokenizer) - 1
-    pad_only = tokenizer.pad_token_id not in (tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id)
-    return last if pad_only and tokenizer.pad_token_id == last else last + 1
+    size, needed = len(tokenizer), {tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id}
+    named = [tokenizer.special_tokens_map.get(name) for name in _NEVER_WRITTEN]
+    spared = {tokenizer.convert_tokens_to_ids(str(token)) for token in named if token is not None} - needed
+    while size - 1 in spared:
+        size -= 1
+    return size
 
 
 def check_pair(teacher: PreTrainedTokenizerFast, student: PreTrainedTokenizerFast) -> None:
