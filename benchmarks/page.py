@@ -37,7 +37,9 @@ How to read it:
   ids in the same order, and use the same optimizer; the distilling ones compute the same loss, which "losses apart"
   holds them to.
 - The other frameworks are as they come. ModelOpt's fused loss of Liger, which needs a GPU, is off; TRL's GKDTrainer has
-  none. The key-value cache that they have the teacher fill is theirs too.
+  none. TRL has another trainer, DistillationTrainer, whose loss goes in chunks as ours does; it learns from answers
+  that the student generates, which is other work, and is not measured. The key-value cache that they have the teacher
+  fill is theirs too.
 - The *floor* of a cached step is what it can't do without: our fine-tuning step, the teacher's head on the completion
   tokens, and one pass over completion tokens x vocabulary for the divergence; the last two are measured alone. The
   floor of a whole run is that times its steps, one teacher forward pass for each distinct checkpoint used, and the

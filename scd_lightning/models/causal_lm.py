@@ -8,7 +8,7 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
-from transformers import DynamicCache, PreTrainedModel
+from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 from typing_extensions import override
 
 from scd_lightning import distributed
@@ -32,6 +32,7 @@ class CausalLM(nn.Module):
         super().__init__()
         self.model = model
         self.vocab_size = vocab_size
+        self._scale = logit_scale(self.base.config.get_text_config())
 
     @override
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -75,9 +76,12 @@ class CausalLM(nn.Module):
         return next(self.parameters()).device
 
     def forward(self, **inputs: Any) -> Tensor:
-        """Last hidden states [B, T, D]; whatever needs the body comes through here, where sharding has its hooks."""
+        """Last hidden states [B, T, D]; whatever needs the body comes through here, where sharding has its hooks.
+
+        Where a model multiplies its logits by a number, they are multiplied by it: the head makes the same logits then.
+        """
         output: Tensor = self.body(**inputs).last_hidden_state
-        return output
+        return output if self._scale == 1 else output * self._scale
 
     def hidden(self, batch: Batch, cache: DynamicCache | None = None) -> Tensor:
         """Hidden states [K, D] that predict the batch's completion tokens.
@@ -139,8 +143,8 @@ class CausalLM(nn.Module):
         """Refuses a model that this view of it would get wrong.
 
         Raises:
-            ModelError: Its logits are more than its head on its last hidden states (soft-capping, scaling), its head
-                is adapted, or a key-value cache changes its hidden states.
+            ModelError: Its logits are more than its head on its last hidden states, as with soft-capping, its head is
+                adapted, or a key-value cache changes its hidden states.
         """
         ids = torch.arange(8, device=self.device).remainder(self.vocab_size).unsqueeze(0)
         was_training = self.training
@@ -165,14 +169,14 @@ class CausalLM(nn.Module):
         heads_own = self.base(input_ids=ids, use_cache=False).logits[..., : self.vocab_size]
         with layer.register_forward_hook(lambda *_: logits.expand(*ids.shape, -1)):
             after = self.base(input_ids=ids, use_cache=False).logits[0, 0]
-        found = self.head(self.body(input_ids=ids, use_cache=False).last_hidden_state)
+        found, logits = self.head(self(input_ids=ids, use_cache=False)), logits * self._scale
         if not (_close(found, heads_own) and _close(after, logits)):
             difference = max(float((found - heads_own).abs().max()), float((after - logits).abs().max()))
             raise ModelError(
                 f"The logits of {name} are not its LM head on its hidden states",
                 where=name,
                 got=f"a largest difference of {difference:.3g}",
-                expected="equal logits (no soft-capping or scaling after the head)",
+                expected="equal logits (no soft-capping after the head, and no scaling but Granite's and Cohere's)",
                 remedy="choose a model of another family (Llama, Qwen, SmolLM, Mistral, ...)",
             )
 
@@ -181,7 +185,7 @@ class CausalLM(nn.Module):
         got: object = "other hidden states with a cache than without"
         try:
             parts = [self.extend(ids[:, :5], mask[:, :5], cache), self.extend(ids[:, 5:], mask, cache)]
-            if _close(torch.cat(parts, dim=1), self.body(input_ids=ids, use_cache=False).last_hidden_state):
+            if _close(torch.cat(parts, dim=1), self(input_ids=ids, use_cache=False)):
                 return
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             got = error
@@ -192,6 +196,41 @@ class CausalLM(nn.Module):
             expected="attention layers only, with position ids",
             remedy="choose a model of another family (Llama, Qwen, SmolLM, Mistral, ...)",
         )
+
+
+def logit_scale(config: PretrainedConfig) -> float:
+    """What a model multiplies its logits by: Granite divides them, Cohere has a factor; 1 of all others."""
+    if (divisor := getattr(config, "logits_scaling", None)) is not None:
+        return 1 / float(divisor)
+    factor = getattr(config, "logit_scale", None)
+    return 1.0 if factor is None else float(factor)
+
+
+def check_family(config: PretrainedConfig, where: str, got: str) -> None:
+    """Refuses by its config.json what `check_head` would refuse once all weights are there.
+
+    Args:
+        config: That of the model, or of its text part.
+        where: The argument that names the model, for messages.
+        got: The model.
+
+    Raises:
+        ModelError: Its logits are soft-capped, or its layers are recurrent.
+    """
+    recurrent = {"linear_attention", "mamba", "mamba2", "recurrent"} & set(getattr(config, "layer_types", None) or ())
+    if getattr(config, "final_logit_softcapping", None) is not None:
+        what = "The model's logits are soft-capped, so that hidden states can't stand for them"
+    elif recurrent:
+        what = f"The model has recurrent layers ({', '.join(sorted(recurrent))}), which answers can't be made with here"
+    else:
+        return
+    raise ModelError(
+        what,
+        where=where,
+        got=f"{got} ({config.model_type})",
+        expected="attention layers, and a head without soft-capping",
+        remedy="choose a model of another family (Llama, Qwen 3, SmolLM, Mistral, Gemma 3, ...)",
+    )
 
 
 def _close(found: Tensor, expected: Tensor) -> bool:

@@ -11,7 +11,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from scd_lightning.errors import ConfigError, ModelError, translated
-from scd_lightning.models.causal_lm import CausalLM, computed_exactly
+from scd_lightning.models.causal_lm import CausalLM, check_family, computed_exactly
 from scd_lightning.models.file_digests import file_digest
 from scd_lightning.models.foreign import read_config, read_json, read_model
 from scd_lightning.models.gguf import find_gguf
@@ -102,8 +102,10 @@ def build_empty(spec: ModelSpec, tokenizer: PreTrainedTokenizerFast) -> nn.Modul
 
 
 def _without_weights(spec: ModelSpec) -> PreTrainedModel:
+    config = _config(spec, spec.name)
+    check_family(config.get_text_config(), f"{spec.role}.path", spec.name)
     model = AutoModelForCausalLM.from_config(
-        _config(spec, spec.name), attn_implementation=spec.attention, trust_remote_code=spec.trust_remote_code
+        config, attn_implementation=spec.attention, trust_remote_code=spec.trust_remote_code
     )
     if spec.keep_layers is not None:
         thin(model, spec.keep_layers, spec.role)

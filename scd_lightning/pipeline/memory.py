@@ -30,7 +30,8 @@ def explained(job: PreparedJob, phase: str, spec: ModelSpec) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_about_memory(error):
             raise
-        where = "the GPU" if isinstance(error, torch.OutOfMemoryError) else "this machine"
+        of_gpu = isinstance(error, torch.OutOfMemoryError) or any(name in str(error) for name in ("CUDA", "CUBLAS"))
+        where = "the GPU" if of_gpu else "this machine"
         raise OutOfMemory(
             f"The memory of {where} does not suffice for the phase {phase}",
             where=f"{phase}, with the {spec.role} {spec.name}",
@@ -69,6 +70,8 @@ def _of_training(job: PreparedJob, phase: str, spec: ModelSpec) -> list[str]:
         found.append(f"trainer.micro_batches={2 * trainer.micro_batches}")
     if not spec.gradient_checkpointing:
         found.append(f"{spec.role}.gradient_checkpointing=true")
+    if trainer.devices * trainer.num_nodes > 1 and not trainer.shards and trainer.on_gpu:
+        found.append(f"trainer=fsdp trainer.devices={trainer.devices}")
     if spec.pretrained and not spec.lora.r and not getattr(spec, "heal_epochs", 0):
         found.append(f"{spec.role}.lora.r=16")
     elif spec.pretrained and spec.role == "teacher" and spec.quantization is None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from scd_lightning.batch import TokenizedSample
+from scd_lightning.config.trainer_options import whole_precision
 from scd_lightning.data.samples import Sample
 from scd_lightning.errors import ConfigError
 from scd_lightning.models.loading import build_empty, build_model
@@ -25,6 +26,8 @@ from scd_lightning.training.data_module import EncodedData
 
 # Fewer weights than this are no matter: norms begin at one, where numbers of half precision stand far apart.
 _FEW = 0.01
+# Models of so many weights keep a GPU busy.
+_LARGE = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -119,12 +122,24 @@ def _base(model: nn.Module) -> PreTrainedModel:
 
 def warn_of_models(job: PreparedJob) -> None:
     """Warns of what can work and hardly will; for the process that speaks for the job, once prepared."""
+    _warn_of_slowness(job)
     longest = longest_sample(job.data)
     for spec in (job.teacher, job.student):
         empty = build_empty(spec, job.tokenizer)
         _warn_of_lengths(spec, _base(empty), longest)
         if spec is job.student or not job.trajectory:
             _warn_of_resolution(job, spec, job.trainer.convert(empty))
+
+
+def _warn_of_slowness(job: PreparedJob) -> None:
+    """Whether a GPU computes in float32 what is large enough to gain by half precision."""
+    precision = whole_precision(job.settings["trainer"])
+    if job.trainer.on_gpu and precision == "32-true" and max(job.parameters.values()) >= _LARGE:
+        warnings.warn(
+            "The GPU computes in float32, as trainer.precision=32-true has it. trainer=gpu, which computes in bfloat16 "
+            "with float32 weights, takes a fraction of the time.",
+            stacklevel=3,
+        )
 
 
 def _warn_of_lengths(spec: ModelSpec, model: PreTrainedModel, longest: Longest) -> None:

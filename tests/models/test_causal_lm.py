@@ -1,5 +1,7 @@
 """The split into body and head, against the model's own full logits."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -9,7 +11,7 @@ from transformers import AutoModel, DynamicCache
 from scd_lightning.batch import Slot, TokenizedSample
 from scd_lightning.data.collate import collate
 from scd_lightning.errors import ModelError
-from scd_lightning.models.causal_lm import CausalLM
+from scd_lightning.models.causal_lm import CausalLM, check_family
 
 LENGTH = 275
 SAMPLES = [
@@ -18,7 +20,8 @@ SAMPLES = [
     TokenizedSample(2, [200, 201, 202], [0]),
     TokenizedSample(3, [30, 31, 32, 33], [34, 35, 36, 37, 0]),
 ]
-SUPPORTED = ["llama", "qwen3", "mistral", "gpt2", "gptj", "phi", "gemma3", "bloom"]
+# The last two scale their logits.
+SUPPORTED = ["llama", "qwen3", "mistral", "gpt2", "gptj", "phi", "gemma3", "bloom", "granite", "cohere"]
 
 
 @pytest.fixture
@@ -113,14 +116,26 @@ def test_plain_heads_pass(make_model, family, dtype):
 
 # As fresh as from a seed: their logits are so small that soft-capping does not show in them.
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("family", ["gemma2", "granite", "cohere"])
-def test_capped_and_scaled_logits_are_refused(make_model, family, dtype):
-    model = CausalLM(make_model(family, dtype=dtype, scale=1.0), LENGTH)
-    with pytest.raises(
-        ModelError, match=rf"The logits of my {family} are not its LM head on its hidden states"
-    ) as raised:
-        model.check_head(f"my {family}")
-    assert "soft-capping or scaling" in str(raised.value)
+def test_capped_logits_are_refused(make_model, dtype):
+    model = CausalLM(make_model("gemma2", dtype=dtype, scale=1.0), LENGTH)
+    with pytest.raises(ModelError, match="The logits of my gemma2 are not its LM head on its hidden states") as raised:
+        model.check_head("my gemma2")
+    assert "no soft-capping" in str(raised.value)
+
+
+def test_what_its_config_tells_is_refused_before_there_are_weights(make_model):
+    for family in SUPPORTED:
+        check_family(make_model(family).config.get_text_config(), "teacher.path", "mine")
+    with pytest.raises(ModelError, match=r"soft-capped.*Where: teacher\.path\. Got: mine \(gemma2\)"):
+        check_family(make_model("gemma2").config, "teacher.path", "mine")
+    hybrid = SimpleNamespace(layer_types=["linear_attention", "full_attention"], model_type="qwen3_next")
+    with pytest.raises(ModelError, match=r"recurrent layers \(linear_attention\).*qwen3_next"):
+        check_family(hybrid, "teacher.path", "mine")
+
+
+@pytest.mark.parametrize("family", ["granite", "cohere"])
+def test_scaled_logits_have_their_scale_in_the_hidden_states(make_model, family):
+    assert CausalLM(make_model(family), LENGTH)._scale not in (0, 1)
 
 
 def test_hidden_states_scaled_before_the_head_are_refused(make_model):

@@ -3,6 +3,7 @@
 import json
 import re
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -103,6 +104,18 @@ def test_room_for_answers_counts(make_job, pair, tmp_path):
     prompts = [len(each.prompt_ids) for name in ("validation", "test") for each in job.data.tokenized[name]]
     assert longest.tokens == max(prompts) + 77
     assert longest.split in ("validation", "test")
+
+
+@pytest.mark.parametrize(
+    ("weights", "precision", "told"), [(10**8, "32-true", 1), (10**6, "32", 0), (10**8, "bf16", 0)]
+)
+def test_float32_on_a_gpu_is_told_of_where_half_precision_pays(
+    make_job, monkeypatch, recwarn, weights, precision, told
+):
+    job = make_job("trainer.accelerator=auto", f"trainer.precision={precision}")
+    monkeypatch.setattr(type(job.trainer), "on_gpu", True)
+    warn_of_models(replace(job, parameters={"teacher": weights, "student": 10}))
+    assert sum("The GPU computes in float32" in str(each.message) for each in recwarn) == told
 
 
 @pytest.mark.parametrize(("count", "positions"), [(30, 300), (6, 200)])
