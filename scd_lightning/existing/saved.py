@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,9 +12,11 @@ from scd_lightning.existing import adapters
 from scd_lightning.existing.places import KINDS, named
 from scd_lightning.models.file_digests import file_digest
 from scd_lightning.models.foreign import read_json, read_pickled
+from scd_lightning.models.hub import fetch_folder, is_hub_id
 from scd_lightning.models.weight_files import check_intact, check_plain, check_shards, find_weights, first_few
 
 Kind = Literal["transformers", "peft", "lightning"]
+_COMMIT = re.compile("[0-9a-f]{40}")
 # Safetensors before pickled ones.
 _WEIGHTS = {
     "transformers": ("model.safetensors", "pytorch_model.bin"),
@@ -79,7 +81,7 @@ def find(patterns: str | Sequence[str], where: str, *, allow_pickle: bool = Fals
     """Every saved model that patterns name, each once.
 
     Args:
-        patterns: A glob pattern or a path, or several. A folder that has checkpoints in it stands for these.
+        patterns: A glob pattern, a path or a hub id, or several. A folder that has checkpoints in it stands for these.
         where: The argument, for messages.
         allow_pickle: As in `recognise`.
 
@@ -89,7 +91,7 @@ def find(patterns: str | Sequence[str], where: str, *, allow_pickle: bool = Fals
     """
     paths: dict[Path, Path] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        found = _matches(pattern, where)
+        found = _matches(pattern, where, allow_pickle=allow_pickle)
         # A link such as Lightning's last.ckpt is no checkpoint of its own.
         paths |= {path.resolve(): path for path in found if path.resolve() not in paths}
     if not paths:
@@ -98,11 +100,13 @@ def find(patterns: str | Sequence[str], where: str, *, allow_pickle: bool = Fals
 
 
 def in_order(models: Sequence[SavedModel], where: str) -> list[SavedModel]:
-    """Saved models by their optimizer steps.
+    """Saved models by their optimizer steps; one alone needs none.
 
     Raises:
-        ConfigError: One has no step, or two have the same.
+        ConfigError: One of several has no step, or two have the same.
     """
+    if len(models) == 1:
+        return [replace(models[0], step=models[0].step or 0)]
     by_step: dict[int, SavedModel] = {}
     for model in models:
         if model.step is None:
@@ -124,8 +128,11 @@ def in_order(models: Sequence[SavedModel], where: str) -> list[SavedModel]:
     return [by_step[step] for step in sorted(by_step)]
 
 
-def _matches(pattern: str, where: str) -> list[Path]:
+def _matches(pattern: str, where: str, *, allow_pickle: bool) -> list[Path]:
     path = Path(pattern).expanduser()
+    # A file or a folder that is there goes before a hub's model, as does the folder that one is looked for in.
+    if is_hub_id(pattern) and not path.parent.exists():
+        path = fetch_folder(pattern, where, allow_pickle=allow_pickle)
     if path.is_dir():
         return [each for each in sorted(path.iterdir()) if _is_checkpoint(each)] or [path]
     return named(pattern, where)
@@ -148,7 +155,8 @@ def _folder_step(folder: Path) -> int | None:
     state = folder / "trainer_state.json"
     if state.is_file() and type(step := read_json(state).get("global_step")) is int:
         return step
-    return _last_number(folder.name)
+    # A hub's cache names folders by commits, whose digits say nothing.
+    return None if _COMMIT.fullmatch(folder.name) else _last_number(folder.name)
 
 
 def _last_number(name: str) -> int | None:

@@ -1,10 +1,19 @@
 """The hub's failures told apart, and what is not read or run unasked, before anything large is fetched."""
 
 import os
-from contextlib import suppress
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import (
+    HfApi,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    snapshot_download,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -20,6 +29,7 @@ from scd_lightning.errors import ModelError
 _SAFE = {"model.safetensors", "model.safetensors.index.json"}
 _PICKLED = {"pytorch_model.bin", "pytorch_model.bin.index.json"}
 _SECONDS = 10
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 # Characters of what the hub says.
 _WORDS = 200
 _UNKNOWN = (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError, HFValidationError)
@@ -38,11 +48,42 @@ def fetch_config(path: str, revision: str | None, where: str) -> Path:
     """
     if os.path.isdir(path):
         return _local_config(Path(path), where)
-    try:
+    with _told(path, revision, where):
         if not isinstance(try_to_load_from_cache(path, "config.json", revision=revision), str):
             # One try: where nothing is cached, the download itself retries an unreachable hub for half a minute.
             get_hf_file_metadata(hf_hub_url(path, "config.json", revision=revision))
         return Path(hf_hub_download(path, "config.json", revision=revision))
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form of a hub model's, owner/model."""
+    return _HUB_ID.fullmatch(name) is not None
+
+
+def fetch_folder(path: str, where: str, *, allow_pickle: bool = False) -> Path:
+    """A hub model, whole, or what it has of adapters, as a folder of the hub's cache.
+
+    Args:
+        path: Its hub id.
+        where: The argument that named it, for messages.
+        allow_pickle: Fetch weights in pickled form, too.
+
+    Raises:
+        ModelError: The model is unknown, gated, or out of reach; each says so.
+    """
+    pickled = ["*.bin"] if allow_pickle else []
+    with _told(path, None, where):
+        cached = (try_to_load_from_cache(path, name) for name in ("config.json", "adapter_config.json"))
+        if not any(isinstance(each, str) for each in cached):
+            HfApi().model_info(path, timeout=_SECONDS)  # One try, as above.
+        return Path(snapshot_download(path, allow_patterns=["*.json", "*.safetensors", "*.model", "*.jinja", *pickled]))
+
+
+@contextmanager
+def _told(path: str, revision: str | None, where: str) -> Iterator[None]:
+    """Turns what goes wrong between here and the hub into words."""
+    try:
+        yield
     except GatedRepoError as error:
         raise ModelError(
             f"The model is gated and this account may not read it ({_words(error)})",
@@ -54,22 +95,20 @@ def fetch_config(path: str, revision: str | None, where: str) -> Path:
     # HTTPError is the base of the hub's own errors and of the HTTP library's, whichever that is.
     except (*_UNKNOWN, HTTPError, OSError) as error:
         # LocalEntryNotFoundError is an EntryNotFoundError too, but says only that nothing is cached.
-        if isinstance(error, LocalEntryNotFoundError) or not isinstance(error, _UNKNOWN):
-            if (refusal := _refusal(error)) is not None:
-                raise ModelError(f"{refusal[0]} ({_words(error)})", where=where, got=path, remedy=refusal[1]) from error
+        if isinstance(error, _UNKNOWN) and not isinstance(error, LocalEntryNotFoundError):
             raise ModelError(
-                "The model is not in the local cache and the hub can't be reached",
+                "There is no such model",
                 where=where,
-                got=path,
-                remedy="connect, unset HF_HUB_OFFLINE, or give a local folder with a transformers model instead",
+                got=path if revision is None else f"{path} at revision {revision}",
+                expected="a hub id such as TinyLlama/TinyLlama_v1.1, or a folder with a config.json",
+                remedy="check the spelling, or set HF_TOKEN, to a token that is still valid, if the model is private",
             ) from error
-        raise ModelError(
-            "There is no such model",
-            where=where,
-            got=path if revision is None else f"{path} at revision {revision}",
-            expected="a hub id such as TinyLlama/TinyLlama_v1.1, or a folder with a config.json",
-            remedy="check the spelling, or set HF_TOKEN if the model is private; an expired token finds nothing either",
-        ) from error
+        what, remedy = _refusal(error) or (
+            "The model is not in the local cache and the hub can't be reached",
+            "connect, unset HF_HUB_OFFLINE, or give a local folder with a transformers model instead",
+        )
+        said = f" ({_words(error)})" if _refusal(error) else ""
+        raise ModelError(f"{what}{said}", where=where, got=path, remedy=remedy) from error
 
 
 def _refusal(error: Exception) -> tuple[str, str] | None:

@@ -1,7 +1,10 @@
 """What lies at a path, and in which order."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -63,6 +66,47 @@ def test_contents_and_not_names_make_the_digest(run, tmp_path):
 def test_nothing_there(tmp_path):
     with pytest.raises(ConfigError, match="There is nothing at the path"):
         find(str(tmp_path / "none-*"), "teacher.trajectory")
+
+
+def test_one_checkpoint_alone_needs_no_step(run):
+    tuned = run.parent / "tuned"
+    shutil.copytree(run / "checkpoint-200", tuned)
+    assert [model.step for model in in_order(find(str(tuned), "teacher.trajectory"), "teacher.trajectory")] == [0]
+    with pytest.raises(ConfigError, match=r"tells no optimizer step.*Got: .*tuned"):
+        in_order(find([str(tuned), str(run / "checkpoint-9")], "teacher.trajectory"), "teacher.trajectory")
+
+
+@pytest.mark.parametrize("config", ["config.json", "adapter_config.json"])
+def test_a_model_of_the_hub_by_its_id(tmp_path, config):
+    """From the hub's cache, offline: its folder's name is a commit, which is no step."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    root = tmp_path / "hub" / "models--owner--tuned"
+    weights = "model.safetensors" if config == "config.json" else "adapter_model.safetensors"
+    for name, text in (
+        (f"snapshots/{commit}/{config}", "{}"),
+        (f"snapshots/{commit}/{weights}", "w"),
+        ("refs/main", commit),
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    code = """
+from scd_lightning.errors import ScdError
+from scd_lightning.existing.saved import find
+for name in ("owner/tuned", "owner/other"):
+    try:
+        (model,) = find(name, "teacher.trajectory")
+        print(model.kind, model.step, model.path.name)
+    except ScdError as error:
+        print(error.what)
+"""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    env |= {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    kind = "transformers" if config == "config.json" else "peft"
+    unreachable = "The model is not in the local cache and the hub can't be reached"
+    assert done.stdout.splitlines() == [f"{kind} None {commit}", unreachable], done.stderr
 
 
 PICKLED = {

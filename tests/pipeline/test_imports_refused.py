@@ -65,7 +65,7 @@ def two_of_one_step(folder, work):
 def no_step(folder, work):
     (folder / "checkpoint-4" / "trainer_state.json").unlink()
     (folder / "checkpoint-4").rename(folder / "last")
-    return f"{folder}/last", ConfigError, "tells no optimizer step"
+    return [folder / "checkpoint-2", folder / "last"], ConfigError, "tells no optimizer step"
 
 
 def mixed_kinds(folder, work):
