@@ -68,6 +68,8 @@ class Printer(Console):
 # Names of people's folders, labels and settings are printed: brackets in them are no styles, and colons no emoji.
 _LITERAL: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
 _console = Printer(**_LITERAL)
+if _console.width < 1:  # As COLUMNS=0 says, and nothing would be printed.
+    _console.width = 80
 # For tables in a file or a pipe, which have no width: long enough that no line is broken.
 _wide = Printer(**_LITERAL, width=160)
 

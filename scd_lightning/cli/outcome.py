@@ -36,7 +36,10 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Run) -> Callable
     """
 
     def main(arguments: Sequence[str] | None = None) -> int:
-        options = parser().parse_args(arguments)
+        made = parser()
+        # Texts may stand behind options, too, which commands with commands of their own can't have.
+        parse = made.parse_args if made._subparsers is not None else made.parse_intermixed_args
+        options = parse(arguments)
         return outcome(lambda: run(options))
 
     return main

@@ -7,9 +7,10 @@ from typing import Any
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from scd_lightning.config.arguments import check_arguments
+from scd_lightning.config.paths import with_paths
 from scd_lightning.config.settings import check_run
 from scd_lightning.config.targets import check_allowed, find_target, targets_in
 from scd_lightning.config.trainer_options import check_trainer
@@ -57,8 +58,11 @@ def read_settings(cfg: DictConfig, written: Iterable[Written] = ()) -> dict[str,
     try:
         settings = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        what = str(error).splitlines()[0]
-        raise ConfigError(f"A value of the configuration can't be had ({what})", where=error.full_key) from error
+        what, missing = str(error).splitlines()[0], isinstance(error, MissingMandatoryValue)
+        remedy = f"pass {error.full_key}=<value>" if missing else None
+        raise ConfigError(
+            f"A value of the configuration can't be had ({what})", where=error.full_key, remedy=remedy
+        ) from error
     assert isinstance(settings, dict)
     _check_whole(settings)
     learn_from({name: values for name, values in settings.items() if name != "paths"})
@@ -77,7 +81,7 @@ def read_settings(cfg: DictConfig, written: Iterable[Written] = ()) -> dict[str,
             )
     settings = in_words({str(name): value for name, value in settings.items()}, written, _light_target, ["paths"])
     check_arguments(_paths, settings["paths"], "paths", partial=False)
-    return settings
+    return with_paths(settings)
 
 
 def _paths(store: str, run: str) -> None:

@@ -1,5 +1,6 @@
 """Questions as other sets have them: choices with letters, answers by letter or text, SQuAD's answers with places."""
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -123,7 +124,7 @@ Reading = Callable[[Any, _Choices], int | None]
 
 
 def _by_name(answer: Any, choices: _Choices) -> int | None:
-    name = str(as_whole(answer)).strip()
+    name = unicodedata.normalize("NFKC", str(as_whole(answer))).strip().removesuffix(".").removesuffix(")").lstrip("(")
     known = choices.names if name in choices.names else [each.upper() for each in choices.names]
     name = name if name in known else name.upper()
     return known.index(name) if name in known else None

@@ -123,11 +123,12 @@ class Row:
 
     @property
     def input_key(self) -> str:
-        """What a model reads of this row, white space apart: equal keys are the same sample."""
+        """What a model reads of this row, white space and how accents are composed apart: equal keys are one sample."""
         parts = [self.values.get(name) or None for name in _INPUT_FIELDS]
         if not any(parts):
             return self.where  # an error that its validation reports, and not a copy of other empty rows
-        return " ".join(json.dumps(parts, ensure_ascii=False, default=str).replace("\\n", " ").split())
+        text = unicodedata.normalize("NFC", json.dumps(parts, ensure_ascii=False, default=str))
+        return " ".join(text.replace("\\n", " ").split())
 
 
 def make_row(values: dict[str, Any], split: str, number: int, file: str) -> Row:

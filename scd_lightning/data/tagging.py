@@ -29,10 +29,11 @@ def find_tags(splits: Splits, converters: Sequence[Converter], notes: list[str])
     Raises:
         DataError: The tags are of no scheme, stand in several columns, or each row is a token.
     """
-    rows = all_rows(splits)
+    # Splits may have their entities in different forms.
+    rows = [row for row in all_rows(splits) if "entities" not in row.values]
     taken = {name for converter in converters for name in converter.answers}
     names = [name for name in dict.fromkeys(name for row in rows for name in row.values) if name not in taken]
-    if any(isinstance(each, TaggedTokens) for each in converters) or "entities" in names:
+    if not rows or any(isinstance(each, TaggedTokens) for each in converters):
         return None
     marks = {name: found for name in names if (found := _lists(rows, name, words_of)) is not None}
     tags = [name for name, found in marks.items() if _are_tags(found)]

@@ -15,6 +15,7 @@ from scd_lightning.errors import DataError
 
 Records = list[tuple[int, dict[str, Any]]]
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
+_BLANKS = re.compile(r"[ \t]+")
 _DOCUMENT = "-DOCSTART-"
 _LABEL = "__label__"
 # Of lines that tell a file's form, fewer may be mistakes.
@@ -28,10 +29,12 @@ class _Line:
     Attributes:
         number: From 1.
         cells: Its columns; none of a line that ends a sentence.
+        marked: Whether it begins as comments do.
     """
 
     number: int
     cells: list[str]
+    marked: bool = False
 
 
 def line_records(file: Path, split: str, notes: list[str]) -> Records:
@@ -78,22 +81,31 @@ def tagged_records(text: str, file: Path, notes: list[str], *, broken: bool = Fa
         DataError: Few lines are not as the others.
     """
     for separator in ("\t", None, ","):
-        lines = list(_cells(text, separator))
+        found = list(_cells(text, separator))
+        lines = [line for line in found if not line.marked]
         width = _width(lines, broken)
         tags = None if width is None else _tag_column(lines, width, broken)
         if width is not None and tags is not None:
+            lines = [line for line in found if not line.marked or _is_token(line, width, tags)]
             _check(lines, width, tags, file)
             return _sentences(lines, tags, file, notes)
     return None
 
 
 def _cells(text: str, separator: str | None) -> Iterator[_Line]:
-    """Lines without comments, such as "# id ...", which have other columns, and without those that begin documents."""
+    """All lines; those that begin documents as ones that end sentences."""
     for number, line in enumerate(_LINE_ENDS.split(text), 1):
         if not line.strip() or line.startswith(_DOCUMENT):
             yield _Line(number, [])
-        elif not line.startswith(("# ", "#\t")):
-            yield _Line(number, [cell.strip() for cell in line.strip("\r\n").split(separator)])
+        else:
+            # Other white space, such as a blank that does not break lines, is a part of tokens.
+            cells = _BLANKS.split(line.strip(" \t")) if separator is None else line.split(separator)
+            yield _Line(number, [cell.strip() for cell in cells], line.startswith(("# ", "#\t")))
+
+
+def _is_token(line: _Line, width: int, tags: int) -> bool:
+    """Whether a line that looks like a comment, such as "# id 7", is of the token "#" and its tag."""
+    return len(line.cells) == width and read_tag(line.cells[tags]) is not None
 
 
 def _width(lines: Sequence[_Line], broken: bool) -> int | None:

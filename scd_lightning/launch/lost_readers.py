@@ -8,6 +8,9 @@ from typing import Any
 
 from typing_extensions import override
 
+# No room for a log now, which there may be again.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ESTALE)
+
 
 def outlive_readers() -> None:
     """Has all that this process prints get lost once nobody can read it: a pipe without a reader, a closed terminal.
@@ -36,13 +39,15 @@ def _outliving(stream: io.TextIOWrapper, number: int, *, buffered: bool) -> io.T
 
 
 class _Outliving(io.FileIO):
-    """Writes to nowhere once there is no reader any more."""
+    """Writes to nowhere once there is no reader any more; what a full disk has no room for is lost."""
 
     @override
     def write(self, content: Any, /) -> int:
         try:
             return super().write(content)
         except OSError as error:
+            if error.errno in _FULL:
+                return len(content)
             if error.errno not in (errno.EPIPE, errno.EIO):
                 raise
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -139,8 +139,13 @@ def _local_config(folder: Path, where: str) -> Path:
             "into it (peft: merge_and_unload)",
         )
     if not config.is_file():
+        inside = next((each.parent for each in sorted(folder.glob("*/config.json"))), None)
         raise ModelError(
-            "The folder holds no model", where=where, got=folder, expected="a transformers folder with a config.json"
+            "The folder holds no model",
+            where=where,
+            got=folder,
+            expected="a transformers folder with a config.json",
+            remedy=None if inside is None else f"name the folder in it that does: {inside}",
         )
     if not any(path.suffix in {".safetensors", ".bin"} for path in folder.iterdir()):
         raise ModelError(

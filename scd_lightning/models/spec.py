@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from scd_lightning.config.batch_size import BatchSize, batch_size
-from scd_lightning.config.checks import require_at_least, require_positive
+from scd_lightning.config.checks import require_at_least, require_one_of, require_positive
 from scd_lightning.errors import ConfigError
 from scd_lightning.models.packaged import find_packaged
 
@@ -93,6 +93,7 @@ class ModelSpec:
             object.__setattr__(self, "name", self._own_name())
         if self.path is not None and (folder := find_packaged(self.path, f"{self.role}.path")):
             object.__setattr__(self, "path", str(folder))
+        require_one_of(("auto", "float32", "float64", "bfloat16"), **{f"{self.role}.dtype": self.dtype})
         self._check_pretrained_options()
         require_at_least(1, **{f"{self.role}.vocab_size": self.vocab_size})
         if not 0 <= self.warmup <= 1:

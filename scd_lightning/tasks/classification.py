@@ -144,6 +144,9 @@ def read_label(row: Row) -> str:
 
 def _given(labels: Sequence[object]) -> list[str]:
     """The labels of the setting as those of rows are read."""
+    if not labels:
+        expected = "the names of the labels, or null to take those of train"
+        raise ConfigError("There are no labels to choose among", where="task.labels", got="[]", expected=expected)
     names = [as_name(label) for label in labels]
     known = [name for name in names if name is not None]
     if len(known) < len(names):

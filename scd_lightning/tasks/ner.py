@@ -222,17 +222,21 @@ def read_entities(row: Row) -> list[Entity]:
     return sorted(set(found), key=lambda entity: (entity.start, entity.end, entity.label))
 
 
+_OFFSETS = "give offsets in characters (not bytes or UTF-16 units), end exclusive"
+
+
 def _read_entity(row: Row, text: str, field: str, entity: object) -> Entity:
     if not isinstance(entity, dict) or not {"start", "end", "label"} <= set(entity):
         raise row.error(field, "lacks a field", repr(entity), 'an object with "start", "end" and "label"')
     start, end = (row.integer(f"{field}.{name}", entity[name]) for name in ("start", "end"))
     if not 0 <= start < end <= len(text):
-        raise row.error(field, "has a span out of range", f"{start} to {end}", f"0 <= start < end <= {len(text)}")
+        expected = f"0 <= start < end <= {len(text)}"
+        raise row.error(field, "has a span out of range", f"{start} to {end}", expected, _OFFSETS)
     surface = text[start:end]
     if entity.get("text") not in (None, surface):
         raise row.error(
             f"{field}.text", "is not what the text has there", repr(entity["text"]), shorten(repr(surface)),
-            "give offsets in characters (not bytes or UTF-16 units), end exclusive",
+            _OFFSETS,
         )  # fmt: skip
     row.check_string(f"{field}.text", surface)
     start += len(surface) - len(surface.lstrip())

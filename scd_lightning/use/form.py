@@ -7,6 +7,7 @@ from typing import Any
 
 from scd_lightning.analysis.confidence.measured import CONFIDENCE, Confidence, read_confidence
 from scd_lightning.analysis.run.model_card import PROMPT
+from scd_lightning.data.prompts import choose_template
 from scd_lightning.data.rows import Row
 from scd_lightning.data.samples import Sample
 from scd_lightning.data.sources import DataSource
@@ -26,7 +27,9 @@ _QA_FIELDS = {
     "extractive": ("question", "context"),
 }
 # The tasks' own settings, which no file may add to.
-_OWN = {"match", "ordered", "format"}
+_OWN = {"match", "ordered", "format", "no_answer", "english"}
+# What the data had told, as labels had.
+_LEARNT = {"english"}
 _NEEDED: Mapping[str, type] = {
     "kind": str,
     "language": str,
@@ -140,6 +143,10 @@ def read_form(folder: Path) -> Form:
             )
     task = _task(content, file)
     task.recall(content)
+    try:
+        choose_template(task.prompt, task.language, content["template"])
+    except ConfigError as error:
+        raise ModelError(f"{PROMPT} can't be used ({error.what})", where=file, got=error.got, remedy=_AGAIN) from error
     fields = _QA_FIELDS.get(content["kind"], ("text",))
     labels, metric = tuple(content["labels"]), content["primary_metric"]
     return Form(task, content["max_new_tokens"], content["vocabulary"], fields, labels, metric)
@@ -187,7 +194,8 @@ def _settings(content: Mapping[str, Any], file: Path) -> dict[str, Any]:
     own = content["settings"]
     if unknown := sorted(own.keys() - _OWN):
         raise ModelError(f"{PROMPT} can't be used", where=f"settings in {file}", got=", ".join(unknown), remedy=_AGAIN)
-    return {name: content[name] for name in ("language", "template", "max_length", "max_new_tokens")} | own
+    given = {name: value for name, value in own.items() if name not in _LEARNT}
+    return {name: content[name] for name in ("language", "template", "max_length", "max_new_tokens")} | given
 
 
 def _texts(labels: Sequence[Any], file: Path) -> list[str]:
