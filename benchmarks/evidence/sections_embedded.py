@@ -47,7 +47,16 @@ def rates_section(found: Found) -> str:
         "rates are those of the [demo's search](demo.md), on the same draws. What starts from the anchor takes the "
         f"rate of its method; other methods without texts have that of the nearest one that was tried: {_shared()}.",
         table(head, rows, text=2) if rows else "Nothing is measured yet.",
+        _at_ends(rows, head[2:-1]),
     )
+
+
+def _at_ends(rows: Sequence[Sequence[str]], rates: Sequence[str]) -> str:
+    """Which rates are the lowest or the highest that was tried."""
+    ends = [f"{task} {method} ({taken})" for task, method, *_, taken in rows if taken in (rates[0], rates[-1])]
+    if not ends:
+        return ""
+    return f"Taken at an end of the rates, beyond which none was planned and a better one may lie: {', '.join(ends)}."
 
 
 def _shared() -> str:

@@ -28,6 +28,8 @@ def named(texts, names="ABC"):
 FORMS = {
     "letters": [{**row, "answer": "ABC"[row["answer"]]} for row in OWN],
     "small letters": [{**row, "answer": "abc"[row["answer"]]} for row in OWN],
+    "wide letters": [{**row, "answer": "ＡＢＣ"[row["answer"]]} for row in OWN],
+    "letters with marks": [{**row, "answer": ("A.", "(B)", "c)")[row["answer"]]} for row in OWN],
     "texts": [{**row, "answer": row["choices"][row["answer"]]} for row in OWN],
     "digits": [{**row, "answer": str(row["answer"])} for row in OWN],
     "object of lists": [{"question": q, "choices": named(t), "answerKey": "ABC"[i]} for q, t, i in ASKED],

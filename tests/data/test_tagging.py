@@ -97,6 +97,31 @@ def test_a_split_without_entities_beside_others(tmp_path):
     assert [sample.fields["text"] for sample in read(tmp_path).samples["test"]] == ["No names", "None"]
 
 
+@pytest.mark.parametrize("blank", [" ", "\t"])
+def test_the_token_that_comments_begin_with(tmp_path, blank):
+    tagged = [("C", "B-LANG"), ("#", "I-LANG"), ("and", "O"), ("#", "O")]
+    content = f"#{blank}id 7\n" + "".join(f"{token}{blank}{tag}\n" for token, tag in tagged)
+    (tmp_path / "train.conll").write_text(content + "\n" + lines(f"{{0}}{blank}{{1}}"))
+    assert read(tmp_path).texts()[0].endswith("LANG: C #")
+    assert read(tmp_path).samples["train"][0].fields["text"] == "C # and #"
+
+
+def test_blanks_that_break_no_lines_are_within_tokens(tmp_path):
+    (tmp_path / "train.conll").write_text("10\u00a0mg B-WHO\nleft O\n\n" + lines())
+    assert read(tmp_path).samples["train"][0].gold[0].text == "10\u00a0mg"
+
+
+def test_splits_in_different_forms(tmp_path, own):
+    (tmp_path / "train.conll").write_text(lines())
+    row = {"text": "Ann left", "entities": [{"start": 0, "end": 3, "label": "WHO"}]}
+    (tmp_path / "test.jsonl").write_text(json.dumps(row))
+    data = read(tmp_path)
+    assert [sample.completion for sample in data.samples["test"]] == ["WHO: Ann"]
+    assert {sample.completion for split in own.samples.values() for sample in split} >= {
+        sample.completion for sample in data.samples["train"]
+    }
+
+
 def test_a_line_that_is_not_as_the_others(tmp_path):
     (tmp_path / "train.conll").write_text(lines().replace("left O", "left", 1))
     with pytest.raises(DataError, match=r"no token and tag.*train\.conll:\d+.*Got: left\..*2 columns.*2nd is a tag"):

@@ -65,6 +65,11 @@ def test_a_terminal_that_closes_ends_no_run(outliving):
     ends_well(process, done)
 
 
+def test_a_full_disk_ends_no_run(outliving):
+    process, done = outliving(os.open("/dev/full", os.O_WRONLY))
+    ends_well(process, done)
+
+
 def test_streams_that_others_have_put_there_stay(monkeypatch):
     stream = io.TextIOWrapper(io.BytesIO())
     monkeypatch.setattr(sys, "stdout", stream)
