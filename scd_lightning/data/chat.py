@@ -4,9 +4,10 @@ They are run by transformers, in a sandbox that lets them compute for as long as
 get bounds, and a clock that stands still.
 """
 
+import json
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from scd_lightning.errors import ModelError, translated
@@ -46,6 +47,9 @@ _REMEDY = (
     "put a template that takes one user turn into the model's folder, as chat_template.jinja; without one there and in "
     "tokenizer_config.json, prompts are plain text"
 )
+# Around what `with_settings` puts before a template.
+_BEGIN, _END = "{# task.system, task.chat_template_kwargs #}", "{# until here #}"
+_SETTINGS = re.compile(re.escape(_BEGIN) + ".*?" + re.escape(_END) + "\n", re.DOTALL)
 _OBJECT = re.compile(r"\S* at 0x[0-9a-f]{6,}>")
 
 
@@ -68,6 +72,36 @@ def with_still_clock(template: Any) -> Any:
     clock = _still_clock()
     needs = isinstance(template, str) and "strftime_now" in template and not template.startswith(clock)
     return clock + template if needs else template
+
+
+def with_settings(template: str, system: str | None, arguments: Mapping[str, Any]) -> str:
+    """A chat template that has a system's turn before the user's, and takes arguments, as a part of itself.
+
+    So a student that is used elsewhere gets the prompts that it was trained on.
+
+    Args:
+        template: The template, perhaps of a student that was trained with others.
+        system: What the system's turn says, or None.
+        arguments: Name -> value of what `apply_chat_template` would be told, such as `enable_thinking`.
+    """
+    clock = _still_clock()
+    head, rest = (clock, template.removeprefix(clock)) if template.startswith(clock) else ("", template)
+    own = [f"{{%- set {name} = {_literal(value)} -%}}" for name, value in arguments.items()]
+    if system is not None:
+        turn = _literal({"role": "system", "content": system})
+        own.append(f"{{%- set messages = [{turn}] + messages -%}}")
+    return f"{head}{_BEGIN}{''.join(own)}{_END}\n{_SETTINGS.sub('', rest, count=1)}"
+
+
+def _literal(value: Any) -> str:
+    """A value in Jinja's notation, which is JSON's but for null, and for characters that are escaped by halves."""
+    if value is None:
+        return "none"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_literal(str(name))}: {_literal(each)}' for name, each in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_literal, value))}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def date_of(template: Any) -> str | None:

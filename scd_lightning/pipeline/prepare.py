@@ -11,6 +11,7 @@ from torch.nn import Parameter
 from transformers import PreTrainedTokenizerFast
 
 from scd_lightning.config.batch_size import BatchSize, SampleCount
+from scd_lightning.data.chat import with_settings
 from scd_lightning.data.unlabelled import UNLABELLED
 from scd_lightning.errors import ConfigError, DataError
 from scd_lightning.launch import ranks
@@ -243,7 +244,7 @@ def _check_validation(job: PreparedJob) -> None:
 def shared_tokenizer(job: Job, data: TaskData) -> PreTrainedTokenizerFast:
     """The one tokenizer of teacher and student: the pretrained one's, or one trained on the task's texts."""
     if job.student.path is None and job.teacher.path is None:
-        return _trained_tokenizer(job, data)
+        return _with_turns(_trained_tokenizer(job, data), job)
     loaded = [
         load_tokenizer(
             spec.path,
@@ -258,7 +259,23 @@ def shared_tokenizer(job: Job, data: TaskData) -> PreTrainedTokenizerFast:
     ]
     if len(loaded) == 2:
         check_pair(*loaded)
-    return loaded[-1]
+    return _with_turns(loaded[-1], job)
+
+
+def _with_turns(tokenizer: PreTrainedTokenizerFast, job: Job) -> PreTrainedTokenizerFast:
+    """The tokenizer with the chat template that the task asks for."""
+    system, arguments = job.task.system, job.task.chat_template_kwargs
+    if system is None and not arguments:
+        return tokenizer
+    if not isinstance(tokenizer.chat_template, str):
+        raise ConfigError(
+            "The models have no chat template that could have a system's turn, or take arguments",
+            where="task.system, task.chat_template_kwargs",
+            got="a tokenizer without one",
+            remedy="leave them out, and write what the models are to be told into task.template",
+        )
+    tokenizer.chat_template = with_settings(tokenizer.chat_template, system, arguments)
+    return tokenizer
 
 
 def _trained_tokenizer(job: Job, data: TaskData) -> PreTrainedTokenizerFast:

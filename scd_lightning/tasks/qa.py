@@ -114,7 +114,7 @@ class QA(Task):
             )
         self.format, self.ordered, self.no_answer = format, ordered, no_answer
         self.labels: tuple[str, ...] = ()
-        self.words = YES_NO
+        self.words: tuple[str, ...] = YES_NO
         self.english = True
 
     @property

@@ -19,7 +19,7 @@ from scd_lightning.data.samples import Cut, Sample, unseen_labels
 from scd_lightning.data.sources import DataSource
 from scd_lightning.data.splits import SPLITS
 from scd_lightning.data.unlabelled import UNLABELLED
-from scd_lightning.errors import DataError
+from scd_lightning.errors import ConfigError, DataError
 from scd_lightning.tasks.measures import ByLabel, Measure
 from scd_lightning.tasks.task_contract import check_offer, check_sample, check_scoring
 from scd_lightning.tasks.task_data import TaskData
@@ -37,6 +37,8 @@ class Task(ABC):
             None for the task's default.
         language: Language of the prompt: "auto", "en" or "ja".
         template: A prompt template of the user's own, or None.
+        system: What the system's turn of a chat template says, or None: then it has none, or the model's own.
+        chat_template_kwargs: What a chat template is told besides, such as {"enable_thinking": False}.
         max_length: Most tokens of prompt and answer together.
         max_new_tokens: Most tokens of a generated answer; None: as many as the longest one of train has.
         validation: "teacher_forced" reads answers off one pass over the gold ones, "task" really generates them.
@@ -59,6 +61,8 @@ class Task(ABC):
         *,
         language: Literal["auto", "en", "ja"] = "auto",
         template: str | None = None,
+        system: str | None = None,
+        chat_template_kwargs: Mapping[str, Any] | None = None,
         max_length: int = 512,
         max_new_tokens: int | None = None,
         validation: Literal["teacher_forced", "task"] = "teacher_forced",
@@ -73,6 +77,11 @@ class Task(ABC):
         self.primary_metric = primary_metric
         self.language: str = language
         self.template = template
+        self.system, self.chat_template_kwargs = system, dict(chat_template_kwargs or {})
+        if odd := [name for name in self.chat_template_kwargs if not name.isidentifier() or name == "messages"]:
+            expected = "names of a chat template's own, such as enable_thinking"
+            where = "task.chat_template_kwargs"
+            raise ConfigError("A chat template can't be told that", where=where, got=odd[0], expected=expected)
         self.max_length = max_length
         self.max_new_tokens = max_new_tokens
         self.validation = validation

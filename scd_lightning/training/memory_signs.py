@@ -3,8 +3,10 @@
 import torch
 
 # What allocators of a CPU, CUDA itself, cuBLAS and NCCL say, in errors of no kind of their own.
-_SIGNS = ("can't allocate memory", "not enough memory", "cannot allocate memory", "out of memory")
-_SIGNS += ("cublas_status_alloc_failed",)
+_SIGNS = (
+    *("can't allocate memory", "not enough memory", "cannot allocate memory", "out of memory"),
+    "cublas_status_alloc_failed",
+)
 
 
 def is_about_memory(error: BaseException) -> bool:

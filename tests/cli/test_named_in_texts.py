@@ -155,6 +155,8 @@ ELSEWHERE = {
     "choose another folder with teacher=, or move these": "tests/store/test_removal.py",
     "take trainer=ddp or trainer=fsdp; ": "tests/cli/test_remedies.py",
     "make one with `python -c ": "tests/cli/test_serve.py",
+    "pass {}=<value>": "what it is to be is the user's to say",
+    "or set a UTF-8 locale, such as ": "it takes another locale",
     "Give it fewer epochs than teacher.epochs=": "advice about results",
 }
 

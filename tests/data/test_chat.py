@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.utils import chat_template_utils
 
 from scd_lightning.data import chat
-from scd_lightning.data.chat import CHAT_DATE, check_template, date_of, fill, with_still_clock
+from scd_lightning.data.chat import CHAT_DATE, check_template, date_of, fill, with_settings, with_still_clock
 from scd_lightning.errors import ModelError
 
 PLAIN = (
@@ -163,3 +163,30 @@ def test_a_prompt_that_could_not_be_learnt_from_is_refused(with_template, templa
 def test_templates_of_the_usual_kind_pass(with_template, template):
     check_template(with_template(template))
     check_template(with_template({"default": template, "tool_use": "{{ raise_exception('no tools') }}"}))
+
+
+THINKING = "  {% if enable_thinking is defined and not enable_thinking %}quick{% else %}slow{% endif %}"
+SYSTEMS = ["You label.", 'It\'s "quoted" \\ {{ braces }} {% and more %}\nand 日本語 😀', ""]
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "plain"])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_systems_turn_and_arguments_are_those_of_transformers(monkeypatch, with_template, family, system):
+    at(monkeypatch, 2024)
+    template = THINKING + FAMILIES.get(family, PLAIN)
+    turns = [{"role": "system", "content": system}, {"role": "user", "content": " a text "}]
+    words = {"tokenize": False, "add_generation_prompt": True, "date_string": CHAT_DATE}
+    expected = with_template(template).apply_chat_template(turns, enable_thinking=False, **words)
+    made = with_settings(with_still_clock(template), system, {"enable_thinking": False})
+    assert fill(with_template(made), [" a text "]) == [expected]
+    # Taken up again, as an exported student's is, it is the same, and another one takes its place.
+    assert with_settings(with_still_clock(made), system, {"enable_thinking": False}) == made
+    other = with_settings(with_still_clock(made), None, {"enable_thinking": True})
+    expected = with_template(template).apply_chat_template(turns[1:], enable_thinking=True, **words)
+    assert fill(with_template(other), [" a text "]) == [expected]
+
+
+def test_arguments_of_every_kind(with_template):
+    given = {"a": None, "b": True, "c": 1.5, "d": ["x", {"y": "z"}]}
+    template = "{{ a is none }} {{ b }} {{ c }} {{ d[1].y }}" + PLAIN
+    assert fill(with_template(with_settings(template, None, given)), ["t"]) == ["True True 1.5 z<user>t<answer>"]

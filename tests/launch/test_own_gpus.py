@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,28 +18,33 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture
-def taken(tmp_path):
-    """What each of several processes sees that run at the same time."""
-    running: list[subprocess.Popen[str]] = []
+class Running:
+    """Processes that have taken GPUs, and hold them."""
 
-    def take(processes, wanted, there, visible=None):
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def start(self, processes: int, wanted: int, there: int, visible: str | None = None) -> list[str]:
+        """Starts some, and tells what each of them sees."""
         environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
         environment |= {"CUDA_VISIBLE_DEVICES": visible} if visible else {}
-        found = []
-        for _ in range(processes):
-            command = [sys.executable, "-c", TAKE, str(tmp_path), str(wanted), str(there)]
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-            running.append(subprocess.Popen(command, env=environment, text=True, **pipes))
-            found.append(running[-1].stdout.readline().strip())
-        return found
+        command = [sys.executable, "-c", TAKE, str(self.folder), str(wanted), str(there)]
+        return [self._start(command, environment) for _ in range(processes)]
 
-    def end(which):
-        running[which].communicate()
+    def _start(self, command: list[str], environment: dict[str, str]) -> str:
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, env=environment, text=True, stdin=pipe, stdout=pipe)
+        self.processes.append(process)
+        assert process.stdout is not None
+        return process.stdout.readline().strip()
 
-    take.end = end
-    yield take
-    for process in running:
+
+@pytest.fixture
+def running(tmp_path):
+    made = Running(tmp_path)
+    yield made
+    for process in made.processes:
         if process.poll() is None:
             process.communicate()
 
@@ -54,11 +60,11 @@ def taken(tmp_path):
         (1, 1, 0, None, ["None"]),
     ],
 )
-def test_each_process_has_its_own(taken, processes, wanted, there, visible, seen):
-    assert taken(processes, wanted, there, visible) == seen
+def test_each_process_has_its_own(running, processes, wanted, there, visible, seen):
+    assert running.start(processes, wanted, there, visible) == seen
 
 
-def test_what_a_process_had_is_free_when_it_has_ended(taken):
-    assert taken(2, 1, 2) == ["0", "1"]
-    taken.end(0)
-    assert taken(1, 1, 2) == ["0"]
+def test_what_a_process_had_is_free_when_it_has_ended(running):
+    assert running.start(2, 1, 2) == ["0", "1"]
+    running.processes[0].communicate()
+    assert running.start(1, 1, 2) == ["0"]

@@ -1,6 +1,7 @@
 """The split into body and head, against the model's own full logits."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -128,7 +129,7 @@ def test_what_its_config_tells_is_refused_before_there_are_weights(make_model):
         check_family(make_model(family).config.get_text_config(), "teacher.path", "mine")
     with pytest.raises(ModelError, match=r"soft-capped.*Where: teacher\.path\. Got: mine \(gemma2\)"):
         check_family(make_model("gemma2").config, "teacher.path", "mine")
-    hybrid = SimpleNamespace(layer_types=["linear_attention", "full_attention"], model_type="qwen3_next")
+    hybrid: Any = SimpleNamespace(layer_types=["linear_attention", "full_attention"], model_type="qwen3_next")
     with pytest.raises(ModelError, match=r"recurrent layers \(linear_attention\).*qwen3_next"):
         check_family(hybrid, "teacher.path", "mine")
 

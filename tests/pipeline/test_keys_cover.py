@@ -58,6 +58,8 @@ BY_THE_FILES = {
     *("teacher.trajectory", "anchor.path"),
     # Known by the tokenizer and the folders that it leads to: see test_vocabulary.py.
     "teacher.trim_vocabulary",
+    # A part of the tokenizer, of models that have a chat template: see test_vocabulary.py.
+    *("task.system", "task.chat_template_kwargs"),
     # Of thinned ones alone, in a key of their own: see test_heal.py.
     *("student.heal_epochs", "student.heal_lr"),
     # Of pretrained models alone; with a model's other settings in one dictionary, as in `_model`.
@@ -93,6 +95,7 @@ OTHER: dict[str, Any] = {
     "task.max_new_tokens": 9,
     "task.validation": "task",
     "task.match": "strings",
+    "task.no_answer": "none",
     "task.labels": lambda job: [*reversed(job.data.task.candidates)],
     "task.ordered": True,
     "dtype": "float64",

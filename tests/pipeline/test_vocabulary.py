@@ -86,6 +86,24 @@ def whole(make):
     return make()
 
 
+@pytest.mark.parametrize("trim", [(), (TRIM,)])
+def test_a_systems_turn_is_in_each_prompt(make, whole, trim):
+    with_turn = make("task.system='You find names.'", *trim)
+    for split in ("train", "test"):
+        prompts = [
+            [job.tokenizer.decode(each.prompt_ids) for each in job.data.tokenized[split]] for job in (whole, with_turn)
+        ]
+        turn = "<|user|>You find names."
+        assert prompts[1] == [f"{turn}{prompt}" for prompt in prompts[0]]
+    assert with_turn.tokenizer_digest != whole.tokenizer_digest
+
+
+def test_a_systems_turn_needs_a_chat_template(make_job):
+    for given in ("task.system=x", "task.chat_template_kwargs={enable_thinking: false}"):
+        with pytest.raises(ConfigError, match=r"no chat template.*task\.system.*task\.template"):
+            make_job(given)
+
+
 def named(job, split) -> dict[str, list[Any]]:
     """Each sample's tokens by name."""
     name = job.tokenizer.convert_ids_to_tokens

@@ -79,7 +79,7 @@ class SweepRun:
     def tests(self) -> str:
         """Digest of its test samples, which runs may share whose training rows are others."""
         answered = next(iter(self.record.predictions.values()), [])
-        samples = self.record.samples or [[row.get("id"), row.get("gold")] for row in answered]
+        samples = self.record.samples or [{name: row.get(name) for name in ("id", "gold")} for row in answered]
         return sha256_json(samples) if samples else self.data
 
     @property

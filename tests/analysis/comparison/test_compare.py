@@ -368,5 +368,8 @@ def test_seeds_that_share_test_samples_share_their_chance_whatever_they_trained_
     assert one.lead == other.lead
     own = compare([make_answered(f"own-{seed}", 60 + seed, draw=seed, seed=seed) for seed in (0, 1, 2)])
     lead = own.settings[0].rows[0].lead
+    assert lead is not None
+    assert lead.interval is not None
+    assert other.lead.interval is not None
     # With samples of its own for each seed, the spread says it all.
     assert lead.interval.high < other.lead.interval.high
