@@ -231,7 +231,8 @@ def _read_entity(row: Row, text: str, field: str, entity: object) -> Entity:
     start, end = (row.integer(f"{field}.{name}", entity[name]) for name in ("start", "end"))
     if not 0 <= start < end <= len(text):
         expected = f"0 <= start < end <= {len(text)}"
-        raise row.error(field, "has a span out of range", f"{start} to {end}", expected, _OFFSETS)
+        remedy = f"correct or remove this row, or {_OFFSETS}"
+        raise row.error(field, "has a span out of range", f"{start} to {end}", expected, remedy)
     surface = text[start:end]
     if entity.get("text") not in (None, surface):
         raise row.error(
