@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scd_lightning.errors import ConfigError
+from scd_lightning.errors import ConfigError, DataError
 from scd_lightning.progress import say
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def read_rows(options: argparse.Namespace) -> "list[Row]":
     from scd_lightning.data.bad_rows import STRICT
     from scd_lightning.data.converters.columns import RenameColumns
     from scd_lightning.data.files import read_only_file
+    from scd_lightning.data.rows import shorten
     from scd_lightning.use.form import INPUT
 
     notes: list[str] = []
@@ -84,4 +85,12 @@ def read_rows(options: argparse.Namespace) -> "list[Row]":
     for note in notes:
         say(note)
     names = {column: name for name, _, column in (pair.partition("=") for pair in options.columns)}
-    return [RenameColumns(names).convert(row) for row in rows] if names else rows
+    renaming = RenameColumns(names)
+    if rows and (idle := renaming.idle(rows)):
+        raise DataError(
+            "No row has a column that is named",
+            where=f"--columns, {options.file}",
+            got=", ".join(f"{names[column]}={column}" for column in idle),
+            expected=f"columns of the file: {', '.join(map(shorten, rows[0].values))}",
+        )
+    return [renaming.convert(row) for row in rows] if names else rows

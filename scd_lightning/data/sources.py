@@ -18,7 +18,7 @@ from scd_lightning.data.finding import find_files, find_only_file
 from scd_lightning.data.hub_sets import HubSet
 from scd_lightning.data.label_studio import unwrap_tasks, unwrap_texts
 from scd_lightning.data.recognition import find_converters, recognise, recognise_texts
-from scd_lightning.data.rows import Row, make_row
+from scd_lightning.data.rows import Row, make_row, shorten
 from scd_lightning.data.source_settings import read_generator_arguments, read_limits, read_ratios
 from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
 from scd_lightning.data.synthetic import DEFAULTS, generate, generate_texts
@@ -163,6 +163,7 @@ class DataSource:
         notes: list[str] = []
         found, origin = self._find(task, bad_rows, notes)
         found = unwrap_tasks(task, found, notes, self._renaming.columns)
+        notes += self._idle_names(found)
         lost: Counter[str] = Counter()
         named = {
             split: bad_rows.keep(split, lambda row: parse_cells(self._renaming.convert(row)), rows)
@@ -237,6 +238,14 @@ class DataSource:
         if isinstance(self.hub, HubSet):
             return self.hub.read(bad_rows), self.hub.origin
         return self._embedded(task), "embedded data set"
+
+    def _idle_names(self, found: Mapping[str, list[Row]]) -> list[str]:
+        """A sentence where a column is to be renamed that no row has."""
+        idle = self._renaming.idle(row for rows in found.values() for row in rows)
+        # Of several, all are missing where a preset's set comes in our own form.
+        if not idle or 1 < len(idle) == len(self._renaming.columns):
+            return []
+        return [f"No row has the column {', '.join(map(shorten, idle))}, which task.data.columns is to rename."]
 
     def _as_read(self, task: str, found: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
         named = {split: [*map(self._renamed, rows)] for split, rows in found.items()}

@@ -166,6 +166,19 @@ def test_what_cannot_work_is_refused_before_a_model_is_loaded(ask, student, monk
     assert told in error
 
 
+def test_texts_may_stand_behind_options(ask, student):
+    between = ask(student, "one text", "--json")
+    assert ask(student, "--json", "one text")[:2] == between[:2]
+    assert between[0] == 0
+
+
+def test_a_column_that_no_row_has_is_refused(ask, student, rows):
+    code, _, error = ask(student, "--file", rows, "--columns", "text=boddy")
+    assert code == 2
+    assert "No row has a column that is named" in error
+    assert "Got: text=boddy. Expected: columns of the file: " in error
+
+
 def test_a_file_of_answers_is_not_written_over_unasked(ask, student, rows, tmp_path):
     output = tmp_path / "answers.jsonl"
     output.write_text("mine")

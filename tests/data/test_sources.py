@@ -77,6 +77,18 @@ def test_other_column_names_in_csv_and_lists_in_its_cells(tmp_path):
     assert read[0].values == {"question": "Which 0?", "choices": ["one", "two"], "answer": 1}
 
 
+def test_a_name_of_no_column_is_told_of(write_folder):
+    folder = write_folder(train=[{"text": f"a {i}", "body": f"b {i}", "label": "xy"[i % 2]} for i in range(4)])
+
+    def notes(**columns):
+        return [each for each in DataSource(folder, columns=columns).read("classification").notes if "rename" in each]
+
+    assert notes(boddy="text") == ["No row has the column boddy, which task.data.columns is to rename."]
+    assert notes(body="other", lable="label") == ["No row has the column lable, which task.data.columns is to rename."]
+    # As a preset's names where the set comes in our own form.
+    assert notes(pubid="id", final_decision="label") == notes(body="other") == []
+
+
 def test_a_conversion_that_leaves_no_row(write_folder):
     folder = write_folder(train=[{"tokens": [], "tags": []}])
     with pytest.raises(DataError, match=r"No row is left after conversion.*train\.jsonl.*1 rows"):

@@ -1,7 +1,7 @@
 """Columns under other names or in other forms."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +35,11 @@ class RenameColumns(RowConverter):
         return named_by_id(
             replace(row, values={self.columns.get(name, name): value for name, value in row.values.items()})
         )
+
+    def idle(self, rows: Iterable[Row]) -> list[str]:
+        """The old names that no row has."""
+        found = {name for row in rows for name in row.values}
+        return [name for name in self.columns if name not in found]
 
 
 class ClassNames(RowConverter):
