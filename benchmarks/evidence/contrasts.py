@@ -11,6 +11,10 @@ from scd_lightning.analysis.formatting import signed
 LEVEL = 0.95
 
 
+# Of metrics that are computed in float32, what lies behind is rounding.
+_DIGITS = 6
+
+
 @dataclass(frozen=True)
 class Contrast:
     """A difference, the draw being its unit.
@@ -73,9 +77,9 @@ class Contrast:
         +0.010 (one draw)
         """
         if self.interval is None:
-            return f"{signed(self.mean)} (one draw)"
+            return f"{signed(round(self.mean, _DIGITS))} (one draw)"
         low, high = map(signed, self.interval)
-        return f"{signed(self.mean)} ({low} to {high}; {self.agreeing} of {len(self.by_draw)} draws)"
+        return f"{signed(round(self.mean, _DIGITS))} ({low} to {high}; {self.agreeing} of {len(self.by_draw)} draws)"
 
 
 def contrast(ours: Mapping[int, float], theirs: Mapping[int, float], level: float = LEVEL) -> Contrast | None:

@@ -54,8 +54,7 @@ class Found:
 
     def values(self, part: int, kind: str, task: str, run: str, role: str = "student") -> Values:
         """Draw -> the primary metric of a run's teacher, anchor or student, where it is known."""
-        # As many digits as float32, which metrics are computed in, tells of: equal shares are equal.
-        return self.of(part, kind, task, run, lambda kept: round(kept.metric(run, role), 6))
+        return self.of(part, kind, task, run, lambda kept: kept.metric(run, role))
 
     def of(self, part: int, kind: str, task: str, run: str, take: Callable[[Kept], float]) -> Values:
         """Draw -> anything of a run, where it is known."""
