@@ -38,6 +38,8 @@ _FORMAT = (
     "{%- endfor -%}{{ part.of }}"
 )
 _NAMES = ("date_string", "strftime_now")
+_SET_ALREADY = {*_NAMES, "messages", "add_generation_prompt", "true", "false", "none", "and", "or", "not", "in", "is"}
+_SET_ALREADY |= {"if", "else", "self", "loop", "namespace"}
 # What so many prompts may take together; a template of the usual kind fills a thousand in a second.
 _PROMPTS, _SECONDS, _MEBIBYTES = 100, 2.0, 1024
 # What a template may add to a text, in characters, and how often it may repeat it.
@@ -72,6 +74,11 @@ def with_still_clock(template: Any) -> Any:
     clock = _still_clock()
     needs = isinstance(template, str) and "strftime_now" in template and not template.startswith(clock)
     return clock + template if needs else template
+
+
+def is_argument(name: str) -> bool:
+    """Whether a chat template can be told something by a name: a word, and none that Jinja or this package sets."""
+    return name.isidentifier() and name.lower() not in _SET_ALREADY
 
 
 def with_settings(template: str, system: str | None, arguments: Mapping[str, Any]) -> str:

@@ -124,10 +124,17 @@ Reading = Callable[[Any, _Choices], int | None]
 
 
 def _by_name(answer: Any, choices: _Choices) -> int | None:
-    name = unicodedata.normalize("NFKC", str(as_whole(answer))).strip().removesuffix(".").removesuffix(")").lstrip("(")
-    known = choices.names if name in choices.names else [each.upper() for each in choices.names]
-    name = name if name in known else name.upper()
-    return known.index(name) if name in known else None
+    name = str(as_whole(answer)).strip()
+    # As it stands, else in upper case, else without what letters are written with, such as "(B)", "B." or a wide one.
+    for form in (str, str.upper, _bare):
+        known = [form(each) for each in choices.names]
+        if form(name) in known:
+            return known.index(form(name))
+    return None
+
+
+def _bare(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).strip(" ().").upper()
 
 
 def _by_number(answer: Any, choices: _Choices) -> int | None:

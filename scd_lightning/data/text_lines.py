@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from scd_lightning.errors import DataError
 
 Records = list[tuple[int, dict[str, Any]]]
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
-_BLANKS = re.compile(r"[ \t]+")
+_BLANKS = re.compile(r"[ \t\u3000]+")
 _DOCUMENT = "-DOCSTART-"
 _LABEL = "__label__"
 # Of lines that tell a file's form, fewer may be mistakes.
@@ -86,7 +86,9 @@ def tagged_records(text: str, file: Path, notes: list[str], *, broken: bool = Fa
         width = _width(lines, broken)
         tags = None if width is None else _tag_column(lines, width, broken)
         if width is not None and tags is not None:
-            lines = [line for line in found if not line.marked or _is_token(line, width, tags)]
+            read = (read_tag(line.cells[tags]) for line in lines if len(line.cells) == width)
+            known = {label for _, label in filter(None, read)}
+            lines = [line for line in found if not line.marked or _is_token(line, width, tags, known)]
             _check(lines, width, tags, file)
             return _sentences(lines, tags, file, notes)
     return None
@@ -99,13 +101,14 @@ def _cells(text: str, separator: str | None) -> Iterator[_Line]:
             yield _Line(number, [])
         else:
             # Other white space, such as a blank that does not break lines, is a part of tokens.
-            cells = _BLANKS.split(line.strip(" \t")) if separator is None else line.split(separator)
+            cells = _BLANKS.split(line.strip(" \t\u3000")) if separator is None else line.split(separator)
             yield _Line(number, [cell.strip() for cell in cells], line.startswith(("# ", "#\t")))
 
 
-def _is_token(line: _Line, width: int, tags: int) -> bool:
-    """Whether a line that looks like a comment, such as "# id 7", is of the token "#" and its tag."""
-    return len(line.cells) == width and read_tag(line.cells[tags]) is not None
+def _is_token(line: _Line, width: int, tags: int, known: Set[str]) -> bool:
+    """Whether a line that looks like a comment, such as "# id 7", is of the token "#" and a label that others have."""
+    tag = read_tag(line.cells[tags]) if len(line.cells) == width else None
+    return tag is not None and (line.cells[tags] == "O" or tag[1] in known)
 
 
 def _width(lines: Sequence[_Line], broken: bool) -> int | None:

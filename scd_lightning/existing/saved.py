@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -77,12 +77,19 @@ def recognise(path: Path, where: str, *, allow_pickle: bool = False) -> SavedMod
     return SavedModel(path, kind, files, _folder_step(path))
 
 
-def find(patterns: str | Sequence[str], where: str, *, allow_pickle: bool = False) -> list[SavedModel]:
+def find(
+    patterns: str | Sequence[str],
+    where: str,
+    *,
+    revisions: Mapping[str | None, str | None] | None = None,
+    allow_pickle: bool = False,
+) -> list[SavedModel]:
     """Every saved model that patterns name, each once.
 
     Args:
         patterns: A glob pattern, a path or a hub id, or several. A folder that has checkpoints in it stands for these.
         where: The argument, for messages.
+        revisions: Of hub ids, where they are not the hub's own.
         allow_pickle: As in `recognise`.
 
     Raises:
@@ -91,7 +98,7 @@ def find(patterns: str | Sequence[str], where: str, *, allow_pickle: bool = Fals
     """
     paths: dict[Path, Path] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        found = _matches(pattern, where, allow_pickle=allow_pickle)
+        found = _matches(pattern, where, revisions or {}, allow_pickle=allow_pickle)
         # A link such as Lightning's last.ckpt is no checkpoint of its own.
         paths |= {path.resolve(): path for path in found if path.resolve() not in paths}
     if not paths:
@@ -128,11 +135,11 @@ def in_order(models: Sequence[SavedModel], where: str) -> list[SavedModel]:
     return [by_step[step] for step in sorted(by_step)]
 
 
-def _matches(pattern: str, where: str, *, allow_pickle: bool) -> list[Path]:
+def _matches(pattern: str, where: str, revisions: Mapping[str | None, str | None], *, allow_pickle: bool) -> list[Path]:
     path = Path(pattern).expanduser()
     # A file or a folder that is there goes before a hub's model, as does the folder that one is looked for in.
     if is_hub_id(pattern) and not path.parent.exists():
-        path = fetch_folder(pattern, where, allow_pickle=allow_pickle)
+        return [fetch_folder(pattern, where, revisions.get(pattern), allow_pickle=allow_pickle)]
     if path.is_dir():
         return [each for each in sorted(path.iterdir()) if _is_checkpoint(each)] or [path]
     return named(pattern, where)

@@ -1,5 +1,6 @@
 """The hub's failures told apart, and what is not read or run unasked, before anything large is fetched."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -28,6 +29,10 @@ from scd_lightning.errors import ModelError
 
 _SAFE = {"model.safetensors", "model.safetensors.index.json"}
 _PICKLED = {"pytorch_model.bin", "pytorch_model.bin.index.json"}
+_PICKLED_TOO = _PICKLED | {"adapter_model.bin"}
+_CONFIGS = ("config.json", "adapter_config.json")
+# Errors that are not the hub's: no room, or no right to write.
+_OF_THIS_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 _SECONDS = 10
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 # Characters of what the hub says.
@@ -60,23 +65,40 @@ def is_hub_id(name: str) -> bool:
     return _HUB_ID.fullmatch(name) is not None
 
 
-def fetch_folder(path: str, where: str, *, allow_pickle: bool = False) -> Path:
-    """A hub model, whole, or what it has of adapters, as a folder of the hub's cache.
+def fetch_folder(path: str, where: str, revision: str | None = None, *, allow_pickle: bool = False) -> Path:
+    """A hub model, whole, or what it has of adapters, as a folder of the hub's cache; without folders in it.
 
     Args:
         path: Its hub id.
         where: The argument that named it, for messages.
+        revision: Branch, tag or commit, or None.
         allow_pickle: Fetch weights in pickled form, too.
 
     Raises:
-        ModelError: The model is unknown, gated, or out of reach; each says so.
+        ModelError: The model is unknown, gated, out of reach, or pickled alone; each says so.
+        OSError: This machine has no room for it, or may not write where it goes.
     """
-    pickled = ["*.bin"] if allow_pickle else []
-    with _told(path, None, where):
-        cached = (try_to_load_from_cache(path, name) for name in ("config.json", "adapter_config.json"))
+    wanted = [f"*.{kind}" for kind in ("json", "safetensors", "model", "jinja", *(["bin"] if allow_pickle else []))]
+    with _told(path, revision, where):
+        cached = (try_to_load_from_cache(path, name, revision=revision) for name in _CONFIGS)
         if not any(isinstance(each, str) for each in cached):
-            HfApi().model_info(path, timeout=_SECONDS)  # One try, as above.
-        return Path(snapshot_download(path, allow_patterns=["*.json", "*.safetensors", "*.model", "*.jinja", *pickled]))
+            # One try, as above.
+            listed = HfApi().model_info(path, revision=revision, timeout=_SECONDS).siblings or ()
+            _check_listed({file.rfilename for file in listed}, path, where, allow_pickle=allow_pickle)
+        folder = snapshot_download(path, revision=revision, allow_patterns=wanted, ignore_patterns=["*/*"])
+    return Path(folder)
+
+
+def _check_listed(names: set[str], path: str, where: str, *, allow_pickle: bool) -> None:
+    if allow_pickle or any(name.endswith(".safetensors") for name in names) or not names & _PICKLED_TOO:
+        return
+    raise ModelError(
+        "The model's weights are pickled, a format that may carry code",
+        where=where,
+        got=f"{', '.join(sorted(names & _PICKLED_TOO))} in {path}, and no safetensors",
+        expected="safetensors",
+        remedy="have torch's restricted unpickler read them as they are: teacher.allow_pickle=true",
+    )
 
 
 @contextmanager
@@ -94,6 +116,8 @@ def _told(path: str, revision: str | None, where: str) -> Iterator[None]:
         ) from error
     # HTTPError is the base of the hub's own errors and of the HTTP library's, whichever that is.
     except (*_UNKNOWN, HTTPError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _OF_THIS_MACHINE:
+            raise
         # LocalEntryNotFoundError is an EntryNotFoundError too, but says only that nothing is cached.
         if isinstance(error, _UNKNOWN) and not isinstance(error, LocalEntryNotFoundError):
             raise ModelError(

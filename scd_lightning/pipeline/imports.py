@@ -54,7 +54,8 @@ def find_imports(job: Job) -> Imports:
     """
     found = Imports(job.teacher)
     if job.teacher.trajectory is not None:
-        trajectory = in_order(find(job.teacher.trajectory, TEACHER, allow_pickle=job.teacher.allow_pickle), TEACHER)
+        of_hub = {"revisions": {job.teacher.path: job.teacher.revision}, "allow_pickle": job.teacher.allow_pickle}
+        trajectory = in_order(find(job.teacher.trajectory, TEACHER, **of_hub), TEACHER)
         _check_one_kind(trajectory)
         _check_quantization(trajectory[0], job.teacher)
         lora = agreement.adapters_of(trajectory, job.teacher.lora, "teacher")

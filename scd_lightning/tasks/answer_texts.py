@@ -8,11 +8,13 @@ from collections.abc import Iterable, Sequence
 _ARTICLES = {"a", "an", "the"}
 # Words of English alone. In English texts more than one word in so many is one of them.
 _ENGLISH = {"the", "of", "and", "with", "that", "from"}
-_ONE_IN = 25
+_ONE_IN = 50
 # Kana, kanji and hanzi stand alone; all else goes by white space.
 _UNITS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\s\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
-# What groups thousands, and what else stands between digits and tells 2.5 from 25.
-_GROUPING = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212], "-")
+# Numbers in groups: 1,000 and 1,00,000, and 1.000.000, while 1.000 may be one or a thousand.
+_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:,\d{2,3})*,\d{3}|(?:\.\d{3}){2,})(?!\d)")
+# What else stands between digits, and tells 2.5 from 25.
 _WITHIN_NUMBERS = re.compile(r"(?<=\d)[.,:/\-](?=\d)")
 
 
@@ -44,7 +46,8 @@ def answer_units(text: str, *, english: bool = True) -> list[str]:
         >>> answer_units("2.5 of 1,000"), answer_units("Hội An", english=False)
         (['2.5', 'of', '1000'], ['hội', 'an'])
     """
-    folded = _GROUPING.sub("", unicodedata.normalize("NFKC", text).lower())
+    folded = unicodedata.normalize("NFKC", text).lower().translate(_DASHES)
+    folded = _GROUPED.sub(lambda number: number[0].replace(",", "").replace(".", ""), folded)
     within = {match.start() for match in _WITHIN_NUMBERS.finditer(folded)}
     bare = "".join(
         char for i, char in enumerate(folded) if i in within or not unicodedata.category(char).startswith("P")

@@ -112,7 +112,8 @@ class QA(Task):
                 got=repr(no_answer),
                 expected="words such as 'no answer', or null",
             )
-        self.format, self.ordered, self.no_answer = format, ordered, no_answer
+        self.format, self.ordered = format, ordered
+        self.no_answer = None if no_answer is None else one_line(no_answer).strip()
         self.labels: tuple[str, ...] = ()
         self.words: tuple[str, ...] = YES_NO
         self.english = True
@@ -160,6 +161,13 @@ class QA(Task):
         if self.format == "auto":
             self.format = detect_format(rows)
         self.words = closed_words(rows)
+        if self.no_answer is not None and self.format != "extractive":
+            raise ConfigError(
+                "Only an extractive question may have no answer",
+                where="task.no_answer",
+                got=f"{self.no_answer!r}, and questions of the form {self.format}",
+                expected="null, or extractive answers",
+            )
         return self.check
 
     def check(self, row: Row, split: str) -> None:

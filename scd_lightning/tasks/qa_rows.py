@@ -30,7 +30,7 @@ _CLOSED = (
     ("igen", "nem", "talán"),
     ("da", "nu", "poate"),
     ("ναι", "όχι", "ίσως"),
-    ("evet", "hayır", "belki"),
+    ("evet", "hayır", "belki", "hayir"),
     ("نعم", "لا", "ربما"),
     ("כן", "לא", "אולי"),
     ("بله", "خیر", "شاید"),
@@ -108,7 +108,7 @@ def _closed_answer(value: object) -> str:
     """The word that an answer is in lower case, or that true and false stand for."""
     if isinstance(value, bool):
         return YES_NO[0] if value else YES_NO[1]
-    return spelled(value).lower() if isinstance(value, str) else ""
+    return spelled(value).lower().rstrip(".。．!！") if isinstance(value, str) else ""
 
 
 def read_answers(row: Row, no_answer: str | None = None) -> list[str]:

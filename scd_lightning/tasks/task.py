@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from scd_lightning.config.checks import require_at_least, require_one_of
+from scd_lightning.data.chat import is_argument
 from scd_lightning.data.judgement import Judgement
 from scd_lightning.data.learnable import examine
 from scd_lightning.data.normal_form import NFC, NormalForm
@@ -77,8 +78,9 @@ class Task(ABC):
         self.primary_metric = primary_metric
         self.language: str = language
         self.template = template
-        self.system, self.chat_template_kwargs = system, dict(chat_template_kwargs or {})
-        if odd := [name for name in self.chat_template_kwargs if not name.isidentifier() or name == "messages"]:
+        self.system = system
+        self.chat_template_kwargs = {str(name): value for name, value in (chat_template_kwargs or {}).items()}
+        if odd := [name for name in self.chat_template_kwargs if not is_argument(name)]:
             expected = "names of a chat template's own, such as enable_thinking"
             where = "task.chat_template_kwargs"
             raise ConfigError("A chat template can't be told that", where=where, got=odd[0], expected=expected)

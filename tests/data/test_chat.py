@@ -8,7 +8,15 @@ from transformers import PreTrainedTokenizerFast
 from transformers.utils import chat_template_utils
 
 from scd_lightning.data import chat
-from scd_lightning.data.chat import CHAT_DATE, check_template, date_of, fill, with_settings, with_still_clock
+from scd_lightning.data.chat import (
+    CHAT_DATE,
+    check_template,
+    date_of,
+    fill,
+    is_argument,
+    with_settings,
+    with_still_clock,
+)
 from scd_lightning.errors import ModelError
 
 PLAIN = (
@@ -184,6 +192,12 @@ def test_a_systems_turn_and_arguments_are_those_of_transformers(monkeypatch, wit
     other = with_settings(with_still_clock(made), None, {"enable_thinking": True})
     expected = with_template(template).apply_chat_template(turns[1:], enable_thinking=True, **words)
     assert fill(with_template(other), [" a text "]) == [expected]
+
+
+def test_what_jinja_or_this_package_sets_is_no_argument():
+    assert [
+        name for name in ("true", "messages", "strftime_now", "1", "a b", "enable_thinking") if is_argument(name)
+    ] == ["enable_thinking"]
 
 
 def test_arguments_of_every_kind(with_template):

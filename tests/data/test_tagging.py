@@ -100,7 +100,7 @@ def test_a_split_without_entities_beside_others(tmp_path):
 @pytest.mark.parametrize("blank", [" ", "\t"])
 def test_the_token_that_comments_begin_with(tmp_path, blank):
     tagged = [("C", "B-LANG"), ("#", "I-LANG"), ("and", "O"), ("#", "O")]
-    content = f"#{blank}id 7\n" + "".join(f"{token}{blank}{tag}\n" for token, tag in tagged)
+    content = f"#{blank}id I-95\n#{blank}I-95\n" + "".join(f"{token}{blank}{tag}\n" for token, tag in tagged)
     (tmp_path / "train.conll").write_text(content + "\n" + lines(f"{{0}}{blank}{{1}}"))
     assert read(tmp_path).texts()[0].endswith("LANG: C #")
     assert read(tmp_path).samples["train"][0].fields["text"] == "C # and #"

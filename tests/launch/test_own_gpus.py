@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from scd_lightning.launch import own_gpus
+
 TAKE = """
 import os, sys
 from pathlib import Path
@@ -68,3 +70,21 @@ def test_what_a_process_had_is_free_when_it_has_ended(running):
     assert running.start(2, 1, 2) == ["0", "1"]
     running.processes[0].communicate()
     assert running.start(1, 1, 2) == ["0"]
+
+
+def test_jobs_that_want_different_numbers(running):
+    """A group is free where none of its GPUs is taken, whatever the size of the groups of others."""
+    assert running.start(1, 1, 4) == ["0"]
+    assert running.start(1, 2, 4) == ["2,3"]
+    assert running.start(1, 1, 4) == ["1"]
+
+
+@pytest.mark.parametrize("visible", ["4,5,6", None])
+def test_a_later_job_that_wants_another_number_sees_all(tmp_path, monkeypatch, visible):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible or "")
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    own_gpus.take_gpus(tmp_path, 1, 3)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ("0" if visible is None else "4")
+    own_gpus.take_gpus(tmp_path, 2, 3)
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == visible

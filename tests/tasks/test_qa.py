@@ -157,14 +157,19 @@ def test_a_sample_is_described_with_context_question_and_choices(write_folder):
 
 @pytest.mark.parametrize(
     ("yes", "no", "labels"),
-    [("Ja", "nein", ("ja", "nein")), ("Có", "Không", ("có", "không")), ("いいえ", "はい", ("はい", "いいえ"))],
+    [
+        ("Ja.", "nein", ("ja", "nein")),
+        ("Evet", "HAYIR", ("evet", "hayir")),
+        ("Có", "Không", ("có", "không")),
+        ("いいえ。", "はい", ("はい", "いいえ")),
+    ],
 )
 def test_yes_and_no_in_other_languages(write_folder, yes, no, labels):
     rows = [{**YES_NO, "answer": yes}, {**YES_NO, "question": "Not?", "answer": no}]
     module = read(write_folder(**splits(*rows)))
     assert (module.task.format, module.task.labels) == ("yes_no", labels)
-    assert module.samples["train"][0].gold == yes.lower()
-    with pytest.raises(DataError, match=rf"not among the answers.*{labels[0]} or {labels[1]}"):
+    assert module.samples["train"][0].gold in labels
+    with pytest.raises(DataError, match=rf"not among the answers.*Got: oui. Expected: {labels[0]} or "):
         read(write_folder(**splits(*rows, {**YES_NO, "question": "Or?", "answer": "oui"})))
 
 
@@ -176,8 +181,11 @@ def test_a_question_without_an_answer_is_answered_so(write_folder, empty):
     assert module.judge("train", 1, "No answer.").score == 1
     assert module.judge("train", 1, "Rome").score == 0
     assert not module.doubts
+    assert read(write_folder(**splits(SPAN, none)), no_answer=" no answer\n").doubts == []
     with pytest.raises(ConfigError, match=r"task\.no_answer"):
         QA(DataSource(), no_answer=" ")
+    with pytest.raises(ConfigError, match=r"Only an extractive question.*form choice"):
+        read(write_folder(**splits(CHOICE)), no_answer="none")
 
 
 def test_few_answers_that_stand_nowhere_are_labels(write_folder):
