@@ -62,7 +62,7 @@ def take_gpus(folder: Path, wanted: int, there: int) -> None:
 
 def _hold(files: Sequence[Path]) -> list[FileLock] | None:
     """Locks on all files; None where another process has one of them."""
-    held = []
+    held: list[FileLock] = []
     for file in files:
         lock = FileLock(file)
         try:

@@ -54,8 +54,9 @@ def find_imports(job: Job) -> Imports:
     """
     found = Imports(job.teacher)
     if job.teacher.trajectory is not None:
-        of_hub = {"revisions": {job.teacher.path: job.teacher.revision}, "allow_pickle": job.teacher.allow_pickle}
-        trajectory = in_order(find(job.teacher.trajectory, TEACHER, **of_hub), TEACHER)
+        revisions = {job.teacher.path: job.teacher.revision}
+        saved = find(job.teacher.trajectory, TEACHER, revisions=revisions, allow_pickle=job.teacher.allow_pickle)
+        trajectory = in_order(saved, TEACHER)
         _check_one_kind(trajectory)
         _check_quantization(trajectory[0], job.teacher)
         lora = agreement.adapters_of(trajectory, job.teacher.lora, "teacher")
