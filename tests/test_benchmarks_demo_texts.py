@@ -198,7 +198,14 @@ def shown_run(folder, method, draw, right, teacher, **changes):
     (folder / "predictions").mkdir(parents=True)
     for name, count in counts.items():
         rows = [
-            {"id": str(i), "answer": "A", "gold": "A", "correct": float(i < count), "loss": 1.0, "malformed": False}
+            {
+                "id": f"{draw}-{i}",
+                "answer": "A",
+                "gold": "A",
+                "correct": float(i < count),
+                "loss": 1.0,
+                "malformed": False,
+            }
             for i in range(100)
         ]
         lines = "".join(f"{json.dumps(row)}\n" for row in rows)
