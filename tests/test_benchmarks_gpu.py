@@ -45,7 +45,8 @@ def test_the_script_measures_everything_without_a_gpu(tmp_path):
     assert set(cached["phases"]) == {"teacher_sft", "student_sft", "distill", "evaluate"}
     assert set(live["phases"]) == {"distill", "evaluate"}
     assert live["beside"] == cached["name"]
-    assert max(live["apart"].values()) <= 1e-6
+    # A student's losses are some nats, where float32 has steps of half a millionth; processors round otherwise.
+    assert max(live["apart"].values()) <= 1e-5
     (step,) = sections["steps"]["rows"]
     assert set(step["contenders"]) == {"bare", "sft", "cached", "live"}
     assert "commands of run.py that fail on this device | at most 0 | 0 | yes" in page.summary(sections)
