@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scd_lightning.existing.places import named
+from scd_lightning.existing.places import is_of_hub, named
 from scd_lightning.models.packaged import find_gguf_file
 from scd_lightning.models.spec import ModelSpec
 from scd_lightning.store.layout import check_place
@@ -27,7 +27,8 @@ def check_places(parts: Mapping[str, Any], store: Path) -> None:
         _check_model(parts["teacher"])
         trajectory = parts["teacher"].trajectory
         for pattern in [trajectory] if isinstance(trajectory, str) else trajectory or ():
-            named(pattern, "teacher.trajectory")
+            if not is_of_hub(pattern):  # Which is asked with torch and transformers at hand.
+                named(pattern, "teacher.trajectory")
     if "student" in parts:
         _check_model(parts["student"])
     if "anchor" in parts and parts["anchor"].path is not None:

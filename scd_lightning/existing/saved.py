@@ -9,10 +9,10 @@ from typing import Literal
 
 from scd_lightning.errors import ConfigError, ModelError
 from scd_lightning.existing import adapters
-from scd_lightning.existing.places import KINDS, named
+from scd_lightning.existing.places import KINDS, is_of_hub, named
 from scd_lightning.models.file_digests import file_digest
 from scd_lightning.models.foreign import read_json, read_pickled
-from scd_lightning.models.hub import fetch_folder, is_hub_id
+from scd_lightning.models.hub import fetch_folder
 from scd_lightning.models.weight_files import check_intact, check_plain, check_shards, find_weights, first_few
 
 Kind = Literal["transformers", "peft", "lightning"]
@@ -136,10 +136,9 @@ def in_order(models: Sequence[SavedModel], where: str) -> list[SavedModel]:
 
 
 def _matches(pattern: str, where: str, revisions: Mapping[str | None, str | None], *, allow_pickle: bool) -> list[Path]:
-    path = Path(pattern).expanduser()
-    # A file or a folder that is there goes before a hub's model, as does the folder that one is looked for in.
-    if is_hub_id(pattern) and not path.parent.exists():
+    if is_of_hub(pattern):
         return [fetch_folder(pattern, where, revisions.get(pattern), allow_pickle=allow_pickle)]
+    path = Path(pattern).expanduser()
     if path.is_dir():
         return [each for each in sorted(path.iterdir()) if _is_checkpoint(each)] or [path]
     return named(pattern, where)

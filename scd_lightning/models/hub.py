@@ -2,8 +2,7 @@
 
 import errno
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -34,7 +33,6 @@ _CONFIGS = ("config.json", "adapter_config.json")
 # Errors that are not the hub's: no room, or no right to write.
 _OF_THIS_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 _SECONDS = 10
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 # Characters of what the hub says.
 _WORDS = 200
 _UNKNOWN = (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError, HFValidationError)
@@ -60,11 +58,6 @@ def fetch_config(path: str, revision: str | None, where: str) -> Path:
         return Path(hf_hub_download(path, "config.json", revision=revision))
 
 
-def is_hub_id(name: str) -> bool:
-    """Whether a name has the form of a hub model's, owner/model."""
-    return _HUB_ID.fullmatch(name) is not None
-
-
 def fetch_folder(path: str, where: str, revision: str | None = None, *, allow_pickle: bool = False) -> Path:
     """A hub model, whole, or what it has of adapters, as a folder of the hub's cache; without folders in it.
 
@@ -83,21 +76,28 @@ def fetch_folder(path: str, where: str, revision: str | None = None, *, allow_pi
         cached = (try_to_load_from_cache(path, name, revision=revision) for name in _CONFIGS)
         if not any(isinstance(each, str) for each in cached):
             # One try, as above.
-            listed = HfApi().model_info(path, revision=revision, timeout=_SECONDS).siblings or ()
-            _check_listed({file.rfilename for file in listed}, path, where, allow_pickle=allow_pickle)
+            names = _listed(path, revision)
+            safe = allow_pickle or any(name.endswith(".safetensors") for name in names)
+            if not safe and (pickled := names & _PICKLED_TOO):
+                remedy = "have torch's restricted unpickler read them as they are: teacher.allow_pickle=true"
+                raise _pickled(pickled, path, where, "safetensors", remedy)
         folder = snapshot_download(path, revision=revision, allow_patterns=wanted, ignore_patterns=["*/*"])
     return Path(folder)
 
 
-def _check_listed(names: set[str], path: str, where: str, *, allow_pickle: bool) -> None:
-    if allow_pickle or any(name.endswith(".safetensors") for name in names) or not names & _PICKLED_TOO:
-        return
-    raise ModelError(
+def _listed(path: str, revision: str | None) -> set[str]:
+    """The names of a hub model's files."""
+    return {file.rfilename for file in HfApi().model_info(path, revision=revision, timeout=_SECONDS).siblings or ()}
+
+
+def _pickled(names: Iterable[str], path: str, where: str, expected: str, remedy: str) -> ModelError:
+    """The message for weights that are there in pickled form alone."""
+    return ModelError(
         "The model's weights are pickled, a format that may carry code",
         where=where,
-        got=f"{', '.join(sorted(names & _PICKLED_TOO))} in {path}, and no safetensors",
-        expected="safetensors",
-        remedy="have torch's restricted unpickler read them as they are: teacher.allow_pickle=true",
+        got=f"{', '.join(sorted(names))} in {path}, and no safetensors",
+        expected=expected,
+        remedy=remedy,
     )
 
 
@@ -131,20 +131,23 @@ def _told(path: str, revision: str | None, where: str) -> Iterator[None]:
             "The model is not in the local cache and the hub can't be reached",
             "connect, unset HF_HUB_OFFLINE, or give a local folder with a transformers model instead",
         )
-        said = f" ({_words(error)})" if _refusal(error) else ""
-        raise ModelError(f"{what}{said}", where=where, got=path, remedy=remedy) from error
+        raise ModelError(what, where=where, got=path, remedy=remedy) from error
 
 
 def _refusal(error: Exception) -> tuple[str, str] | None:
     """What the hub says where it answers, and neither has the model nor lacks it, with a remedy; else None."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403):
-        return "The hub refuses the token", "set HF_TOKEN to a valid one that may read this model, or unset it"
-    if status == 429:
-        return "The hub answers this machine no more for a while", "wait, or set HF_TOKEN, whose account may ask more"
-    if status is not None and status >= 500:
-        return "The hub has troubles of its own", "try again later, or give a local folder with a transformers model"
-    return None
+        what, remedy = "The hub refuses the token", "set HF_TOKEN to a valid one that may read this model, or unset it"
+    elif status == 429:
+        what = "The hub answers this machine no more for a while"
+        remedy = "wait, or set HF_TOKEN, whose account may ask more"
+    elif status is not None and status >= 500:
+        what = "The hub has troubles of its own"
+        remedy = "try again later, or give a local folder with a transformers model"
+    else:
+        return None
+    return f"{what} ({_words(error)})", remedy
 
 
 def _words(error: Exception) -> str:
@@ -194,19 +197,18 @@ def check_weights(path: str, revision: str | None, config: Path, role: str) -> N
     if not names & _SAFE and not os.path.isdir(path):
         # The cache knows of what was fetched already.
         with suppress(HTTPError, OSError):
-            listed = HfApi().model_info(path, revision=revision, timeout=_SECONDS).siblings or ()
-            names |= {file.rfilename for file in listed}
-    if names & _SAFE or not names & _PICKLED:
+            names |= _listed(path, revision)
+    if names & _SAFE:
         return
-    convert = f"for each in AutoModelForCausalLM, AutoTokenizer: each.from_pretrained({path!r}).save_pretrained(folder)"
-    raise ModelError(
-        "The model's weights are pickled, a format that may carry code",
-        where=f"{role}.path",
-        got=f"{', '.join(sorted(names & _PICKLED))} in {path}, and no safetensors",
-        expected="model.safetensors, or its shards",
-        remedy=f"convert them once, on a machine where nothing can be lost (transformers: {convert}), and give that "
-        f"folder; or have torch's restricted unpickler read them as they are: {role}.allow_pickle=true",
-    )
+    if pickled := names & _PICKLED:
+        convert = (
+            f"for each in AutoModelForCausalLM, AutoTokenizer: each.from_pretrained({path!r}).save_pretrained(folder)"
+        )
+        remedy = (
+            f"convert them once, on a machine where nothing can be lost (transformers: {convert}), and give that "
+            f"folder; or have torch's restricted unpickler read them as they are: {role}.allow_pickle=true"
+        )
+        raise _pickled(pickled, path, f"{role}.path", "model.safetensors, or its shards", remedy)
 
 
 def check_own_code(config: Path, role: str) -> None:

@@ -191,6 +191,20 @@ def test_the_hubs_refusals_are_told_apart(refused, monkeypatch):
         )
 
 
+def test_a_trajectory_of_the_hub_is_looked_for_there(refused, monkeypatch):
+    def fail(*args, **kwargs):
+        raise http.ConnectError("no network")
+
+    monkeypatch.setattr(hub.HfApi, "model_info", fail)
+    has(
+        refused("teacher.trajectory=owner/tuned"),
+        "ModelError",
+        "not in the local cache and the hub can't be reached",
+        "teacher.trajectory",
+        "owner/tuned",
+    )
+
+
 def test_different_tokenizers(refused, tmp_path):
     for name, size in (("one", 260), ("two", 270)):
         train_tokenizer([TEXT, "An entirely other text, for merges"], size).save_pretrained(tmp_path / name)
