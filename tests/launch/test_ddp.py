@@ -75,6 +75,7 @@ def test_a_sweep_trains_teacher_and_anchor_once(command, tmp_path, trainer):
     done = command("-m", "method=sft,td,scd_aw", f"trainer={trainer}", f"hydra.sweep.dir='{sweep}'")
     assert artifacts(tmp_path / "store") == {
         "anchor": 1,
+        "confidence": 3,
         "evaluation": 4,
         "student": 2,
         "teacher": 1,
@@ -106,6 +107,7 @@ def test_two_runs_side_by_side_share_the_work(command, tmp_path):
         outputs = list(pool.map(lambda run: command(f"hydra.run.dir='{run}'", "method=td").stdout, runs))
     assert artifacts(tmp_path / "store") == {
         "anchor": 1,
+        "confidence": 1,
         "evaluation": 3,
         "student": 1,
         "teacher": 1,
