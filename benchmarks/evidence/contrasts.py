@@ -9,8 +9,6 @@ from scd_lightning.analysis.comparison.student_t import two_sided_quantile, two_
 from scd_lightning.analysis.formatting import signed
 
 LEVEL = 0.95
-
-
 # Of metrics that are computed in float32, what lies behind is rounding.
 _DIGITS = 6
 
@@ -76,10 +74,11 @@ class Contrast:
         >>> print(Contrast({10: 0.01}))
         +0.010 (one draw)
         """
+        mean = signed(round(self.mean, _DIGITS))
         if self.interval is None:
-            return f"{signed(round(self.mean, _DIGITS))} (one draw)"
+            return f"{mean} (one draw)"
         low, high = map(signed, self.interval)
-        return f"{signed(round(self.mean, _DIGITS))} ({low} to {high}; {self.agreeing} of {len(self.by_draw)} draws)"
+        return f"{mean} ({low} to {high}; {self.agreeing} of {len(self.by_draw)} draws)"
 
 
 def contrast(ours: Mapping[int, float], theirs: Mapping[int, float], level: float = LEVEL) -> Contrast | None:

@@ -27,7 +27,7 @@ from scd_lightning.progress import prefix, say, show
 from scd_lightning.run_folder.folder import RunFolder
 from scd_lightning.store.artifacts import ArtifactStore
 from scd_lightning.training.callbacks import own_callbacks
-from scd_lightning.training.trainer import count_gpus
+from scd_lightning.training.trainer import count_gpus, runs_on_gpu
 
 
 def build_job(settings: Mapping[str, Any], run_dir: Path) -> Job:
@@ -78,7 +78,7 @@ def rebuild_job(run: Path) -> Job:
 def _anywhere(trainer: Mapping[str, Any]) -> dict[str, Any]:
     """A trainer's settings for a machine that may lack the GPUs that it trained on."""
     needs_gpu = trainer.get("accelerator") in ("gpu", "cuda")
-    return {**trainer, "accelerator": "auto"} if needs_gpu and not count_gpus() else {**trainer}
+    return {**trainer, "accelerator": "auto"} if needs_gpu and not runs_on_gpu(trainer) else {**trainer}
 
 
 def build_running_job(settings: Mapping[str, Any], folder: RunFolder) -> Job:
@@ -108,8 +108,7 @@ def settled_dtypes(settings: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         settings: As `read_settings` gives them.
     """
-    on_gpu = settings["trainer"].get("accelerator") != "cpu" and count_gpus() > 0
-    dtype = {"dtype": "bfloat16" if on_gpu else "float32"}
+    dtype = {"dtype": "bfloat16" if runs_on_gpu(settings["trainer"]) else "float32"}
     models = {role: settings[role] for role in ("teacher", "student")}
     frozen = {
         role: model | dtype

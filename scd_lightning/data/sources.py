@@ -20,7 +20,7 @@ from scd_lightning.data.label_studio import unwrap_tasks, unwrap_texts
 from scd_lightning.data.recognition import find_converters, recognise, recognise_texts
 from scd_lightning.data.rows import Row, make_row, shorten
 from scd_lightning.data.source_settings import read_generator_arguments, read_limits, read_ratios
-from scd_lightning.data.splits import SPLITS, check_overlap, cut_missing, subsample
+from scd_lightning.data.splits import SPLITS, all_rows, check_overlap, cut_missing, subsample
 from scd_lightning.data.synthetic import DEFAULTS, generate, generate_texts
 from scd_lightning.data.unlabelled import (
     UNLABELLED,
@@ -241,7 +241,7 @@ class DataSource:
 
     def _idle_names(self, found: Mapping[str, list[Row]]) -> list[str]:
         """A sentence where a column is to be renamed that no row has."""
-        idle = self._renaming.idle(row for rows in found.values() for row in rows)
+        idle = self._renaming.idle(all_rows(found))
         # Of several, all are missing where a preset's set comes in our own form.
         if not idle or 1 < len(idle) == len(self._renaming.columns):
             return []

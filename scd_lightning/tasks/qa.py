@@ -1,7 +1,8 @@
 """Question answering: multiple choice, yes/no/maybe, or extractive."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from typing_extensions import override
@@ -160,7 +161,8 @@ class QA(Task):
         """The rows tell the format."""
         if self.format == "auto":
             self.format = detect_format(rows)
-        self.words = closed_words(rows)
+        if self.format == "yes_no":
+            self.words = closed_words(rows)
         if self.no_answer is not None and self.format != "extractive":
             raise ConfigError(
                 "Only an extractive question may have no answer",
@@ -188,7 +190,7 @@ class QA(Task):
             self.labels = tuple(LETTERS[: max(len(read_choices(row)) for row in rows)])
         elif self.format == "yes_no":
             found = {read_closed(row) for row in rows}
-            self.labels = tuple(word for word in closed_words(rows) if word in found)
+            self.labels = tuple(word for word in self.words if word in found)
         else:
             self.english = are_english(free_texts(rows))
 
@@ -224,11 +226,10 @@ class QA(Task):
 
     @override
     def doubts(self, samples: Mapping[str, Sequence[Sample]]) -> list[str]:
-        if self.format == "choice":
-            return [*super().doubts(samples), *choice_doubts(samples)]
-        if self.format == "extractive":
-            return [*super().doubts(samples), *answer_doubts(samples, self.no_answer)]
-        return super().doubts(samples)
+        of_answers = partial(answer_doubts, no_answer=self.no_answer)
+        by_format: dict[str, Callable[..., Iterable[str]]] = {"choice": choice_doubts, "extractive": of_answers}
+        of_format = by_format.get(self.format)
+        return [*super().doubts(samples), *(of_format(samples) if of_format else ())]
 
     def retarget(self, sample: Sample, cut: Cut) -> tuple[str, int]:
         """The answer stays; it is lost where only the part of the context that is cut away has it."""

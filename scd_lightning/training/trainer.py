@@ -41,6 +41,15 @@ def count_gpus() -> int:
     return torch.cuda.device_count()
 
 
+def runs_on_gpu(options: Mapping[str, Any]) -> bool:
+    """Whether a trainer that is told so has its models on GPUs, here.
+
+    Args:
+        options: The part `trainer` of a configuration, or what of it is Lightning's.
+    """
+    return options.get("accelerator") != "cpu" and torch.cuda.is_available()
+
+
 class TrainerFactory:
     """Makes one trainer for each fit, validation or prediction of a job.
 
@@ -112,7 +121,7 @@ class TrainerFactory:
     @property
     def on_gpu(self) -> bool:
         """Whether its models are on GPUs."""
-        return self.options.get("accelerator") != "cpu" and torch.cuda.is_available()
+        return runs_on_gpu(self.options)
 
     @property
     def shards(self) -> bool:

@@ -10,7 +10,7 @@ WHOLE = {"dtype": "auto", "lora": {"r": 0}}
 
 @pytest.fixture
 def gpus(monkeypatch):
-    return lambda count: monkeypatch.setattr(built_job, "count_gpus", lambda: count)
+    return lambda count: monkeypatch.setattr("torch.cuda.is_available", lambda: count > 0)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Columns under other names or in other forms."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,10 +36,9 @@ class RenameColumns(RowConverter):
             replace(row, values={self.columns.get(name, name): value for name, value in row.values.items()})
         )
 
-    def idle(self, rows: Iterable[Row]) -> list[str]:
+    def idle(self, rows: Sequence[Row]) -> list[str]:
         """The old names that no row has."""
-        found = {name for row in rows for name in row.values}
-        return [name for name in self.columns if name not in found]
+        return [name for name in self.columns if not any(name in row.values for row in rows)]
 
 
 class ClassNames(RowConverter):
